@@ -1,0 +1,70 @@
+"""Mathematics of sparse variational dropout (Molchanov, Ashukha, Vetrov 2017), as the paper's authors run it.
+
+A weight w has noise variance α·w², with log α = log σ² − 2·log(|w| + 1e-15) clamped per kind of layer. Convolution
+biases are noisy too; biases of linear layers are deterministic.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-15  # added to |w| and to output variances
+CONV_CLAMP, FC_CLAMP = 8.0, 10.0
+K1, K2, K3 = 0.63576, 1.8732, 1.48695  # KL approximation, eq. 14 of Molchanov et al.
+
+
+@dataclass(frozen=True)
+class Variational:
+    """Settings of variational dropout: a weight is pruned where log α ≥ `threshold`."""
+
+    threshold: float = 3.0
+    initial_log_sigma2: float = -10.0
+
+
+def noisy_parameters(parameters: Mapping[str, Tensor]) -> dict[str, str]:
+    """The name of the log σ² of every parameter that has one: `conv1.weight` → `conv1.log_sigma2`, …."""
+    partners = {}
+    for name in parameters:
+        layer, kind = name.split(".")
+        partner = f"{layer}.log_sigma2" if kind == "weight" else f"{layer}.bias_log_sigma2"
+        if kind in ("weight", "bias") and partner in parameters:
+            partners[name] = partner
+    return partners
+
+
+def log_alpha(name: str, parameter: Tensor, log_sigma2: Tensor) -> Tensor:
+    """Clamped log α of the parameter called `name`, of its shape."""
+    bound = CONV_CLAMP if name.startswith("conv") else FC_CLAMP
+    return (log_sigma2 - 2 * (parameter.abs() + EPSILON).log()).clamp(-bound, bound)
+
+
+def kl_divergence(log_alpha: Tensor) -> Tensor:
+    """Approximate KL divergence from the log-uniform prior, elementwise: zero where α is infinite."""
+    return -(K1 * torch.sigmoid(K2 + K3 * log_alpha) - 0.5 * torch.log1p(torch.exp(-log_alpha)) - K1)
+
+
+def prune(parameters: Mapping[str, Tensor], settings: Variational) -> dict[str, Tensor]:
+    """Weights and biases with those at or above the threshold set to zero; the log σ² are left out."""
+    partners = noisy_parameters(parameters)
+    pruned = {}
+    for name, parameter in parameters.items():
+        if name in partners:
+            alpha = log_alpha(name, parameter, parameters[partners[name]])
+            pruned[name] = torch.where(alpha >= settings.threshold, 0, parameter)
+        elif name.endswith((".weight", ".bias")):
+            pruned[name] = parameter
+    return pruned
+
+
+def start(parameters: Mapping[str, Tensor], settings: Variational) -> dict[str, Tensor]:
+    """Add a constant log σ² to the weights of every layer and to the biases of convolutions."""
+    started = dict(parameters)
+    for name, parameter in parameters.items():
+        layer, kind = name.split(".")
+        if kind == "weight":
+            started[f"{layer}.log_sigma2"] = torch.full_like(parameter, settings.initial_log_sigma2)
+        elif layer.startswith("conv"):
+            started[f"{layer}.bias_log_sigma2"] = torch.full_like(parameter, settings.initial_log_sigma2)
+    return started

@@ -1,0 +1,74 @@
+"""Counter-based random numbers: every draw is a function of its key and counter, never of global state.
+
+Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), written in tensor
+operations for CPU and CUDA; the native engine holds the same generator in C++, so that a twin does not depend on
+its neighbours, the shard size, the thread count or the engine.
+
+The key names a model's random stream; the counter is (block of four sites, position in the epoch's order, epoch,
+stream). A *site* is where a number is used: see `Architecture.noise_offsets` and `dropout_offsets`.
+"""
+
+from hashlib import blake2b
+from math import pi
+
+import torch
+from torch import Tensor
+
+ORDER, NOISE, DROPOUT = 0, 1, 2
+
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_MASK = 0xFFFFFFFF
+_ORDER_CHUNK = 1 << 21  # numbers drawn at once: bounds the temporaries to some 100 MB
+
+
+def stream_key(*name: object) -> int:
+    """A 64-bit key (as a signed integer) for the random stream of, say, (zoo, model, method, ratio)."""
+    text = "\x1f".join(str(part) for part in name)
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def philox(counter: tuple[Tensor | int, Tensor | int, Tensor | int, int], keys: Tensor) -> tuple[Tensor, ...]:
+    """Four words of 32 random bits, each an int64 tensor of the counters' and keys' broadcast shape."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = keys & _MASK, (keys >> 32) & _MASK
+    for _ in range(10):
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]  # 64-bit products; overflow wraps as in C
+        c0, c1, c2, c3 = ((p1 >> 32) & _MASK) ^ c1 ^ k0, p1 & _MASK, ((p0 >> 32) & _MASK) ^ c3 ^ k1, p0 & _MASK
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return c0, c1, c2, c3
+
+
+def to_uniform(words: Tensor) -> Tensor:
+    """Words of 32 random bits as float32 in (0, 1): the top 23 bits plus a half, which float32 holds exactly."""
+    return ((words >> 9).to(torch.float32) + 0.5) * 2.0**-23
+
+
+def data_order(keys: Tensor, epoch: int, samples: int) -> Tensor:
+    """Each model's order of the training samples in an epoch, `[models, samples]`: a stable sort of random words."""
+    position = torch.arange(samples, device=keys.device)
+    orders = []
+    for chunk in keys.split(max(1, _ORDER_CHUNK // max(1, samples))):
+        words = philox((torch.zeros_like(position), position, torch.full_like(position, epoch), ORDER), chunk[:, None])
+        orders.append(torch.argsort((words[0] << 32) | words[1], dim=1, stable=True))
+    return torch.cat(orders)
+
+
+def _words(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int) -> tuple[Tensor, ...]:
+    block = torch.arange(sites // 4, device=keys.device)
+    position = torch.arange(first, first + batch, device=keys.device)[:, None]
+    return philox((block, position, torch.full_like(block, epoch), stream), keys[:, None, None])
+
+
+def uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Tensor:
+    """Dropout's numbers for positions `first … first + batch` of an epoch, float32 `[models, batch, sites]`."""
+    words = _words(keys, epoch, first, batch, sites, DROPOUT)
+    return to_uniform(torch.stack(words, dim=-1).flatten(2))
+
+
+def normals(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Tensor:
+    """Standard normal noise for positions `first … first + batch`, float32 `[models, batch, sites]` (Box-Muller)."""
+    u0, u1, u2, u3 = (to_uniform(words) for words in _words(keys, epoch, first, batch, sites, NOISE))
+    r0, r1 = (-2 * u0.log()).sqrt(), (-2 * u2.log()).sqrt()
+    a0, a1 = 2 * pi * u1, 2 * pi * u3
+    return torch.stack((r0 * a0.cos(), r0 * a0.sin(), r1 * a1.cos(), r1 * a1.sin()), dim=-1).flatten(2)
