@@ -1,0 +1,92 @@
+"""Where a results file comes from: its configuration, its software and the package sources that computed it."""
+
+import ast
+import json
+import platform
+from collections.abc import Mapping
+from functools import cache
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+NATIVE = PACKAGE.parents[1] / "native"
+SOFTWARE = ("zootwins", "torch", "torchvision", "numpy", "scipy", "pandas", "snakemake")
+
+
+def digest(value: Any) -> str:
+    """A short digest of anything that JSON can hold, independent of the order of keys."""
+    return blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
+
+
+def record(settings: Mapping[str, Any], **more: Any) -> dict[str, str]:
+    """Metadata for a results file: what was set, its digest, and the software; every value a string.
+
+    Args:
+        settings: the parameters that decide the file's content.
+        more: further entries, such as the engine or the random streams.
+    """
+    entries = {
+        "configuration": json.dumps(settings, sort_keys=True, default=str),
+        "configuration_digest": digest(settings),
+        "software": json.dumps({name: _version(name) for name in SOFTWARE} | {"python": platform.python_version()}),
+    }
+    return entries | {key: value if isinstance(value, str) else json.dumps(value) for key, value in more.items()}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def source_digest(module: str) -> str:
+    """Digest of the sources of a module of this package and of all it imports from the package.
+
+    Snakemake sees a rule's script but not what the script imports; as a parameter of the rule, this digest makes
+    it rerun when, and only when, a module changes that it computes with. Sources are compared as syntax trees
+    without docstrings, so that prose and formatting can be improved without recomputing a zoo.
+    """
+    files = sorted(_closure(module))
+    content = [_canonical(path) for path in files]
+    if any(path.parent.name == "population" for path in files) and NATIVE.is_dir():
+        content += [path.read_text() for path in sorted(NATIVE.rglob("*")) if path.suffix in {".cpp", ".hpp", ".h"}]
+    return digest(content)
+
+
+def _canonical(path: Path) -> str:
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            del body[0]
+    return ast.dump(tree)
+
+
+def _closure(module: str) -> set[Path]:
+    """Files of a module, its parent packages, and everything they import from this package, transitively."""
+    found: set[Path] = set()
+    todo = [module]
+    while todo:
+        path = _file(todo.pop())
+        if path is None or path in found:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                todo += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def _file(module: str) -> Path | None:
+    parts = module.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*parts[1:])
+    candidates = (base.with_suffix(".py"), base / "__init__.py") if parts[1:] else (base / "__init__.py",)
+    return next((path for path in candidates if path.is_file()), None)
