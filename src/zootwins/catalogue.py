@@ -182,7 +182,8 @@ def _zoo(zoo: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Zoo:
     )
     if loaded.train and loaded.train.models != loaded.models:
         raise InputError(
-            f"{config['catalogue']}: zoos.{zoo}.models: says {loaded.models}, but the factors make {loaded.train.models}"
+            f"{config['catalogue']}: zoos.{zoo}.models: says {loaded.models}, "
+            f"but the factors of source.train make {loaded.train.models}; correct one of them"
         )
     return loaded
 

@@ -1,8 +1,8 @@
-"""Twin shards: one safetensors file for a block of a zoo's models and one method.
+"""Shards: one safetensors file for a block of a zoo's models and one method.
 
 On disk every tensor starts with `[models, ratios, states, …]` for magnitude pruning (mp) and with
-`[models, states, …]` for variational dropout (vd); `read_shard` gives both the first form, with one pseudo-ratio
-for vd. States are epochs, 0 before training.
+`[models, states, …]` for variational dropout (vd) and for originals trained here (trained); `read_shard` gives all
+of them the first form, with one pseudo-ratio where there is none. States are epochs, 0 before training.
 """
 
 import json
@@ -12,16 +12,12 @@ from functools import cached_property
 from math import nan
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from zootwins.errors import InputError
 from zootwins.files import replacing
-
-# Tensors of a shard that lack the states axis; those with fewer than all states say so in `prediction_states`.
-WITHOUT_STATES = "mask."
 
 
 def shard_ranges(models: int, models_per_shard: int) -> list[str]:
@@ -43,9 +39,10 @@ class TwinShard:
     Attributes:
         models: names of the models, in the order of the tensors' first axis.
         index: their indices in models.csv.
-        ratios: requested sparsities as fractions (mp), or one NaN (vd).
-        states: the epochs that the trajectories hold.
-        prediction_states: the epochs that `predictions` holds.
+        ratios: requested sparsities as fractions (mp), or one NaN.
+        states: the epochs that accuracies, losses and sparsities are there for.
+        weight_states: those that weights, biases and log σ² are there for.
+        prediction_states: those that `predictions` are there for.
     """
 
     path: Path
@@ -69,6 +66,10 @@ class TwinShard:
         return json.loads(self.metadata["states"])
 
     @cached_property
+    def weight_states(self) -> list[int]:
+        return json.loads(self.metadata["weight_states"])
+
+    @cached_property
     def prediction_states(self) -> list[int]:
         return json.loads(self.metadata["prediction_states"])
 
@@ -79,10 +80,9 @@ class TwinShard:
             return list(file.keys())
 
     def tensor(self, name: str, model: int | None = None) -> Tensor:
-        """A tensor, `[models, ratios, states, …]`, or one model's part of it, `[ratios, states, …]`.
+        """A tensor, `[models, ratios, states, …]`, or only the model's at a position, `[ratios, states, …]`.
 
-        Args:
-            model: position along the models axis.
+        Masks lack the states axis, and so does all that is not stored as a trajectory.
         """
         with safe_open(self.path, "pt") as file:
             stored = file.get_slice(name)
@@ -98,6 +98,7 @@ def write_shard(
     models: Iterable[str],
     index: Iterable[int],
     states: Iterable[int],
+    weight_states: Iterable[int],
     prediction_states: Iterable[int],
     ratios: Iterable[float] = (),
     metadata: Mapping[str, str] | None = None,
@@ -109,6 +110,7 @@ def write_shard(
         "models": json.dumps(list(models)),
         "index": json.dumps(list(index)),
         "states": json.dumps(list(states)),
+        "weight_states": json.dumps(list(weight_states)),
         "prediction_states": json.dumps(list(prediction_states)),
         "ratios": json.dumps(list(ratios)),
     }
@@ -134,12 +136,3 @@ def read_shard(path: str | Path) -> TwinShard:
     if metadata.get("format") != "zootwins-shard":
         raise InputError(f"{path}: a safetensors file, but not a twin shard of this program")
     return TwinShard(Path(path), metadata["method"], metadata)
-
-
-def stack_states(states: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Stack the parameters of successive states, each `[models, …]`, to `[models, states, …]`."""
-    collected: dict[str, list[Tensor]] = {}
-    for state in states:
-        for name, tensor in state.items():
-            collected.setdefault(name, []).append(tensor)
-    return {name: torch.stack(tensors, dim=1) for name, tensors in collected.items()}

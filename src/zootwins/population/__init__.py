@@ -45,6 +45,15 @@ class ImageSet:
         return ImageSet(self.images.to(device, dtype), self.labels.to(device))
 
 
+@dataclass(frozen=True)
+class ImageData:
+    """The splits of a data set; `validation` is kept with the zoo and never trained on."""
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+
+
 @dataclass
 class Population:
     """N models of one architecture at an epoch's boundary.

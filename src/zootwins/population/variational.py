@@ -59,8 +59,8 @@ def prune(parameters: Mapping[str, Tensor], settings: Variational) -> dict[str, 
 
 
 def start(parameters: Mapping[str, Tensor], settings: Variational) -> dict[str, Tensor]:
-    """Add a constant log σ² to the weights of every layer and to the biases of convolutions."""
-    started = dict(parameters)
+    """A copy with a constant log σ² added for the weights of every layer and the biases of convolutions."""
+    started = {name: parameter.clone() for name, parameter in parameters.items()}
     for name, parameter in parameters.items():
         layer, kind = name.split(".")
         if kind == "weight":

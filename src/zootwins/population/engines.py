@@ -1,0 +1,36 @@
+"""Which engine trains: the one that a configuration names, or the fastest that is there."""
+
+import logging
+
+import torch
+
+from zootwins.errors import InputError
+from zootwins.population import Engine
+from zootwins.population.torch_engine import TorchEngine
+
+log = logging.getLogger(__name__)
+
+
+def get_engine(name: str, device: str, threads: int) -> Engine:
+    """The engine `torch` or `native` on a device; `auto` takes CUDA, else the native kernels, else torch.
+
+    Raises:
+        InputError: if CUDA or the native kernels are asked for and not there.
+    """
+    from zootwins.population import native_engine
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() and name != "native" else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("configuration: device: cuda asked for, but torch sees no GPU here; set auto or cpu")
+    if name == "auto":
+        name = "native" if device == "cpu" and native_engine.is_available() else "torch"
+    if name == "native" and device == "cuda":
+        raise InputError("configuration: engine: native runs on CPUs only; set engine: torch or device: cpu")
+    if name == "native" and not native_engine.is_available():
+        raise InputError(
+            "configuration: engine: native asked for, but its kernels are not built; install a C++ compiler and run "
+            "`pip install .` again, or set engine: torch"
+        )
+    log.info("engine %s on %s, %d threads", name, device, threads)
+    return native_engine.NativeEngine(threads) if name == "native" else TorchEngine(device, threads)

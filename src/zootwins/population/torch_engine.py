@@ -1,0 +1,320 @@
+"""The `torch` engine: a population as one batched PyTorch program, on CPU or CUDA.
+
+Activations are held as `[models, channels, samples, height, width]`, so that a convolution is one batched matrix
+product with its patches (im2col) and needs no transposition. All parameters live in one flat `[models, numbers]`
+tensor while an epoch runs, so that an optimiser step is a handful of operations whatever the number of layers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zootwins.architectures import ACTIVATIONS, Architecture, Layer
+from zootwins.population import Evaluation, Factors, ImageSet, Population, Scores
+from zootwins.population.variational import EPSILON, kl_divergence, log_alpha, noisy_parameters
+from zootwins.randomness import data_order, normals, uniforms
+
+ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
+_CPU_BLOCK = 16  # models trained together on a CPU: their temporaries stay in the cache
+_EVALUATED_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers in the largest temporary of an evaluation
+
+
+class TorchEngine:
+    """Trains and evaluates populations with batched operations on one device.
+
+    On a CPU the population is worked off in blocks whose temporaries stay in the cache, as many side by side as
+    there are threads; a GPU takes it whole.
+    """
+
+    name = "torch"
+
+    def __init__(self, device: str | torch.device = "cpu", threads: int = 1):
+        self.device = torch.device(device)
+        self.threads = threads
+
+    def train_epoch(self, population: Population, data: ImageSet, epoch: int, kl_weight: float = 0.0) -> Scores:
+        """See `Engine.train_epoch`; works in the parameters' own dtype."""
+        population.start_optimizer()
+        data = data.to(self.device, next(iter(population.parameters.values())).dtype)
+        scores = Scores(*torch.zeros(2, len(population), dtype=torch.float64))
+
+        def train_block(models: Tensor) -> None:
+            block = _EpochRun(population, models, self.device, epoch, kl_weight).train(data)
+            scores.loss[models], scores.accuracy[models] = block.loss, block.accuracy
+
+        self._each_block(population, train_block)
+        population.steps += -(-len(data) // population.factors[0].batch_size)
+        return scores
+
+    def evaluate(self, population: Population, data: ImageSet) -> Evaluation:
+        """See `Engine.evaluate`."""
+        population = population.deterministic()
+        data = data.to(self.device, next(iter(population.parameters.values())).dtype)
+        loss = torch.zeros(len(population), dtype=torch.float64)
+        predictions = torch.zeros(len(population), len(data), dtype=torch.uint8)
+
+        @torch.inference_mode()  # holds for one thread only
+        def evaluate_block(models: Tensor) -> None:
+            parameters = {name: tensor[models].to(self.device) for name, tensor in population.parameters.items()}
+            runs = _activation_runs(population, models)
+            conv1 = population.architecture.layers[0]
+            numbers = max(len(models) * conv1.outputs, conv1.inputs * conv1.kernel**2) * conv1.size**2
+            at_once = max(1, _EVALUATED_AT_ONCE[self.device.type] // numbers)
+            for first in range(0, len(data), at_once):
+                chunk = slice(first, first + at_once)
+                logits = forward(population.architecture, runs, parameters, data.images[None, chunk])
+                labels = data.labels[chunk].expand(len(models), -1)
+                loss[models] += F.cross_entropy(logits, labels, reduction="none").double().sum(1).cpu()
+                predictions[models, chunk] = logits.argmax(1).to(torch.uint8).cpu()
+
+        self._each_block(population, evaluate_block)
+        accuracy = (predictions == data.labels.cpu()).double().mean(1)
+        return Evaluation(loss / len(data), accuracy, predictions)
+
+    def _each_block(self, population: Population, work: Callable[[Tensor], None]) -> None:
+        """Call `work` with the indices of each block of models, those of one activation standing together."""
+        names = [factors.activation for factors in population.factors]
+        order = torch.tensor(sorted(range(len(names)), key=names.__getitem__))
+        if self.device.type != "cpu":
+            work(order)
+            return
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(self.threads) as pool:
+                list(pool.map(work, order.split(_CPU_BLOCK)))
+        finally:
+            torch.set_num_threads(threads)
+
+
+class _EpochRun:
+    """One epoch of a block of models: flat parameters, their optimiser, and the random numbers of each step."""
+
+    def __init__(self, population: Population, models: Tensor, device: torch.device, epoch: int, kl_weight: float):
+        self.population, self.models, self.device = population, models, device
+        self.epoch, self.kl_weight = epoch, kl_weight
+        self.keys = population.keys[models].to(device)
+        self.activations = _activation_runs(population, models)
+        self.flat = self._flatten(population.parameters).requires_grad_()
+        state = population.optimizer_state
+        self.exp_avg = self._flatten({name: state[f"exp_avg.{name}"] for name in population.parameters})
+        self.exp_avg_sq = self._flatten({name: state[f"exp_avg_sq.{name}"] for name in population.parameters})
+        kept = {name: torch.ones_like(tensor) for name, tensor in population.parameters.items()} | population.masks
+        self.mask = self._flatten(kept).to(self.flat.dtype) if population.masks else None
+        self.dropout = self._column("dropout")
+        self.has_dropout = any(population.factors[model].dropout > 0 for model in models.tolist())
+        self.optimizer = _Optimizer([population.factors[model] for model in models.tolist()], self._column)
+
+    def train(self, data: ImageSet) -> Scores:
+        """Train the epoch and give parameters and optimiser state back to the population."""
+        order = data_order(self.keys, self.epoch, len(data))
+        loss = torch.zeros(len(self.models), dtype=torch.float64, device=self.device)
+        correct = torch.zeros_like(loss)
+        batch_size = self.population.factors[0].batch_size
+        for batch, first in enumerate(range(0, len(data), batch_size)):
+            chosen = order[:, first : first + batch_size]
+            labels = data.labels[chosen]
+            logits, losses = self._step(data.images[chosen], labels, first, self.population.steps + batch + 1)
+            loss += losses.double().sum(1)
+            correct += (logits.argmax(1) == labels).double().sum(1)
+        self._give_back()
+        return Scores((loss / len(data)).cpu(), (correct / len(data)).cpu())
+
+    def _step(self, images: Tensor, labels: Tensor, first: int, step: int) -> tuple[Tensor, Tensor]:
+        """Train on a batch, `[models, batch, …]`; returns logits and losses from before the step."""
+        parameters = self._views(self.flat)
+        dropout, noise = self._dropout_masks(first, images.shape[1]), self._noise(first, images.shape[1])
+        logits = forward(self.population.architecture, self.activations, parameters, images, dropout, noise)
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        objective = losses.mean(1).sum()
+        if self.population.variational and self.kl_weight:
+            objective = objective + self.kl_weight * sum(
+                kl_divergence(log_alpha(name, parameters[name], parameters[partner])).sum()
+                for name, partner in noisy_parameters(parameters).items()
+            )
+        (gradient,) = torch.autograd.grad(objective, self.flat)
+        with torch.no_grad():
+            self.optimizer.step(self.flat, gradient, self.exp_avg, self.exp_avg_sq, step, self.mask)
+        return logits.detach(), losses.detach()
+
+    def _give_back(self) -> None:
+        state = self.population.optimizer_state
+        for name, tensor in self._views(self.flat.detach()).items():
+            self.population.parameters[name][self.models] = tensor.cpu()
+        for moment in ("exp_avg", "exp_avg_sq"):
+            for name, tensor in self._views(getattr(self, moment)).items():
+                state[f"{moment}.{name}"][self.models] = tensor.cpu()
+
+    def _flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        parts = [tensors[name][self.models].flatten(1) for name in self.population.parameters]
+        return torch.cat(parts, dim=1).to(self.device)
+
+    def _views(self, flat: Tensor) -> dict[str, Tensor]:
+        shapes = {name: tensor.shape[1:] for name, tensor in self.population.parameters.items()}
+        parts = flat.split([prod(shape) for shape in shapes.values()], dim=1)
+        return {name: part.unflatten(1, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+    def _column(self, factor: str) -> Tensor:
+        values = [getattr(self.population.factors[model], factor) for model in self.models.tolist()]
+        return torch.tensor(values, dtype=self.flat.dtype, device=self.device)[:, None]
+
+    def _dropout_masks(self, first: int, batch: int) -> dict[str, Tensor] | None:
+        """Each layer's dropout factors, `[models, outputs, batch, height, width]`: 0, or 1/(1-p)."""
+        if not self.has_dropout:
+            return None
+        layers, offsets = self.population.architecture.layers, self.population.architecture.dropout_offsets
+        numbers = uniforms(self.keys, self.epoch, first, batch, offsets[-1])
+        scale = (numbers >= self.dropout.float()[..., None]).to(self.flat.dtype) / (1 - self.dropout[..., None])
+        return {
+            layer.name: _channels_second(scale, offset, layer, layer.pooled_size)
+            for layer, offset in zip(layers, offsets[:-1], strict=True)
+            if layer.dropout
+        }
+
+    def _noise(self, first: int, batch: int) -> dict[str, Tensor] | None:
+        """Each layer's standard normal noise, `[models, outputs, batch, height, width]`."""
+        if self.population.variational is None:
+            return None
+        layers, offsets = self.population.architecture.layers, self.population.architecture.noise_offsets
+        numbers = normals(self.keys, self.epoch, first, batch, offsets[-1]).to(self.flat.dtype)
+        return {
+            layer.name: _channels_second(numbers, offset, layer, layer.size)
+            for layer, offset in zip(layers, offsets[:-1], strict=True)
+        }
+
+
+class _Optimizer:
+    """Adam and SGD with momentum as `torch.optim` computes them, one formula with coefficients for each model.
+
+    Both keep a running sum of gradients (Adam's first moment, SGD's momentum buffer) and step along it; Adam also
+    divides by the root of the second moment.
+    """
+
+    def __init__(self, factors: Sequence[Factors], column: Callable[[str], Tensor]):
+        self.lr, self.weight_decay, momentum = column("lr"), column("weight_decay"), column("momentum")
+        self.adam = torch.tensor([f.optimizer == "adam" for f in factors], device=self.lr.device)[:, None]
+        self.decay = torch.where(self.adam, ADAM_BETAS[0], momentum)
+        self.share = torch.where(self.adam, 1 - ADAM_BETAS[0], torch.ones_like(momentum))
+
+    def step(
+        self, flat: Tensor, gradient: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, step: int, mask: Tensor | None
+    ) -> None:
+        """One step, in place, of the flat parameters `[models, numbers]`; masked numbers stay as they are."""
+        gradient = gradient.addcmul(flat, self.weight_decay)
+        if mask is not None:
+            gradient *= mask
+        exp_avg.mul_(self.decay).addcmul_(gradient, self.share)
+        exp_avg_sq.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1 - ADAM_BETAS[1]).mul_(self.adam)
+        correction = 1 - ADAM_BETAS[1] ** step
+        denominator = torch.where(self.adam, (exp_avg_sq / correction).sqrt() + ADAM_EPSILON, 1)
+        step_size = torch.where(self.adam, self.lr / (1 - ADAM_BETAS[0] ** step), self.lr)
+        flat.sub_(step_size * exp_avg / denominator)
+
+
+@dataclass(frozen=True)
+class _ActivationRun:
+    models: slice
+    function: Callable[[Tensor], Tensor]
+
+
+def _activation_runs(population: Population, models: Tensor) -> list[_ActivationRun]:
+    names = [population.factors[model].activation for model in models.tolist()]
+    runs, start = [], 0
+    for name, group in groupby(names):
+        stop = start + len(list(group))
+        runs.append(_ActivationRun(slice(start, stop), ACTIVATIONS[name]))
+        start = stop
+    return runs
+
+
+def _activate(runs: Sequence[_ActivationRun], hidden: Tensor) -> Tensor:
+    if len(runs) == 1:
+        return runs[0].function(hidden)
+    return torch.cat([run.function(hidden[run.models]) for run in runs])
+
+
+def _channels_second(numbers: Tensor, offset: int, layer: Layer, size: int) -> Tensor:
+    """A layer's part of its sites `[models, batch, sites]` as `[models, outputs, batch, height, width]`."""
+    part = numbers[:, :, offset : offset + layer.outputs * size**2]
+    return part.unflatten(2, (size, size, layer.outputs)).permute(0, 4, 1, 2, 3)
+
+
+def forward(
+    architecture: Architecture,
+    activations: Sequence[_ActivationRun],
+    parameters: Mapping[str, Tensor],
+    images: Tensor,
+    dropout: Mapping[str, Tensor] | None = None,
+    noise: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """Logits `[models, classes, batch]` of images `[models or 1, batch, channels, height, width]`.
+
+    `dropout` holds factors that a layer's activations are multiplied with; `noise` is standard normal noise of a
+    layer's outputs, without which the weights are taken as they are.
+    """
+    hidden = images.transpose(1, 2)
+    for layer in architecture.layers:
+        if layer.name == "fc1":
+            hidden = hidden.permute(0, 1, 3, 4, 2).flatten(1, 3)[..., None, None]
+        patches, batch = _patches(layer, hidden)
+        hidden = _linear(layer, parameters, patches)
+        if noise is not None:
+            deviation = (_output_variance(layer, parameters, patches) + EPSILON).sqrt()
+            hidden = torch.addcmul(hidden, deviation, noise[layer.name].flatten(2))
+        hidden = hidden.unflatten(2, (batch, layer.size, layer.size))
+        if layer.pool:
+            hidden = F.max_pool2d(hidden.flatten(0, 1), 2).unflatten(0, hidden.shape[:2])
+        if layer.activation:
+            hidden = _activate(activations, hidden)
+        if dropout is not None and layer.dropout:
+            hidden = hidden * dropout[layer.name]
+    return hidden[..., 0, 0]
+
+
+def _patches(layer: Layer, hidden: Tensor) -> tuple[Tensor, int]:
+    """A layer's input as the columns of a matrix, `[models, inputs·kernel², batch·height·width]`, and the batch."""
+    if layer.is_conv:
+        return _Im2Col.apply(hidden, layer.kernel).flatten(1, 3).flatten(2), hidden.shape[2]
+    return hidden[..., 0, 0], hidden.shape[2]
+
+
+class _Im2Col(torch.autograd.Function):
+    """`[models, inputs, batch, H, W]` → `[models, inputs, k, k, batch, H-k+1, W-k+1]`, contiguous."""
+
+    @staticmethod
+    def forward(ctx, hidden: Tensor, kernel: int) -> Tensor:
+        ctx.kernel, ctx.shape = kernel, hidden.shape
+        return hidden.unfold(3, kernel, 1).unfold(4, kernel, 1).permute(0, 1, 5, 6, 2, 3, 4).contiguous()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        height, width = gradient.shape[-2:]
+        result = gradient.new_zeros(ctx.shape)
+        for row in range(ctx.kernel):
+            for column in range(ctx.kernel):
+                result[..., row : row + height, column : column + width] += gradient[:, :, row, column]
+        return result, None
+
+
+def _linear(layer: Layer, parameters: Mapping[str, Tensor], patches: Tensor) -> Tensor:
+    """`[models, outputs, batch·height·width]`."""
+    weight, bias = parameters[f"{layer.name}.weight"], parameters[f"{layer.name}.bias"]
+    return weight.flatten(2) @ patches + bias[..., None]
+
+
+def _output_variance(layer: Layer, parameters: Mapping[str, Tensor], patches: Tensor) -> Tensor:
+    """Variance of a layer's outputs under the weights' noise, Σ x²·α·w²; convolution biases are noisy too."""
+    weight = f"{layer.name}.weight"
+    alpha = log_alpha(weight, parameters[weight], parameters[f"{layer.name}.log_sigma2"]).exp()
+    variance = (alpha * parameters[weight].square()).flatten(2) @ patches.square()
+    if layer.is_conv:
+        bias = f"{layer.name}.bias"
+        alpha = log_alpha(bias, parameters[bias], parameters[f"{layer.name}.bias_log_sigma2"]).exp()
+        variance = variance + (alpha * parameters[bias].square())[..., None]
+    return variance

@@ -1,0 +1,174 @@
+"""One model at a time in plain PyTorch, as the authors' code trains: what every engine is held against.
+
+Nothing here is shared with the engines but the random numbers and the names of the layers: layers are `torch.nn`
+modules, masks `torch.nn.utils.prune`, optimisers `torch.optim`.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import prune
+
+from zootwins.architectures import ACTIVATIONS, Architecture, Layer, Network, to_state_dict
+from zootwins.population import Factors, ImageSet, Population
+from zootwins.randomness import data_order, normals, uniforms
+
+
+def optimizer_for(parameters, factors: Factors) -> torch.optim.Optimizer:
+    if factors.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=factors.lr, weight_decay=factors.weight_decay)
+    return torch.optim.SGD(parameters, lr=factors.lr, momentum=factors.momentum, weight_decay=factors.weight_decay)
+
+
+def network_of(population: Population, model: int) -> Network:
+    """The plain PyTorch network of one model, pruned by `torch.nn.utils.prune` where it has masks."""
+    factors = population.factors[model]
+    network = Network(population.architecture, factors.activation, factors.dropout)
+    parameters = {name: tensor[model] for name, tensor in population.parameters.items()}
+    network.to(next(iter(parameters.values())).dtype)
+    network.load_state_dict(to_state_dict(parameters, population.architecture, factors.dropout))
+    indices = population.architecture.module_indices(factors.dropout > 0)
+    for name, mask in population.masks.items():
+        prune.custom_from_mask(network.module_list[indices[name.split(".")[0]]], "weight", mask[model])
+    return network
+
+
+class SitedDropout(nn.Module):
+    """Dropout that draws its mask from the numbers it is given, `[batch, height·width·outputs]`."""
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+        self.numbers: Tensor | None = None
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        if not self.training:
+            return hidden
+        shape = (hidden.shape[0], *hidden.shape[2:], hidden.shape[1])
+        kept = (self.numbers.view(shape) >= self.p).movedim(-1, 1)
+        return hidden * kept / (1 - self.p)
+
+
+def train_one(population: Population, model: int, data: ImageSet, test: ImageSet, epochs: int) -> list[float]:
+    """Test accuracy of one model after each epoch, trained by autograd and torch.optim on the same batches."""
+    factors, architecture = population.factors[model], population.architecture
+    key = population.keys[model : model + 1]
+    network = network_of(population, model)
+    sited = {}
+    for position, module in enumerate(network.module_list):
+        if isinstance(module, nn.Dropout):
+            network.module_list[position] = sited[position] = SitedDropout(factors.dropout)
+    optimizer = optimizer_for(network.parameters(), factors)
+    offsets = architecture.dropout_offsets
+    dropped = [
+        (offset, layer.outputs * layer.pooled_size**2)
+        for layer, offset in zip(architecture.layers, offsets[:-1], strict=True)
+        if layer.dropout
+    ]
+    accuracies = []
+    for epoch in range(1, epochs + 1):
+        network.train()
+        order = data_order(key, epoch, len(data))[0]
+        for first in range(0, len(data), factors.batch_size):
+            chosen = order[first : first + factors.batch_size]
+            numbers = uniforms(key, epoch, first, len(chosen), offsets[-1])[0]
+            for module, (offset, size) in zip(sited.values(), dropped, strict=bool(sited)):
+                module.numbers = numbers[:, offset : offset + size]
+            optimizer.zero_grad()
+            F.cross_entropy(network(data.images[chosen]), data.labels[chosen]).backward()
+            optimizer.step()
+        network.eval()
+        with torch.no_grad():
+            accuracies.append((network(test.images).argmax(1) == test.labels).double().mean().item())
+    return accuracies
+
+
+class VariationalLayer(nn.Module):
+    """A convolution or linear layer with variational dropout, written from the formulas of domain and paper."""
+
+    def __init__(self, layer: Layer, weight: Tensor, bias: Tensor, log_sigma2: float):
+        super().__init__()
+        self.layer = layer
+        self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+        self.log_sigma2 = nn.Parameter(torch.full_like(weight, log_sigma2))
+        self.bias_log_sigma2 = nn.Parameter(torch.full_like(bias, log_sigma2)) if layer.is_conv else None
+
+    def _log_alpha(self, weight: Tensor, log_sigma2: Tensor) -> Tensor:
+        bound = 8.0 if self.layer.is_conv else 10.0
+        return torch.clamp(log_sigma2 - 2.0 * torch.log(torch.abs(weight) + 1e-15), -bound, bound)
+
+    def log_alphas(self) -> list[Tensor]:
+        alphas = [self._log_alpha(self.weight, self.log_sigma2)]
+        if self.bias_log_sigma2 is not None:
+            alphas.append(self._log_alpha(self.bias, self.bias_log_sigma2))
+        return alphas
+
+    def kl(self) -> Tensor:
+        k1, k2, k3 = 0.63576, 1.8732, 1.48695
+        return sum(
+            -(k1 * torch.sigmoid(k2 + k3 * a) - 0.5 * torch.log(1 + 1 / a.exp()) - k1).sum() for a in self.log_alphas()
+        )
+
+    def forward(self, hidden: Tensor, noise: Tensor | None) -> Tensor:
+        apply = F.conv2d if self.layer.is_conv else F.linear
+        alphas = self.log_alphas()
+        if noise is None:
+            weight = self.weight * (alphas[0] < 3)
+            bias = self.bias * (alphas[1] < 3) if self.layer.is_conv else self.bias
+            return apply(hidden, weight, bias)
+        mean = apply(hidden, self.weight, self.bias)
+        bias_variance = alphas[1].exp() * self.bias**2 if self.layer.is_conv else None
+        variance = apply(hidden**2, alphas[0].exp() * self.weight**2, bias_variance)
+        shape = (mean.shape[0], *mean.shape[2:], mean.shape[1])
+        return mean + torch.sqrt(variance + 1e-15) * noise.view(shape).movedim(-1, 1)
+
+
+class VariationalNetwork(nn.Module):
+    """A network of variational layers without dropout, fed with its noise."""
+
+    def __init__(self, architecture: Architecture, activation: str, parameters: dict[str, Tensor], log_sigma2: float):
+        super().__init__()
+        self.architecture, self.activation = architecture, ACTIVATIONS[activation]
+        self.layers = nn.ModuleList(
+            VariationalLayer(layer, parameters[f"{layer.name}.weight"], parameters[f"{layer.name}.bias"], log_sigma2)
+            for layer in architecture.layers
+        )
+
+    def forward(self, hidden: Tensor, noise: Tensor | None = None) -> Tensor:
+        offsets = self.architecture.noise_offsets
+        for module, offset in zip(self.layers, offsets, strict=False):
+            layer = module.layer
+            if layer.name == "fc1":
+                hidden = hidden.flatten(1)
+            sites = slice(offset, offset + layer.outputs * layer.size**2)
+            hidden = module(hidden, None if noise is None else noise[:, sites])
+            if layer.pool:
+                hidden = F.max_pool2d(hidden, 2)
+            if layer.activation:
+                hidden = self.activation(hidden)
+        return hidden
+
+
+def train_one_variational(
+    population: Population, model: int, data: ImageSet, test: ImageSet, epochs: int, kl_weight, log_sigma2: float
+) -> tuple[list[float], VariationalNetwork]:
+    """Test accuracy of one model after each epoch of variational dropout, and the trained network."""
+    factors = population.factors[model]
+    key = population.keys[model : model + 1]
+    parameters = {name: tensor[model] for name, tensor in population.parameters.items()}
+    network = VariationalNetwork(population.architecture, factors.activation, parameters, log_sigma2)
+    optimizer = optimizer_for(network.parameters(), factors)
+    sites = population.architecture.noise_offsets[-1]
+    accuracies = []
+    for epoch in range(1, epochs + 1):
+        order = data_order(key, epoch, len(data))[0]
+        for first in range(0, len(data), factors.batch_size):
+            chosen = order[first : first + factors.batch_size]
+            noise = normals(key, epoch, first, len(chosen), sites)[0].to(data.images.dtype)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(network(data.images[chosen], noise), data.labels[chosen])
+            (loss + kl_weight(epoch) * sum(layer.kl() for layer in network.layers)).backward()
+            optimizer.step()
+        with torch.no_grad():
+            accuracies.append((network(test.images).argmax(1) == test.labels).double().mean().item())
+    return accuracies, network
