@@ -1,0 +1,75 @@
+"""What a zoo's twins came to, as data frames: the view that tables, figures and findings share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from zootwins.catalogue import OperatingPoint, Zoo
+from zootwins.errors import InputError
+
+
+@dataclass(frozen=True)
+class ZooResults:
+    """A zoo, its models and the long tables of its twins (`zootwins.metrics`); fractions throughout.
+
+    Attributes:
+        models: models.csv, the excluded ones too.
+        tables: by name, of `mp`, `mp_layers`, `mp_agreement`, `vd`, `vd_layers`, `vd_agreement`, `history`; what a
+            reader does not need may be absent.
+    """
+
+    zoo: Zoo
+    models: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+
+    @property
+    def originals(self) -> pd.DataFrame:
+        """The models that have twins, by their index in models.csv."""
+        return self.models[self.models["status"] == "ok"].set_index("index")
+
+    @property
+    def mp_percents(self) -> list[float]:
+        """Requested sparsities of magnitude pruning in percent, the control (0) first; empty if there is none."""
+        pruning = self.zoo.magnitude_pruning
+        return [0.0, *sorted(map(float, pruning.sparsities))] if pruning else []
+
+    @property
+    def vd_epochs(self) -> range:
+        """Epochs of variational dropout; empty if there is none."""
+        dropout = self.zoo.variational_dropout
+        return range(dropout.epochs + 1) if dropout else range(0)
+
+    def mp(self, percent: float, epoch: int | None = None, table: str = "mp") -> pd.DataFrame:
+        """Rows of a magnitude pruning table at a requested sparsity and an epoch (the last if None)."""
+        rows = self.tables[table]
+        epoch = self.zoo.magnitude_pruning.epochs if epoch is None else epoch
+        return rows[np.isclose(rows["ratio"], percent / 100) & (rows["epoch"] == epoch)].set_index("index")
+
+    def vd(self, epoch: int, table: str = "vd") -> pd.DataFrame:
+        """Rows of a variational dropout table at an epoch."""
+        rows = self.tables[table]
+        return rows[rows["epoch"] == epoch].set_index("index")
+
+    def operating_point(self, comparison: str) -> OperatingPoint:
+        """Where a comparison (`agreement` or `correlation`) looks at the twins; None where it does not or cannot.
+
+        Raises:
+            InputError: if the catalogue asks for a sparsity or an epoch that the run does not have.
+        """
+        point: OperatingPoint = getattr(self.zoo, comparison)
+        key = f"zoos.{self.zoo.id}.operating_points.{comparison}"
+        percent = point.mp_sparsity if self.zoo.magnitude_pruning else None
+        epoch = point.vd_epoch if self.zoo.variational_dropout else None
+        if percent is not None and not np.isclose(percent, self.mp_percents).any():
+            raise InputError(
+                f"{key}.mp_sparsity: {percent:g} is not among magnitude_pruning.sparsities "
+                f"{list(self.zoo.magnitude_pruning.sparsities)}; set one of these in the catalogue, or null"
+            )
+        if epoch is not None and epoch not in self.vd_epochs:
+            raise InputError(
+                f"{key}.vd_epoch: {epoch} is beyond variational_dropout.epochs ({self.vd_epochs[-1]}); "
+                "set an epoch that is run in the catalogue, or null"
+            )
+        return OperatingPoint(percent, epoch)

@@ -1,0 +1,133 @@
+"""A small made-up zoo with twins: shards as the sparsifiers write them, and results as the tables read them.
+
+Accuracies fall with sparsity and follow the originals', so that figures made of it look like a population's.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from zootwins.architectures import get_architecture
+from zootwins.catalogue import MagnitudePruning, OperatingPoint, VariationalDropout, Zoo
+from zootwins.metrics import collect_metrics
+from zootwins.results import ZooResults
+from zootwins.shards import TwinShard, read_shard, write_shard
+
+ARCHITECTURE = get_architecture("cnn_s", 1)
+SAMPLES = 50
+PERCENTS = (50, 70, 80, 90)
+MP_EPOCHS = 3
+VD_EPOCHS = 5
+
+
+def make_zoo(zoo: str = "mini", **changes) -> Zoo:
+    """A catalogue entry for the made-up zoo."""
+    settings = {
+        "id": zoo,
+        "title": f"Made-up ({zoo})",
+        "dataset": "fashion_mnist_mini",
+        "architecture": "cnn_s",
+        "models": 12,
+        "epoch": None,
+        "magnitude_pruning": MagnitudePruning(PERCENTS, MP_EPOCHS, 1e-3),
+        "variational_dropout": VariationalDropout(VD_EPOCHS, 3.0, 1e-2),
+        "agreement": OperatingPoint(80, VD_EPOCHS),
+        "correlation": OperatingPoint(80, VD_EPOCHS),
+    }
+    return Zoo(**settings | changes)
+
+
+def make_models(models: int = 12, excluded: tuple[int, ...] = (), seed: int = 0) -> pd.DataFrame:
+    """models.csv of the made-up zoo."""
+    rng = np.random.default_rng(seed)
+    index = np.arange(models)
+    accuracy = rng.normal(0.7, 0.04, models).round(2)
+    return pd.DataFrame(
+        {
+            "model": [f"NN_{i:04d}" for i in index],
+            "index": index,
+            "status": np.where(np.isin(index, excluded), "excluded", "ok"),
+            "reason": np.where(np.isin(index, excluded), "missing checkpoint", ""),
+            "seed": index,
+            "activation": np.array(["tanh", "relu"])[index % 2],
+            "init": "uniform",
+            "optimizer": np.array(["adam", "sgd"])[index // 2 % 2],
+            "lr": 3e-4,
+            "weight_decay": 0.0,
+            "momentum": 0.9,
+            "dropout": np.array([0.0, 0.5])[index // 4 % 2],
+            "batch_size": 10,
+            "epoch": 50,
+            "recorded_test_accuracy": accuracy,
+            "test_accuracy": accuracy,
+        }
+    )
+
+
+def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> TwinShard:
+    """Write and open a shard for rows of `make_models`; VD's weights and variances are drawn, not trained."""
+    rng = np.random.default_rng([seed, int(models["index"].iloc[0]), method == "mp"])
+    ratios = (0.0, *(percent / 100 for percent in PERCENTS)) if method == "mp" else ()
+    epochs = MP_EPOCHS if method == "mp" else VD_EPOCHS
+    grid = (len(models), len(ratios), epochs + 1) if method == "mp" else (len(models), epochs + 1)
+    layers = len(ARCHITECTURE.layers)
+    if method == "mp":
+        nominal = np.broadcast_to(np.array(ratios)[:, None], grid)
+    else:
+        nominal = np.broadcast_to(0.8 * np.arange(epochs + 1) / epochs, grid)
+    sparsity = np.clip(
+        nominal[..., None] * rng.uniform(0.8, 1.1, (len(models),) + (1,) * (len(grid) - 1) + (layers,)), 0, 1
+    )
+    original = models["test_accuracy"].to_numpy().reshape((-1,) + (1,) * (len(grid) - 1))
+    test = (original * (1 - 0.3 * nominal**3) + rng.normal(0, 0.01, grid)).clip(0.1, 1)
+    scores = {
+        "test_accuracy": test,
+        "train_accuracy": test + 0.02,
+        "test_loss": 1 - test,
+        "train_loss": 1 - test,
+        "sparsity": sparsity,
+    }
+    tensors = {name: torch.tensor(values, dtype=torch.float32) for name, values in scores.items()}
+    states = list(range(epochs + 1))
+    prediction_states = [0, epochs] if method == "mp" else states
+    shape = (*grid[:-1], len(prediction_states), SAMPLES)
+    tensors["predictions"] = torch.tensor(rng.integers(0, 3, shape), dtype=torch.uint8)
+    tensors["index"] = torch.tensor(models["index"].to_numpy())
+    for name, weight_shape in ARCHITECTURE.parameter_shapes.items():
+        weights = torch.tensor(rng.normal(0, 0.3, (*grid, *weight_shape)), dtype=torch.float32)
+        tensors[name] = weights
+        if method == "vd" and name.endswith("weight"):
+            growth = torch.linspace(-6, 2, epochs + 1).reshape(-1, *(1,) * len(weight_shape))
+            tensors[name.replace("weight", "log_sigma2")] = growth.expand_as(weights).clone()
+    write_shard(
+        path,
+        method,
+        tensors,
+        models=models["model"],
+        index=models["index"].tolist(),
+        states=states,
+        prediction_states=prediction_states,
+        ratios=ratios,
+    )
+    return read_shard(path)
+
+
+def make_predictions(models: pd.DataFrame, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The originals' predicted classes `[originals, samples]` and their indices."""
+    rng = np.random.default_rng(seed)
+    index = models.loc[models["status"] == "ok", "index"].to_numpy()
+    return rng.integers(0, 3, (len(index), SAMPLES)).astype(np.uint8), index
+
+
+def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResults:
+    """Everything that tables and figures read, by way of shards in a folder."""
+    zoo = zoo or make_zoo()
+    models = make_models(zoo.models, seed=seed)
+    tables = {}
+    for method in zoo.methods:
+        shard = make_shard(folder / f"{zoo.id}-{method}-0000.safetensors", method, models, seed)
+        metrics = collect_metrics([shard], *make_predictions(models, seed), ARCHITECTURE)
+        tables |= {method: metrics.scores, f"{method}_layers": metrics.layers, f"{method}_agreement": metrics.agreement}
+    return ZooResults(zoo, models, tables)
