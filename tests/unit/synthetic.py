@@ -108,6 +108,7 @@ def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> 
         models=models["model"],
         index=models["index"].tolist(),
         states=states,
+        weight_states=states,
         prediction_states=prediction_states,
         ratios=ratios,
     )

@@ -1,0 +1,26 @@
+"""Long tables of one zoo and method, from its shards."""
+
+from safetensors.numpy import load_file
+
+from zootwins.architectures import get_architecture
+from zootwins.frames import write_parquet
+from zootwins.job import job, log
+from zootwins.metrics import collect_metrics
+from zootwins.provenance import record
+from zootwins.shards import read_shard
+
+with job(snakemake):
+    originals = load_file(snakemake.input.predictions)
+    shards = [read_shard(path) for path in snakemake.input.shards]
+    channels = shards[0].shape("conv1.weight")[-3]
+    metrics = collect_metrics(
+        shards,
+        originals["predictions"],
+        originals["index"],
+        get_architecture(snakemake.params.architecture, channels),
+    )
+    metadata = record(dict(snakemake.params), shards=[shard.path.stem for shard in shards])
+    write_parquet(metrics.scores, snakemake.output.scores, metadata)
+    write_parquet(metrics.layers, snakemake.output.layers, metadata)
+    write_parquet(metrics.agreement, snakemake.output.agreement, metadata)
+    log.info("%d shards, %d rows", len(shards), len(metrics.scores))
