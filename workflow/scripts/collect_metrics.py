@@ -12,7 +12,7 @@ from zootwins.shards import read_shard
 with job(snakemake):
     originals = load_file(snakemake.input.predictions)
     shards = [read_shard(path) for path in snakemake.input.shards]
-    channels = shards[0].shape("conv1.weight")[-3]
+    channels = shards[0].tensor("conv1.weight", 0).shape[-3]
     metrics = collect_metrics(
         shards,
         originals["predictions"],
@@ -20,7 +20,7 @@ with job(snakemake):
         get_architecture(snakemake.params.architecture, channels),
     )
     metadata = record(dict(snakemake.params), shards=[shard.path.stem for shard in shards])
-    write_parquet(metrics.scores, snakemake.output.scores, metadata)
+    write_parquet(metrics.scores, snakemake.output.metrics, metadata)
     write_parquet(metrics.layers, snakemake.output.layers, metadata)
     write_parquet(metrics.agreement, snakemake.output.agreement, metadata)
     log.info("%d shards, %d rows", len(shards), len(metrics.scores))
