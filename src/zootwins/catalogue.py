@@ -1,9 +1,8 @@
 """The run configuration and the zoo catalogue, checked against their schemas, as typed objects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,62 +12,19 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
 from zootwins.errors import InputError
-
-SCHEMAS = Path("schemas")
-
-
-@dataclass(frozen=True)
-class MagnitudePruning:
-    """Settings of a zoo's magnitude pruning; `lr` None means each model's own. Sparsities in percent."""
-
-    sparsities: tuple[float, ...]
-    epochs: int
-    lr: float | None = None
-    scope: str = "global"
-
-    @property
-    def ratios(self) -> tuple[float, ...]:
-        """Requested sparsities as fractions, the unpruned control (0) first."""
-        return (0.0, *(percent / 100 for percent in sorted(self.sparsities)))
+from zootwins.settings import MagnitudePruning, OperatingPoint, TrainSource, VariationalDropout
 
 
-@dataclass(frozen=True)
-class VariationalDropout:
-    """Settings of a zoo's variational dropout; `lr` None means each model's own."""
-
-    epochs: int
-    threshold: float
-    lr: float | None = None
+def shard_ranges(models: int, models_per_shard: int) -> list[str]:
+    """Names of a zoo's shards: fixed blocks of model indices, such as `0000-0031`; the last may be shorter."""
+    starts = range(0, models, models_per_shard)
+    return [f"{start:04d}-{min(start + models_per_shard, models) - 1:04d}" for start in starts]
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
-    """Where a table looks at the twins: MP sparsity in percent, VD epoch; None leaves the method out."""
-
-    mp_sparsity: float | None
-    vd_epoch: int | None
-
-
-@dataclass(frozen=True)
-class TrainSource:
-    """Generating factors of a zoo to be trained: the product of the lists, times `seeds`."""
-
-    seeds: int
-    activation: tuple[str, ...]
-    init: tuple[str, ...]
-    optimizer: tuple[str, ...]
-    lr: tuple[float, ...]
-    weight_decay: tuple[float, ...]
-    dropout: tuple[float, ...] = (0.0,)
-    momentum: float = 0.9
-    epochs: int = 50
-    batch_size: int = 10
-    seed_mode: str = "shared"
-
-    @property
-    def models(self) -> int:
-        lists = (self.activation, self.init, self.optimizer, self.lr, self.weight_decay, self.dropout)
-        return self.seeds * len(list(product(*lists)))
+def shard_slice(shard: str) -> tuple[int, int]:
+    """First model index of a shard and the index after its last."""
+    first, last = shard.split("-")
+    return int(first), int(last) + 1
 
 
 @dataclass(frozen=True)
@@ -107,57 +63,74 @@ class Zoo:
 
 @dataclass(frozen=True)
 class Run:
-    """A validated configuration and the zoos it chose, by id and in its order."""
+    """A validated configuration joined with its catalogue.
+
+    Attributes:
+        zoos: the chosen zoos, in the configuration's order.
+        catalogue: every zoo of the catalogue with this run's settings, by id.
+    """
 
     config: Mapping[str, Any]
-    zoos: Mapping[str, Zoo] = field(default_factory=dict)
+    zoos: tuple[str, ...]
+    catalogue: Mapping[str, Zoo]
+
+    def models(self, zoo: str) -> int:
+        """How many of a zoo's models the run takes, from the first."""
+        return min(self.catalogue[zoo].models, self.config["max_models"] or self.catalogue[zoo].models)
+
+    def shards(self, zoo: str) -> list[str]:
+        """The names of a zoo's shards."""
+        return shard_ranges(self.models(zoo), self.config["models_per_shard"])
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    schemas = {path.name: yaml.safe_load(path.read_text()) for path in SCHEMAS.glob("*.schema.yaml")}
-    registry = Registry().with_resources((key, Resource.from_contents(schema)) for key, schema in schemas.items())
-    return Draft202012Validator(schemas[name] | {"$id": name}, registry=registry)
+def _validator(schemas: Path, name: str) -> Draft202012Validator:
+    documents = {path.name: yaml.safe_load(path.read_text()) for path in schemas.glob("*.schema.yaml")}
+    registry = Registry().with_resources((key, Resource.from_contents(schema)) for key, schema in documents.items())
+    return Draft202012Validator(documents[name] | {"$id": name}, registry=registry)
 
 
-def validate(document: Mapping[str, Any], schema: str, where: str) -> None:
-    """Check a document against a schema of `schemas/`.
+def validate(document: Mapping[str, Any], schema: Path, where: str) -> None:
+    """Check a document against a JSON schema, given as YAML, which may refer to others in its folder.
 
     Raises:
         InputError: naming the file (`where`), the key and what is wrong with it.
     """
-    error = best_match(_validator(schema).iter_errors(document))
+    error = best_match(_validator(schema.parent, schema.name).iter_errors(document))
     if error is not None:
         key = ".".join(str(part) for part in error.absolute_path) or "top level"
-        raise InputError(f"{where}: {key}: {error.message}; the keys are explained in schemas/{schema}")
+        raise InputError(f"{where}: {key}: {error.message}; the keys are explained in schemas/{schema.name}")
 
 
-def load_catalogue(path: str | Path) -> dict[str, Any]:
-    """The checked entries of a catalogue file, by zoo id."""
-    try:
-        document = yaml.safe_load(Path(path).read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such catalogue; correct the configuration's key catalogue") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    validate(document, "catalogue.schema.yaml", str(path))
-    return document["zoos"]
-
-
-def load_run(config: Mapping[str, Any]) -> Run:
+def load_run(config: Mapping[str, Any], root: Path) -> Run:
     """Validate a configuration and join it with its catalogue.
+
+    Args:
+        config: the run configuration.
+        root: the workflow's folder: of `schemas/`, and what paths in configuration and catalogue are relative to.
 
     Raises:
         InputError: for a key or value that the schemas refuse, and for zoos that the catalogue does not have.
     """
-    validate(config, "config.schema.yaml", "configuration")
-    entries = load_catalogue(config["catalogue"])
+    validate(config, root / "schemas/config.schema.yaml", "configuration")
+    entries = _load_catalogue(root / config["catalogue"], root / "schemas/catalogue.schema.yaml")
     unknown = [zoo for zoo in config["zoos"] if zoo not in entries]
     if unknown:
         raise InputError(
             f"configuration: zoos: {unknown[0]!r} is not in {config['catalogue']}; it has {', '.join(sorted(entries))}"
         )
-    return Run(config, {zoo: _zoo(zoo, entries[zoo], config) for zoo in config["zoos"]})
+    return Run(config, tuple(config["zoos"]), {zoo: _zoo(zoo, entry, config) for zoo, entry in entries.items()})
+
+
+def _load_catalogue(path: Path, schema: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such catalogue; correct the configuration's key catalogue") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    validate(document, schema, str(path))
+    return document["zoos"]
 
 
 def _zoo(zoo: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Zoo:

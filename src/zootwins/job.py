@@ -1,32 +1,32 @@
-"""What every workflow script shares: a log, a thread count, and errors of one line."""
+"""What every workflow script shares: a log, a thread count, errors of one line, resumption and provenance."""
 
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from zootwins.errors import InputError
+from zootwins.provenance import digest, record
 
 log = logging.getLogger("zootwins")
 
 
 @contextmanager
 def job(snakemake) -> Iterator[None]:
-    """Run a script's work with its log in the rule's `log:` file and torch limited to the rule's threads.
+    """Run a script's work with its log in the rule's `log:` file.
 
     An `InputError` ends the job with its one line, in the log and on the terminal; anything else is a defect and
     keeps its traceback in both.
     """
-    handler = logging.FileHandler(snakemake.log[0], mode="w")
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
-        handlers=[handler],
+        handlers=[logging.FileHandler(snakemake.log[0], mode="w")],
         force=True,
     )
     logging.captureWarnings(capture=True)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(snakemake.threads)
     try:
         yield
     except InputError as error:
@@ -35,3 +35,24 @@ def job(snakemake) -> Iterator[None]:
     except Exception:
         log.exception("unexpected error")
         raise
+
+
+def configuration(snakemake) -> dict[str, Any]:
+    """What decides a job's results: its rule, wildcards and parameters."""
+    return {"rule": snakemake.rule, **dict(snakemake.wildcards.items()), **dict(snakemake.params.items())}
+
+
+def provenance(snakemake, **more: Any) -> dict[str, str]:
+    """Metadata for the files that a job writes; see `zootwins.provenance.record`."""
+    return record(configuration(snakemake), **more)
+
+
+def resume_file(snakemake) -> tuple[Path, str]:
+    """Where a job saves its state while it runs, and the digest of its configuration and input files.
+
+    The file is no output of the rule, since Snakemake removes the outputs of failed jobs.
+    """
+    inputs = [Path(path) for path in snakemake.input]
+    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
+    name = "-".join([snakemake.rule, *snakemake.wildcards])
+    return Path("results/resume") / f"{name}.safetensors", digest([configuration(snakemake), stamps])

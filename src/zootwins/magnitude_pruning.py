@@ -10,11 +10,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from zootwins.catalogue import MagnitudePruning
 from zootwins.originals import Originals
 from zootwins.population import Engine, ImageData, Population
-from zootwins.population.trajectory import Resume, Trajectory, record_trajectory
+from zootwins.population.trajectory import Resume, record_trajectory
 from zootwins.randomness import stream_key
+from zootwins.settings import MagnitudePruning
+from zootwins.shards import Trajectory
 
 
 def pruning_masks(weights: Mapping[str, Tensor], ratio: float, scope: str) -> dict[str, Tensor]:
@@ -49,7 +50,10 @@ def pruned_population(originals: Originals, settings: MagnitudePruning, zoo: str
     return Population(
         originals.architecture,
         [f if settings.lr is None else replace(f, lr=settings.lr) for f in originals.factors for _ in ratios],
-        torch.tensor([stream_key(zoo, model, "mp", f"{ratio:g}") for model in originals.models for ratio in ratios]),
+        torch.tensor(
+            [stream_key(zoo, model, "mp", f"{ratio:g}") for model in originals.models for ratio in ratios],
+            dtype=torch.int64,
+        ),
         {name: tensor * joined[name] if name in joined else tensor for name, tensor in repeated.items()},
         masks=joined,
     )

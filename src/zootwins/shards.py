@@ -19,17 +19,23 @@ from torch import Tensor
 from zootwins.errors import InputError
 from zootwins.files import replacing
 
-
-def shard_ranges(models: int, models_per_shard: int) -> list[str]:
-    """Names of a zoo's shards: fixed blocks of model indices, such as `0000-0031`; the last may be shorter."""
-    starts = range(0, models, models_per_shard)
-    return [f"{start:04d}-{min(start + models_per_shard, models) - 1:04d}" for start in starts]
+FORMAT = "zootwins-shard"
+DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "ratios")
 
 
-def shard_slice(shard: str) -> tuple[int, int]:
-    """First model index of a shard and the index after its last."""
-    first, last = shard.split("-")
-    return int(first), int(last) + 1
+@dataclass
+class Trajectory:
+    """What a run of training recorded: tensors as on disk, and which epochs they hold.
+
+    `tensors` holds parameters at `weight_states`, predictions (uint8 `[…, states, samples]`) at `prediction_states`,
+    and at all `states` train_accuracy, train_loss, test_accuracy, test_loss (float32 `[…, states]`) and sparsity
+    (float32 `[…, states, layers]`).
+    """
+
+    states: list[int]
+    weight_states: list[int]
+    prediction_states: list[int]
+    tensors: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -90,36 +96,43 @@ class TwinShard:
         return tensor if self.method == "mp" else tensor.unsqueeze(1 if model is None else 0)
 
 
-def write_shard(
+def write_trajectory(
     path: str | Path,
     method: str,
-    tensors: Mapping[str, Tensor],
-    *,
+    trajectory: Trajectory,
     models: Iterable[str],
     index: Iterable[int],
-    states: Iterable[int],
-    weight_states: Iterable[int],
-    prediction_states: Iterable[int],
+    *,
     ratios: Iterable[float] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a shard whole or not at all; the tensors as on disk (see the module)."""
+    """Write a trajectory as a shard, whole or not at all; its tensors are as on disk (see the module).
+
+    Args:
+        path: the shard.
+        method: mp, vd or trained.
+        trajectory: what was recorded.
+        models: names of the models.
+        index: their indices in models.csv.
+        ratios: requested sparsities as fractions, for mp.
+        metadata: provenance.
+    """
     description = {
-        "format": "zootwins-shard",
-        "method": method,
-        "models": json.dumps(list(models)),
-        "index": json.dumps(list(index)),
-        "states": json.dumps(list(states)),
-        "weight_states": json.dumps(list(weight_states)),
-        "prediction_states": json.dumps(list(prediction_states)),
-        "ratios": json.dumps(list(ratios)),
+        "models": list(models),
+        "index": list(index),
+        "states": trajectory.states,
+        "weight_states": trajectory.weight_states,
+        "prediction_states": trajectory.prediction_states,
+        "ratios": list(ratios),
     }
+    _save(path, method, trajectory.tensors, description, metadata or {})
+
+
+def _save(path, method: str, tensors: Mapping[str, Tensor], description: Mapping, provenance: Mapping) -> None:
+    metadata = {"format": FORMAT, "method": method, **{key: json.dumps(value) for key, value in description.items()}}
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(
-            {name: tensor.contiguous() for name, tensor in tensors.items()},
-            temporary,
-            metadata=description | dict(metadata or {}),
-        )
+        save_file(contiguous, temporary, metadata=metadata | dict(provenance))
 
 
 def read_shard(path: str | Path) -> TwinShard:
@@ -133,6 +146,23 @@ def read_shard(path: str | Path) -> TwinShard:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a readable shard ({error}); delete it, and the next run rebuilds it") from None
-    if metadata.get("format") != "zootwins-shard":
+    if metadata.get("format") != FORMAT:
         raise InputError(f"{path}: a safetensors file, but not a twin shard of this program")
     return TwinShard(Path(path), metadata["method"], metadata)
+
+
+def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str, provenance: Mapping[str, str]) -> None:
+    """Write one model's twins, given by name or index, as a shard of one model.
+
+    Raises:
+        InputError: if none of the shards holds the model.
+    """
+    for shard in shards:
+        for position, (name, index) in enumerate(zip(shard.models, shard.index, strict=True)):
+            if model in (name, str(index), f"{index:04d}"):
+                with safe_open(shard.path, "pt") as file:
+                    tensors = {key: file.get_slice(key)[position : position + 1] for key in shard.names}
+                description = {key: json.loads(shard.metadata[key]) for key in DESCRIPTION}
+                _save(path, shard.method, tensors, description | {"models": [name], "index": [index]}, provenance)
+                return
+    raise InputError(f"{path}: {model} is not among the zoo's twins; models.csv lists the models, and why some lack")

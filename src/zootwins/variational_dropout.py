@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import torch
 
-from zootwins.catalogue import VariationalDropout
 from zootwins.originals import Originals
 from zootwins.population import Engine, ImageData, Population
-from zootwins.population.trajectory import Resume, Trajectory, record_trajectory
+from zootwins.population.trajectory import Resume, record_trajectory
 from zootwins.population.variational import Variational, start
 from zootwins.randomness import stream_key
+from zootwins.settings import VariationalDropout
+from zootwins.shards import Trajectory
 
 
 def kl_weight(epoch: int) -> float:
@@ -28,7 +29,7 @@ def variational_population(originals: Originals, settings: VariationalDropout, z
     return Population(
         originals.architecture,
         [f if settings.lr is None else replace(f, lr=settings.lr) for f in originals.factors],
-        torch.tensor([stream_key(zoo, model, "vd") for model in originals.models]),
+        torch.tensor([stream_key(zoo, model, "vd") for model in originals.models], dtype=torch.int64),
         start(originals.parameters, variational),
         variational=variational,
     )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from synthetic import ARCHITECTURE, PERCENTS, SAMPLES, VD_EPOCHS, make_models, make_predictions, make_shard
 
+from synthetic import ARCHITECTURE, PERCENTS, SAMPLES, VD_EPOCHS, make_models, make_predictions, make_shard
 from zootwins.errors import InputError
 from zootwins.metrics import collect_metrics
 

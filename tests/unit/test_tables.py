@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
 
+from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
 from zootwins.catalogue import OperatingPoint, VariationalDropout
 from zootwins.errors import InputError
 from zootwins.tables import TABLES, paper_order, summary

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from reference import optimizer_for, train_one, train_one_variational
 
+from reference import optimizer_for, train_one, train_one_variational
 from zootwins.architectures import get_architecture
 from zootwins.magnitude_pruning import pruning_masks
 from zootwins.population import Factors, ImageSet, Population
@@ -105,7 +105,6 @@ def test_weights_equal_torch_optim_bit_for_bit_in_kind():
     before = {key: tensor.clone() for key, tensor in trained.parameters.items()}
     final_parameters(trained, data, epochs=2)
     from reference import network_of
-
     from zootwins.randomness import data_order
 
     for model in range(len(trained)):

@@ -1,6 +1,7 @@
 """Which engine trains: the one that a configuration names, or the fastest that is there."""
 
 import logging
+from importlib.util import find_spec
 
 import torch
 
@@ -17,20 +18,26 @@ def get_engine(name: str, device: str, threads: int) -> Engine:
     Raises:
         InputError: if CUDA or the native kernels are asked for and not there.
     """
-    from zootwins.population import native_engine
-
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() and name != "native" else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("configuration: device: cuda asked for, but torch sees no GPU here; set auto or cpu")
     if name == "auto":
-        name = "native" if device == "cpu" and native_engine.is_available() else "torch"
+        name = "native" if device == "cpu" and _native_is_built() else "torch"
     if name == "native" and device == "cuda":
         raise InputError("configuration: engine: native runs on CPUs only; set engine: torch or device: cpu")
-    if name == "native" and not native_engine.is_available():
+    if name == "native" and not _native_is_built():
         raise InputError(
             "configuration: engine: native asked for, but its kernels are not built; install a C++ compiler and run "
             "`pip install .` again, or set engine: torch"
         )
     log.info("engine %s on %s, %d threads", name, device, threads)
-    return native_engine.NativeEngine(threads) if name == "native" else TorchEngine(device, threads)
+    if name == "torch":
+        return TorchEngine(device, threads)
+    from zootwins.population.native_engine import NativeEngine  # fails where the kernels are not built
+
+    return NativeEngine(threads)
+
+
+def _native_is_built() -> bool:
+    return find_spec("zootwins.population._native") is not None

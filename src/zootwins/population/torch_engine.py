@@ -79,6 +79,8 @@ class TorchEngine:
 
     def _each_block(self, population: Population, work: Callable[[Tensor], None]) -> None:
         """Call `work` with the indices of each block of models, those of one activation standing together."""
+        if not len(population):
+            return
         names = [factors.activation for factors in population.factors]
         order = torch.tensor(sorted(range(len(names)), key=names.__getitem__))
         if self.device.type != "cpu":

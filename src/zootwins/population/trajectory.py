@@ -4,7 +4,6 @@ A run can be killed at any time: after an epoch its whole state is saved beside 
 same configuration goes on from there to the same tensors.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -18,26 +17,12 @@ from torch import Tensor
 
 from zootwins.files import replacing
 from zootwins.population import Engine, ImageSet, Population, layer_sparsity
+from zootwins.shards import Trajectory
 
 log = logging.getLogger(__name__)
 
 _SAVING_SHARE = 0.05  # of the time spent on saving what a killed run would lose
 SCORES = ("train_accuracy", "train_loss", "test_accuracy", "test_loss", "sparsity")
-
-
-@dataclass
-class Trajectory:
-    """What a run recorded, as tensors that start with `[models, states, …]`.
-
-    `tensors` holds the parameters at `weight_states`, predictions (uint8, `[models, states, samples]`) at
-    `prediction_states`, and at every state `train_accuracy`, `train_loss`, `test_accuracy`, `test_loss` (float32
-    `[models, states]`) and `sparsity` (float32 `[models, states, layers]`).
-    """
-
-    states: list[int]
-    weight_states: list[int]
-    prediction_states: list[int]
-    tensors: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -46,6 +31,19 @@ class Resume:
 
     path: Path
     digest: str
+
+    def __enter__(self) -> "Resume":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        """Remove the saved state once the run's results are safe; after an error it stays for the next run."""
+        if kind is None:
+            self.path.unlink(missing_ok=True)
+
+
+def kept_states(keep: str, epochs: int) -> list[int]:
+    """The states whose weights are kept: of `all` epochs or of the `final` one."""
+    return list(range(epochs + 1)) if keep == "all" else [epochs]
 
 
 @dataclass
@@ -172,6 +170,6 @@ def _load(resume: Resume | None, population: Population) -> tuple[_Records, int]
             records.states[name] = list(tensor.unbind(1))
         else:
             getattr(population, kind)[name] = tensor
-    population.steps = json.loads(metadata["steps"])
+    population.steps = int(metadata["steps"])
     log.info("%s: resuming after epoch %s", resume.path, metadata["epoch"])
     return records, int(metadata["epoch"])

@@ -1,0 +1,146 @@
+# Configuration, wildcards and the lookups of the rules. Nothing is computed here.
+from dataclasses import asdict
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from zootwins.catalogue import load_run, shard_slice
+from zootwins.errors import InputError
+from zootwins.provenance import source_digest
+
+ROOT = Path(workflow.basedir)
+try:
+    RUN = load_run(config, ROOT)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    zoo="|".join(RUN.catalogue),
+    method="mp|vd",
+    shard=r"\d{4,}-\d{4,}",
+    model=r"[^/]+",
+
+
+def zoo_of(wildcards):
+    return RUN.catalogue[wildcards.zoo]
+
+
+def shard_files(zoo, folder):
+    """The files of a zoo's shards, in order."""
+    return [f"{folder}/{shard}.safetensors" for shard in RUN.shards(zoo)]
+
+
+def all_shards(wildcards):
+    return [
+        shard
+        for zoo in RUN.zoos
+        for method in RUN.catalogue[zoo].methods
+        for shard in shard_files(zoo, f"results/twins/{zoo}/{method}")
+    ]
+
+
+def method_shards(wildcards):
+    return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{wildcards.method}")
+
+
+def metric_files(wildcards):
+    return [
+        f"results/metrics/{zoo}/{method}{kind}.parquet"
+        for zoo in RUN.zoos
+        for method in RUN.catalogue[zoo].methods
+        for kind in ("", "_layers", "_agreement")
+    ]
+
+
+def local_archive(wildcards):
+    """The archive of a zoo on this machine, or nothing where it is to be downloaded."""
+    archive = zoo_of(wildcards).archive
+    return [ROOT / archive.path] if archive and archive.path else []
+
+
+def raw_zoo(wildcards):
+    """The zoo in the raw layout: fetched, a folder of the user's, or trained here."""
+    zoo = zoo_of(wildcards)
+    if zoo.train:
+        return f"results/exports/{zoo.id}/trained.zip"
+    return ROOT / zoo.directory if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
+
+
+def published_raw_zoo(wildcards):
+    """The raw zoo that may bring its data set along; a zoo that is trained here takes the catalogue's."""
+    return [] if zoo_of(wildcards).train else raw_zoo(wildcards)
+
+
+def exported_shards(wildcards):
+    """The shards that hold the population to export; the originals are in none."""
+    if wildcards.population == "originals":
+        return []
+    folder = (
+        f"zoos/{wildcards.zoo}/trained"
+        if wildcards.population == "trained"
+        else f"twins/{wildcards.zoo}/{wildcards.population}"
+    )
+    return shard_files(wildcards.zoo, f"results/{folder}")
+
+
+def exported_models(wildcards):
+    """The table of the models to export; a population trained here brings it along."""
+    return [] if wildcards.population == "trained" else f"results/zoos/{wildcards.zoo}/models.csv"
+
+
+def exported_originals(wildcards):
+    return f"results/zoos/{wildcards.zoo}/originals.safetensors" if wildcards.population == "originals" else []
+
+
+def shards_of_model(wildcards):
+    """The shard that a model is in, or all of the zoo's as long as models.csv is not there to tell."""
+    folder = f"results/twins/{wildcards.zoo}/{wildcards.method}"
+    table = Path(f"results/zoos/{wildcards.zoo}/models.csv")
+    for index, line in enumerate(table.read_text().splitlines()[1:] if table.exists() else []):
+        if wildcards.model in line.split(",", 2)[:2]:
+            names = RUN.shards(wildcards.zoo)
+            return [f"{folder}/{name}.safetensors" for name in names if index in range(*shard_slice(name))]
+    return shard_files(wildcards.zoo, folder)
+
+
+def lookup_architecture(wildcards):
+    return zoo_of(wildcards).architecture
+
+
+def lookup_epoch(wildcards):
+    return zoo_of(wildcards).epoch
+
+
+def lookup_dataset(wildcards):
+    return zoo_of(wildcards).dataset
+
+
+def magnitude_pruning_settings(wildcards):
+    return asdict(zoo_of(wildcards).magnitude_pruning)
+
+
+def variational_dropout_settings(wildcards):
+    return asdict(zoo_of(wildcards).variational_dropout)
+
+
+def train_settings(wildcards):
+    return asdict(zoo_of(wildcards).train)
+
+
+def archive_settings(wildcards):
+    return asdict(zoo_of(wildcards).archive)
+
+
+def imported_models(wildcards):
+    """How many models a raw zoo has to hold: of a zoo trained here, those that the run takes."""
+    zoo = zoo_of(wildcards)
+    return RUN.models(zoo.id) if zoo.train else zoo.models
+
+
+def sources(*modules):
+    """A digest of the package's modules that a rule computes with: the rule reruns when one of them changes."""
+    return {module: source_digest(f"zootwins.{module}") for module in modules}
+
+
+ENGINE = {"name": config["engine"], "device": config["device"]}

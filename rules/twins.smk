@@ -1,0 +1,78 @@
+# From dense models to their sparsified twins, a shard of models a job.
+
+
+rule magnitude_pruning:
+    """Prune the models of a shard at every ratio and fine-tune them."""
+    input:
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/twins/{zoo}/mp/{shard}.safetensors",
+    log:
+        "results/logs/magnitude_pruning/{zoo}/{shard}.log",
+    benchmark:
+        "results/benchmarks/magnitude_pruning/{zoo}/{shard}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=720,
+    params:
+        architecture=lookup_architecture,
+        settings=magnitude_pruning_settings,
+        engine=ENGINE,
+        keep_states=config["keep_states"],
+        code=sources("magnitude_pruning", "population.engines", "originals", "shards"),
+    script:
+        "../workflow/scripts/magnitude_pruning.py"
+
+
+rule variational_dropout:
+    """Train the models of a shard with variational dropout."""
+    input:
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/twins/{zoo}/vd/{shard}.safetensors",
+    log:
+        "results/logs/variational_dropout/{zoo}/{shard}.log",
+    benchmark:
+        "results/benchmarks/variational_dropout/{zoo}/{shard}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=720,
+    params:
+        architecture=lookup_architecture,
+        settings=variational_dropout_settings,
+        engine=ENGINE,
+        keep_states=config["keep_states"],
+        code=sources("variational_dropout", "population.engines", "originals", "shards"),
+    script:
+        "../workflow/scripts/variational_dropout.py"
+
+
+rule cut_model:
+    """One model's twins, cut from their shard; the model by its name or its index."""
+    input:
+        shards=shards_of_model,
+        models="results/zoos/{zoo}/models.csv",
+    output:
+        "results/models/{zoo}/{method}/{model}.safetensors",
+    log:
+        "results/logs/cut_model/{zoo}/{method}/{model}.log",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=sources("shards"),
+    script:
+        "../workflow/scripts/cut_model.py"

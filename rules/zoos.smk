@@ -1,0 +1,133 @@
+# From an archive, a folder or generating factors to checked dense models and their image data.
+
+
+rule fetch_zoo:
+    """Put a zoo's archive in place, its checksum verified."""
+    input:
+        local_archive,
+    output:
+        "results/zoos/{zoo}/raw.zip",
+    log:
+        "results/logs/fetch_zoo/{zoo}.log",
+    retries: 2
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=600,
+    params:
+        archive=archive_settings,
+        epoch=lookup_epoch,
+        code=sources("fetching"),
+    script:
+        "../workflow/scripts/fetch_zoo.py"
+
+
+rule prepare_dataset:
+    """The image data that a zoo was trained on: its own where it brings it along, else torchvision's."""
+    input:
+        raw_zoo=published_raw_zoo,
+    output:
+        "results/zoos/{zoo}/dataset.safetensors",
+    log:
+        "results/logs/prepare_dataset/{zoo}.log",
+    benchmark:
+        "results/benchmarks/prepare_dataset/{zoo}.tsv"
+    retries: 1
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        dataset=lookup_dataset,
+        data_dir=config["data_dir"],
+        code=sources("datasets"),
+    script:
+        "../workflow/scripts/prepare_dataset.py"
+
+
+rule train_zoo:
+    """Train a shard of a zoo from its generating factors."""
+    input:
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/zoos/{zoo}/trained/{shard}.safetensors",
+    log:
+        "results/logs/train_zoo/{zoo}/{shard}.log",
+    benchmark:
+        "results/benchmarks/train_zoo/{zoo}/{shard}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=720,
+    params:
+        architecture=lookup_architecture,
+        settings=train_settings,
+        engine=ENGINE,
+        keep_states=config["keep_states"],
+        code=sources("zoo_training", "population.engines", "shards"),
+    script:
+        "../workflow/scripts/train_zoo.py"
+
+
+rule export_zoo:
+    """Write a population (trained, originals, mp or vd) in the raw ModelZoo layout."""
+    input:
+        shards=exported_shards,
+        originals=exported_originals,
+        models=exported_models,
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/exports/{zoo}/{population}.zip",
+    log:
+        "results/logs/export_zoo/{zoo}/{population}.log",
+    benchmark:
+        "results/benchmarks/export_zoo/{zoo}/{population}.tsv"
+    wildcard_constraints:
+        population="trained|originals|mp|vd",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        architecture=lookup_architecture,
+        code=sources("raw_zoo", "shards"),
+    script:
+        "../workflow/scripts/export_zoo.py"
+
+
+rule import_zoo:
+    """Read a raw zoo into stacked tensors and a table, each model checked and evaluated again."""
+    input:
+        raw_zoo=raw_zoo,
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        predictions="results/zoos/{zoo}/predictions.safetensors",
+        history="results/zoos/{zoo}/history.parquet",
+    log:
+        "results/logs/import_zoo/{zoo}.log",
+    benchmark:
+        "results/benchmarks/import_zoo/{zoo}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        architecture=lookup_architecture,
+        epoch=lookup_epoch,
+        models=imported_models,
+        engine=ENGINE,
+        code=sources("importing", "population.engines"),
+    script:
+        "../workflow/scripts/import_zoo.py"

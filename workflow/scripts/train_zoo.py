@@ -1,0 +1,38 @@
+"""Training of a shard of a zoo from its generating factors."""
+
+from zootwins.datasets import load_dataset
+from zootwins.initialisation import generating_factors, model_names
+
+from zootwins.catalogue import shard_slice
+from zootwins.job import job, provenance, resume_file
+from zootwins.population.engines import get_engine
+from zootwins.population.trajectory import Resume, kept_states
+from zootwins.settings import TrainSource
+from zootwins.shards import write_trajectory
+from zootwins.zoo_training import train_zoo
+
+with job(snakemake):
+    settings = TrainSource(**snakemake.params.settings)
+    shard = slice(*shard_slice(snakemake.wildcards.shard))
+    models, factors = model_names(settings)[shard], generating_factors(settings)[shard]
+    engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
+    with Resume(*resume_file(snakemake)) as resume:
+        trajectory = train_zoo(
+            engine,
+            models,
+            factors,
+            snakemake.params.architecture,
+            load_dataset(snakemake.input.dataset),
+            settings.epochs,
+            snakemake.wildcards.zoo,
+            kept_states(snakemake.params.keep_states, settings.epochs),
+            resume,
+        )
+        write_trajectory(
+            snakemake.output[0],
+            "trained",
+            trajectory,
+            models,
+            range(shard.start, shard.stop),
+            metadata=provenance(snakemake, engine=engine.name),
+        )
