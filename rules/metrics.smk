@@ -21,6 +21,7 @@ rule collect_metrics:
         mem_mb=4000,
         runtime=60,
     params:
+        architecture=lookup_architecture,
         code=sources("metrics", "agreement"),
     script:
         "../workflow/scripts/collect_metrics.py"

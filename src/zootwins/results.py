@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from zootwins.catalogue import OperatingPoint, Zoo
+from zootwins.catalogue import Zoo
 from zootwins.errors import InputError
+from zootwins.settings import OperatingPoint
 
 
 @dataclass(frozen=True)

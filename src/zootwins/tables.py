@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from zootwins.architectures import LAYER_NAMES
-from zootwins.catalogue import MagnitudePruning, VariationalDropout
 from zootwins.correlation import kendall, pearson
 from zootwins.intervals import mean_interval
 from zootwins.results import ZooResults
+from zootwins.settings import MagnitudePruning, VariationalDropout
 
 # The paper's choices of rows.
 TABLE5_PERCENTS = (0, 50, 60, 70, 80, 90)

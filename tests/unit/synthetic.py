@@ -10,10 +10,11 @@ import pandas as pd
 import torch
 
 from zootwins.architectures import get_architecture
-from zootwins.catalogue import MagnitudePruning, OperatingPoint, VariationalDropout, Zoo
+from zootwins.catalogue import Zoo
 from zootwins.metrics import collect_metrics
 from zootwins.results import ZooResults
-from zootwins.shards import TwinShard, read_shard, write_shard
+from zootwins.settings import MagnitudePruning, OperatingPoint, VariationalDropout
+from zootwins.shards import Trajectory, TwinShard, read_shard, write_trajectory
 
 ARCHITECTURE = get_architecture("cnn_s", 1)
 SAMPLES = 50
@@ -94,24 +95,14 @@ def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> 
     prediction_states = [0, epochs] if method == "mp" else states
     shape = (*grid[:-1], len(prediction_states), SAMPLES)
     tensors["predictions"] = torch.tensor(rng.integers(0, 3, shape), dtype=torch.uint8)
-    tensors["index"] = torch.tensor(models["index"].to_numpy())
     for name, weight_shape in ARCHITECTURE.parameter_shapes.items():
         weights = torch.tensor(rng.normal(0, 0.3, (*grid, *weight_shape)), dtype=torch.float32)
         tensors[name] = weights
         if method == "vd" and name.endswith("weight"):
             growth = torch.linspace(-6, 2, epochs + 1).reshape(-1, *(1,) * len(weight_shape))
             tensors[name.replace("weight", "log_sigma2")] = growth.expand_as(weights).clone()
-    write_shard(
-        path,
-        method,
-        tensors,
-        models=models["model"],
-        index=models["index"].tolist(),
-        states=states,
-        weight_states=states,
-        prediction_states=prediction_states,
-        ratios=ratios,
-    )
+    trajectory = Trajectory(states, states, prediction_states, tensors)
+    write_trajectory(path, method, trajectory, models["model"], models["index"].tolist(), ratios=ratios)
     return read_shard(path)
 
 

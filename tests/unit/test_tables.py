@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
-from zootwins.catalogue import OperatingPoint, VariationalDropout
 from zootwins.errors import InputError
+from zootwins.settings import OperatingPoint, VariationalDropout
 from zootwins.tables import TABLES, paper_order, summary
 
 PAPER = Path(__file__).parents[2] / "resources" / "paper"

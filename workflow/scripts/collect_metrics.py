@@ -4,9 +4,8 @@ from safetensors.numpy import load_file
 
 from zootwins.architectures import get_architecture
 from zootwins.frames import write_parquet
-from zootwins.job import job, log
+from zootwins.job import job, log, provenance
 from zootwins.metrics import collect_metrics
-from zootwins.provenance import record
 from zootwins.shards import read_shard
 
 with job(snakemake):
@@ -19,7 +18,7 @@ with job(snakemake):
         originals["index"],
         get_architecture(snakemake.params.architecture, channels),
     )
-    metadata = record(dict(snakemake.params), shards=[shard.path.stem for shard in shards])
+    metadata = provenance(snakemake, shards=[shard.path.stem for shard in shards])
     write_parquet(metrics.scores, snakemake.output.metrics, metadata)
     write_parquet(metrics.layers, snakemake.output.layers, metadata)
     write_parquet(metrics.agreement, snakemake.output.agreement, metadata)
