@@ -108,6 +108,11 @@ def lookup_architecture(wildcards):
     return zoo_of(wildcards).architecture
 
 
+def run_models(wildcards):
+    """How many of a zoo's models the run takes, from the first."""
+    return RUN.models(wildcards.zoo)
+
+
 def lookup_epoch(wildcards):
     return zoo_of(wildcards).epoch
 

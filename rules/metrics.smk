@@ -22,6 +22,7 @@ rule collect_metrics:
         runtime=60,
     params:
         architecture=lookup_architecture,
+        models=run_models,
         code=sources("metrics", "agreement"),
     script:
         "../workflow/scripts/collect_metrics.py"

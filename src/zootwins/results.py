@@ -1,14 +1,17 @@
 """What a zoo's twins came to, as data frames: the view that tables, figures and findings share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from zootwins.catalogue import Zoo
 from zootwins.errors import InputError
-from zootwins.settings import OperatingPoint
+from zootwins.originals import read_models
+from zootwins.settings import MagnitudePruning, OperatingPoint, VariationalDropout
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,34 @@ class ZooResults:
                 "set an epoch that is run in the catalogue, or null"
             )
         return OperatingPoint(percent, epoch)
+
+
+def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> list[ZooResults]:
+    """What some of the files under results/zoos and results/metrics say of each zoo.
+
+    Args:
+        zoos: fields of `Zoo` as plain mappings, as Snakemake's parameters hold them; `models` is the number of models
+            that the run takes, from the first, of those in models.csv.
+        files: paths `{zoo}/models.csv` and `{zoo}/{table}.parquet`.
+    """
+    found: dict[str, dict[str, pd.DataFrame]] = {}
+    for path in map(Path, files):
+        table = read_models(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        found.setdefault(path.parent.name, {})[path.stem] = table
+    results = []
+    for zoo in map(_zoo, zoos):
+        tables = found[zoo.id]
+        models = tables.pop("models")
+        results.append(ZooResults(zoo, models[models["index"] < zoo.models], tables))
+    return results
+
+
+def _zoo(fields: Mapping[str, Any]) -> Zoo:
+    kinds = {
+        "magnitude_pruning": MagnitudePruning,
+        "variational_dropout": VariationalDropout,
+        "agreement": OperatingPoint,
+        "correlation": OperatingPoint,
+    }
+    settings = {name: kind(**fields[name]) if fields[name] is not None else None for name, kind in kinds.items()}
+    return Zoo(**{**fields, **settings})

@@ -85,6 +85,12 @@ class TwinShard:
         with safe_open(self.path, "pt") as file:
             return list(file.keys())
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor, `[models, ratios, states, …]`."""
+        with safe_open(self.path, "pt") as file:
+            models, *rest = file.get_slice(name).get_shape()
+        return (models, *rest) if self.method == "mp" else (models, 1, *rest)
+
     def tensor(self, name: str, model: int | None = None) -> Tensor:
         """A tensor, `[models, ratios, states, …]`, or only the model's at a position, `[ratios, states, …]`.
 

@@ -12,9 +12,10 @@ import torch
 from zootwins.architectures import get_architecture
 from zootwins.catalogue import Zoo
 from zootwins.metrics import collect_metrics
+from zootwins.population.trajectory import Trajectory
 from zootwins.results import ZooResults
 from zootwins.settings import MagnitudePruning, OperatingPoint, VariationalDropout
-from zootwins.shards import Trajectory, TwinShard, read_shard, write_trajectory
+from zootwins.shards import TwinShard, read_shard, write_trajectory
 
 ARCHITECTURE = get_architecture("cnn_s", 1)
 SAMPLES = 50

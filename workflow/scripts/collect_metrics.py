@@ -11,11 +11,12 @@ from zootwins.shards import read_shard
 with job(snakemake):
     originals = load_file(snakemake.input.predictions)
     shards = [read_shard(path) for path in snakemake.input.shards]
-    channels = shards[0].tensor("conv1.weight", 0).shape[-3]
+    twinned = originals["index"] < snakemake.params.models
+    channels = shards[0].shape("conv1.weight")[-3]
     metrics = collect_metrics(
         shards,
-        originals["predictions"],
-        originals["index"],
+        originals["predictions"][twinned],
+        originals["index"][twinned],
         get_architecture(snakemake.params.architecture, channels),
     )
     metadata = provenance(snakemake, shards=[shard.path.stem for shard in shards])
