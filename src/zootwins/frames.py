@@ -22,3 +22,8 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a data frame as CSV, numbers to six significant digits, what is undefined as an empty field."""
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def number_text(value: object) -> str:
+    """A value for people's eyes: floats to six digits without trailing zeros, everything else as it is."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -218,14 +218,14 @@ def _suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
 
 
 TABLES = {
-    1: agreement_table,
-    2: correlation_table,
-    4: configuration_table,
-    5: mp_table,
-    6: vd_table,
-    7: vd_layers_table,
-    8: mp_layers_table,
-    9: agreement_table,
+    "table1": agreement_table,
+    "table2": correlation_table,
+    "table4": configuration_table,
+    "table5": mp_table,
+    "table6": vd_table,
+    "table7": vd_layers_table,
+    "table8": mp_layers_table,
+    "table9": agreement_table,
 }
 
 

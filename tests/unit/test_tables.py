@@ -23,23 +23,23 @@ def results(tmp_path_factory):
 @pytest.mark.parametrize(("number", "paper"), [(1, 1), (2, 2), (5, 5), (6, 6), (7, 7), (8, 8), (9, 1)])
 def test_tables_begin_with_the_papers_columns(results, number, paper):
     columns = pd.read_csv(PAPER / f"table{paper}.csv").columns.tolist()
-    table = TABLES[number]([results])
+    table = TABLES[f"table{number}"]([results])
     assert table.columns.tolist()[: len(columns)] == columns
     assert "models" in table
     assert (table["models"] == 12).all()
 
 
-@pytest.mark.parametrize("number", TABLES)
-def test_every_row_is_there_once(results, number):
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_is_there_once(results, name):
     other = replace(results, zoo=replace(results.zoo, id="other"))
-    table = TABLES[number]([other, results])
+    table = TABLES[name]([other, results])
     keys = [column for column in ("zoo", "sparsity_percent", "epoch", "metric", "quantity") if column in table]
     assert not table.duplicated(keys).any()
     assert table["zoo"].unique().tolist() == ["other", "mini"]
 
 
 def test_agreement_table_by_hand(results):
-    row = TABLES[1]([results]).iloc[0]
+    row = TABLES["table1"]([results]).iloc[0]
     scores = results.tables["mp"]
     scores = scores[(scores["ratio"] == 0.8) & (scores["epoch"] == MP_EPOCHS)]
     agreements = results.tables["vd_agreement"]
@@ -51,62 +51,62 @@ def test_agreement_table_by_hand(results):
 
 
 def test_correlation_table_joins_twins_with_their_own_originals(results):
-    row = TABLES[2]([results]).iloc[0]
+    row = TABLES["table2"]([results]).iloc[0]
     twins = results.tables["mp"]
     twins = twins[(twins["ratio"] == 0.8) & (twins["epoch"] == MP_EPOCHS)].sort_values("index")
     r = np.corrcoef(results.models["test_accuracy"], twins["test_accuracy"])[0, 1]
     assert row["mp_pearson_r"] == pytest.approx(100 * r)
     assert row["mp_pearson_r"] > 80  # the made-up twins follow their originals
     shuffled = replace(results, models=results.models.sample(frac=1, random_state=0))
-    assert TABLES[2]([shuffled]).iloc[0]["mp_kendall_tau"] == pytest.approx(row["mp_kendall_tau"])
+    assert TABLES["table2"]([shuffled]).iloc[0]["mp_kendall_tau"] == pytest.approx(row["mp_kendall_tau"])
 
 
 def test_zoo_without_a_method_or_a_point(results):
     bare = replace(results, zoo=replace(results.zoo, magnitude_pruning=None))
-    row = TABLES[1]([bare]).iloc[0]
+    row = TABLES["table1"]([bare]).iloc[0]
     assert math.isnan(row["mp_agreement_mean"])
     assert row["vd_agreement_mean"] > 0
     assert row["models"] == 12
-    assert TABLES[5]([bare]).empty
-    assert TABLES[5]([bare]).columns[0] == "zoo"
+    assert TABLES["table5"]([bare]).empty
+    assert TABLES["table5"]([bare]).columns[0] == "zoo"
     absent = replace(results, zoo=replace(results.zoo, agreement=OperatingPoint(None, None)))
-    assert TABLES[1]([absent]).empty
-    assert len(TABLES[2]([absent])) == 1
+    assert TABLES["table1"]([absent]).empty
+    assert len(TABLES["table2"]([absent])) == 1
 
 
 def test_operating_point_that_was_not_run_is_named(results):
     point = OperatingPoint(60, VD_EPOCHS)
     with pytest.raises(InputError, match=r"zoos\.mini\.operating_points\.agreement\.mp_sparsity: 60 is not among"):
-        TABLES[1]([replace(results, zoo=make_zoo(agreement=point))])
+        TABLES["table1"]([replace(results, zoo=make_zoo(agreement=point))])
     with pytest.raises(InputError, match=r"correlation\.vd_epoch: 5 is beyond variational_dropout\.epochs \(3\)"):
-        TABLES[2]([replace(results, zoo=make_zoo(variational_dropout=VariationalDropout(3, 3.0)))])
+        TABLES["table2"]([replace(results, zoo=make_zoo(variational_dropout=VariationalDropout(3, 3.0)))])
 
 
 def test_rows_follow_the_paper_where_they_were_run(results):
-    assert TABLES[6]([results])["epoch"].unique().tolist() == [0, 2, 4]
-    assert TABLES[7]([results])["epoch"].unique().tolist() == [0, 5]
-    assert TABLES[5]([results])["sparsity_percent"].unique().tolist() == [0, 50, 70, 80, 90]
-    assert TABLES[5]([results])["epoch"].unique().tolist() == [0, MP_EPOCHS]
+    assert TABLES["table6"]([results])["epoch"].unique().tolist() == [0, 2, 4]
+    assert TABLES["table7"]([results])["epoch"].unique().tolist() == [0, 5]
+    assert TABLES["table5"]([results])["sparsity_percent"].unique().tolist() == [0, 50, 70, 80, 90]
+    assert TABLES["table5"]([results])["epoch"].unique().tolist() == [0, MP_EPOCHS]
     paper = pd.read_csv(PAPER / "table2.csv")
     zoos = [replace(results, zoo=make_zoo(name)) for name in ("mini", "svhn_s_seed", "usps_s_seed")]
     assert [r.zoo.id for r in paper_order(zoos, paper)] == ["usps_s_seed", "svhn_s_seed", "mini"]
 
 
 def test_layer_tables_average_to_the_sparsity(results):
-    table = TABLES[8]([results]).set_index(["sparsity_percent", "quantity"])["mean"]
+    table = TABLES["table8"]([results]).set_index(["sparsity_percent", "quantity"])["mean"]
     sizes = {"conv1": 200, "conv2": 1200, "conv3": 96, "fc1": 720, "fc2": 200}
     weighted = sum(size * table[70, layer] for layer, size in sizes.items()) / 2416
     assert weighted == pytest.approx(100 * results.mp(70)["sparsity"].mean(), abs=FLOAT32)
 
 
 def test_configuration_table(results):
-    row = TABLES[4]([results]).iloc[0]
+    row = TABLES["table4"]([results]).iloc[0]
     assert row["weights"] == 2416
     assert row["activation"] == "relu, tanh"
     assert row["dropout"] == "0, 0.5"
     assert (row["lr_vd"], row["lr_mp"]) == ("0.01", "0.001")
     own = replace(results, zoo=make_zoo(magnitude_pruning=None, variational_dropout=VariationalDropout(5, 3.0)))
-    row = TABLES[4]([own]).iloc[0]
+    row = TABLES["table4"]([own]).iloc[0]
     assert row["lr_vd"] == "source"
     assert row["lr_mp"] is None
 
