@@ -46,7 +46,7 @@ class _Zip(Members):
     def __init__(self, path: Path, archive: zipfile.ZipFile):
         self.archive = archive
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        _refuse_dangerous(path, archive.infolist())
+        refuse_dangerous(path, archive.infolist())
         self.entries = {entry.filename: entry for entry in entries}
         super().__init__(path, list(self.entries))
 
@@ -61,7 +61,13 @@ class _Zip(Members):
             raise OSError(f"{name} is damaged: {error}") from None
 
 
-def _refuse_dangerous(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+def refuse_dangerous(path: str | Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse a zip by what its directory says: paths that lead out of it, links, encryption, absurd sizes.
+
+    Raises:
+        InputError: naming the archive (`path`, or its address) and the member.
+    """
+
     def refuse(entry: zipfile.ZipInfo, reason: str):
         raise InputError(f"{path}: refused: its member {entry.filename!r} {reason}; get the archive from its authors")
 

@@ -29,10 +29,15 @@ def shard_slice(shard: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class ArchiveSource:
-    """A zip in the raw ModelZoo layout: a local path or a URL, and what its bytes must hash to."""
+    """A zip in the raw ModelZoo layout: a path, a URL, or a file of a Zenodo record; what its bytes must hash to.
+
+    `file` is the name in the record, or a pattern with * and ? that exactly one name matches.
+    """
 
     path: str | None = None
     url: str | None = None
+    zenodo: int | None = None
+    file: str | None = None
     sha256: str | None = None
     md5: str | None = None
 
