@@ -1,0 +1,92 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
+from zootwins.figures import save
+from zootwins.figures.gallery import FIGURES
+from zootwins.figures.layer_size import binned, layer_means
+from zootwins.prune_shares import prune_shares
+from zootwins.shards import read_shard
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("twins")
+    made = make_results(folder)
+    history = pd.DataFrame([{"index": i, "epoch": e, "test_accuracy": 0.1 * e} for i in range(12) for e in range(6)])
+    shares = prune_shares([read_shard(folder / "mini-vd-0000.safetensors")], 3.0)
+    return replace(made, tables={**made.tables, "history": history, "vd_prune_shares": shares})
+
+
+def texts(figure):
+    return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_says_how_many_models_and_is_the_same_when_drawn_again(results, name, tmp_path):
+    paths = [tmp_path / f"{name}.{suffix}" for suffix in ("pdf", "svg", "png")]
+    figure = FIGURES[name]([results, replace(results, zoo=make_zoo("other"))])
+    assert "n = 12" in texts(figure) or "24 models" in texts(figure)
+    assert figure.get_figwidth() == 3.4
+    save(figure, paths, {"configuration_digest": "abc"})
+    first = [path.read_bytes() for path in paths]
+    save(FIGURES[name]([results, replace(results, zoo=make_zoo("other"))]), paths, {"configuration_digest": "abc"})
+    assert [path.read_bytes() for path in paths] == first
+    assert all(b"configuration_digest" in content for content in first[1:])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_zoo_without_variational_dropout(results, name):
+    tables = {key: table for key, table in results.tables.items() if not key.startswith("vd")}
+    bare = replace(results, zoo=make_zoo(variational_dropout=None), tables=tables)
+    assert FIGURES[name]([bare]).axes or "None of the zoos" in texts(FIGURES[name]([bare]))
+
+
+def test_tradeoff_shows_the_means(results):
+    axes = FIGURES["figure5"]([results]).axes[0]
+    mp, vd = (container.lines[0] for container in axes.containers)
+    final = results.tables["mp"].query(f"epoch == {MP_EPOCHS}").groupby("ratio")[["sparsity", "test_accuracy"]].mean()
+    np.testing.assert_allclose(mp.get_xydata(), 100 * final)
+    assert len(vd.get_xdata()) == VD_EPOCHS + 1
+
+
+def test_trajectories_show_the_median(results):
+    line = FIGURES["figure2"]([results]).axes[1].lines[0]
+    median = results.tables["vd"].groupby("epoch")["test_accuracy"].median()
+    np.testing.assert_allclose(line.get_ydata(), 100 * median)
+
+
+def test_prune_shares_against_single_models(tmp_path):
+    make_results(tmp_path)
+    shard = read_shard(tmp_path / "mini-vd-0000.safetensors")
+    table = prune_shares([shard], 3.0)
+    assert len(table) == 2416 * (VD_EPOCHS + 1)
+    mu, log_sigma2 = shard.tensor("fc1.weight")[:, 0, 4], shard.tensor("fc1.log_sigma2")[:, 0, 4]
+    pruned = np.mean([(log_sigma2[i] - 2 * mu[i].abs().log() >= 3).numpy() for i in range(12)], axis=0)
+    share = table.query("layer == 'fc1' and epoch == 4").sort_values("weight")["share"]
+    np.testing.assert_allclose(share, pruned.ravel())
+    assert 0 < share.mean() < 1
+
+
+def test_layers_are_binned_by_size():
+    points = pd.DataFrame({"weights": [200, 200, 1200, 1000], "sparsity": [0.1, 0.4, 0.5, 0.0]})
+    bins = binned(points)
+    np.testing.assert_allclose(np.exp(bins["mean"]), [0.2, 0.5])  # geometric mean; the empty layer is left out
+    np.testing.assert_allclose(bins["std"], [np.log(4) / np.sqrt(2), 0])
+
+
+def test_layer_means_average_over_models(results):
+    means = layer_means([results]).query("epoch == 5 and layer == 'fc2'")
+    rows = results.tables["vd_layers"].query("epoch == 5 and layer == 'fc2'")
+    assert means["sparsity"].item() == pytest.approx(rows["sparsity"].mean())
+
+
+def test_metadata_is_readable(results, tmp_path):
+    from PIL import Image
+
+    save(FIGURES["figure5"]([results]), [tmp_path / "a.png"], {"software": "x"})
+    assert json.loads(Image.open(tmp_path / "a.png").text["Description"]) == {"software": "x"}
