@@ -1,12 +1,12 @@
 """Which engine trains: the one that a configuration names, or the fastest that is there."""
 
 import logging
-from importlib.util import find_spec
 
 import torch
 
 from zootwins.errors import InputError
 from zootwins.population import Engine
+from zootwins.population.native_engine import NativeEngine, is_available
 from zootwins.population.torch_engine import TorchEngine
 
 log = logging.getLogger(__name__)
@@ -23,10 +23,10 @@ def get_engine(name: str, device: str, threads: int) -> Engine:
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("configuration: device: cuda asked for, but torch sees no GPU here; set auto or cpu")
     if name == "auto":
-        name = "native" if device == "cpu" and _native_is_built() else "torch"
+        name = "native" if device == "cpu" and is_available() else "torch"
     if name == "native" and device == "cuda":
         raise InputError("configuration: engine: native runs on CPUs only; set engine: torch or device: cpu")
-    if name == "native" and not _native_is_built():
+    if name == "native" and not is_available():
         raise InputError(
             "configuration: engine: native asked for, but its kernels are not built; install a C++ compiler and run "
             "`pip install .` again, or set engine: torch"
@@ -34,10 +34,4 @@ def get_engine(name: str, device: str, threads: int) -> Engine:
     log.info("engine %s on %s, %d threads", name, device, threads)
     if name == "torch":
         return TorchEngine(device, threads)
-    from zootwins.population.native_engine import NativeEngine  # fails where the kernels are not built
-
     return NativeEngine(threads)
-
-
-def _native_is_built() -> bool:
-    return find_spec("zootwins.population._native") is not None

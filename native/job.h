@@ -1,0 +1,63 @@
+// What the Python module hands to the kernels: plain data, the same for every SIMD level.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace zootwins {
+
+constexpr int LAYERS = 5;
+enum Kind { WEIGHT, BIAS, LOG_SIGMA2, BIAS_LOG_SIGMA2, KINDS };
+enum Activation { TANH, RELU, SIGMOID, GELU, ACTIVATIONS };
+
+struct Shape {
+  bool large;  // cnn_l instead of cnn_s
+  int channels;
+  bool variational;
+};
+
+// One parameter of the block's models, [models, size] in the natural layout. Null: there is none.
+struct Tensor {
+  float* value;
+  float* exp_avg;
+  float* exp_avg_sq;
+  const bool* mask;  // true where kept
+};
+
+struct Factors {
+  uint64_t key;
+  float lr, weight_decay, momentum, dropout;
+  int32_t activation;
+  bool adam;
+};
+
+// As many models as a vector has lanes, or fewer.
+struct Block {
+  Shape shape;
+  int models;
+  Tensor tensors[LAYERS][KINDS];
+  const Factors* factors;          // [models]
+  const float* images;             // [samples, channels, size, size]
+  const int64_t* labels;           // [samples]
+  int64_t samples;
+  const uint32_t* const* orders;   // [models][samples]; training only
+  int64_t batch_size, steps;       // steps taken before
+  uint32_t epoch;
+  float kl_weight;
+  double *loss, *accuracy;         // [models], results
+  uint8_t* predictions;            // [models, samples], result of evaluation
+};
+
+struct Kernels {
+  const char* name;
+  int lanes;
+  int64_t (*size)(const Shape&, int layer, int kind);  // of one model's parameter, 0 if there is none
+  size_t (*workspace)(const Shape&);                   // bytes, to be aligned to 64
+  void (*train)(const Block&, void* workspace);
+  void (*evaluate)(const Block&, void* workspace);
+  // for tests: y = f(x) and f'(x); the noise of one model at one position of an epoch
+  void (*activate)(int kind, const float* x, int64_t count, float* y, float* slope);
+  void (*noise)(uint64_t key, uint32_t epoch, uint32_t position, int sites, float* normals, float* uniforms);
+};
+
+}  // namespace zootwins

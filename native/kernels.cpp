@@ -1,0 +1,669 @@
+// Training and evaluation of one block of models, a model a lane. A sample goes through the whole network and back
+// before the next is touched, so that its activations stay in the cache; gradients are summed over the batch.
+#include "job.h"
+
+#include "convolution.h"
+
+namespace ZOOTWINS_LEVEL {
+
+using zootwins::Block;
+using zootwins::Shape;
+using zootwins::LAYERS;
+
+constexpr float EPSILON = 1e-15f, CONV_CLAMP = 8.0f, LINEAR_CLAMP = 10.0f;  // see population/variational.py
+constexpr float K1 = 0.63576f, K2 = 1.8732f, K3 = 1.48695f;
+constexpr double BETA1 = 0.9, BETA2 = 0.999;  // Adam, as torch.optim's defaults
+constexpr float ADAM_EPSILON = 1e-8f;
+
+// Hands out aligned pieces of the workspace; from null it only counts.
+struct Arena {
+  char* base;
+  size_t used = 0;
+
+  template <class T>
+  T* take(size_t count) {
+    T* piece = base ? reinterpret_cast<T*>(base + used) : nullptr;
+    used += (count * sizeof(T) + 63) / 64 * 64;
+    return piece;
+  }
+};
+
+template <int KIND>
+ZT_INLINE V activation(V x, V& slope) {
+  if constexpr (KIND == zootwins::TANH) {
+    const V y = hyperbolic_tangent(x);
+    slope = 1.0f - y * y;
+    return y;
+  } else if constexpr (KIND == zootwins::RELU) {
+    slope = keep(greater(x, V{}), splat(1.0f));
+    return select(less_equal(x, V{}), V{}, x);
+  } else if constexpr (KIND == zootwins::SIGMOID) {
+    const V y = sigmoid(x);
+    slope = y * (1.0f - y);
+    return y;
+  } else {
+    return gelu(x, slope);
+  }
+}
+
+template <int KIND>
+ZT_NOINLINE void activate_all(V* x, V* slope, int count) {
+  for (int i = 0; i < count; i++) x[i] = activation<KIND>(x[i], slope[i]);
+}
+
+// Activations kind by kind, lanes of other kinds left as they are.
+template <int KIND>
+ZT_NOINLINE void activate_some(M lanes, const V* x, V* y, V* slope, int count) {
+  for (int i = 0; i < count; i++) {
+    V lane_slope;
+    y[i] = select(lanes, activation<KIND>(x[i], lane_slope), y[i]);
+    slope[i] = select(lanes, lane_slope, slope[i]);
+  }
+}
+
+// What differs between the lanes of a block.
+struct Lanes {
+  Philox philox;
+  V lr, weight_decay, momentum, dropout, dropout_scale;
+  M adam, activations[zootwins::ACTIVATIONS];
+  bool has_activation[zootwins::ACTIVATIONS] = {};
+  int kinds_of_activation = 0;
+  bool has_adam = false, has_sgd = false, has_dropout = false;
+
+  explicit Lanes(const Block& block) {
+    I kind, is_adam;
+    for (int lane = 0; lane < LANES; lane++) {  // spare lanes repeat the last model, at a learning rate of 0
+      const bool spare = lane >= block.models;
+      const zootwins::Factors& f = block.factors[spare ? block.models - 1 : lane];
+      Philox::set_key(philox, lane, f.key);
+      lr[lane] = spare ? 0 : f.lr;
+      weight_decay[lane] = f.weight_decay;
+      momentum[lane] = f.momentum;
+      dropout[lane] = f.dropout;
+      dropout_scale[lane] = 1 / (1 - f.dropout);
+      kind[lane] = f.activation;
+      is_adam[lane] = f.adam;
+      (f.adam ? has_adam : has_sgd) = true;
+      has_dropout |= f.dropout > 0;
+      kinds_of_activation += !has_activation[f.activation];
+      has_activation[f.activation] = true;
+    }
+    for (int k = 0; k < zootwins::ACTIVATIONS; k++) activations[k] = equal(kind, I{} + k);
+    adam = equal(is_adam, I{} + 1);
+  }
+
+  template <int KIND>
+  void activate_kind(V* x, V* slope, int count, V* scratch) const {
+    if (!has_activation[KIND]) return;
+    if (kinds_of_activation == 1)
+      activate_all<KIND>(x, slope, count);
+    else
+      activate_some<KIND>(activations[KIND], scratch, x, slope, count);
+  }
+
+  // x[count] becomes f(x), slope f'(x).
+  void activate(V* x, V* slope, int count, V* scratch) const {
+    if (kinds_of_activation > 1)
+      for (int i = 0; i < count; i++) scratch[i] = x[i];
+    activate_kind<zootwins::TANH>(x, slope, count, scratch);
+    activate_kind<zootwins::RELU>(x, slope, count, scratch);
+    activate_kind<zootwins::SIGMOID>(x, slope, count, scratch);
+    activate_kind<zootwins::GELU>(x, slope, count, scratch);
+  }
+};
+
+// A parameter, or something of its shape, of every lane, by Kind.
+struct Parameters {
+  V* of[zootwins::KINDS];
+};
+
+// One layer's arrays.
+struct Arrays {
+  Parameters value, gradient;
+  V *variance_weight, *variance_bias;                    // α·w² and α·b² + ε
+  V *variance_weight_gradient, *variance_bias_gradient;  // of the loss with respect to these
+  V *squares;                                            // of the inputs
+  V *out, *slope, *ratio;                                // slope: d out / d z; ratio: d z / d variance
+  V *out_gradient, *variance_gradient;
+  Pooled pooled;
+};
+
+template <class Network, bool VARIATIONAL, bool TRAINING>
+class Model {
+  template <int i>
+  using Layer = typename Network::template At<i>;
+  using Input = Layer<0>;
+
+  Arrays layers[LAYERS];
+  size_t parameters = 0;                       // vectors in each of the next five
+  V *values, *gradients, *exp_avg, *exp_avg_sq;
+  Bits* kept;
+  V *image, *scratch, *spread;
+
+  template <int i>
+  static constexpr size_t count(int kind) {
+    using L = Layer<i>;
+    if (kind == zootwins::WEIGHT) return L::WEIGHTS;
+    if (kind == zootwins::BIAS) return L::OUTPUTS;
+    if (!VARIATIONAL) return 0;
+    if (kind == zootwins::LOG_SIGMA2) return L::WEIGHTS;
+    return L::LINEAR ? 0 : L::OUTPUTS;
+  }
+
+  // Calls f with the number of every layer, as a type (first to last, or last to first).
+  template <int i>
+  struct Index {
+    static constexpr int value = i;
+  };
+  template <int i = 0, class F>
+  static void each_layer(F&& f) {
+    if constexpr (i < LAYERS) {
+      f(Index<i>{});
+      each_layer<i + 1>(f);
+    }
+  }
+  template <int i = LAYERS - 1, class F>
+  static void each_layer_reversed(F&& f) {
+    if constexpr (i >= 0) {
+      f(Index<i>{});
+      each_layer_reversed<i - 1>(f);
+    }
+  }
+
+  template <int i>
+  static constexpr int noise_sites() {
+    if constexpr (i == 0) return 0;
+    else return noise_sites<i - 1>() + Layer<i - 1>::NOISE_SITES;
+  }
+  template <int i>
+  static constexpr int dropout_sites() {
+    if constexpr (i == 0) return 0;
+    else return dropout_sites<i - 1>() + Layer<i - 1>::DROPOUT_SITES;
+  }
+
+  static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+ public:
+  static size_t size(int layer, int kind) {
+    size_t found = 0;
+    each_layer([&](auto index) {
+      if (index.value == layer) found = count<index.value>(kind);
+    });
+    return found;
+  }
+
+  explicit Model(Arena& arena) {
+    each_layer([&](auto index) {
+      for (int kind = 0; kind < zootwins::KINDS; kind++) parameters += count<index.value>(kind);
+    });
+    values = arena.take<V>(parameters);
+    gradients = exp_avg = exp_avg_sq = nullptr;
+    kept = nullptr;
+    if (TRAINING) {
+      gradients = arena.take<V>(parameters);
+      exp_avg = arena.take<V>(parameters);
+      exp_avg_sq = arena.take<V>(parameters);
+      kept = arena.take<Bits>(parameters);
+    }
+    image = arena.take<V>(Input::INPUT_UNITS);
+    size_t offset = 0, scratch_size = 0, spread_size = 0;
+    each_layer([&](auto index) {
+      using L = Layer<index.value>;
+      Arrays& a = layers[index.value];
+      for (int kind = 0; kind < zootwins::KINDS; kind++) {
+        a.value.of[kind] = values + offset;
+        a.gradient.of[kind] = gradients + offset;
+        offset += count<index.value>(kind);
+      }
+      a.out = arena.take<V>(L::UNITS);
+      a.slope = arena.take<V>(L::UNITS);
+      a.pooled.row = arena.take<Bits>(L::POOL ? L::UNITS : 0);
+      a.pooled.column = arena.take<Bits>(L::POOL ? L::UNITS : 0);
+      if (TRAINING) a.out_gradient = arena.take<V>(L::UNITS);
+      if (VARIATIONAL) {
+        a.variance_weight = arena.take<V>(L::WEIGHTS);
+        a.variance_bias = arena.take<V>(L::OUTPUTS);
+        a.variance_weight_gradient = arena.take<V>(L::WEIGHTS);
+        a.variance_bias_gradient = arena.take<V>(L::OUTPUTS);
+        a.squares = arena.take<V>(L::INPUT_UNITS);
+        a.ratio = arena.take<V>(L::UNITS);
+        a.variance_gradient = arena.take<V>(L::UNITS);
+      }
+      // noise of a row of windows, dropout of a row, a layer's values before a mixed activation
+      scratch_size = larger(scratch_size, larger(L::UNITS, 2 * L::SIZE * L::OUTPUTS + 6));
+      spread_size = larger(spread_size, L::POOL ? L::OUTPUTS * L::USED * L::USED : 0);
+    });
+    scratch = arena.take<V>(scratch_size);
+    spread = arena.take<V>(TRAINING ? spread_size : 0);
+  }
+
+  // Between the natural layout, [models, size], and vectors of models: calls f(vector, lane, natural index).
+  template <int i, class F>
+  void each_element(const Block& block, int kind, F&& f) {
+    using L = Layer<i>;
+    const bool is_weight = kind == zootwins::WEIGHT || kind == zootwins::LOG_SIGMA2;
+    const int size = int(count<i>(kind));
+    constexpr int TAPS = L::KERNEL * L::KERNEL;
+    for (int n = 0; n < size; n++) {
+      const int at = is_weight ? L::weight_index(n / (L::INPUTS * TAPS), n / TAPS % L::INPUTS, n % TAPS) : n;
+      for (int lane = 0; lane < LANES; lane++) {
+        const int model = lane < block.models ? lane : block.models - 1;
+        f(at, lane, int64_t(model) * size + n);
+      }
+    }
+  }
+
+  void load(const Block& block) {
+    each_layer([&](auto index) {
+      for (int kind = 0; kind < zootwins::KINDS; kind++) {
+        const zootwins::Tensor& tensor = block.tensors[index.value][kind];
+        const size_t offset = layers[index.value].value.of[kind] - values;
+        each_element<index.value>(block, kind, [&](int at, int lane, int64_t n) {
+          const bool keep = !tensor.mask || tensor.mask[n];
+          values[offset + at][lane] = keep ? tensor.value[n] : 0;
+          if constexpr (TRAINING) {
+            exp_avg[offset + at][lane] = keep ? tensor.exp_avg[n] : 0;
+            exp_avg_sq[offset + at][lane] = keep ? tensor.exp_avg_sq[n] : 0;
+          }
+        });
+        if constexpr (TRAINING) {
+          I lanes = {};
+          each_element<index.value>(block, kind, [&](int at, int lane, int64_t n) {
+            lanes[lane] = !tensor.mask || tensor.mask[n];
+            if (lane == LANES - 1) kept[offset + at] = pack(equal(lanes, I{} + 1));
+          });
+        }
+      }
+    });
+  }
+
+  void store(const Block& block) {
+    each_layer([&](auto index) {
+      for (int kind = 0; kind < zootwins::KINDS; kind++) {
+        const zootwins::Tensor& tensor = block.tensors[index.value][kind];
+        const size_t offset = layers[index.value].value.of[kind] - values;
+        each_element<index.value>(block, kind, [&](int at, int lane, int64_t n) {
+          if (lane >= block.models) return;
+          tensor.value[n] = values[offset + at][lane];
+          tensor.exp_avg[n] = exp_avg[offset + at][lane];
+          tensor.exp_avg_sq[n] = exp_avg_sq[offset + at][lane];
+        });
+      }
+    });
+  }
+
+  // One image a lane becomes one vector a pixel; the images that follow are fetched meanwhile.
+  void load_images(const float* const (&images)[LANES], const float* const (&next)[LANES]) {
+    constexpr int PIXELS = Input::INPUT_UNITS;
+    static_assert(PIXELS % LANES == 0, "images are transposed in squares");
+    for (int pixel = 0; pixel < PIXELS; pixel += LANES) {
+      V square[LANES], shuffled[LANES];
+      for (int lane = 0; lane < LANES; lane++) {
+        __builtin_prefetch(next[lane] + pixel);
+        __builtin_memcpy(&square[lane], images[lane] + pixel, sizeof(V));
+      }
+#pragma GCC unroll 4
+      for (int pass = 1; pass < LANES; pass *= 2) {
+#pragma GCC unroll 16
+        for (int lane = 0; lane < LANES / 2; lane++) {
+          shuffled[2 * lane] = interleave_low(square[lane], square[lane + LANES / 2]);
+          shuffled[2 * lane + 1] = interleave_high(square[lane], square[lane + LANES / 2]);
+        }
+#pragma GCC unroll 16
+        for (int lane = 0; lane < LANES; lane++) square[lane] = shuffled[lane];
+      }
+      for (int i = 0; i < LANES; i++) image[pixel + i] = square[i];
+    }
+  }
+
+  void load_same_image(const float* pixels) {
+    for (int i = 0; i < Input::INPUT_UNITS; i++) image[i] = splat(pixels[i]);
+  }
+
+  template <int i>
+  const V* input() const {
+    if constexpr (i == 0) return image;
+    else return layers[i - 1].out;
+  }
+
+  const V* forward(const Lanes& lanes, uint32_t epoch, uint32_t position) {
+    each_layer([&](auto index) {
+      constexpr int i = index.value;
+      using L = Layer<i>;
+      const Arrays& a = layers[i];
+      const V* x = input<i>();
+      if constexpr (VARIATIONAL)
+        for (int n = 0; n < L::INPUT_UNITS; n++) a.squares[n] = x[n] * x[n];
+      convolve<L, VARIATIONAL>(x, a.value.of[zootwins::WEIGHT], a.value.of[zootwins::BIAS], a.out, a.pooled, a.squares,
+                               a.variance_weight, a.variance_bias, a.ratio,
+                               Noise{&lanes.philox, epoch, position, noise_sites<i>(), scratch});
+      if constexpr (L::ACTIVATION) lanes.activate(a.out, a.slope, L::UNITS, scratch);
+      if constexpr (TRAINING && L::DROPOUT)
+        if (lanes.has_dropout) drop<i>(lanes, epoch, position);
+    });
+    return layers[LAYERS - 1].out;
+  }
+
+  template <int i>
+  void drop(const Lanes& lanes, uint32_t epoch, uint32_t position) {
+    using L = Layer<i>;
+    constexpr int P = L::POOLED, SITES = P * L::OUTPUTS;
+    for (int y = 0; y < P; y++) {
+      const V* u = uniforms(lanes.philox, epoch, position, dropout_sites<i>() + y * SITES, SITES, scratch);
+      for (int o = 0; o < L::OUTPUTS; o++)
+        for (int x = 0; x < P; x++) {
+          const int unit = (o * P + y) * P + x;
+          const V factor = keep(less_equal(lanes.dropout, u[x * L::OUTPUTS + o]), lanes.dropout_scale);
+          layers[i].out[unit] *= factor;
+          layers[i].slope[unit] *= factor;
+        }
+    }
+  }
+
+  // From the gradient of the logits, in the last layer's out_gradient.
+  void backward() {
+    each_layer_reversed([&](auto index) {
+      constexpr int i = index.value;
+      using L = Layer<i>;
+      constexpr int P2 = L::POOLED * L::POOLED;
+      const Arrays& a = layers[i];
+      const V* x = input<i>();
+      V *g = a.out_gradient, *g_variance = a.variance_gradient;
+      if constexpr (L::ACTIVATION)
+        for (int n = 0; n < L::UNITS; n++) g[n] *= a.slope[n];
+      if constexpr (VARIATIONAL)
+        for (int n = 0; n < L::UNITS; n++) g_variance[n] = g[n] * a.ratio[n];
+      add_bias_gradient<L::OUTPUTS, P2>(g, a.gradient.of[zootwins::BIAS]);
+      if constexpr (VARIATIONAL) add_bias_gradient<L::OUTPUTS, P2>(g_variance, a.variance_bias_gradient);
+      weight_gradient<L, VARIATIONAL>(x, g, g_variance, a.pooled, a.gradient.of[zootwins::WEIGHT],
+                                      a.variance_weight_gradient);
+      if constexpr (i > 0) {
+        V* dx = layers[i - 1].out_gradient;
+        input_gradient<L>(spread_out<L>(g, a.pooled), a.value.of[zootwins::WEIGHT], dx, nullptr);
+        if constexpr (VARIATIONAL)
+          input_gradient<L>(spread_out<L>(g_variance, a.pooled), a.variance_weight, dx, x);
+      }
+    });
+  }
+
+  template <int OUTPUTS, int SIZE>
+  static void add_bias_gradient(const V* g, V* bias) {
+    for (int o = 0; o < OUTPUTS; o++)
+      for (int n = 0; n < SIZE; n++) bias[o] += g[o * SIZE + n];
+  }
+
+  template <class L>
+  const V* spread_out(const V* g, Pooled pooled) {
+    if constexpr (!L::POOL) return g;
+    unpool<L>(g, pooled, spread);
+    return spread;
+  }
+
+  // The loss of one sample a lane; with TRAINING, its gradient divided by the batch.
+  void score(const V* logits, I label, float batch, V& loss, I& prediction) {
+    constexpr int CLASSES = Layer<LAYERS - 1>::OUTPUTS;
+    V top = logits[0], own = {}, sum = {}, exponentials[CLASSES];
+    prediction = I{};
+    for (int k = 1; k < CLASSES; k++) {
+      const M higher = greater(logits[k], top);
+      top = select(higher, logits[k], top);
+      prediction = (I)select(higher, (V)(I{} + k), (V)prediction);
+    }
+    for (int k = 0; k < CLASSES; k++) {
+      exponentials[k] = exponential(logits[k] - top);
+      sum += exponentials[k];
+      own = select(equal(label, I{} + k), logits[k], own);
+    }
+    loss = logarithm(sum) + (top - own);
+    if constexpr (TRAINING)
+      for (int k = 0; k < CLASSES; k++)
+        layers[LAYERS - 1].out_gradient[k] =
+            (exponentials[k] / sum - keep(equal(label, I{} + k), splat(1.0f))) / batch;
+  }
+
+  // α·w² of every weight, α·b² + ε of every output.
+  void prepare_variances() {
+    each_layer([&](auto index) {
+      using L = Layer<index.value>;
+      const Arrays& a = layers[index.value];
+      const float bound = L::LINEAR ? LINEAR_CLAMP : CONV_CLAMP;
+      for (int n = 0; n < L::WEIGHTS; n++) {
+        M inside;
+        const V w = a.value.of[zootwins::WEIGHT][n];
+        a.variance_weight[n] = w * w * exponential(log_alpha(w, a.value.of[zootwins::LOG_SIGMA2][n], bound, inside));
+      }
+      for (int o = 0; o < L::OUTPUTS; o++) {
+        a.variance_bias[o] = splat(EPSILON);
+        if constexpr (!L::LINEAR) {
+          M inside;
+          const V b = a.value.of[zootwins::BIAS][o];
+          a.variance_bias[o] +=
+              b * b * exponential(log_alpha(b, a.value.of[zootwins::BIAS_LOG_SIGMA2][o], bound, inside));
+        }
+      }
+    });
+  }
+
+  // Clamped; outside the clamp it has no gradient.
+  ZT_INLINE V log_alpha(V w, V log_sigma2, float bound, M& inside) {
+    const V value = log_sigma2 - 2.0f * logarithm(absolute(w) + EPSILON);
+    const M low = greater(splat(-bound), value), high = greater(value, splat(bound));
+    inside = M(~low & ~high);
+    return select(low, splat(-bound), select(high, splat(bound), value));
+  }
+
+  // From the gradients of α·w² to those of w and log σ², and the KL term's.
+  void add_variance_gradients(float kl_weight) {
+    each_layer([&](auto index) {
+      using L = Layer<index.value>;
+      const Arrays& a = layers[index.value];
+      const float bound = L::LINEAR ? LINEAR_CLAMP : CONV_CLAMP;
+      add_variance_gradient(L::WEIGHTS, a, zootwins::WEIGHT, a.variance_weight_gradient, bound, kl_weight);
+      if constexpr (!L::LINEAR)
+        add_variance_gradient(L::OUTPUTS, a, zootwins::BIAS, a.variance_bias_gradient, bound, kl_weight);
+    });
+  }
+
+  static void add_variance_gradient(int count, const Arrays& a, int kind, const V* variance_gradient, float bound,
+                                    float kl_weight) {
+    for (int n = 0; n < count; n++) {
+      M inside;
+      const V w = a.value.of[kind][n];
+      const V log_a = log_alpha(w, a.value.of[kind + 2][n], bound, inside);
+      const V alpha = exponential(log_a), e = exponential(-K2 - K3 * log_a);
+      const V sigmoid_slope = e / ((1.0f + e) * (1.0f + e));
+      const V kl_slope = -kl_weight * (K1 * K3 * sigmoid_slope + 0.5f / (1.0f + alpha));
+      const V reciprocal = 1.0f / (absolute(w) + EPSILON);
+      // α·w² does not change with w inside the clamp, but for the ε in log α
+      const V direct = 2.0f * variance_gradient[n] * alpha * w;
+      const V sign = select(greater(w, V{}), splat(1.0f), splat(-1.0f));
+      a.gradient.of[kind][n] += select(inside, direct * EPSILON * reciprocal - 2.0f * kl_slope * sign * reciprocal, direct);
+      a.gradient.of[kind + 2][n] += keep(inside, variance_gradient[n] * alpha * w * w + kl_slope);
+    }
+  }
+
+  // `step` counts from 1.
+  void update(const Lanes& lanes, int64_t step) {
+    const double correction1 = 1 - __builtin_pow(BETA1, double(step)), correction2 = 1 - __builtin_pow(BETA2, double(step));
+    const V step_size = lanes.lr / float(correction1);
+    const float scale = float(1 / __builtin_sqrt(correction2));
+    for (size_t n = 0; n < parameters; n++) {
+      const V g = keep(unpack(kept[n]), gradients[n]) + lanes.weight_decay * values[n];
+      V change = {}, first = {}, second = {};
+      if (lanes.has_adam) {
+        first = exp_avg[n] + (g - exp_avg[n]) * float(1 - BETA1);
+        second = exp_avg_sq[n] * float(BETA2) + g * g * float(1 - BETA2);
+        change = step_size * first / (sqrt(second) * scale + ADAM_EPSILON);
+      }
+      if (lanes.has_sgd) {
+        const V velocity = lanes.momentum * exp_avg[n] + g;
+        first = select(lanes.adam, first, velocity);
+        second = keep(lanes.adam, second);
+        change = select(lanes.adam, change, lanes.lr * velocity);
+      }
+      exp_avg[n] = first;
+      exp_avg_sq[n] = second;
+      values[n] -= change;
+    }
+  }
+
+  void train(const Block& block) {
+    const Lanes lanes(block);
+    double losses[LANES] = {};
+    int64_t correct[LANES] = {};
+    load(block);
+    const auto image_at = [&](int lane, int64_t position) {
+      return block.images + block.orders[lane < block.models ? lane : 0][position] * size_t(Input::INPUT_UNITS);
+    };
+    int64_t step = block.steps;
+    for (int64_t first = 0; first < block.samples; first += block.batch_size) {
+      const int64_t batch = block.samples - first < block.batch_size ? block.samples - first : block.batch_size;
+      __builtin_memset(gradients, 0, parameters * sizeof(V));
+      if constexpr (VARIATIONAL) {
+        prepare_variances();
+        each_layer([&](auto index) {
+          using L = Layer<index.value>;
+          __builtin_memset(layers[index.value].variance_weight_gradient, 0, L::WEIGHTS * sizeof(V));
+          __builtin_memset(layers[index.value].variance_bias_gradient, 0, L::OUTPUTS * sizeof(V));
+        });
+      }
+      for (int64_t position = first; position < first + batch; position++) {
+        const float *images[LANES], *next[LANES];
+        I label;
+        for (int lane = 0; lane < LANES; lane++) {
+          images[lane] = image_at(lane, position);
+          next[lane] = image_at(lane, position + 1 < block.samples ? position + 1 : 0);
+          label[lane] = int32_t(block.labels[block.orders[lane < block.models ? lane : 0][position]]);
+        }
+        load_images(images, next);
+        V loss;
+        I prediction;
+        score(forward(lanes, block.epoch, uint32_t(position)), label, float(batch), loss, prediction);
+        backward();
+        for (int lane = 0; lane < LANES; lane++) {
+          losses[lane] += loss[lane];
+          correct[lane] += prediction[lane] == label[lane];
+        }
+      }
+      if constexpr (VARIATIONAL) add_variance_gradients(block.kl_weight);
+      update(lanes, ++step);
+    }
+    store(block);
+    for (int lane = 0; lane < block.models; lane++) {
+      block.loss[lane] = losses[lane] / double(block.samples);
+      block.accuracy[lane] = double(correct[lane]) / double(block.samples);
+    }
+  }
+
+  void evaluate(const Block& block) {
+    const Lanes lanes(block);
+    double losses[LANES] = {};
+    int64_t correct[LANES] = {};
+    load(block);
+    for (int64_t sample = 0; sample < block.samples; sample++) {
+      load_same_image(block.images + sample * Input::INPUT_UNITS);
+      const I label = I{} + int32_t(block.labels[sample]);
+      V loss;
+      I prediction;
+      score(forward(lanes, 0, 0), label, 1, loss, prediction);
+      for (int lane = 0; lane < block.models; lane++) {
+        losses[lane] += loss[lane];
+        correct[lane] += prediction[lane] == label[lane];
+        block.predictions[lane * block.samples + sample] = uint8_t(prediction[lane]);
+      }
+    }
+    for (int lane = 0; lane < block.models; lane++) {
+      block.loss[lane] = losses[lane] / double(block.samples);
+      block.accuracy[lane] = double(correct[lane]) / double(block.samples);
+    }
+  }
+};
+
+template <class T>
+struct Type {
+  using type = T;
+};
+
+// Calls f with the shape's network.
+template <class F>
+static auto with_network(const Shape& shape, F&& f) {
+  if (shape.large) return shape.channels == 1 ? f(Type<CnnL<1>>{}) : f(Type<CnnL<3>>{});
+  return shape.channels == 1 ? f(Type<CnnS<1>>{}) : f(Type<CnnS<3>>{});
+}
+
+template <class Model>
+static Model model_in(void* workspace) {
+  Arena arena{static_cast<char*>(workspace)};
+  return Model(arena);
+}
+
+template <class Model>
+static size_t bytes() {
+  Arena arena{nullptr};
+  Model model(arena);
+  return arena.used;
+}
+
+static size_t workspace(const Shape& shape) {
+  return with_network(shape, [&](auto network) {
+    using Network = typename decltype(network)::type;
+    return shape.variational ? bytes<Model<Network, true, true>>() : bytes<Model<Network, false, true>>();
+  });
+}
+
+static int64_t size(const Shape& shape, int layer, int kind) {
+  return with_network(shape, [&](auto network) {
+    using Network = typename decltype(network)::type;
+    return int64_t(shape.variational ? Model<Network, true, true>::size(layer, kind)
+                                     : Model<Network, false, true>::size(layer, kind));
+  });
+}
+
+static void train(const Block& block, void* workspace) {
+  with_network(block.shape, [&](auto network) {
+    using Network = typename decltype(network)::type;
+    if (block.shape.variational)
+      model_in<Model<Network, true, true>>(workspace).train(block);
+    else
+      model_in<Model<Network, false, true>>(workspace).train(block);
+  });
+}
+
+static void evaluate(const Block& block, void* workspace) {
+  with_network(block.shape, [&](auto network) {
+    model_in<Model<typename decltype(network)::type, false, false>>(workspace).evaluate(block);
+  });
+}
+
+static V activate_one(int kind, V x, V& slope) {
+  switch (kind) {
+    case zootwins::TANH: return activation<zootwins::TANH>(x, slope);
+    case zootwins::RELU: return activation<zootwins::RELU>(x, slope);
+    case zootwins::SIGMOID: return activation<zootwins::SIGMOID>(x, slope);
+    default: return activation<zootwins::GELU>(x, slope);
+  }
+}
+
+static void activate(int kind, const float* x, int64_t count, float* y, float* slope) {
+  for (int64_t i = 0; i < count; i++) {
+    V derivative;
+    y[i] = activate_one(kind, splat(x[i]), derivative)[0];
+    slope[i] = derivative[0];
+  }
+}
+
+static void noise(uint64_t key, uint32_t epoch, uint32_t position, int sites, float* normal, float* uniform) {
+  Philox philox;
+  for (int lane = 0; lane < LANES; lane++) Philox::set_key(philox, lane, key + lane);  // the last lane is looked at
+  Philox::set_key(philox, LANES - 1, key);
+  for (int site = 0; site < sites; site++) {
+    V buffer[8];
+    normal[site] = normals(philox, epoch, position, site, 1, buffer)[0][LANES - 1];
+    uniform[site] = uniforms(philox, epoch, position, site, 1, buffer)[0][LANES - 1];
+  }
+}
+
+extern const zootwins::Kernels kernels;
+const zootwins::Kernels kernels = {ZOOTWINS_LEVEL_NAME, LANES, size, workspace, train, evaluate, activate, noise};
+
+}  // namespace ZOOTWINS_LEVEL

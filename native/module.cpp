@@ -1,0 +1,276 @@
+// The Python module zootwins.population._native: chooses the SIMD level, shares blocks of models among threads.
+// The arguments are checked here; zootwins.population.native_engine prepares them.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "job.h"
+
+namespace nb = nanobind;
+using zootwins::Block, zootwins::Factors, zootwins::Kernels, zootwins::Shape, zootwins::Tensor;
+
+#define ZT_DECLARE(level) \
+  namespace level { extern const Kernels kernels; }
+ZT_DECLARE(zootwins_baseline)
+#if defined(__x86_64__)
+ZT_DECLARE(zootwins_avx2)
+ZT_DECLARE(zootwins_avx512)
+#endif
+
+namespace {
+
+// The levels this machine can run, fastest first.
+std::vector<const Kernels*> levels() {
+  std::vector<const Kernels*> found;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    found.push_back(&zootwins_avx512::kernels);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&zootwins_avx2::kernels);
+#endif
+  found.push_back(&zootwins_baseline::kernels);
+  return found;
+}
+
+const Kernels& chosen(const std::string& name) {
+  for (const Kernels* kernels : levels())
+    if (name == kernels->name) return *kernels;
+  throw std::invalid_argument("this machine has no SIMD level " + name);
+}
+
+// Memory aligned for the widest vectors.
+class Workspace {
+ public:
+  explicit Workspace(size_t bytes) : pointer(::operator new(bytes, ALIGNMENT)) {}
+  ~Workspace() { ::operator delete(pointer, ALIGNMENT); }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  void* get() const { return pointer; }
+
+ private:
+  static constexpr std::align_val_t ALIGNMENT{64};
+  void* pointer;
+};
+
+void philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint64_t key, uint32_t out[4]) {
+  uint32_t k0 = uint32_t(key), k1 = uint32_t(key >> 32);
+  for (int round = 0; round < 10; round++) {
+    const uint64_t p0 = uint64_t(c0) * 0xD2511F53u, p1 = uint64_t(c2) * 0xCD9E8D57u;
+    c0 = uint32_t(p1 >> 32) ^ c1 ^ k0, c1 = uint32_t(p1);
+    c2 = uint32_t(p0 >> 32) ^ c3 ^ k1, c3 = uint32_t(p0);
+    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+  }
+  out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+}
+
+// zootwins.randomness.data_order of one model.
+std::vector<uint32_t> data_order(uint64_t key, uint32_t epoch, size_t samples) {
+  std::vector<std::pair<int64_t, uint32_t>> drawn(samples);
+  for (size_t position = 0; position < samples; position++) {
+    uint32_t words[4];
+    philox(0, uint32_t(position), epoch, 0, key, words);
+    drawn[position] = {int64_t(uint64_t(words[0]) << 32 | words[1]), uint32_t(position)};
+  }
+  std::sort(drawn.begin(), drawn.end());
+  std::vector<uint32_t> order(samples);
+  std::transform(drawn.begin(), drawn.end(), order.begin(), [](const auto& pair) { return pair.second; });
+  return order;
+}
+
+// Runs work(0 … count - 1) on at most `threads` threads; the first exception is thrown again here.
+template <class F>
+void in_parallel(int64_t count, int threads, F work) {
+  std::atomic<int64_t> next{0};
+  std::exception_ptr failure;
+  std::mutex mutex;
+  auto run = [&] {
+    try {
+      for (int64_t i; (i = next++) < count;) work(i);
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      failure = std::current_exception();
+      next = count;
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (int64_t i = 1; i < std::min<int64_t>(threads, count); i++) helpers.emplace_back(run);
+  run();
+  for (std::thread& helper : helpers) helper.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+using Floats = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+using Doubles = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Flags = nb::ndarray<bool, nb::c_contig, nb::device::cpu>;
+using Images = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using Labels = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Predictions = nb::ndarray<uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+// layer, kind, parameter, its two moments (none in evaluation), mask (none where nothing is pruned)
+using Parameter = std::tuple<int, int, Floats, std::optional<Floats>, std::optional<Floats>, std::optional<Flags>>;
+// key, activation, Adam?, lr, weight decay, momentum, dropout
+using ModelFactors = std::tuple<int64_t, int, bool, float, float, float, float>;
+
+void check(bool condition, const char* message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+// A population as the blocks are cut from it: the fields of a Block, for the first model.
+class Job {
+ public:
+  Job(const Kernels& kernels, bool large, bool variational, const Images& images, const Labels& labels,
+      const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
+      const Doubles& accuracy)
+      : kernels(kernels) {
+    const size_t edge = large ? 32 : 28;
+    check(images.shape(2) == edge && images.shape(3) == edge, "the images' size does not fit the architecture");
+    check(images.shape(1) == 1 || images.shape(1) == 3, "images have 1 or 3 channels");
+    check(images.shape(0) > 0 && images.shape(0) == labels.shape(0), "as many labels as images, at least one");
+    check(loss.size() == models.size() && accuracy.size() == models.size(), "one loss and accuracy a model");
+    block.shape = Shape{large, int(images.shape(1)), variational};
+    block.images = images.data();
+    block.labels = labels.data();
+    block.samples = int64_t(images.shape(0));
+    block.loss = loss.data();
+    block.accuracy = accuracy.data();
+    for (const auto& [key, activation, adam, lr, weight_decay, momentum, dropout] : models) {
+      check(0 <= activation && activation < zootwins::ACTIVATIONS, "unknown activation");
+      factors.push_back({uint64_t(key), lr, weight_decay, momentum, dropout, activation, adam});
+    }
+    for (const auto& [layer, kind, value, exp_avg, exp_avg_sq, mask] : parameters) {
+      check(0 <= layer && layer < zootwins::LAYERS && 0 <= kind && kind < zootwins::KINDS, "unknown parameter");
+      const size_t size = size_t(kernels.size(block.shape, layer, kind)) * models.size();
+      check(value.size() == size && (!exp_avg || exp_avg->size() == size) &&
+                (!exp_avg_sq || exp_avg_sq->size() == size) && (!mask || mask->size() == size),
+            "a parameter, its moments or its mask has the wrong size");
+      block.tensors[layer][kind] = {value.data(), exp_avg ? exp_avg->data() : nullptr,
+                                    exp_avg_sq ? exp_avg_sq->data() : nullptr, mask ? mask->data() : nullptr};
+    }
+  }
+
+  void train(uint32_t epoch, int64_t batch_size, int64_t steps, float kl_weight, int threads) {
+    check(batch_size > 0, "batches have at least one sample");
+    block.epoch = epoch;
+    block.batch_size = batch_size;
+    block.steps = steps;
+    block.kl_weight = kl_weight;
+    check_parameters(true);
+    nb::gil_scoped_release release;
+    each_block(threads, [&](Block& part, void* workspace) {
+      std::vector<std::vector<uint32_t>> orders;
+      std::vector<const uint32_t*> pointers;
+      for (int model = 0; model < part.models; model++)
+        orders.push_back(data_order(part.factors[model].key, epoch, size_t(part.samples)));
+      for (const auto& order : orders) pointers.push_back(order.data());
+      part.orders = pointers.data();
+      kernels.train(part, workspace);
+    });
+  }
+
+  void evaluate(uint8_t* predictions, int threads) {
+    block.predictions = predictions;
+    check_parameters(false);
+    nb::gil_scoped_release release;
+    each_block(threads, [&](Block& part, void* workspace) { kernels.evaluate(part, workspace); });
+  }
+
+ private:
+  const Kernels& kernels;
+  Block block{};
+  std::vector<Factors> factors;
+
+  void check_parameters(bool training) {
+    for (int layer = 0; layer < zootwins::LAYERS; layer++)
+      for (int kind = 0; kind < zootwins::KINDS; kind++) {
+        const Tensor& tensor = block.tensors[layer][kind];
+        check(!kernels.size(block.shape, layer, kind) || tensor.value, "a parameter is missing");
+        check(!training || !tensor.value || (tensor.exp_avg && tensor.exp_avg_sq), "optimiser state is missing");
+      }
+  }
+
+  template <class F>
+  void each_block(int threads, F work) {
+    const int64_t models = int64_t(factors.size()), lanes = kernels.lanes;
+    in_parallel((models + lanes - 1) / lanes, threads, [&](int64_t index) {
+      const int64_t first = index * lanes;
+      Block part = block;
+      part.models = int(std::min(lanes, models - first));
+      part.factors = factors.data() + first;
+      part.loss += first;
+      part.accuracy += first;
+      if (part.predictions) part.predictions += first * part.samples;
+      for (int layer = 0; layer < zootwins::LAYERS; layer++)
+        for (int kind = 0; kind < zootwins::KINDS; kind++) {
+          Tensor& tensor = part.tensors[layer][kind];
+          const int64_t offset = first * kernels.size(block.shape, layer, kind);
+          if (tensor.value) tensor.value += offset;
+          if (tensor.exp_avg) tensor.exp_avg += offset;
+          if (tensor.exp_avg_sq) tensor.exp_avg_sq += offset;
+          if (tensor.mask) tensor.mask += offset;
+        }
+      const Workspace workspace(kernels.workspace(block.shape));
+      work(part, workspace.get());
+    });
+  }
+};
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.def("levels", [] {
+    std::vector<std::string> names;
+    for (const Kernels* kernels : levels()) names.emplace_back(kernels->name);
+    return names;
+  });
+  m.def(
+      "train_epoch",
+      [](const std::string& level, int threads, bool large, bool variational, const Images& images,
+         const Labels& labels, const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters,
+         uint32_t epoch, int64_t batch_size, int64_t steps, float kl_weight, const Doubles& loss,
+         const Doubles& accuracy) {
+        Job(chosen(level), large, variational, images, labels, models, parameters, loss, accuracy)
+            .train(epoch, batch_size, steps, kl_weight, threads);
+      },
+      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("variational"),
+      nb::arg("images"), nb::arg("labels"), nb::arg("models"), nb::arg("parameters"), nb::arg("epoch"),
+      nb::arg("batch_size"), nb::arg("steps"), nb::arg("kl_weight"), nb::arg("loss"), nb::arg("accuracy"));
+  m.def(
+      "evaluate",
+      [](const std::string& level, int threads, bool large, const Images& images, const Labels& labels,
+         const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
+         const Doubles& accuracy, const Predictions& predictions) {
+        check(predictions.shape(0) == models.size() && predictions.shape(1) == images.shape(0),
+              "predictions are [models, samples]");
+        Job(chosen(level), large, false, images, labels, models, parameters, loss, accuracy)
+            .evaluate(predictions.data(), threads);
+      },
+      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("images"), nb::arg("labels"),
+      nb::arg("models"), nb::arg("parameters"), nb::arg("loss"), nb::arg("accuracy"), nb::arg("predictions"));
+  // What the tests hold against torch: elementary functions and random numbers.
+  m.def("activate", [](const std::string& level, int kind, const Floats& x, const Floats& y, const Floats& slope) {
+    check(y.size() == x.size() && slope.size() == x.size(), "x, y and slope have one size");
+    chosen(level).activate(kind, x.data(), int64_t(x.size()), y.data(), slope.data());
+  });
+  m.def("noise", [](const std::string& level, int64_t key, uint32_t epoch, uint32_t position, const Floats& normals,
+                    const Floats& uniforms) {
+    check(normals.size() == uniforms.size(), "normals and uniforms have one size");
+    chosen(level).noise(uint64_t(key), epoch, position, int(normals.size()), normals.data(), uniforms.data());
+  });
+  m.def("data_order", [](int64_t key, uint32_t epoch, size_t samples) { return data_order(uint64_t(key), epoch, samples); });
+}

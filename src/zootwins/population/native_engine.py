@@ -1,0 +1,149 @@
+"""The CPU engine: C++ kernels that train sixteen models (or as many as a vector has lanes) in lockstep.
+
+The extension `_native` (sources in `native/`) is built where the installation finds a C++ compiler. It holds one
+copy of its kernels for each SIMD level and runs the fastest one this machine has; the environment variable
+ZOOTWINS_SIMD (avx512, avx2, baseline) asks for another.
+"""
+
+import os
+
+import torch
+from torch import Tensor
+
+from zootwins.errors import InputError
+from zootwins.population import Evaluation, ImageSet, Population, Scores
+
+try:
+    from zootwins.population import _native
+except ImportError:
+    _native = None
+
+LEVEL_VARIABLE = "ZOOTWINS_SIMD"
+ACTIVATION_CODES = {"tanh": 0, "relu": 1, "sigmoid": 2, "gelu": 3}  # enum Activation in native/job.h
+KIND_CODES = {"weight": 0, "bias": 1, "log_sigma2": 2, "bias_log_sigma2": 3}  # enum Kind
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def is_available() -> bool:
+    """Whether the extension was built and can be loaded."""
+    return _native is not None
+
+
+def simd_level() -> str:
+    """The SIMD level in use: what ZOOTWINS_SIMD asks for, or the fastest this machine has.
+
+    Raises:
+        InputError: if the machine does not have the level asked for.
+    """
+    levels = _native.levels()
+    level = os.environ.get(LEVEL_VARIABLE) or levels[0]
+    if level not in levels:
+        raise InputError(f"{LEVEL_VARIABLE}: {level!r} is not available here; choose from {', '.join(levels)}")
+    return level
+
+
+class NativeEngine:
+    """Trains and evaluates float32 populations on the CPU, on at most `threads` threads.
+
+    Raises:
+        InputError: if the extension is not there, or not for the SIMD level asked for.
+    """
+
+    name = "native"
+
+    def __init__(self, threads: int = 1):
+        if not is_available():
+            raise InputError("engine: native was not built here; install with a C++ compiler or choose engine: torch")
+        self.threads = threads
+        self.level = simd_level()
+
+    def train_epoch(self, population: Population, data: ImageSet, epoch: int, kl_weight: float = 0.0) -> Scores:
+        """Train every model for one epoch, in place: see `Engine.train_epoch`."""
+        population.start_optimizer()
+        models = len(population)
+        scores = Scores(torch.zeros(models, dtype=torch.float64), torch.zeros(models, dtype=torch.float64))
+        batch_size = population.factors[0].batch_size
+        working = _Arrays(population, training=True)
+        _native.train_epoch(
+            **_images(data),
+            level=self.level,
+            threads=self.threads,
+            large=population.architecture.name == "cnn_l",
+            variational=population.variational is not None,
+            models=_factors(population),
+            parameters=working.parameters,
+            epoch=epoch,
+            batch_size=batch_size,
+            steps=population.steps,
+            kl_weight=kl_weight,
+            loss=scores.loss,
+            accuracy=scores.accuracy,
+        )
+        working.write_back()
+        population.steps += -(-len(data) // batch_size)
+        return scores
+
+    def evaluate(self, population: Population, data: ImageSet) -> Evaluation:
+        """Evaluate the deterministic models without dropout: see `Engine.evaluate`."""
+        population = population.deterministic()
+        models = len(population)
+        evaluation = Evaluation(
+            torch.zeros(models, dtype=torch.float64),
+            torch.zeros(models, dtype=torch.float64),
+            torch.zeros(models, len(data), dtype=torch.uint8),
+        )
+        _native.evaluate(
+            **_images(data),
+            level=self.level,
+            threads=self.threads,
+            large=population.architecture.name == "cnn_l",
+            models=_factors(population),
+            parameters=_Arrays(population, training=False).parameters,
+            loss=evaluation.loss,
+            accuracy=evaluation.accuracy,
+            predictions=evaluation.predictions,
+        )
+        return evaluation
+
+
+def _images(data: ImageSet) -> dict[str, Tensor]:
+    return {"images": data.images.float().contiguous(), "labels": data.labels.long().contiguous()}
+
+
+def _factors(population: Population) -> list[tuple]:
+    return [
+        (key, ACTIVATION_CODES[f.activation], f.optimizer == "adam", f.lr, f.weight_decay, f.momentum, f.dropout)
+        for key, f in zip(population.keys.tolist(), population.factors, strict=True)
+    ]
+
+
+class _Arrays:
+    """A population's tensors as the extension takes them: contiguous, with codes for layer and kind.
+
+    Tensors that are not contiguous are copied; `write_back` carries their new values home.
+    """
+
+    def __init__(self, population: Population, *, training: bool):
+        layer_codes = {layer.name: code for code, layer in enumerate(population.architecture.layers)}
+        self._copies: list[tuple[Tensor, Tensor]] = []
+        self.parameters = []
+        for name, parameter in population.parameters.items():
+            layer, kind = name.split(".")
+            moments = [
+                population.optimizer_state[f"{moment}.{name}"] for moment in ("exp_avg", "exp_avg_sq") if training
+            ]
+            tensors = [self._contiguous(tensor) for tensor in (parameter, *moments)]
+            mask = population.masks[name].contiguous() if name in population.masks else None
+            self.parameters.append(
+                (layer_codes[layer], KIND_CODES[kind], *(tensors if training else (*tensors, None, None)), mask)
+            )
+
+    def _contiguous(self, tensor: Tensor) -> Tensor:
+        contiguous = tensor.detach().contiguous()
+        if contiguous.data_ptr() != tensor.data_ptr():
+            self._copies.append((tensor, contiguous))
+        return contiguous
+
+    def write_back(self) -> None:
+        for tensor, contiguous in self._copies:
+            tensor.copy_(contiguous)

@@ -1,0 +1,305 @@
+"""The native engine against the torch engine in float64, and itself on other lanes, threads and SIMD levels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import erfc, expit
+from torch.nn import functional as F
+
+from zootwins import randomness
+from zootwins.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
+from zootwins.errors import InputError
+from zootwins.population import Factors, ImageSet, Population, native_engine, variational
+from zootwins.population.native_engine import ACTIVATION_CODES, LEVEL_VARIABLE, NativeEngine
+from zootwins.population.torch_engine import TorchEngine
+
+_native = native_engine._native
+pytestmark = pytest.mark.skipif(
+    not native_engine.is_available(), reason="the native engine was not built: there was no C++ compiler"
+)
+LEVELS = _native.levels() if native_engine.is_available() else ["none"]
+
+GRADIENT_TOLERANCE = 1e-5  # relative, in the norm of each parameter's gradient: what issue and design ask for
+EPOCH_TOLERANCE = 1e-4  # relative, weights after a few optimiser steps in float32 against float64
+NOISE_TOLERANCE = 1e-6  # absolute, of normals below 6: two units in the last place of the radius
+
+
+def factors(activation="tanh", optimizer="adam", lr=1e-3, weight_decay=0.0, momentum=0.9, dropout=0.0, batch_size=4):
+    return Factors(0, activation, "uniform", optimizer, lr, weight_decay, momentum, dropout, batch_size)
+
+
+def make_population(models, *, name="cnn_s", channels=1, vd=False, spread=0.0, seed=0):
+    """A population of small random weights; with `spread` (of log σ²), log α reaches threshold and clamps."""
+    generator = torch.Generator().manual_seed(seed)
+    architecture = get_architecture(name, channels)
+
+    def normal(shape):
+        return torch.randn(len(models), *shape, generator=generator)
+
+    parameters = {key: 0.15 * normal(shape) for key, shape in architecture.parameter_shapes.items()}
+    settings = variational.Variational() if vd else None
+    if vd:
+        parameters = variational.start(parameters, settings)
+        for key, value in parameters.items():
+            if key.endswith("log_sigma2"):
+                value += spread * normal(value.shape[1:])
+    keys = torch.tensor([randomness.stream_key("test", seed, model) for model in range(len(models))])
+    return Population(architecture, models, keys, parameters, variational=settings)
+
+
+def make_data(architecture, samples, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (samples, architecture.channels, architecture.image_size, architecture.image_size)
+    return ImageSet(torch.randn(shape, generator=generator), torch.randint(10, (samples,), generator=generator))
+
+
+def float64(population):
+    """A copy in float64, for the torch engine: autograd, held against plain PyTorch by its own tests."""
+    parameters = {name: parameter.double() for name, parameter in population.parameters.items()}
+    return replace(population, parameters=parameters, optimizer_state={}, steps=0)
+
+
+def relative_error(actual, expected):
+    return ((actual.double() - expected).norm() / expected.norm().clamp_min(1e-12)).item()
+
+
+@pytest.fixture(params=LEVELS)
+def level(request, monkeypatch):
+    monkeypatch.setenv(LEVEL_VARIABLE, request.param)
+    return request.param
+
+
+@st.composite
+def populations(draw):
+    models = draw(
+        st.lists(
+            st.builds(
+                factors,
+                activation=st.sampled_from(list(ACTIVATIONS)),
+                optimizer=st.just("sgd"),  # after a first step, its momentum buffer is the gradient
+                lr=st.just(0.0),
+                dropout=st.sampled_from([0.0, 0.5]),
+            ),
+            min_size=1,
+            max_size=19,
+        )
+    )
+    return make_population(
+        models,
+        name=draw(st.sampled_from(["cnn_s", "cnn_l"])),
+        channels=draw(st.sampled_from([1, 3])),
+        vd=draw(st.booleans()),
+        spread=3.0,
+        seed=draw(st.integers(0, 1000)),
+    )
+
+
+# Always the same examples: where two pixels of a pooling window differ by rounding only, the gradient is free to jump.
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(population=populations(), samples=st.integers(1, 4), epoch=st.integers(0, 50))
+def test_gradients_are_those_of_float64_autograd(population, samples, epoch):
+    expected, data = float64(population), make_data(population.architecture, samples)
+    NativeEngine().train_epoch(population, data, epoch, kl_weight=0.01)
+    TorchEngine().train_epoch(expected, data, epoch, kl_weight=0.01)
+    for name in population.parameters:
+        for model in range(len(population)):
+            actual, exact = (p.optimizer_state[f"exp_avg.{name}"][model] for p in (population, expected))
+            assert relative_error(actual, exact) < GRADIENT_TOLERANCE, (name, model)
+
+
+@pytest.mark.parametrize("vd", [False, True])
+@pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_s", 3), ("cnn_l", 1), ("cnn_l", 3)])
+def test_an_epoch_agrees_with_the_torch_engine(level, name, channels, vd):
+    mixed = [
+        factors("tanh", "adam", weight_decay=1e-2),
+        factors("sigmoid", "sgd", momentum=0.9, weight_decay=1e-2),
+        factors("gelu", "adam", dropout=0.5),
+        factors("relu", "sgd", momentum=0.5, dropout=0.5),
+    ]
+    population = make_population(mixed, name=name, channels=channels, vd=vd)
+    expected, data = float64(population), make_data(population.architecture, 10)  # batches of 4, 4 and 2
+    for epoch in (1, 2):
+        scores = NativeEngine().train_epoch(population, data, epoch, kl_weight=0.01)
+        exact = TorchEngine().train_epoch(expected, data, epoch, kl_weight=0.01)
+        torch.testing.assert_close(scores.loss, exact.loss, rtol=EPOCH_TOLERANCE, atol=0)
+        torch.testing.assert_close(scores.accuracy, exact.accuracy)
+    assert population.steps == expected.steps == 6
+    for key, parameter in population.parameters.items():
+        for model in range(len(mixed)):
+            assert relative_error(parameter[model], expected.parameters[key][model]) < EPOCH_TOLERANCE, (key, model)
+
+
+@pytest.mark.parametrize("name", ["cnn_s", "cnn_l"])
+def test_pooling_ties_go_to_the_first_pixel(level, name):
+    """Images and weights of whole numbers: sums are exact and many windows tie."""
+    population = make_population([factors("relu", "sgd", lr=0.0, batch_size=8)], name=name, seed=5)
+    for key, parameter in population.parameters.items():
+        if key.startswith("conv"):
+            parameter.copy_((parameter * 8).round().clamp(-1, 1))
+    data = make_data(population.architecture, 8)
+    data = ImageSet(data.images.sign().relu(), data.labels)
+    expected = float64(population)
+    NativeEngine().train_epoch(population, data, 0)
+    TorchEngine().train_epoch(expected, data, 0)
+    for key in population.parameters:
+        actual, exact = (p.optimizer_state[f"exp_avg.{key}"] for p in (population, expected))
+        assert relative_error(actual, exact) < GRADIENT_TOLERANCE, key
+
+
+@pytest.mark.parametrize("vd", [False, True])
+def test_a_model_does_not_depend_on_neighbours_or_threads(vd):
+    kinds = [factors(a, o, dropout=d) for a in ACTIVATIONS for o in ("adam", "sgd") for d in (0.0, 0.5)]
+    mixed = [*kinds, *kinds[:3]]  # 19: two blocks at the widest level, the second nearly empty
+    together = make_population(mixed, vd=vd)
+    data = make_data(together.architecture, 9)
+    alone = [
+        Population(
+            together.architecture,
+            [mixed[model]],
+            together.keys[model : model + 1],
+            {name: p[model : model + 1].clone() for name, p in together.parameters.items()},
+            variational=together.variational,
+        )
+        for model in (0, 2, 7, 13, 18)
+    ]
+    scores = NativeEngine(threads=3).train_epoch(together, data, 1, 0.01)
+    for model, population in zip((0, 2, 7, 13, 18), alone, strict=True):
+        own = NativeEngine(threads=1).train_epoch(population, data, 1, 0.01)
+        assert torch.equal(own.loss, scores.loss[model : model + 1])
+        for name, parameter in population.parameters.items():
+            assert torch.equal(parameter, together.parameters[name][model : model + 1]), name
+
+
+@pytest.mark.parametrize("vd", [False, True])
+def test_simd_levels_agree(level, vd, monkeypatch):
+    def trained(at):
+        monkeypatch.setenv(LEVEL_VARIABLE, at)
+        population = make_population([factors("gelu"), factors("sigmoid", dropout=0.5), factors("tanh", "sgd")], vd=vd)
+        NativeEngine().train_epoch(population, make_data(population.architecture, 12), 1, 0.01)
+        return population.parameters
+
+    expected = trained(LEVELS[0])
+    for name, parameter in trained(level).items():
+        assert relative_error(parameter, expected[name].double()) < EPOCH_TOLERANCE, name
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_masked_weights_stay_zero(level, optimizer):
+    population = make_population([factors(optimizer=optimizer, weight_decay=1e-2)] * 3)
+    generator = torch.Generator().manual_seed(1)
+    for name in population.architecture.weight_names:
+        population.masks[name] = torch.rand(population.parameters[name].shape, generator=generator) < 0.3
+        population.parameters[name] *= population.masks[name]
+    unmasked = {name: p.clone() for name, p in population.parameters.items()}
+    for epoch in (1, 2):
+        NativeEngine().train_epoch(population, make_data(population.architecture, 6), epoch)
+    for name, mask in population.masks.items():
+        assert (population.parameters[name][~mask] == 0).all()
+        assert (population.optimizer_state[f"exp_avg.{name}"][~mask] == 0).all()
+        assert (population.parameters[name] != unmasked[name])[mask].float().mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["cnn_s", "cnn_l"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_evaluation_is_the_network(level, name, channels):
+    mixed = [factors(activation, dropout=0.5) for activation in ACTIVATIONS]
+    population = make_population(mixed, name=name, channels=channels)
+    data = make_data(population.architecture, 20)
+    evaluation = NativeEngine().evaluate(population, data)
+    for model, f in enumerate(mixed):
+        network = Network(population.architecture, f.activation).double().eval()
+        parameters = {key: p[model].double() for key, p in population.parameters.items()}
+        network.load_state_dict(to_state_dict(parameters, population.architecture, 0.0))
+        with torch.no_grad():
+            logits = network(data.images.double())
+        assert evaluation.loss[model].item() == pytest.approx(F.cross_entropy(logits, data.labels).item(), rel=1e-5)
+        assert torch.equal(evaluation.predictions[model].long(), logits.argmax(1))
+        assert evaluation.accuracy[model].item() == (logits.argmax(1) == data.labels).double().mean().item()
+
+
+def test_variational_models_are_pruned_before_evaluation():
+    population = make_population([factors()] * 2, vd=True, spread=3.0)
+    data = make_data(population.architecture, 10)
+    noisy, pruned = (NativeEngine().evaluate(p, data) for p in (population, population.deterministic()))
+    assert torch.equal(noisy.loss, pruned.loss)
+
+
+def test_equal_logits_predict_the_lowest_class(level):
+    population = make_population([factors()])
+    for parameter in population.parameters.values():
+        parameter.zero_()
+    assert (NativeEngine().evaluate(population, make_data(population.architecture, 3)).predictions == 0).all()
+
+
+def test_parameters_that_are_not_contiguous_are_trained_in_place():
+    population, views = make_population([factors()] * 2), make_population([factors()] * 2)
+    for name, parameter in views.parameters.items():
+        views.parameters[name] = torch.stack([parameter, parameter], dim=-1)[..., 0]
+    data = make_data(population.architecture, 5)
+    for one in (population, views):
+        NativeEngine().train_epoch(one, data, 0)
+    for name, parameter in population.parameters.items():
+        assert torch.equal(parameter, views.parameters[name])
+
+
+@given(key=st.integers(-(2**63), 2**63 - 1), epoch=st.integers(0, 100), position=st.integers(0, 60_000))
+@settings(max_examples=20, deadline=None)
+def test_random_numbers_are_those_of_the_definition(key, epoch, position):
+    keys = torch.tensor([key])
+    assert _native.data_order(key, epoch, 300) == randomness.data_order(keys, epoch, 300)[0].tolist()
+    for level in LEVELS:
+        normals, uniforms = torch.empty(64), torch.empty(64)
+        _native.noise(level, key, epoch, position, normals, uniforms)
+        assert torch.equal(uniforms, randomness.uniforms(keys, epoch, position, 1, 64)[0, 0])
+        torch.testing.assert_close(
+            normals, randomness.normals(keys, epoch, position, 1, 64)[0, 0], atol=NOISE_TOLERANCE, rtol=0
+        )
+
+
+def normal_distribution(x):
+    return 0.5 * erfc(-x / np.sqrt(2))
+
+
+EXACT = {  # the function, its derivative, and bounds of the function's error where x ≥ -1 and where x < -1
+    "tanh": (np.tanh, lambda x: 1 / np.cosh(x) ** 2, 2, 2),
+    "relu": (lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(float), 0, 0),
+    "sigmoid": (expit, lambda x: expit(x) * expit(-x), 2, 2),
+    "gelu": (
+        lambda x: x * normal_distribution(x),
+        lambda x: normal_distribution(x) + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi),
+        4,
+        6,  # values between -0.16 and 0 there
+    ),
+}
+SLOPE_TOLERANCE = 4 * 2.0**-24  # absolute: derivatives are of order 1
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_activations_are_exact_to_some_units_in_the_last_place(level, activation):
+    x = torch.cat([torch.linspace(-12, 12, 100_001), torch.logspace(-20, 1, 10_001), -torch.logspace(-20, 1, 10_001)])
+    y, slope = torch.empty_like(x), torch.empty_like(x)
+    _native.activate(level, ACTIVATION_CODES[activation], x, y, slope)
+    function, derivative, *bounds = EXACT[activation]
+    exact = function(x.double().numpy())
+    error = np.abs(y.double().numpy() - exact) / np.spacing(np.abs(exact).astype(np.float32))
+    assert error[x >= -1].max() <= bounds[0]
+    assert error[x < -1].max() <= bounds[1]
+    assert np.abs(slope.double().numpy() - derivative(x.double().numpy())).max() <= SLOPE_TOLERANCE
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_a_model_that_diverged_stays_so(level, activation):
+    x = torch.tensor([torch.nan])
+    y, slope = torch.zeros(1), torch.zeros(1)
+    _native.activate(level, ACTIVATION_CODES[activation], x, y, slope)
+    assert y.isnan().all()
+
+
+def test_an_absent_simd_level_is_refused(monkeypatch):
+    monkeypatch.setenv(LEVEL_VARIABLE, "avx1024")
+    with pytest.raises(InputError, match=LEVEL_VARIABLE):
+        NativeEngine()
