@@ -4,7 +4,7 @@ import stat
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -12,14 +12,26 @@ from zootwins.errors import InputError
 
 MEMBER_LIMIT = 8 << 30  # bytes; a dataset.pt of the paper's largest data set has 1.2 GB
 BOMB_SIZE, BOMB_RATIO = 64 << 20, 200  # members above the size may not be compressed better than the ratio
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of model zoos; others can ask for GBs of memory
+_FILE_TYPES = (0, stat.S_IFREG, stat.S_IFDIR)  # 0: from a system that does not note it
 
 
 class Members(ABC):
-    """Named byte strings, `a/b/c` → content, that are read one at a time."""
+    """Named byte strings, `a/b/c` → content, that are read one at a time.
 
-    def __init__(self, path: Path, names: list[str]):
+    Attributes:
+        path: the zip or folder.
+        names: of the members, sorted.
+        folders: every folder that there is, empty ones too; none has a trailing slash.
+    """
+
+    def __init__(self, path: Path, names: Iterable[str], folders: Iterable[str]):
         self.path = path
         self.names = sorted(names)
+        self.folders = set(folders)
+        for name in self.names:
+            while (name := name.rpartition("/")[0]) and name not in self.folders:
+                self.folders.add(name)
 
     @abstractmethod
     def size(self, name: str) -> int:
@@ -34,21 +46,21 @@ class Members(ABC):
         Raises:
             OSError: if it cannot be read, fails its checksum, or has more than `limit` bytes.
         """
-        if self.size(name) > limit:
-            raise OSError(f"{name} has {self.size(name)} bytes, more than the {limit} it may have")
-        content = self._read(name, limit + 1)
-        if len(content) > limit:
-            raise OSError(f"{name} has more than the {limit} bytes it may have")
+        size = self.size(name)
+        if size > limit:
+            raise OSError(f"{name} has {size} bytes, more than the {limit} it may have")
+        content = self._read(name, size + 1)
+        if len(content) != size:
+            raise OSError(f"{name} does not have the {size} bytes that its entry says")
         return content
 
 
 class _Zip(Members):
     def __init__(self, path: Path, archive: zipfile.ZipFile):
+        _refuse_dangerous(path, archive.infolist())
         self.archive = archive
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        refuse_dangerous(path, archive.infolist())
-        self.entries = {entry.filename: entry for entry in entries}
-        super().__init__(path, list(self.entries))
+        self.entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
+        super().__init__(path, self.entries, (e.filename.rstrip("/") for e in archive.infolist() if e.is_dir()))
 
     def size(self, name: str) -> int:
         return self.entries[name].file_size
@@ -61,42 +73,48 @@ class _Zip(Members):
             raise OSError(f"{name} is damaged: {error}") from None
 
 
-def refuse_dangerous(path: str | Path, entries: list[zipfile.ZipInfo]) -> None:
-    """Refuse a zip by what its directory says: paths that lead out of it, links, encryption, absurd sizes.
-
-    Raises:
-        InputError: naming the archive (`path`, or its address) and the member.
-    """
-
-    def refuse(entry: zipfile.ZipInfo, reason: str):
-        raise InputError(f"{path}: refused: its member {entry.filename!r} {reason}; get the archive from its authors")
-
+def _refuse_dangerous(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     seen = set()
     for entry in entries:
         name = PurePosixPath(entry.filename)
-        if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or ":" in name.parts[0]:
-            refuse(entry, "has a path that leads out of the archive")
-        if name in seen:
-            refuse(entry, "is there twice")
-        seen.add(name)
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            refuse(entry, "is a symbolic link")
-        if entry.flag_bits & 0x1:
-            refuse(entry, "is encrypted")
         inflated = entry.file_size > BOMB_SIZE and entry.file_size > BOMB_RATIO * entry.compress_size
-        if entry.file_size > MEMBER_LIMIT or inflated:
-            refuse(entry, f"unpacks to an absurd size ({entry.compress_size} to {entry.file_size} bytes)")
+        if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or "\\" in str(name):
+            reason = "has a path that leads out of the archive"
+        elif not entry.orig_filename.isprintable():
+            reason = "has a name with control characters"
+        elif name in seen:
+            reason = "is there twice"
+        elif stat.S_IFMT(entry.external_attr >> 16) not in _FILE_TYPES:
+            reason = "is a symbolic link or a device"
+        elif entry.flag_bits & 0x1:
+            reason = "is encrypted"
+        elif entry.compress_type not in _COMPRESSIONS:
+            reason = f"is compressed by method {entry.compress_type}, which no model zoo uses"
+        elif entry.file_size > MEMBER_LIMIT or inflated:
+            reason = f"unpacks to an absurd size ({entry.compress_size} to {entry.file_size} bytes)"
+        else:
+            seen.add(name)
+            continue
+        raise InputError(f"{path}: refused: its member {entry.orig_filename!r} {reason}; get it from its authors")
+    packed = sum(entry.compress_size for entry in entries)
+    if packed > path.stat().st_size:
+        raise InputError(f"{path}: refused: its members overlap (a zip bomb, or damaged); get it from its authors")
 
 
 class _Folder(Members):
     def __init__(self, path: Path):
-        names = []
+        names, folders = [], []
         for file in path.rglob("*"):
+            name = file.relative_to(path).as_posix()
             if file.is_symlink():
-                raise InputError(f"{path}: refused: {file.relative_to(path)} is a symbolic link; replace it by a file")
-            if file.is_file():
-                names.append(file.relative_to(path).as_posix())
-        super().__init__(path, names)
+                raise InputError(f"{path}: refused: {name} is a symbolic link; replace it by a file")
+            if not name.isprintable():
+                raise InputError(f"{path}: refused: {name!r} is a name with control characters; rename it")
+            if file.is_dir():
+                folders.append(name)
+            elif file.is_file():  # a pipe or a device is not read
+                names.append(name)
+        super().__init__(path, names, folders)
 
     def size(self, name: str) -> int:
         return (self.path / name).stat().st_size

@@ -4,12 +4,13 @@ Transforms, splits and normalisation: the paper's appendix and the authors' code
 imports torchvision.
 """
 
+import fcntl
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import TensorDataset, random_split
 
+from zootwins import torch_files
+from zootwins.architectures import CLASSES
 from zootwins.errors import InputError
 from zootwins.files import replacing
 from zootwins.population import ImageData, ImageSet
@@ -30,28 +33,37 @@ MNIST, HALF = ((0.1307,), (0.3081,)), ((0.5,), (0.5,))
 class Source:
     """A torchvision data set and its preparation.
 
-    `train` and `validation` are the sizes of the parts its training set is split into; `resize` is an edge in
-    pixels; `gray_crop` turns to grey and crops the centre to 28 pixels.
+    Attributes:
+        dataset: the name of torchvision's class.
+        train: number of training images; torchvision's training set is split into these and
+        validation: the validation images.
+        test: number of test images.
+        normalisation: mean and standard deviation of pixels in 0 … 1.
+        resize: an edge in pixels.
+        gray_crop: whether images are turned to grey and cropped to the 28 pixels in the centre.
+        folder: where in the data folder the files are; a set that has one is bundled, and not to be downloaded.
     """
 
     dataset: str
     train: int
     validation: int
+    test: int
     normalisation: tuple[tuple[float, ...], tuple[float, ...]]
     resize: int | None = None
     gray_crop: bool = False
+    folder: str = ""
 
 
 SOURCES = {
-    "mnist": Source("MNIST", 50_000, 10_000, MNIST),
-    "fashion_mnist": Source("FashionMNIST", 50_000, 10_000, HALF),
-    "fashion_mnist_mini": Source("FashionMNIST", 600, 200, HALF),
-    "svhn": Source("SVHN", 60_000, 13_257, HALF, gray_crop=True),
-    "usps": Source("USPS", 6_000, 1_291, MNIST, resize=28),
-    "cifar10": Source("CIFAR10", 42_000, 8_000, HALF),
-    "cifar10_28": Source("CIFAR10", 42_000, 8_000, HALF, resize=28),
-    "stl10_28": Source("STL10", 4_200, 800, HALF, resize=28),
-    "stl10_32": Source("STL10", 4_200, 800, HALF, resize=32),
+    "mnist": Source("MNIST", 50_000, 10_000, 10_000, MNIST),
+    "fashion_mnist": Source("FashionMNIST", 50_000, 10_000, 10_000, HALF),
+    "fashion_mnist_mini": Source("FashionMNIST", 600, 200, 600, HALF, folder="fashion_mnist_mini"),
+    "svhn": Source("SVHN", 60_000, 13_257, 26_032, HALF, gray_crop=True),
+    "usps": Source("USPS", 6_000, 1_291, 2_007, MNIST, resize=28),
+    "cifar10": Source("CIFAR10", 42_000, 8_000, 10_000, HALF),
+    "cifar10_28": Source("CIFAR10", 42_000, 8_000, 10_000, HALF, resize=28),
+    "stl10_28": Source("STL10", 4_200, 800, 8_000, HALF, resize=28),
+    "stl10_32": Source("STL10", 4_200, 800, 8_000, HALF, resize=32),
 }
 
 
@@ -79,45 +91,59 @@ def torchvision_data(name: str, data_dir: str | Path) -> StoredData:
         InputError: if it is neither there nor to be had, or not of the size that the paper splits.
     """
     source = SOURCES[name]
-    parts = {}
-    for split in ("train", "test"):
-        try:
-            parts[split] = _open_torchvision(source.dataset, Path(data_dir), split)
-        except (RuntimeError, OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{data_dir}: torchvision's {source.dataset} is not there and could not be downloaded ({reason}); "
-                "put its files there, or set data_dir to where they are"
-            ) from None
-    if len(parts["train"]) != source.train + source.validation:
+    whole, test = _open_torchvision(source, Path(data_dir))
+    expected = (source.train + source.validation, source.test)
+    if (len(whole), len(test)) != expected:
         raise InputError(
-            f"{data_dir}: {source.dataset} has {len(parts['train'])} training images, {name} needs "
-            f"{source.train + source.validation}; set data_dir to the folder that holds the right files"
+            f"{data_dir}: {source.dataset} has {len(whole)} training and {len(test)} test images, {name} needs "
+            f"{expected[0]} and {expected[1]}; remove its files from there, or set data_dir to the right ones"
         )
     generator = torch.Generator().manual_seed(SPLIT_SEED)
-    train, validation = random_split(parts["train"], [source.train, source.validation], generator=generator)
+    train, validation = random_split(whole, [source.train, source.validation], generator=generator)
     images, labels = {}, {}
-    for split, part in (("train", train), ("validation", validation), ("test", parts["test"])):
-        prepared = [_prepare(image, source) for image, _ in part]
-        images[split] = torch.stack(prepared)
-        labels[split] = torch.tensor([int(label) for _, label in part], dtype=torch.uint8)
+    for split, part in (("train", train), ("validation", validation), ("test", test)):
+        pairs = [(_prepare(image, source), int(label)) for image, label in part]
+        images[split] = torch.stack([image for image, _ in pairs])
+        labels[split] = torch.tensor([label for _, label in pairs], dtype=torch.uint8)
     channels = images["test"].shape[1]
     mean, std = ((value * channels)[:channels] for value in source.normalisation)
     return StoredData(images, labels, mean, std)
 
 
-def _open_torchvision(name: str, folder: Path, split: str):
-    datasets = _torchvision().datasets
-    is_train = split == "train"
-    if name in ("SVHN", "STL10"):
-        arguments: dict[str, Any] = {"split": split}
-    else:
-        arguments = {"train": is_train}
-    dataset: Callable = getattr(datasets, name)
+def _open_torchvision(source: Source, data_dir: Path) -> tuple:
+    """Training and test set as torchvision has them, untransformed."""
+    dataset = getattr(_torchvision().datasets, source.dataset)
+    splits = [{"split": split} for split in ("train", "test")]
+    if source.dataset not in ("SVHN", "STL10"):
+        splits = [{"train": True}, {"train": False}]
+    folder = data_dir / source.folder
     try:
-        return dataset(folder, **arguments)
-    except RuntimeError:  # not there: torchvision says so whatever is missing
-        return dataset(folder, **arguments, download=True)
+        if source.folder:
+            return tuple(dataset(folder, **split) for split in splits)
+        with _alone_in(folder):
+            try:
+                return tuple(dataset(folder, **split) for split in splits)
+            except (RuntimeError, FileNotFoundError):  # what is missing, or fails torchvision's checksum
+                return tuple(dataset(folder, **split, download=True) for split in splits)
+    except Exception as error:  # torchvision's readers raise whatever they stumble over
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        got = "is not there, or not whole" if source.folder else "is not there and could not be downloaded"
+        raise InputError(
+            f"{folder}: torchvision's {source.dataset} {got} ({reason}); "
+            "put its files there, or set data_dir to where they are"
+        ) from None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold other jobs off a data folder meanwhile: zoos share data sets, and torchvision writes them in place."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):  # then nobody writes
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _torchvision():
@@ -152,22 +178,18 @@ def read_dataset_pt(content: bytes, where: str) -> StoredData:
         InputError: if it is none, or holds anything that would have to be executed.
     """
     try:
-        with torch.serialization.safe_globals([TensorDataset]):
-            stored = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-        tensors = {split: stored[key].tensors for split, key in SPLITS.items()}
-    except Exception as error:  # the unpickler raises whatever it stumbles over
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        stored = torch_files.load(content, allowed=[TensorDataset])
+        images, labels = {}, {}
+        for split, key in SPLITS.items():
+            images[split], labels[split] = _image_tensors(stored, key)
+    except torch_files.RefusedFileError as error:
         raise InputError(
-            f"{where}: not a dataset.pt of plain tensors ({reason}); it is refused, not executed: name a data set in "
+            f"{where}: not a data set of plain tensors ({error}); it is refused, not executed: name a data set in "
             "the catalogue and remove the file, or ask the zoo's authors"
         ) from None
-    for split, (images, labels, *_) in tensors.items():
-        if images.ndim != 4 or labels.shape != images.shape[:1] or not torch.isfinite(images).all():
-            raise InputError(f"{where}: {SPLITS[split]} does not hold finite images [n, channels, h, w] and n labels")
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < 10:
-            raise InputError(f"{where}: {SPLITS[split]} has labels outside 0 … 9")
-    labels = {split: pair[1].to(torch.uint8) for split, pair in tensors.items()}
-    images = {split: pair[0].float() for split, pair in tensors.items()}
+    shapes = {tuple(part.shape[1:]) for part in images.values()}
+    if len(shapes) > 1:
+        raise InputError(f"{where}: its splits have images of different shapes ({shapes}); ask the zoo's authors")
     channels = images["test"].shape[1]
     for normalisation in (MNIST, HALF):
         mean, std = ((value * channels)[:channels] for value in normalisation)
@@ -175,6 +197,20 @@ def read_dataset_pt(content: bytes, where: str) -> StoredData:
         if all(torch.equal(_normalise(pixels[split], mean, std), images[split]) for split in SPLITS):
             return StoredData(pixels, labels, mean, std)
     return StoredData(images, labels, (0.0,) * channels, (1.0,) * channels)
+
+
+def _image_tensors(stored: object, key: str) -> tuple[Tensor, Tensor]:
+    """Images, float32 `[samples, channels, height, width]`, and labels, uint8, of one TensorDataset."""
+    part = stored.get(key) if isinstance(stored, dict) else None
+    tensors = vars(part).get("tensors") if isinstance(part, TensorDataset) else None
+    if not isinstance(tensors, tuple | list) or len(tensors) != 2:
+        raise torch_files.RefusedFileError(f"{key} is no TensorDataset of images and labels")
+    images, labels = torch_files.as_floats(tensors[0]), torch_files.as_integers(tensors[1])
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape or labels.shape != images.shape[:1]:
+        raise torch_files.RefusedFileError(f"{key} has images {list(images.shape)} and labels {list(labels.shape)}")
+    if labels.min() < 0 or labels.max() >= CLASSES:
+        raise torch_files.RefusedFileError(f"{key} has labels outside 0 … {CLASSES - 1}")
+    return images, labels.to(torch.uint8)
 
 
 def _column(values: tuple[float, ...]) -> Tensor:

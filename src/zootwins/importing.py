@@ -1,6 +1,7 @@
 """From a raw zoo to stacked tensors and tables, every model checked and evaluated again."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -57,22 +58,31 @@ def import_zoo(
         InputError: if the archive is refused, has another number of models, no model that is not broken, or models
             whose accuracies on this data are not those recorded.
     """
+    shaped = get_architecture(architecture, test.images.shape[1])
+    if tuple(test.images.shape[2:]) != (shaped.image_size, shaped.image_size):
+        raise InputError(
+            f"{path}: {architecture} takes images of {shaped.image_size} pixels, the data has "
+            f"{list(test.images.shape[2:])}; correct dataset or architecture in the catalogue"
+        )
     with open_members(path) as members:
-        raw = list(read_models(members, architecture, epoch))
+        raw = list(read_models(members, shaped, epoch))
     if len(raw) != expected:
         raise InputError(f"{path}: holds {len(raw)} models, but the catalogue says {expected}; correct its key models")
+    _exclude_odd_batch_sizes(raw)
     rows = [index for index, model in enumerate(raw) if not model.reason]
     for model in raw:
         if model.reason:
             log.warning("excluded %s: %s", model.name, model.reason)
     if not rows:
-        raise InputError(f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}")
+        raise InputError(
+            f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; "
+            "correct architecture, dataset or epoch in the catalogue if the zoo is whole"
+        )
     kept = [raw[index] for index in rows]
-    _require_one(path, "batch size", {model.factors.batch_size for model in kept})
     checkpoints = [next(iter(model.checkpoints.values())) for model in kept]
-    _require_one(path, "number of image channels", {c["conv1.weight"].shape[1] for c in checkpoints})
-    parameters = {name: torch.stack([c[name] for c in checkpoints]) for name in checkpoints[0]}
-    evaluation = engine.evaluate(_population(path, architecture, kept, parameters, test), test)
+    parameters = {name: torch.stack([c[name] for c in checkpoints]) for name in shaped.parameter_shapes}
+    keys = torch.zeros(len(kept), dtype=torch.int64)  # an evaluation draws no random numbers
+    evaluation = engine.evaluate(Population(shaped, [model.factors for model in kept], keys, parameters), test)
     models = _models_table(raw)
     models.loc[rows, "test_accuracy"] = evaluation.accuracy.numpy()
     _compare_with_recorded(path, models)
@@ -86,20 +96,12 @@ def import_zoo(
     return ImportedZoo(models, parameters, torch.tensor(rows), evaluation.predictions, history)
 
 
-def _require_one(path: str | Path, what: str, values: set) -> None:
-    if len(values) > 1:
-        raise InputError(f"{path}: models differ in {what} ({', '.join(map(str, sorted(values)))}); split the zoo")
-
-
-def _population(path, architecture: str, models: Sequence[RawModel], parameters: dict, test: ImageSet) -> Population:
-    shaped = get_architecture(architecture, parameters["conv1.weight"].shape[2])
-    expected = (shaped.channels, shaped.image_size, shaped.image_size)
-    if tuple(test.images.shape[1:]) != expected:
-        raise InputError(
-            f"{path}: its models take images of {list(expected)}, but the data has {list(test.images.shape[1:])}; "
-            "correct dataset or architecture in the catalogue"
-        )
-    return Population(shaped, [m.factors for m in models], torch.zeros(len(models), dtype=torch.int64), parameters)
+def _exclude_odd_batch_sizes(raw: Sequence[RawModel]) -> None:
+    """Keep the models of the most frequent batch size: those that are trained together need the same."""
+    sizes = Counter(model.factors.batch_size for model in raw if not model.reason)
+    for model in raw:
+        if not model.reason and model.factors.batch_size != (usual := sizes.most_common(1)[0][0]):
+            model.reason = f"training::batchsize is {model.factors.batch_size}, the zoo's is {usual}"
 
 
 def _models_table(raw: Sequence[RawModel]) -> pd.DataFrame:

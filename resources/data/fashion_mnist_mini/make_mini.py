@@ -1,6 +1,6 @@
 """Make the mini Fashion-MNIST of this folder from the real one: the first images of every class, in file order.
 
-    python resources/data/make_mini.py FOLDER_WITH_THE_FOUR_GZ_FILES
+    python resources/data/fashion_mnist_mini/make_mini.py FOLDER_WITH_THE_FOUR_GZ_FILES
 
 800 training and 600 test images in the original idx format, so that torchvision reads them as it reads the original.
 """

@@ -1,0 +1,68 @@
+"""Files of `torch.save` from strangers: tensors and containers are read, anything else is refused unexecuted."""
+
+import zipfile
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+class RefusedFileError(ValueError):
+    """Why a file is refused, in one line."""
+
+
+def load(content: bytes, allowed: Iterable[type] = ()) -> Any:
+    """What `torch.save` wrote, by the unpickler that makes only tensors, containers and the classes `allowed`.
+
+    Raises:
+        RefusedFileError: if the file holds anything else, is damaged, or would unpack to more than its size.
+    """
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            unpacked = sum(record.file_size for record in archive.infolist())
+        if unpacked > len(content):  # torch.save does not compress; the formats before its zips are not read
+            raise RefusedFileError("it unpacks to more than its size")
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    except RefusedFileError:
+        raise
+    except Exception as error:  # the unpickler raises whatever it stumbles over
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise RefusedFileError(next((line for line in lines if "Unsupported" in line), lines[0])[:200]) from None
+
+
+def as_floats(value: Any) -> Tensor:
+    """A tensor of `load` as finite float32 of the same shape.
+
+    Raises:
+        RefusedFileError: if it is no ordinary tensor of floats, or one is not finite.
+    """
+    tensor = _plain(value, _FLOATS).float()
+    if not torch.isfinite(tensor).all():
+        raise RefusedFileError("NaN or infinite numbers")
+    return tensor
+
+
+def as_integers(value: Any) -> Tensor:
+    """A tensor of `load` as int64 of the same shape.
+
+    Raises:
+        RefusedFileError: if it is no ordinary tensor of integers.
+    """
+    return _plain(value, _INTEGERS).long()
+
+
+def _plain(value: Any, dtypes: tuple[torch.dtype, ...]) -> Tensor:
+    """Refuse what has no numbers of its own: sparse, quantised and meta tensors, and views that repeat a few."""
+    if type(value) not in (Tensor, nn.Parameter):
+        raise RefusedFileError(f"a {type(value).__name__} where a tensor belongs")
+    if value.layout != torch.strided or value.device.type != "cpu" or value.dtype not in dtypes:
+        raise RefusedFileError(f"a tensor of an unexpected kind ({value.dtype}, {value.layout}, {value.device})")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise RefusedFileError(f"a tensor of shape {list(value.shape)} that repeats fewer numbers")
+    return value.detach()

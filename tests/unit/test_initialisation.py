@@ -1,0 +1,89 @@
+"""Factors, names and initial weights of a zoo to be trained."""
+
+import pytest
+import torch
+
+from zootwins.architectures import Network, get_architecture, to_state_dict
+from zootwins.initialisation import INITIALISERS, generating_factors, initial_parameters, model_names
+from zootwins.population import Factors
+from zootwins.settings import TrainSource
+
+SEEDS = TrainSource(4, ("tanh",), ("uniform",), ("adam",), (3e-4,), (0.0,))
+GRID = TrainSource(
+    10,
+    ("tanh", "relu", "sigmoid", "gelu"),
+    tuple(INITIALISERS),
+    ("adam", "sgd"),
+    (1e-3, 1e-4),
+    (1e-3, 1e-4),
+    (0.0, 0.5),
+    seed_mode="drawn",
+)
+
+
+def authors_weights(architecture, factors: Factors) -> dict[str, torch.Tensor]:
+    """The order of the authors' code: seed, build (which draws), then initialise the modules in order."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(factors.seed)
+        network = Network(architecture, factors.activation, factors.dropout)
+        for module in network.module_list:
+            if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+                INITIALISERS[factors.init](module.weight)
+                module.bias.data.fill_(0.01)
+        return network.state_dict()
+
+
+@pytest.mark.parametrize("init", INITIALISERS)
+@pytest.mark.parametrize(("name", "channels", "dropout"), [("cnn_s", 1, 0.0), ("cnn_s", 3, 0.5), ("cnn_l", 3, 0.0)])
+def test_initial_weights_are_those_of_the_authors_code(name, channels, dropout, init):
+    architecture = get_architecture(name, channels)
+    factors = Factors(7, "gelu", init, "adam", 1e-3, 0.0, 0.9, dropout, 10)
+    state = to_state_dict(initial_parameters(architecture, factors), architecture, dropout)
+    expected = authors_weights(architecture, factors)
+    assert list(state) == list(expected)
+    assert all(torch.equal(state[key], expected[key]) for key in expected)
+
+
+def test_initialisation_leaves_global_random_state_alone():
+    before = torch.random.get_rng_state()
+    initial_parameters(get_architecture("cnn_s", 1), generating_factors(SEEDS)[0])
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_seed_zoo_varies_the_seed_alone():
+    factors = generating_factors(SEEDS)
+    assert [each.seed for each in factors] == [1, 2, 3, 4]
+    assert len({each.__class__(**vars(each) | {"seed": 0}) for each in factors}) == 1
+
+
+def test_a_grid_has_every_combination_and_each_model_a_seed_of_its_own():
+    factors = generating_factors(GRID)
+    assert len(factors) == GRID.models == 2560
+    assert len({tuple(vars(each).values())[1:] for each in factors}) == 256  # all but the seed
+    assert len({each.seed for each in factors}) == 2560
+    assert factors == generating_factors(GRID)
+
+
+def test_shared_seeds_are_the_same_for_every_combination():
+    shared = TrainSource(**vars(GRID) | {"seed_mode": "shared"})
+    seeds = {}
+    for each in generating_factors(shared):
+        seeds.setdefault(tuple(vars(each).values())[1:], []).append(each.seed)
+    assert len(seeds) == 256
+    assert all(of_combination == list(range(1, 11)) for of_combination in seeds.values())
+
+
+@pytest.mark.parametrize("source", [SEEDS, GRID])
+def test_names_sort_in_the_order_of_the_factors_and_are_distinct(source):
+    names = model_names(source)
+    assert names == sorted(set(names))
+    assert len(names) == source.models
+
+
+def test_names_tell_what_varies():
+    assert model_names(SEEDS)[1] == "NN_tune_trainable_00001_seed=2"
+    assert "activation=tanh,init=uniform,optimizer=adam,lr=0.001," in model_names(GRID)[0]
+
+
+def test_momentum_is_a_factor_of_sgd_alone():
+    assert {(each.optimizer, each.momentum) for each in generating_factors(GRID)} == {("adam", 0.0), ("sgd", 0.9)}
