@@ -57,7 +57,9 @@ class Members(ABC):
 
 class _Zip(Members):
     def __init__(self, path: Path, archive: zipfile.ZipFile):
-        _refuse_dangerous(path, archive.infolist())
+        refuse_dangerous(path, archive.infolist())
+        if sum(entry.compress_size for entry in archive.infolist()) > path.stat().st_size:
+            raise InputError(f"{path}: refused: its members overlap (a zip bomb, or damaged); get it from its authors")
         self.archive = archive
         self.entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
         super().__init__(path, self.entries, (e.filename.rstrip("/") for e in archive.infolist() if e.is_dir()))
@@ -73,7 +75,12 @@ class _Zip(Members):
             raise OSError(f"{name} is damaged: {error}") from None
 
 
-def _refuse_dangerous(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+def refuse_dangerous(path: str | Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse a zip by what its directory says: paths that lead out of it, links, encryption, absurd sizes.
+
+    Raises:
+        InputError: naming the archive (`path`, or its address) and the member.
+    """
     seen = set()
     for entry in entries:
         name = PurePosixPath(entry.filename)
@@ -96,9 +103,6 @@ def _refuse_dangerous(path: Path, entries: list[zipfile.ZipInfo]) -> None:
             seen.add(name)
             continue
         raise InputError(f"{path}: refused: its member {entry.orig_filename!r} {reason}; get it from its authors")
-    packed = sum(entry.compress_size for entry in entries)
-    if packed > path.stat().st_size:
-        raise InputError(f"{path}: refused: its members overlap (a zip bomb, or damaged); get it from its authors")
 
 
 class _Folder(Members):
