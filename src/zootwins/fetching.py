@@ -114,7 +114,7 @@ def needed_members(names: Iterable[str], epoch: int | None = None) -> list[str]:
 
     Args:
         names: all members.
-        epoch: number of the checkpoint; the highest of each model if None.
+        epoch: number of the checkpoint; each model's last where it is None or not there.
     """
     needed: list[str] = []
     checkpoints: dict[str, dict[int, str]] = {}
@@ -127,9 +127,8 @@ def needed_members(names: Iterable[str], epoch: int | None = None) -> list[str]:
             if match := _CHECKPOINT.fullmatch(state):
                 checkpoints.setdefault(model, {})[int(match[1])] = name
     for states in checkpoints.values():
-        wanted = max(states) if epoch is None else epoch
-        if wanted in states:
-            needed.append(states[wanted])
+        last = max(states)  # also where the wanted one is missing: importing says what is there instead
+        needed.append(states[epoch if epoch in states else last])
     return needed
 
 
