@@ -5,29 +5,38 @@ from snakemake.utils import min_version
 min_version("9.14")
 
 
-configfile: "config.yaml"
+configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
 include: "rules/zoos.smk"
 include: "rules/twins.smk"
 include: "rules/metrics.smk"
+include: "rules/tables.smk"
 
 
 localrules:
     all,
+    tables,
     twins,
-
-
-rule all:
-    """Everything: twins, metrics, tables and figures of the configured zoos."""
-    default_target: True
-    input:
-        rules.twins.input,
-        metric_files,
 
 
 rule twins:
     """Every shard of twins of the configured zoos."""
     input:
         all_shards,
+
+
+rule tables:
+    """Every table of the paper, of the configured zoos."""
+    input:
+        expand("results/tables/{table}.csv", table=TABLE_SOURCES),
+
+
+rule all:
+    """Everything: twins, metrics and tables of the configured zoos."""
+    default_target: True
+    input:
+        all_shards,
+        metric_files,
+        rules.tables.input,

@@ -1,5 +1,6 @@
 # Configuration, wildcards and the lookups of the rules. Nothing is computed here.
 from dataclasses import asdict
+from os.path import relpath
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,8 +19,13 @@ except InputError as error:
 wildcard_constraints:
     zoo="|".join(RUN.catalogue),
     method="mp|vd",
-    shard=r"\d{4,}-\d{4,}",
+    shard=r"\d\d\d\d+-\d\d\d\d+",
     model=r"[^/]+",
+
+
+def from_root(path):
+    """A path of the configuration or catalogue, which is relative to the Snakefile, as seen from here."""
+    return relpath(ROOT / path)
 
 
 def zoo_of(wildcards):
@@ -56,7 +62,7 @@ def metric_files(wildcards):
 def local_archive(wildcards):
     """The archive of a zoo on this machine, or nothing where it is to be downloaded."""
     archive = zoo_of(wildcards).archive
-    return [ROOT / archive.path] if archive and archive.path else []
+    return [from_root(archive.path)] if archive and archive.path else []
 
 
 def raw_zoo(wildcards):
@@ -64,7 +70,7 @@ def raw_zoo(wildcards):
     zoo = zoo_of(wildcards)
     if zoo.train:
         return f"results/exports/{zoo.id}/trained.zip"
-    return ROOT / zoo.directory if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
+    return from_root(zoo.directory) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
 
 
 def published_raw_zoo(wildcards):
@@ -129,8 +135,14 @@ def variational_dropout_settings(wildcards):
     return asdict(zoo_of(wildcards).variational_dropout)
 
 
+def variational_threshold(wildcards):
+    settings = zoo_of(wildcards).variational_dropout
+    return settings.threshold if settings else None
+
+
 def train_settings(wildcards):
-    return asdict(zoo_of(wildcards).train)
+    train = zoo_of(wildcards).train
+    return asdict(train) if train else None
 
 
 def archive_settings(wildcards):

@@ -6,7 +6,8 @@ rule fetch_zoo:
     input:
         local_archive,
     output:
-        "results/zoos/{zoo}/raw.zip",
+        archive="results/zoos/{zoo}/raw.zip",
+        source="results/zoos/{zoo}/source.json",
     log:
         "results/logs/fetch_zoo/{zoo}.log",
     retries: 2
@@ -19,6 +20,7 @@ rule fetch_zoo:
     params:
         archive=archive_settings,
         epoch=lookup_epoch,
+        download=config["download"],
         code=sources("fetching"),
     script:
         "../workflow/scripts/fetch_zoo.py"
@@ -43,8 +45,8 @@ rule prepare_dataset:
         runtime=60,
     params:
         dataset=lookup_dataset,
-        data_dir=config["data_dir"],
-        code=sources("datasets"),
+        data_dir=from_root(config["data_dir"]),
+        code=sources("datasets", "raw_zoo"),
     script:
         "../workflow/scripts/prepare_dataset.py"
 
@@ -98,7 +100,9 @@ rule export_zoo:
         runtime=120,
     params:
         architecture=lookup_architecture,
-        code=sources("raw_zoo", "shards"),
+        train=train_settings,
+        threshold=variational_threshold,
+        code=sources("exporting", "initialisation", "datasets"),
     script:
         "../workflow/scripts/export_zoo.py"
 

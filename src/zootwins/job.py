@@ -17,8 +17,8 @@ log = logging.getLogger("zootwins")
 def job(snakemake) -> Iterator[None]:
     """Run a script's work with its log in the rule's `log:` file.
 
-    An `InputError` ends the job with its one line, in the log and on the terminal; anything else is a defect and
-    keeps its traceback in both.
+    An `InputError` ends the job with its one line in the log, which the default profile shows on the terminal;
+    anything else is a defect and keeps its traceback.
     """
     logging.basicConfig(
         level=logging.INFO,
@@ -31,7 +31,7 @@ def job(snakemake) -> Iterator[None]:
         yield
     except InputError as error:
         log.error("%s", error)
-        sys.exit(f"Error in rule {snakemake.rule}: {error}")
+        sys.exit(1)
     except Exception:
         log.exception("unexpected error")
         raise

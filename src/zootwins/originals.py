@@ -61,6 +61,11 @@ def read_models(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"model": str, "reason": str}, keep_default_na=True)
 
 
+def model_factors(models: pd.DataFrame) -> dict[int, Factors]:
+    """The generating factors of the models that are not excluded, by index."""
+    return {row["index"]: _factors(row) for row in models[models.status == "ok"].to_dict("records")}
+
+
 def _factors(row: dict) -> Factors:
     types = {field.name: field.type for field in fields(Factors)}
     return Factors(**{name: kind(row[name]) for name, kind in types.items()})

@@ -1,0 +1,36 @@
+"""A population in the raw ModelZoo layout."""
+
+from zootwins.architectures import get_architecture
+from zootwins.datasets import as_trained_on, load_stored
+from zootwins.exporting import original_models, shard_models
+from zootwins.initialisation import generating_factors
+from zootwins.job import job, provenance
+from zootwins.originals import load_originals, model_factors, read_models
+from zootwins.raw_zoo import write_raw_zoo
+from zootwins.settings import TrainSource
+from zootwins.shards import read_shard
+
+with job(snakemake):
+    population, zoo = snakemake.wildcards.population, snakemake.wildcards.zoo
+    data = load_stored(snakemake.input.dataset)
+    shards = [read_shard(path) for path in snakemake.input.shards]
+    if population == "trained":
+        factors = dict(enumerate(generating_factors(TrainSource(**snakemake.params.train))))
+        models = shard_models(shards, factors)
+    else:
+        table = read_models(snakemake.input.models)
+        if population == "originals":
+            originals = load_originals(
+                snakemake.input.originals, snakemake.input.models, snakemake.params.architecture, 0, len(table)
+            )
+            models = original_models(originals, table)
+        else:
+            models = shard_models(shards, model_factors(table), snakemake.params.threshold)
+    write_raw_zoo(
+        snakemake.output[0],
+        f"{zoo}_{population}",
+        provenance(snakemake),
+        models,
+        get_architecture(snakemake.params.architecture, data.images["test"].shape[1]),
+        as_trained_on(data),
+    )

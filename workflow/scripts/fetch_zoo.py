@@ -1,0 +1,23 @@
+"""A zoo's archive in place, its checksum verified, with a record of where it came from."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from zootwins.catalogue import ArchiveSource
+from zootwins.fetching import fetch_zoo
+from zootwins.files import replacing
+from zootwins.job import job, provenance
+
+with job(snakemake):
+    archive = ArchiveSource(**snakemake.params.archive)
+    if archive.path:
+        archive = replace(archive, path=snakemake.input[0])
+    source = fetch_zoo(
+        archive,
+        Path(snakemake.output.archive),
+        epoch=snakemake.params.epoch,
+        download=snakemake.params.download,
+    )
+    with replacing(snakemake.output.source) as temporary:
+        temporary.write_text(json.dumps(source | {"provenance": provenance(snakemake)}, indent=1))

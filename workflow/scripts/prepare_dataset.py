@@ -1,0 +1,23 @@
+"""The image data that a zoo was trained on."""
+
+from zootwins.archives import open_members
+from zootwins.datasets import read_dataset_pt, save_dataset, torchvision_data
+from zootwins.errors import InputError
+from zootwins.job import job, log, provenance
+from zootwins.raw_zoo import find_dataset
+
+with job(snakemake):
+    content = None
+    if snakemake.input.raw_zoo:
+        with open_members(snakemake.input.raw_zoo) as members:
+            content = find_dataset(members)
+    name = snakemake.params.dataset
+    if content is not None:
+        data, origin = read_dataset_pt(content, f"{snakemake.input.raw_zoo}: dataset.pt"), "dataset.pt"
+    elif name == "archive":
+        raise InputError(f"{snakemake.input.raw_zoo}: has no dataset.pt; name a data set in the catalogue")
+    else:
+        data, origin = torchvision_data(name, snakemake.params.data_dir), f"torchvision: {name}"
+    sizes = {split: list(images.shape) for split, images in data.images.items()}
+    log.info("%s: %s, %s", origin, sizes, data.images["test"].dtype)
+    save_dataset(snakemake.output[0], data, provenance(snakemake, origin=origin))
