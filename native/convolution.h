@@ -9,24 +9,22 @@
 
 namespace ZOOTWINS_LEVEL {
 
-#define ZT_NOINLINE static __attribute__((noinline))
-
 // Sums at POSITIONS pixels for TILE outputs: a 2×2 pooling window whose corner is x, or a row that starts there.
 template <class L>
 ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[L::POSITIONS][L::TILE]) {
-#pragma GCC unroll 16
+  ZT_UNROLL
   for (int p = 0; p < L::POSITIONS; p++)
-#pragma GCC unroll 32
+    ZT_UNROLL
     for (int o = 0; o < L::TILE; o++) sum[p][o] = start[o];
   for (int c = 0; c < L::INPUTS; c++)
     for (int dy = 0; dy < L::KERNEL; dy++)
-#pragma GCC unroll 5
+      ZT_UNROLL
       for (int dx = 0; dx < L::KERNEL; dx++, weight += L::TILE) {
         const V* pixel = x + (c * L::EDGE + dy) * L::EDGE + dx;
-#pragma GCC unroll 16
+        ZT_UNROLL
         for (int p = 0; p < L::POSITIONS; p++) {
           const V h = L::POOL ? pixel[p / 2 * L::EDGE + p % 2] : pixel[p];
-#pragma GCC unroll 32
+          ZT_UNROLL
           for (int o = 0; o < L::TILE; o++) sum[p][o] += h * weight[o];
         }
       }
@@ -65,9 +63,9 @@ ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pool
         const V* e = epsilon + cell * 2 * L::OUTPUTS + tile;
         if constexpr (VARIATIONAL) {
           accumulate<L>(squares + corner, variance_weight + taps, variance_bias + tile, variance);
-#pragma GCC unroll 16
+          ZT_UNROLL
           for (int p = 0; p < L::POSITIONS; p++)
-#pragma GCC unroll 32
+            ZT_UNROLL
             for (int o = 0; o < TILE; o++) {
               const int site = (L::POOL ? p / 2 * L::SIZE + p % 2 : p) * L::OUTPUTS + o;
               variance[p][o] = sqrt(variance[p][o]);
@@ -116,12 +114,12 @@ ZT_INLINE void pooled_taps(const V* plane, const V* g, const V* g_variance, Pool
       const V gradient = g[unit];
       const V* pixel = plane + (y * L::EDGE + x) * 2;
       V upper[K];
-#pragma GCC unroll 5
+      ZT_UNROLL
       for (int dx = 0; dx < K; dx++) upper[dx] = select(column, pixel[dx + 1], pixel[dx]);
-#pragma GCC unroll 5
+      ZT_UNROLL
       for (int dy = 0; dy < ROWS; dy++) {
         pixel += L::EDGE;
-#pragma GCC unroll 5
+        ZT_UNROLL
         for (int dx = 0; dx < K; dx++) {
           const V lower = select(column, pixel[dx + 1], pixel[dx]);
           const V h = select(row, lower, upper[dx]);
@@ -131,7 +129,7 @@ ZT_INLINE void pooled_taps(const V* plane, const V* g, const V* g_variance, Pool
         }
       }
     }
-#pragma GCC unroll 25
+  ZT_UNROLL
   for (int tap = 0; tap < ROWS * K; tap++) {
     dw[tap * L::TILE] += sum[tap / K][tap % K];
     if constexpr (VARIATIONAL) dw_variance[tap * L::TILE] += sum_variance[tap / K][tap % K];
@@ -164,13 +162,13 @@ ZT_NOINLINE void weight_gradient(const V* x, const V* g, const V* g_variance, Po
       } else {
         V sum[K * K] = {}, sum_variance[K * K] = {};
         for (int i = 0; i < P * P; i++)
-#pragma GCC unroll 25
+          ZT_UNROLL
           for (int tap = 0; tap < K * K; tap++) {
             const V h = plane[(i / P + tap / K) * L::EDGE + i % P + tap % K];
             sum[tap] += g[unit + i] * h;
             if constexpr (VARIATIONAL) sum_variance[tap] += g_variance[unit + i] * (h * h);
           }
-#pragma GCC unroll 25
+        ZT_UNROLL
         for (int tap = 0; tap < K * K; tap++) {
           dw[at + tap * L::TILE] += sum[tap];
           if constexpr (VARIATIONAL) dw_variance[at + tap * L::TILE] += sum_variance[tap];
@@ -208,20 +206,20 @@ ZT_NOINLINE void input_gradient(const V* g, const V* weight, V* dx, const V* x) 
         if (y - dy < 0 || y - dy >= USED) continue;
         for (int o = 0; o < L::OUTPUTS; o++) {
           const V* row = g + (o * USED + y - dy) * USED;
-#pragma GCC unroll 16
+          ZT_UNROLL
           for (int px = 0; px < USED; px++) {
             const V gradient = row[px];
-#pragma GCC unroll 16
+            ZT_UNROLL
             for (int t = 0; t < TILE; t++)
-#pragma GCC unroll 5
+              ZT_UNROLL
               for (int k = 0; k < K; k++)
                 sum[t][px + k] += gradient * weight[L::weight_index(o, c + t, dy * K + k)];
           }
         }
       }
-#pragma GCC unroll 16
+      ZT_UNROLL
       for (int t = 0; t < TILE; t++)
-#pragma GCC unroll 16
+        ZT_UNROLL
         for (int px = 0; px < EDGE; px++) {
           const int at = ((c + t) * EDGE + y) * EDGE + px;
           dx[at] = x ? dx[at] + 2.0f * x[at] * sum[t][px] : sum[t][px];

@@ -302,14 +302,14 @@ class Model {
         __builtin_prefetch(next[lane] + pixel);
         __builtin_memcpy(&square[lane], images[lane] + pixel, sizeof(V));
       }
-#pragma GCC unroll 4
+      ZT_UNROLL
       for (int pass = 1; pass < LANES; pass *= 2) {
-#pragma GCC unroll 16
+        ZT_UNROLL
         for (int lane = 0; lane < LANES / 2; lane++) {
           shuffled[2 * lane] = interleave_low(square[lane], square[lane + LANES / 2]);
           shuffled[2 * lane + 1] = interleave_high(square[lane], square[lane + LANES / 2]);
         }
-#pragma GCC unroll 16
+        ZT_UNROLL
         for (int lane = 0; lane < LANES; lane++) square[lane] = shuffled[lane];
       }
       for (int i = 0; i < LANES; i++) image[pixel + i] = square[i];

@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -233,10 +234,10 @@ class Job {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  m.def("levels", [] {
-    std::vector<std::string> names;
-    for (const Kernels* kernels : levels()) names.emplace_back(kernels->name);
-    return names;
+  m.def("levels", [] {  // names and lanes, fastest first
+    std::vector<std::pair<std::string, int>> found;
+    for (const Kernels* kernels : levels()) found.emplace_back(kernels->name, kernels->lanes);
+    return found;
   });
   m.def(
       "train_epoch",

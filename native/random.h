@@ -29,7 +29,7 @@ struct Philox {
     for (int half = 0; half < 2; half++) {
       W c0 = ((p1 >> 32) ^ position) ^ self.key[0][0][half], c1 = W{} + p1;
       W c2 = ((p0 >> 32) ^ stream) ^ self.key[0][1][half], c3 = W{} + p0;
-#pragma GCC unroll 9
+      ZT_UNROLL
       for (int round = 1; round < 10; round++) {
         const W q0 = multiply_low(c0, m0), q1 = multiply_low(c2, m1);
         c0 = (q1 >> 32) ^ c1 ^ self.key[round][0][half];

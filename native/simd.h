@@ -15,6 +15,15 @@
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "lanes are split and joined as little-endian words");
 
 #define ZT_INLINE static inline __attribute__((always_inline))
+#define ZT_NOINLINE static __attribute__((noinline))
+
+// Written before loops over sums that have to stay in registers.
+#define ZT_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define ZT_UNROLL ZT_PRAGMA(clang loop unroll(full))
+#else
+#define ZT_UNROLL ZT_PRAGMA(GCC unroll 32)
+#endif
 
 namespace ZOOTWINS_LEVEL {
 

@@ -21,7 +21,7 @@ _native = native_engine._native
 pytestmark = pytest.mark.skipif(
     not native_engine.is_available(), reason="the native engine was not built: there was no C++ compiler"
 )
-LEVELS = _native.levels() if native_engine.is_available() else ["none"]
+LEVELS = list(dict(_native.levels())) if native_engine.is_available() else ["none"]
 
 GRADIENT_TOLERANCE = 1e-5  # relative, in the norm of each parameter's gradient: what issue and design ask for
 EPOCH_TOLERANCE = 1e-4  # relative, weights after a few optimiser steps in float32 against float64
@@ -185,6 +185,7 @@ def test_simd_levels_agree(level, vd, monkeypatch):
     expected = trained(LEVELS[0])
     for name, parameter in trained(level).items():
         assert relative_error(parameter, expected[name].double()) < EPOCH_TOLERANCE, name
+        assert level == "baseline" or torch.equal(parameter, expected[name]), name
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -302,4 +303,13 @@ def test_a_model_that_diverged_stays_so(level, activation):
 def test_an_absent_simd_level_is_refused(monkeypatch):
     monkeypatch.setenv(LEVEL_VARIABLE, "avx1024")
     with pytest.raises(InputError, match=LEVEL_VARIABLE):
-        NativeEngine()
+        native_engine.simd_level(models=1, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("models", "threads", "level"), [(1, 1, "avx512"), (16, 2, "avx2"), (17, 2, "avx512"), (32, 4, "avx2")]
+)
+def test_small_populations_take_shorter_vectors(models, threads, level, monkeypatch):
+    monkeypatch.delenv(LEVEL_VARIABLE, raising=False)
+    monkeypatch.setattr(native_engine._native, "levels", lambda: [("avx512", 16), ("avx2", 8), ("baseline", 4)])
+    assert native_engine.simd_level(models, threads) == level

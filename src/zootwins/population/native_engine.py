@@ -29,24 +29,30 @@ def is_available() -> bool:
     return _native is not None
 
 
-def simd_level() -> str:
-    """The SIMD level in use: what ZOOTWINS_SIMD asks for, or the fastest this machine has.
+def simd_level(models: int, threads: int) -> str:
+    """The SIMD level for a population: what ZOOTWINS_SIMD asks for, or the fastest this machine has.
+
+    Where a population has fewer vectors of models than there are threads, AVX2 takes over from AVX-512: its vectors
+    are half as long, so that twice as many threads have work, and its numbers are the same to the last bit.
 
     Raises:
         InputError: if the machine does not have the level asked for.
     """
-    levels = _native.levels()
-    level = os.environ.get(LEVEL_VARIABLE) or levels[0]
-    if level not in levels:
-        raise InputError(f"{LEVEL_VARIABLE}: {level!r} is not available here; choose from {', '.join(levels)}")
-    return level
+    levels = dict(_native.levels())
+    asked = os.environ.get(LEVEL_VARIABLE)
+    if asked:
+        if asked not in levels:
+            raise InputError(f"{LEVEL_VARIABLE}: {asked!r} is not available here; choose from {', '.join(levels)}")
+        return asked
+    fastest, lanes = next(iter(levels.items()))
+    return "avx2" if fastest == "avx512" and models <= lanes * (threads - 1) else fastest
 
 
 class NativeEngine:
     """Trains and evaluates float32 populations on the CPU, on at most `threads` threads.
 
     Raises:
-        InputError: if the extension is not there, or not for the SIMD level asked for.
+        InputError: if the extension is not there.
     """
 
     name = "native"
@@ -55,7 +61,6 @@ class NativeEngine:
         if not is_available():
             raise InputError("engine: native was not built here; install with a C++ compiler or choose engine: torch")
         self.threads = threads
-        self.level = simd_level()
 
     def train_epoch(self, population: Population, data: ImageSet, epoch: int, kl_weight: float = 0.0) -> Scores:
         """Train every model for one epoch, in place: see `Engine.train_epoch`."""
@@ -66,7 +71,7 @@ class NativeEngine:
         working = _Arrays(population, training=True)
         _native.train_epoch(
             **_images(data),
-            level=self.level,
+            level=simd_level(models, self.threads),
             threads=self.threads,
             large=population.architecture.name == "cnn_l",
             variational=population.variational is not None,
@@ -94,7 +99,7 @@ class NativeEngine:
         )
         _native.evaluate(
             **_images(data),
-            level=self.level,
+            level=simd_level(models, self.threads),
             threads=self.threads,
             large=population.architecture.name == "cnn_l",
             models=_factors(population),
