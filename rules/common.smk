@@ -161,3 +161,9 @@ def sources(*modules):
 
 
 ENGINE = {"name": config["engine"], "device": config["device"]}
+
+
+def analysed(zoo):
+    """What tables and figures depend on in a catalogue entry: all but where the zoo comes from."""
+    fields = asdict(RUN.catalogue[zoo]) | {"models": RUN.models(zoo)}
+    return {key: value for key, value in fields.items() if key not in ("archive", "directory", "train")}

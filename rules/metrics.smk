@@ -1,4 +1,16 @@
-# From shards of twins to long tables: the last rule that reads weights.
+# From shards of twins to long tables: the last rules that read weights and predictions.
+
+
+def vd_shards(wildcards):
+    return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/vd")
+
+
+def lookup_threshold(wildcards):
+    return zoo_of(wildcards).variational_dropout.threshold
+
+
+def lookup_analysis(wildcards):
+    return analysed(wildcards.zoo)
 
 
 rule collect_metrics:
@@ -26,3 +38,71 @@ rule collect_metrics:
         code=sources("metrics", "agreement"),
     script:
         "../workflow/scripts/collect_metrics.py"
+
+
+rule collect_rank_changes:
+    """How each model's rank in its zoo changes from original to twin, with intervals over the test images."""
+    input:
+        shards=method_shards,
+        predictions="results/zoos/{zoo}/predictions.safetensors",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/metrics/{zoo}/{method}_response.parquet",
+    log:
+        "results/logs/collect_rank_changes/{zoo}/{method}.log",
+    benchmark:
+        "results/benchmarks/collect_rank_changes/{zoo}/{method}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        zoo=lookup_analysis,
+        code=sources("response", "results"),
+    script:
+        "../workflow/scripts/collect_rank_changes.py"
+
+
+rule collect_weight_statistics:
+    """Mean, variance and percentiles of each layer of a zoo's dense models."""
+    input:
+        "results/zoos/{zoo}/originals.safetensors",
+    output:
+        "results/metrics/{zoo}/weight_statistics.parquet",
+    log:
+        "results/logs/collect_weight_statistics/{zoo}.log",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=sources("predictability"),
+    script:
+        "../workflow/scripts/collect_weight_statistics.py"
+
+
+rule collect_prune_shares:
+    """For every weight, the share of a zoo's models in which variational dropout prunes it."""
+    input:
+        vd_shards,
+    output:
+        "results/metrics/{zoo}/vd_prune_shares.parquet",
+    log:
+        "results/logs/collect_prune_shares/{zoo}.log",
+    benchmark:
+        "results/benchmarks/collect_prune_shares/{zoo}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        threshold=lookup_threshold,
+        code=sources("prune_shares"),
+    script:
+        "../workflow/scripts/collect_prune_shares.py"

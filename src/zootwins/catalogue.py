@@ -44,7 +44,10 @@ class ArchiveSource:
 
 @dataclass(frozen=True)
 class Zoo:
-    """A catalogue entry joined with the run's settings; exactly one of the three sources is set."""
+    """A catalogue entry joined with the run's settings; exactly one of the three sources is set.
+
+    `compare_with` is the id of a zoo of the paper that this one is like.
+    """
 
     id: str
     title: str
@@ -56,6 +59,7 @@ class Zoo:
     variational_dropout: VariationalDropout | None
     agreement: OperatingPoint
     correlation: OperatingPoint
+    compare_with: str | None = None
     archive: ArchiveSource | None = None
     directory: str | None = None
     train: TrainSource | None = None
@@ -154,6 +158,7 @@ def _zoo(zoo: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Zoo:
         variational_dropout=variational,
         agreement=OperatingPoint(**{"mp_sparsity": 80, "vd_epoch": last} | points.get("agreement", {})),
         correlation=OperatingPoint(**{"mp_sparsity": 80, "vd_epoch": last} | points.get("correlation", {})),
+        compare_with=entry.get("compare_with"),
         archive=ArchiveSource(**source["archive"]) if "archive" in source else None,
         directory=source.get("directory"),
         train=TrainSource(**_tuples(source["train"])) if "train" in source else None,

@@ -16,6 +16,11 @@ _SEED = 20230427  # any constant: the same draws for every quantity
 _BATCH = 100  # resamples held at once: bounds memory for thousands of models
 
 
+def generator() -> np.random.Generator:
+    """A fresh generator that always starts with the same draws."""
+    return np.random.default_rng(_SEED)
+
+
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """Interval of the mean of `[models]` values; NaN for fewer than two models."""
     return interval((values,), np.mean)
@@ -45,6 +50,6 @@ def interval(
             batch=_BATCH,
             confidence_level=CONFIDENCE,
             method="percentile",
-            rng=np.random.default_rng(_SEED),
+            rng=generator(),
         ).confidence_interval
     return float(result.low), float(result.high)

@@ -57,26 +57,31 @@ class ZooResults:
         return rows[rows["epoch"] == epoch].set_index("index")
 
     def operating_point(self, comparison: str) -> OperatingPoint:
-        """Where a comparison (`agreement` or `correlation`) looks at the twins; None where it does not or cannot.
+        """Where a comparison looks at the twins; see the function of this name."""
+        return operating_point(self.zoo, comparison)
 
-        Raises:
-            InputError: if the catalogue asks for a sparsity or an epoch that the run does not have.
-        """
-        point: OperatingPoint = getattr(self.zoo, comparison)
-        key = f"zoos.{self.zoo.id}.operating_points.{comparison}"
-        percent = point.mp_sparsity if self.zoo.magnitude_pruning else None
-        epoch = point.vd_epoch if self.zoo.variational_dropout else None
-        if percent is not None and not np.isclose(percent, self.mp_percents).any():
-            raise InputError(
-                f"{key}.mp_sparsity: {percent:g} is not among magnitude_pruning.sparsities "
-                f"{list(self.zoo.magnitude_pruning.sparsities)}; set one of these in the catalogue, or null"
-            )
-        if epoch is not None and epoch not in self.vd_epochs:
-            raise InputError(
-                f"{key}.vd_epoch: {epoch} is beyond variational_dropout.epochs ({self.vd_epochs[-1]}); "
-                "set an epoch that is run in the catalogue, or null"
-            )
-        return OperatingPoint(percent, epoch)
+
+def operating_point(zoo: Zoo, comparison: str) -> OperatingPoint:
+    """Where a comparison (`agreement` or `correlation`) looks at a zoo's twins; None where it does not or cannot.
+
+    Raises:
+        InputError: if the catalogue asks for a sparsity or an epoch that the run does not have.
+    """
+    point: OperatingPoint = getattr(zoo, comparison)
+    key = f"zoos.{zoo.id}.operating_points.{comparison}"
+    percent = point.mp_sparsity if zoo.magnitude_pruning else None
+    epoch = point.vd_epoch if zoo.variational_dropout else None
+    if percent is not None and not np.isclose(percent, zoo.magnitude_pruning.sparsities).any():
+        raise InputError(
+            f"{key}.mp_sparsity: {percent:g} is not among magnitude_pruning.sparsities "
+            f"{list(zoo.magnitude_pruning.sparsities)}; set one of these in the catalogue, or null"
+        )
+    if epoch is not None and epoch > zoo.variational_dropout.epochs:
+        raise InputError(
+            f"{key}.vd_epoch: {epoch} is beyond variational_dropout.epochs ({zoo.variational_dropout.epochs}); "
+            "set an epoch that is run in the catalogue, or null"
+        )
+    return OperatingPoint(percent, epoch)
 
 
 def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> list[ZooResults]:
@@ -92,14 +97,15 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
         table = read_models(path) if path.suffix == ".csv" else pd.read_parquet(path)
         found.setdefault(path.parent.name, {})[path.stem] = table
     results = []
-    for zoo in map(_zoo, zoos):
+    for zoo in map(analysed_zoo, zoos):
         tables = found[zoo.id]
         models = tables.pop("models")
         results.append(ZooResults(zoo, models[models["index"] < zoo.models], tables))
     return results
 
 
-def _zoo(fields: Mapping[str, Any]) -> Zoo:
+def analysed_zoo(fields: Mapping[str, Any]) -> Zoo:
+    """A zoo from its fields as plain mappings; those that say where it comes from may be absent."""
     kinds = {
         "magnitude_pruning": MagnitudePruning,
         "variational_dropout": VariationalDropout,

@@ -217,7 +217,7 @@ def _suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
     return [f"{name}_{suffix}" for name in names for suffix in suffixes]
 
 
-TABLES = {
+PAPER_TABLES = {
     "table1": agreement_table,
     "table2": correlation_table,
     "table4": configuration_table,

@@ -1,13 +1,16 @@
 """Tables for people: mean (std) in the paper's arrangement, as Markdown, LaTeX (booktabs) and HTML.
 
-What a table shows is `zootwins.tables`' affair; here its long rows become cells of text in rows and columns.
+What a table shows is other modules' affair; here its long rows become cells of text in rows and columns.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
+from pathlib import Path
 
 import pandas as pd
 
+from zootwins.files import replacing
 from zootwins.frames import number_text
 
 UNDEFINED = "–"
@@ -153,6 +156,112 @@ def _summaries(
     )
 
 
+def _columns(
+    table: pd.DataFrame, keys: Mapping[str, str], cells: Mapping[str, Callable[[pd.Series], str]]
+) -> pd.DataFrame:
+    """One line a row: its keys by their headings, and a text for each further heading."""
+    lines = [tuple(number_text(row[key]) for key in keys) for _, row in table.iterrows()]
+    texts = [[cell(row) for cell in cells.values()] for _, row in table.iterrows()]
+    index = pd.MultiIndex.from_arrays(list(zip(*lines, strict=True)) or [[]] * len(keys), names=list(keys.values()))
+    return pd.DataFrame(texts, index=index, columns=list(cells))
+
+
+def _text(column: str, form: str = "{}") -> Callable[[pd.Series], str]:
+    return lambda row: UNDEFINED if pd.isna(row[column]) else form.format(row[column])
+
+
+def _interval(column: str, low: str, high: str, scale: float = 1) -> Callable[[pd.Series], str]:
+    return lambda row: value_interval(scale * row[column], scale * row[low], scale * row[high])
+
+
+_ZOO_METHOD = {"title": "Zoo", "method": "Method"}
+
+
+def _rank_changes(table: pd.DataFrame) -> pd.DataFrame:
+    groups = table.groupby(["zoo", "method"], sort=False)
+    ends = pd.concat([groups.head(3), groups.tail(3)])
+    ends = ends[~ends.index.duplicated()].sort_index()
+    cells = {
+        "n": _text("models"),
+        "Original": lambda row: f"{100 * row['original_accuracy']:.1f}",
+        "Twin": lambda row: f"{100 * row['twin_accuracy']:.1f}",
+        "Rank change": _interval("rank_change", "low", "high"),
+        **{factor: _text(factor) for factor in ("seed", "activation", "init", "optimizer", "lr", "dropout")},
+    }
+    return _columns(ends, {**_ZOO_METHOD, "index": "Model"}, cells)
+
+
+def _factors(table: pd.DataFrame) -> pd.DataFrame:
+    cells = {
+        "n": _text("models"),
+        "ε²": _text("epsilon_squared", "{:.2f}"),
+        "p": _text("p", "{:.2g}"),
+        "Friendliest": lambda row: f"{row['friendliest']} ({row['mean_change_friendliest']:+.1f})",
+        "Hardest": lambda row: f"{row['hardest']} ({row['mean_change_hardest']:+.1f})",
+    }
+    return _columns(table, {**_ZOO_METHOD, "factor": "Factor"}, cells)
+
+
+def _predictability(table: pd.DataFrame) -> pd.DataFrame:
+    headings = {"original_accuracy": "Original accuracy", "weight_statistics": "Weight statistics", "both": "Both"}
+    cells = {heading: _interval(f"{name}_r2", f"{name}_low", f"{name}_high", 100) for name, heading in headings.items()}
+    return _columns(table, _ZOO_METHOD, {"n": _text("models"), **cells})
+
+
+def _paired(table: pd.DataFrame) -> pd.DataFrame:
+    cells = {
+        "n": _text("models"),
+        "Sparsity": _text("sparsity", "{:.1f}"),
+        "MP − VD": _interval("mean", "low", "high"),
+        "std": _text("std", "{:.1f}"),
+        "MP better": _text("mp_better", "{:.0f}"),
+        "p": _text("p", "{:.2g}"),
+    }
+    return _columns(table, {"title": "Zoo", "epoch": "VD epoch"}, cells)
+
+
+def _compression(table: pd.DataFrame) -> pd.DataFrame:
+    cells = {
+        "n": _text("models"),
+        "Accuracy": lambda row: mean_std(row["accuracy_mean"], row["accuracy_std"]),
+        "Change": _interval("change_mean", "change_low", "change_high"),
+        "Sparsity": _text("sparsity", "{:.1f}"),
+        "Compression": _text("compression", "{:.2f} ×"),
+        "Speed-up": _text("speed_up", "{:.2f} ×"),
+    }
+    units = {"mp": "{:g} %", "vd": "epoch {:g}"}
+    points = table.assign(point=[units[m].format(p) for m, p in zip(table["method"], table["point"], strict=True)])
+    return _columns(points, {**_ZOO_METHOD, "point": "Point"}, cells)
+
+
+def _findings(table: pd.DataFrame) -> pd.DataFrame:
+    cells = {
+        "Statistic": _text("statistic"),
+        "n": _text("models"),
+        "Value": lambda row: (
+            UNDEFINED if pd.isna(row["value"]) else f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        ),
+        "Bound": _text("bound", "{:g}"),
+        "Verdict": _text("verdict"),
+    }
+    return _columns(table, {**_ZOO_METHOD, "finding": "Finding"}, cells)
+
+
+def _paper_comparison(table: pd.DataFrame) -> pd.DataFrame:
+    cells = {
+        "Paper": lambda row: mean_std(row["paper_mean"], row["paper_std"]),
+        "Ours": lambda row: mean_std(row["mean"], row["std"]),
+        "n": _text("models", "{:.0f}"),
+        "Difference": _text("difference", "{:+.1f}"),
+        "in std": _text("difference_in_paper_std", "{:+.1f}"),
+        "Note": lambda row: "; ".join(
+            ([] if row["same_zoo"] else [f"another zoo than {row['paper_zoo']}"])
+            + ([row["flag"]] if row["flag"] else [])
+        ),
+    }
+    return _columns(table, {"table": "Table", "title": "Zoo", "at": "At", "quantity": "Quantity"}, cells)
+
+
 ARRANGEMENTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "table1": _agreement,
     "table2": _correlation,
@@ -162,6 +271,13 @@ ARRANGEMENTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "table7": _vd_layers,
     "table8": _mp_layers,
     "table9": _agreement,
+    "rank_changes": _rank_changes,
+    "rank_change_factors": _factors,
+    "predictability": _predictability,
+    "paired_difference": _paired,
+    "compression": _compression,
+    "findings": _findings,
+    "paper_comparison": _paper_comparison,
 }
 
 PERCENT = "Percent; mean (standard deviation) over the zoo's n models."
@@ -177,6 +293,37 @@ TITLES = {
     "table7": ("Variational dropout: sparsity of each layer", PERCENT),
     "table8": ("Magnitude pruning: sparsity of each layer after fine-tuning", PERCENT),
     "table9": ("Accuracy, sparsity and agreement with the original (repeats Table 1)", PERCENT),
+    "rank_changes": (
+        "The sparsification-friendliest and -hardest models",
+        "Rank by test accuracy among the twins less rank among the originals; in brackets its 95 % interval over the "
+        "test images. The CSV file has every model.",
+    ),
+    "rank_change_factors": (
+        "Generating factors and rank change",
+        "Effect size ε² and p-value of Kruskal and Wallis' test; levels with their mean rank change.",
+    ),
+    "predictability": (
+        "How well a dense model tells its twin's accuracy",
+        "Cross-validated R² in percent, and its 95 % bootstrap interval over the n models.",
+    ),
+    "paired_difference": (
+        "Magnitude pruning against variational dropout at equal sparsity",
+        "Mean difference in test accuracy per model, in points, with its 95 % bootstrap interval; MP better: percent "
+        "of models; p: Wilcoxon's signed-rank test.",
+    ),
+    "compression": (
+        "Accuracy, compression and theoretical speed-up",
+        "Accuracy in percent: mean (standard deviation). Change: twin less original, with its 95 % bootstrap interval.",
+    ),
+    "findings": (
+        "The paper's findings, tested",
+        "A finding holds where the whole 95 % interval is on its side of the bound.",
+    ),
+    "paper_comparison": (
+        "Our numbers beside the paper's",
+        "Percent; mean (standard deviation). Rows appear for zoos of the paper, and for zoos that the catalogue says "
+        "to compare with one.",
+    ),
 }
 
 
@@ -255,6 +402,8 @@ _LATEX = str.maketrans(
         "α": r"$\alpha$",
         "²": r"$^2$",
         "–": "--",
+        "−": r"$-$",
+        "ε": r"$\epsilon$",
         "×": r"$\times$",
     }
 )
@@ -277,3 +426,27 @@ def _rows(grid: pd.DataFrame) -> list[list[str]]:
         rows.append([""] * same + parts[same:] + list(values))
         above = parts
     return rows
+
+
+def write_texts(
+    name: str, table: pd.DataFrame, titles: Mapping[str, str], paths: Iterable[str], origin: Mapping[str, str]
+) -> None:
+    """Write a table as Markdown, LaTeX and HTML, its origin in a comment.
+
+    Args:
+        name: the table's name, such as `table1`.
+        table: its rows.
+        titles: how people call the zoos, by id.
+        paths: files; those that end in .md, .tex and .html are written.
+        origin: provenance (`zootwins.provenance.record`).
+    """
+    grid, comment = arrange(name, table, titles), json.dumps(origin)
+    forms = {
+        ".md": lambda: f"{to_markdown(grid, *TITLES[name])}\n<!-- {comment} -->\n",
+        ".tex": lambda: f"% {comment}\n{to_latex(grid, *TITLES[name])}",
+        ".html": lambda: f"{to_html(grid, *TITLES[name])}<!-- {comment} -->\n",
+    }
+    for path in map(Path, paths):
+        if path.suffix in forms:
+            with replacing(path) as temporary:
+                temporary.write_text(forms[path.suffix]())

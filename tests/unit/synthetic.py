@@ -13,6 +13,8 @@ from zootwins.architectures import get_architecture
 from zootwins.catalogue import Zoo
 from zootwins.metrics import collect_metrics
 from zootwins.population.trajectory import Trajectory
+from zootwins.predictability import weight_statistics
+from zootwins.response import rank_changes, twin_predictions
 from zootwins.results import ZooResults
 from zootwins.settings import MagnitudePruning, OperatingPoint, VariationalDropout
 from zootwins.shards import TwinShard, read_shard, write_trajectory
@@ -114,6 +116,11 @@ def make_predictions(models: pd.DataFrame, seed: int = 0) -> tuple[np.ndarray, n
     return rng.integers(0, 3, (len(index), SAMPLES)).astype(np.uint8), index
 
 
+def make_labels(seed: int = 0) -> np.ndarray:
+    """The right classes of the test images, `[samples]`."""
+    return np.random.default_rng([seed, 1]).integers(0, 3, SAMPLES).astype(np.uint8)
+
+
 def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResults:
     """Everything that tables and figures read, by way of shards in a folder."""
     zoo = zoo or make_zoo()
@@ -122,5 +129,10 @@ def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResu
     for method in zoo.methods:
         shard = make_shard(folder / f"{zoo.id}-{method}-0000.safetensors", method, models, seed)
         metrics = collect_metrics([shard], *make_predictions(models, seed), ARCHITECTURE)
+        twins, index = twin_predictions([shard], 0.8 if method == "mp" else None, shard.states[-1])
+        originals, labels = make_predictions(models, seed)[0], make_labels(seed)
+        tables[f"{method}_response"] = rank_changes(originals == labels, twins == labels).assign(index=index)
         tables |= {method: metrics.scores, f"{method}_layers": metrics.layers, f"{method}_agreement": metrics.agreement}
+    weights = np.random.default_rng(seed).normal(size=(len(models), 20, 36))
+    tables["weight_statistics"] = weight_statistics({"fc1.weight": weights}).assign(index=models["index"])
     return ZooResults(zoo, models, tables)

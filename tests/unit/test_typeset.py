@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from synthetic import make_results, make_zoo
-from zootwins.tables import TABLES
+from zootwins.gallery import TABLES
 from zootwins.typeset import TITLES, arrange, mean_std, to_html, to_latex, to_markdown, value_interval
 
 

@@ -1,0 +1,27 @@
+"""Our tables beside the paper's, as a table and a figure."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from zootwins.figures import save
+from zootwins.figures.paper_comparison import paper_comparison
+from zootwins.frames import write_csv
+from zootwins.job import job, log, provenance
+from zootwins.paper_comparison import compare
+from zootwins.typeset import write_texts
+
+with job(snakemake):
+    ours, paper = (
+        {Path(path).stem: pd.read_csv(path) for path in paths}
+        for paths in (snakemake.input.tables, snakemake.input.paper)
+    )
+    zoos = snakemake.params.zoos
+    table = compare(ours, paper, {zoo["id"]: zoo["compare_with"] for zoo in zoos if zoo["compare_with"]})
+    if table.empty:
+        log.warning("no zoo of this run is in the paper, and none has compare_with in the catalogue")
+    origin = provenance(snakemake)
+    write_csv(table, snakemake.output.csv)
+    write_texts("paper_comparison", table, {zoo["id"]: zoo["title"] for zoo in zoos}, snakemake.output, origin)
+    figures = (snakemake.output.pdf, snakemake.output.png, snakemake.output.svg)
+    save(paper_comparison(table), figures, origin)
