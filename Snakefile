@@ -13,10 +13,12 @@ include: "rules/zoos.smk"
 include: "rules/twins.smk"
 include: "rules/metrics.smk"
 include: "rules/tables.smk"
+include: "rules/figures.smk"
 
 
 localrules:
     all,
+    figures,
     tables,
     twins,
 
@@ -28,15 +30,22 @@ rule twins:
 
 
 rule tables:
-    """Every table of the paper, of the configured zoos."""
+    """Every table of the configured zoos."""
     input:
-        expand("results/tables/{table}.csv", table=TABLE_SOURCES),
+        expand("results/tables/{table}.csv", table=[*TABLE_SOURCES, "paper_comparison"]),
+
+
+rule figures:
+    """Every figure of the configured zoos."""
+    input:
+        expand("results/figures/{figure}.svg", figure=[*FIGURE_SOURCES, "paper_comparison"]),
 
 
 rule all:
-    """Everything: twins, metrics and tables of the configured zoos."""
+    """Everything: twins, metrics, tables and figures of the configured zoos."""
     default_target: True
     input:
         all_shards,
         metric_files,
         rules.tables.input,
+        rules.figures.input,
