@@ -1,0 +1,284 @@
+"""Image data: the authors' transforms and splits on small files of the real formats, and a zoo's own dataset.pt."""
+
+import bz2
+import hashlib
+import pickle
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+from torch.utils.data import TensorDataset, random_split
+
+from raw_zoos import code_pickles, dataset, image_tensors, torch_bytes
+from zootwins import datasets
+from zootwins.datasets import (
+    SOURCES,
+    StoredData,
+    as_trained_on,
+    load_dataset,
+    load_stored,
+    read_dataset_pt,
+    save_dataset,
+    torchvision_data,
+)
+from zootwins.errors import InputError
+
+BUNDLED = Path(__file__).parents[2] / "resources/data"
+TRAIN, VALIDATION, TEST = 12, 8, 6
+RNG = np.random.default_rng(0)
+LABELS = {"train": np.arange(TRAIN + VALIDATION) % 10, "test": np.arange(TEST) % 10}
+
+
+def pixels(split: str, *shape: int) -> np.ndarray:
+    return RNG.integers(0, 256, (len(LABELS[split]), *shape), dtype=np.uint8)
+
+
+def write_idx(folder: Path, name: str) -> None:
+    for split, prefix in (("train", "train"), ("test", "t10k")):
+        for kind, values in (("images-idx3", pixels(split, 28, 28)), ("labels-idx1", LABELS[split].astype(np.uint8))):
+            header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+            path = folder / name / "raw" / f"{prefix}-{kind}-ubyte"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(header + values.tobytes())
+
+
+def write_svhn(folder: Path) -> None:
+    for split in ("train", "test"):
+        images = pixels(split, 32, 32, 3).transpose(1, 2, 3, 0)
+        labels = np.where(LABELS[split] == 0, 10, LABELS[split])[:, None].astype(np.uint8)  # SVHN calls the zero 10
+        scipy.io.savemat(folder / f"{split}_32x32.mat", {"X": images, "y": labels})
+
+
+def write_usps(folder: Path) -> None:
+    for split, name in (("train", "usps.bz2"), ("test", "usps.t.bz2")):
+        values = RNG.uniform(-1, 1, (len(LABELS[split]), 256))
+        lines = [
+            f"{label + 1} " + " ".join(f"{n}:{value:.4f}" for n, value in enumerate(row, 1))
+            for label, row in zip(LABELS[split], values, strict=True)
+        ]
+        (folder / name).write_bytes(bz2.compress("\n".join(lines).encode()))
+
+
+def write_stl10(folder: Path) -> None:
+    (folder / "stl10_binary").mkdir()
+    for split in ("train", "test"):
+        pixels(split, 3, 96, 96).tofile(folder / f"stl10_binary/{split}_X.bin")
+        (LABELS[split] + 1).astype(np.uint8).tofile(folder / f"stl10_binary/{split}_y.bin")
+    (folder / "stl10_binary/unlabeled_X.bin").write_bytes(b"")
+
+
+def write_cifar10(folder: Path) -> None:
+    files = folder / "cifar-10-batches-py"
+    files.mkdir()
+    batches = {"test_batch": (pixels("test", 3072), LABELS["test"])}
+    parts = zip(np.split(pixels("train", 3072), 5), np.split(LABELS["train"], 5), strict=True)
+    batches |= {f"data_batch_{n}": part for n, part in enumerate(parts, 1)}
+    for name, (images, labels) in batches.items():
+        (files / name).write_bytes(pickle.dumps({"data": images, "labels": labels.tolist()}))
+    (files / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
+
+
+def write_files(source: str, folder: Path, monkeypatch) -> None:
+    """Small files of a data set's real format; torchvision is told their checksums."""
+    torchvision = datasets._torchvision().datasets
+    name = SOURCES[source].dataset
+    if name in ("MNIST", "FashionMNIST"):
+        write_idx(folder, name)
+        return
+    {"SVHN": write_svhn, "USPS": write_usps, "STL10": write_stl10, "CIFAR10": write_cifar10}[name](folder)
+    kind = getattr(torchvision, name)
+
+    def listed(pairs):
+        return [[file, hashlib.md5((folder / kind.base_folder / file).read_bytes()).hexdigest()] for file, _ in pairs]
+
+    if name == "SVHN":
+        entries = {split: (folder / f"{split}_32x32.mat").read_bytes() for split in ("train", "test")}
+        lists = {split: [*kind.split_list[split][:2], hashlib.md5(c).hexdigest()] for split, c in entries.items()}
+        monkeypatch.setattr(kind, "split_list", kind.split_list | lists)
+    if name in ("STL10", "CIFAR10"):
+        monkeypatch.setattr(kind, "train_list", listed(kind.train_list))
+        monkeypatch.setattr(kind, "test_list", listed(kind.test_list))
+    if name == "CIFAR10":
+        meta = (folder / kind.base_folder / "batches.meta").read_bytes()
+        monkeypatch.setattr(kind, "meta", kind.meta | {"md5": hashlib.md5(meta).hexdigest()})
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Every data set split into 12 + 8 training and 6 test images."""
+    sizes = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+    monkeypatch.setattr(datasets, "SOURCES", {name: replace(of, **sizes) for name, of in SOURCES.items()})
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*arguments, **more):
+        raise URLError("no network in tests")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+
+
+def authors_transform(source: str):
+    """What the generators of ModelZoos/ModelZooDataset compose for each data set."""
+    t = datasets._torchvision().transforms
+    gray, colour = [t.Normalize((0.5,), (0.5,))], [t.Normalize((0.5,) * 3, (0.5,) * 3)]
+    steps = {
+        "mnist": [t.ToTensor(), t.Normalize((0.1307,), (0.3081,))],
+        "fashion_mnist": [t.ToTensor(), *gray],
+        "svhn": [t.Grayscale(num_output_channels=1), t.CenterCrop(size=28), t.ToTensor(), *gray],
+        "usps": [t.Resize((28, 28)), t.ToTensor(), t.Normalize((0.1307,), (0.3081,))],
+        "cifar10": [t.ToTensor(), *colour],
+        "cifar10_28": [t.Resize((28, 28)), t.ToTensor(), *colour],
+        "stl10_28": [t.Resize((28, 28)), t.ToTensor(), *colour],
+        "stl10_32": [t.Resize((32, 32)), t.ToTensor(), *colour],
+    }
+    return t.Compose(steps[source])
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != "fashion_mnist_mini"])
+def test_images_are_bit_for_bit_what_the_authors_models_saw(source, tmp_path, small, monkeypatch):
+    write_files(source, tmp_path, monkeypatch)
+    path = tmp_path / "dataset.safetensors"
+    save_dataset(path, torchvision_data(source, tmp_path), {})
+    loaded = load_dataset(path)
+
+    kind = getattr(datasets._torchvision().datasets, SOURCES[source].dataset)
+    by_name = {"SVHN": "split", "STL10": "split"}.get(SOURCES[source].dataset)
+    arguments = [{by_name: "train"}, {by_name: "test"}] if by_name else [{"train": True}, {"train": False}]
+    whole, test = (kind(tmp_path, transform=authors_transform(source), **each) for each in arguments)
+    train, validation = random_split(whole, [TRAIN, VALIDATION], generator=torch.Generator().manual_seed(42))
+    for part, expected in ((loaded.train, train), (loaded.validation, validation), (loaded.test, test)):
+        assert torch.equal(part.images, torch.stack([image for image, _ in expected]))
+        assert part.labels.tolist() == [label for _, label in expected]
+    assert load_stored(path).images["train"].dtype == torch.uint8
+
+
+def test_the_bundled_mini_set_is_balanced_and_split_as_the_big_one():
+    data = torchvision_data("fashion_mnist_mini", BUNDLED)
+    assert {split: tuple(images.shape) for split, images in data.images.items()} == {
+        "train": (600, 1, 28, 28),
+        "validation": (200, 1, 28, 28),
+        "test": (600, 1, 28, 28),
+    }
+    assert torch.bincount(data.labels["test"].int()).tolist() == [60] * 10
+    assert torch.bincount(torch.cat([data.labels["train"], data.labels["validation"]]).int()).tolist() == [80] * 10
+
+
+@pytest.mark.parametrize("source", list(SOURCES))
+def test_data_that_is_missing_and_cannot_be_downloaded_is_one_line_with_the_remedy(source, tmp_path):
+    with pytest.raises(InputError, match="set data_dir to where they are") as caught:
+        torchvision_data(source, tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert ("no network" in str(caught.value)) == (source != "fashion_mnist_mini")
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != "fashion_mnist_mini"])
+def test_damaged_files_are_one_line_with_the_remedy(source, tmp_path, small, monkeypatch):
+    write_files(source, tmp_path, monkeypatch)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match="set data_dir to") as caught:
+        torchvision_data(source, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_set_of_another_size_is_refused(tmp_path):
+    write_idx(tmp_path, "FashionMNIST")
+    with pytest.raises(InputError, match="has 20 training and 6 test images, fashion_mnist needs 60000 and 10000"):
+        torchvision_data("fashion_mnist", tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path, small, monkeypatch):
+    write_idx(tmp_path, "MNIST")
+    monkeypatch.setattr(datasets.os, "access", lambda path, mode: False)
+    assert len(torchvision_data("mnist", tmp_path).labels["train"]) == TRAIN
+    assert [path.name for path in tmp_path.iterdir()] == ["MNIST"]
+
+
+@pytest.mark.parametrize("normalisation", [datasets.MNIST, datasets.HALF], ids=["mnist", "half"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_data_set_of_normalised_pixels_is_stored_as_pixels(normalisation, channels, tmp_path):
+    """Every pixel value there is, by the published normalisations, comes back bit for bit."""
+    mean, std = ((value * channels)[:channels] for value in normalisation)
+    values = torch.arange(256, dtype=torch.uint8).repeat(4)[:784].view(1, 1, 28, 28)
+    stored = StoredData(
+        {split: values.repeat(3, channels, 1, 1) for split in datasets.SPLITS},
+        {split: torch.tensor([0, 5, 9], dtype=torch.uint8) for split in datasets.SPLITS},
+        mean,
+        std,
+    )
+    back = read_dataset_pt(torch_bytes(as_trained_on(stored)), "zoo")
+    assert (back.mean, back.std) == (mean, std)
+    for split in datasets.SPLITS:
+        assert torch.equal(back.images[split], stored.images[split])
+        assert torch.equal(back.labels[split], stored.labels[split])
+
+
+def test_a_data_set_of_other_numbers_is_stored_as_it_is(tmp_path):
+    images, labels = image_tensors()
+    images[0, 0, 3, 3] += 1e-6
+    data = read_dataset_pt(torch_bytes(dataset(trainset=TensorDataset(images, labels))), "zoo")
+    save_dataset(tmp_path / "dataset.safetensors", data, {"origin": "dataset.pt"})
+    loaded = load_dataset(tmp_path / "dataset.safetensors")
+    assert torch.equal(loaded.train.images, images)
+    assert torch.equal(loaded.train.labels, labels)
+    assert load_stored(tmp_path / "dataset.safetensors").images["test"].dtype == torch.float32
+
+
+def test_no_data_set_runs_code(tmp_path):
+    marker = tmp_path / "executed"
+    for kind, content in code_pickles(marker).items():
+        with pytest.raises(InputError, match="refused, not executed") as caught:
+            read_dataset_pt(content, "zoo.zip: dataset.pt")
+        assert "\n" not in str(caught.value), kind
+        assert not marker.exists(), kind
+
+
+IMAGES, IMAGE_LABELS = image_tensors()
+
+
+def disguised(tensors) -> TensorDataset:
+    """A TensorDataset that does not hold what its constructor would insist on."""
+    part = TensorDataset(torch.zeros(1))
+    part.tensors = tensors
+    return part
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {},
+        dataset(testset=None),
+        dataset(testset=[IMAGES, IMAGE_LABELS]),
+        dataset(testset=disguised("text")),
+        dataset(testset=disguised((IMAGES,))),
+        dataset(testset=disguised((1, 2))),
+        dataset(testset=disguised((IMAGES, IMAGE_LABELS[:-1]))),
+        dataset(testset=TensorDataset(IMAGES[:, 0], IMAGE_LABELS)),
+        dataset(testset=TensorDataset(IMAGES[:0], IMAGE_LABELS[:0])),
+        dataset(testset=TensorDataset(IMAGES.repeat(1, 2, 1, 1), IMAGE_LABELS)),
+        dataset(testset=TensorDataset(IMAGES[..., 1:], IMAGE_LABELS)),
+        dataset(testset=TensorDataset(IMAGES / 0, IMAGE_LABELS)),
+        dataset(testset=TensorDataset(IMAGES, IMAGE_LABELS + 1)),
+        dataset(testset=TensorDataset(IMAGES, -IMAGE_LABELS)),
+        dataset(testset=TensorDataset(IMAGES, IMAGE_LABELS.float())),
+        dataset(testset=TensorDataset(IMAGES[:1].expand(1 << 30, -1, -1, -1), IMAGE_LABELS[:1].expand(1 << 30))),
+    ],
+)
+def test_what_is_no_data_set_is_refused_in_one_line(content):
+    with pytest.raises(InputError, match=r"zoo\.zip: dataset\.pt: ") as caught:
+        read_dataset_pt(torch_bytes(content), "zoo.zip: dataset.pt")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_stored_data_set_that_is_not_readable_is_named(tmp_path):
+    (tmp_path / "dataset.safetensors").write_bytes(b"\xff" * 8 + b"{}")
+    with pytest.raises(InputError, match=r"dataset\.safetensors: not a readable data set"):
+        load_dataset(tmp_path / "dataset.safetensors")
