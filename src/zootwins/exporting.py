@@ -8,7 +8,8 @@ import pandas as pd
 from zootwins.originals import Originals
 from zootwins.population import Factors
 from zootwins.population.variational import Variational, prune
-from zootwins.raw_zoo import METRICS, RawModel
+from zootwins.raw_texts import METRICS
+from zootwins.raw_zoo import RawModel
 from zootwins.shards import TwinShard
 
 _SCORES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")

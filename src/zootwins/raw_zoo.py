@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from zootwins import torch_files
 from zootwins.architectures import Architecture, get_architecture, to_state_dict
@@ -25,7 +26,6 @@ from zootwins.archives import Members
 from zootwins.errors import InputError
 from zootwins.files import replacing
 from zootwins.population import Factors
-from zootwins.raw_texts import METRICS as METRICS
 from zootwins.raw_texts import BrokenModelError, params_json, parse_factors, parse_history, result_json, shown
 
 CHECKPOINT_LIMIT, RESULTS_LIMIT, PARAMS_LIMIT = 16 << 20, 16 << 20, 1 << 20  # bytes; real ones have 50, 60 and 1 kB
@@ -201,23 +201,30 @@ def write_raw_zoo(
     """
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
 
-        def write(member: str, content: bytes) -> None:
-            archive.writestr(zipfile.ZipInfo(f"{name}/{member}", _FIXED_DATE), content, zipfile.ZIP_DEFLATED)
+        def member(file: str) -> zipfile.ZipInfo:
+            entry = zipfile.ZipInfo(f"{name}/{file}", _FIXED_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            return entry
 
-        write("config.json", json.dumps(dict(config), indent=1).encode())
+        archive.writestr(member("config.json"), json.dumps(dict(config), indent=1))
         if dataset is not None:
-            write("dataset.pt", _torch_bytes(dict(dataset)))
+            entry = member("dataset.pt")
+            entry.file_size = _size(dataset)  # tells zipfile whether the format for large members is needed
+            with archive.open(entry, "w") as file:  # written as it is made, for it may be large
+                torch.save(dict(dataset), file)
         for model in models:
             params = params_json(model.factors, architecture)
-            write(f"{model.name}/params.json", json.dumps(params, indent=1).encode())
-            write(f"{model.name}/result.json", result_json(model.history, params))
+            archive.writestr(member(f"{model.name}/params.json"), json.dumps(params, indent=1))
+            archive.writestr(member(f"{model.name}/result.json"), result_json(model.history, params))
             for epoch, parameters in model.checkpoints.items():
                 state = to_state_dict(parameters, architecture, model.factors.dropout)
                 state = {key: tensor.clone() for key, tensor in state.items()}  # a view would save all it views
-                write(f"{model.name}/checkpoint_{epoch:06d}/checkpoints", _torch_bytes(state))
+                buffer = BytesIO()
+                torch.save(state, buffer)
+                archive.writestr(member(f"{model.name}/checkpoint_{epoch:06d}/checkpoints"), buffer.getvalue())
 
 
-def _torch_bytes(value: Any) -> bytes:
-    buffer = BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()
+def _size(dataset: Mapping[str, Any]) -> int:
+    """Bytes of the tensors of a dataset.pt."""
+    parts = [part for part in dataset.values() if isinstance(part, TensorDataset)]
+    return sum(tensor.nbytes for part in parts for tensor in part.tensors)
