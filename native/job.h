@@ -55,6 +55,8 @@ struct Kernels {
   size_t (*workspace)(const Shape&);                   // bytes, to be aligned to 64
   void (*train)(const Block&, void* workspace);
   void (*evaluate)(const Block&, void* workspace);
+  // for benchmarks: this many multiply-adds in every lane of every register, what they sum to, and their number
+  double (*multiply_adds)(int64_t rounds, int64_t& count);
   // for tests: y = f(x) and f'(x); the noise of one model at one position of an epoch
   void (*activate)(int kind, const float* x, int64_t count, float* y, float* slope);
   void (*noise)(uint64_t key, uint32_t epoch, uint32_t position, int sites, float* normals, float* uniforms);

@@ -635,6 +635,21 @@ static void evaluate(const Block& block, void* workspace) {
   });
 }
 
+static double multiply_adds(int64_t rounds, int64_t& count) {
+  constexpr int SUMS = REGISTERS - 8;
+  V sums[SUMS];
+  for (int i = 0; i < SUMS; i++) sums[i] = splat(float(i));
+  const V factor = splat(0.5f), addend = splat(1.0f);
+  for (int64_t round = 0; round < rounds; round++) {
+    ZT_UNROLL
+    for (int i = 0; i < SUMS; i++) sums[i] = sums[i] * factor + addend;
+  }
+  count = rounds * SUMS * LANES;
+  double total = 0;
+  for (int i = 0; i < SUMS; i++) total += sums[i][0];
+  return total;
+}
+
 static V activate_one(int kind, V x, V& slope) {
   switch (kind) {
     case zootwins::TANH: return activation<zootwins::TANH>(x, slope);
@@ -664,6 +679,6 @@ static void noise(uint64_t key, uint32_t epoch, uint32_t position, int sites, fl
 }
 
 extern const zootwins::Kernels kernels;
-const zootwins::Kernels kernels = {ZOOTWINS_LEVEL_NAME, LANES, size, workspace, train, evaluate, activate, noise};
+const zootwins::Kernels kernels = {ZOOTWINS_LEVEL_NAME, LANES, size, workspace, train, evaluate, multiply_adds, activate, noise};
 
 }  // namespace ZOOTWINS_LEVEL

@@ -307,7 +307,8 @@ def test_an_absent_simd_level_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("models", "threads", "level"), [(1, 1, "avx512"), (16, 2, "avx2"), (17, 2, "avx512"), (32, 4, "avx2")]
+    ("models", "threads", "level"),
+    [(8, 1, "avx2"), (9, 1, "avx512"), (16, 2, "avx2"), (17, 2, "avx512"), (32, 4, "avx2")],
 )
 def test_small_populations_take_shorter_vectors(models, threads, level, monkeypatch):
     monkeypatch.delenv(LEVEL_VARIABLE, raising=False)

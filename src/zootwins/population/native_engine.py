@@ -32,8 +32,8 @@ def is_available() -> bool:
 def simd_level(models: int, threads: int) -> str:
     """The SIMD level for a population: what ZOOTWINS_SIMD asks for, or the fastest this machine has.
 
-    Where a population has fewer vectors of models than there are threads, AVX2 takes over from AVX-512: its vectors
-    are half as long, so that twice as many threads have work, and its numbers are the same to the last bit.
+    AVX2 takes over from AVX-512 where its vectors, half as long, hold the population or give work to more threads;
+    its numbers are the same to the last bit.
 
     Raises:
         InputError: if the machine does not have the level asked for.
@@ -45,7 +45,7 @@ def simd_level(models: int, threads: int) -> str:
             raise InputError(f"{LEVEL_VARIABLE}: {asked!r} is not available here; choose from {', '.join(levels)}")
         return asked
     fastest, lanes = next(iter(levels.items()))
-    return "avx2" if fastest == "avx512" and models <= lanes * (threads - 1) else fastest
+    return "avx2" if fastest == "avx512" and models <= max(lanes // 2, lanes * (threads - 1)) else fastest
 
 
 class NativeEngine:

@@ -1,0 +1,316 @@
+"""Speed of the ways to train a population, side by side in one run: the per-model loop, and the engines.
+
+    python benchmarks/engines.py --threads 1
+    python benchmarks/engines.py --threads 1 --ways native --populations 64 256 1024 2048
+    python benchmarks/engines.py --device cuda --populations 16 256 1024
+
+For magnitude pruning (MP) and variational dropout (VD), on cnn_s and cnn_l, batches of 10, with Adam: what one model
+costs for one sample (forward, backward, optimiser step), the speed-up over the loop, the share of the machine's
+multiply-add peak, and the most memory that was in use. Images are random: the arithmetic does not depend on them.
+Writes engines-{device}.csv and engines-{device}.svg.
+
+Ways: `loop`, one model after the other in plain PyTorch, as the reference code trains, without the masks that MP
+adds; `processes`, that loop in as many processes as threads are given; `torch` and `native`, this package's engines.
+"""
+
+import argparse
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from zootwins.architectures import Architecture, Network, get_architecture
+from zootwins.magnitude_pruning import pruning_masks
+from zootwins.population import Engine, Factors, ImageSet, Population
+from zootwins.population.native_engine import NativeEngine, is_available
+from zootwins.population.torch_engine import TorchEngine
+from zootwins.population.variational import EPSILON, Variational, kl_divergence, log_alpha, noisy_parameters, start
+
+FACTORS = Factors(
+    seed=1,
+    activation="tanh",
+    init="uniform",
+    optimizer="adam",
+    lr=3e-4,
+    weight_decay=0.0,
+    momentum=0.9,
+    dropout=0.0,
+    batch_size=10,
+)
+KL_WEIGHT = 0.001
+REPEATS = 3  # the fastest counts: everything else on the machine only ever adds time
+PILOT = 20  # samples that tell how many are needed to fill the time asked for
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained: `mp` or `vd` on an architecture."""
+
+    method: str
+    architecture: Architecture
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()}, {self.architecture.name}, {self.architecture.channels} channels"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One way in one case: seconds and multiply-adds of one sample and one model, peak memory in MiB."""
+
+    case: str
+    way: str
+    device: str
+    threads: int
+    population: int
+    samples: int
+    seconds: float
+    multiply_adds: int
+    memory: float
+
+
+def training_images(architecture: Architecture, samples: int) -> ImageSet:
+    shape = (samples, architecture.channels, architecture.image_size, architecture.image_size)
+    return ImageSet(torch.randn(shape), torch.randint(10, (samples,)))
+
+
+def make_population(case: Case, models: int) -> Population:
+    """Models with random weights; MP at 80 % sparsity."""
+    shapes = case.architecture.parameter_shapes
+    parameters = {name: 0.1 * torch.randn(models, *shape) for name, shape in shapes.items()}
+    population = Population(case.architecture, [FACTORS] * models, torch.arange(models), parameters)
+    if case.method == "vd":
+        population.variational = Variational()
+        population.parameters = start(parameters, population.variational)
+    else:
+        weights = {name: parameters[name] for name in case.architecture.weight_names}
+        population.masks = pruning_masks(weights, 0.8, "global")
+        for name, mask in population.masks.items():
+            parameters[name] *= mask
+    return population
+
+
+def plain_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
+    """Parameters of one model and its loss, a function of images and labels: an ordinary network."""
+    network = Network(case.architecture, FACTORS.activation).to(device)
+    return list(network.parameters()), lambda images, labels: F.cross_entropy(network(images), labels)
+
+
+def variational_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
+    """The same with variational dropout: two convolutions a layer, noise on their outputs, and the KL term."""
+    settings = Variational()
+    shapes = case.architecture.parameter_shapes
+    parameters = start({name: 0.1 * torch.randn(shape, device=device) for name, shape in shapes.items()}, settings)
+    for parameter in parameters.values():
+        parameter.requires_grad_()
+
+    def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        hidden, kl = images, 0.0
+        variances = {}
+        for name, partner in noisy_parameters(parameters).items():
+            alpha = log_alpha(name, parameters[name], parameters[partner])
+            kl = kl + kl_divergence(alpha).sum()
+            variances[name] = alpha.exp() * parameters[name] ** 2
+        for layer in case.architecture.layers:
+            weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
+            apply = F.conv2d if layer.is_conv else F.linear
+            hidden = hidden if layer.is_conv else hidden.flatten(1)
+            variance = apply(hidden**2, variances[weight], variances.get(bias))
+            hidden = apply(hidden, parameters[weight], parameters[bias])
+            hidden = hidden + (variance + EPSILON).sqrt() * torch.randn_like(hidden)
+            if layer.pool:
+                hidden = F.max_pool2d(hidden, 2)
+            if layer.activation:
+                hidden = torch.tanh(hidden)
+        return F.cross_entropy(hidden, labels) + KL_WEIGHT * kl
+
+    return list(parameters.values()), loss
+
+
+def loop_samples(case: Case, device: str, seconds: float) -> tuple[int, float]:
+    """Train one model for some seconds; samples seen and time taken."""
+    data = training_images(case.architecture, 2000).to(torch.device(device), torch.float32)
+    parameters, loss = (variational_loss if case.method == "vd" else plain_loss)(case, device)
+    optimizer = torch.optim.Adam(parameters, lr=FACTORS.lr)
+    order = torch.randperm(len(data), device=device).split(FACTORS.batch_size)
+
+    def train(steps: int) -> float:
+        began = time.perf_counter()
+        for step in range(steps):
+            chosen = order[step % len(order)]
+            optimizer.zero_grad()
+            loss(data.images[chosen], data.labels[chosen]).backward()
+            optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - began
+
+    train(10)
+    steps = max(1, round(seconds / (train(PILOT) / PILOT)))
+    return steps * FACTORS.batch_size, train(steps)
+
+
+def _process(case: Case, seconds: float, barrier, results) -> None:
+    torch.set_num_threads(1)
+    loop_samples(case, "cpu", 0.1)
+    barrier.wait()
+    results.put(loop_samples(case, "cpu", seconds))
+
+
+def processes_samples(case: Case, processes: int, seconds: float) -> tuple[int, float]:
+    """The loop in several processes side by side; samples of all, and the time of the slowest."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(processes), context.Queue()
+    workers = [context.Process(target=_process, args=(case, seconds, barrier, results)) for _ in range(processes)]
+    for worker in workers:
+        worker.start()
+    finished = [results.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    return sum(samples for samples, _ in finished), max(taken for _, taken in finished)
+
+
+def epoch_samples(engine: Engine, population: Population, data: ImageSet, seconds: float) -> tuple[int, float]:
+    """Train a population for an epoch that takes about some seconds; samples a model and time taken."""
+
+    def train(samples: int) -> float:
+        began = time.perf_counter()
+        engine.train_epoch(population, ImageSet(data.images[:samples], data.labels[:samples]), 1, KL_WEIGHT)
+        return time.perf_counter() - began
+
+    train(PILOT)
+    samples = min(len(data), max(PILOT, round(seconds / (train(PILOT) / PILOT))))
+    return samples, train(samples)
+
+
+def multiply_adds(case: Case, *, skip_zeros: bool) -> int:
+    """Multiply-adds of one training step for one sample: forward, and both gradients (not the images').
+
+    With `skip_zeros`, those that the native engine does: outputs that pooling drops are not computed, nor the three
+    zeros in four of the gradient behind a pooling window, in the gradient of the weights.
+    """
+    total = 0
+    for position, layer in enumerate(case.architecture.layers):
+        outputs = (2 * layer.pooled_size) ** 2 if layer.pool and skip_zeros else layer.size**2
+        with_gradient = layer.pooled_size**2 if skip_zeros else layer.size**2
+        total += layer.weights * (outputs + with_gradient + (outputs if position else 0))
+    return 2 * total if case.method == "vd" else total
+
+
+def forget_peak_memory() -> None:
+    """From now on `peak_memory` starts anew (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> float:
+    """The most memory this process held, in MiB; NaN where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), float("nan"))
+
+
+def measure_case(case: Case, args: argparse.Namespace) -> Iterator[Measurement]:
+    """Every way asked for; the loops once, since their cost does not depend on the population."""
+
+    def best(way: str, population: int, device: str, run: Callable[[], tuple[int, float]]) -> Measurement:
+        forget_peak_memory()
+        samples, taken = min((run() for _ in range(REPEATS)), key=lambda one: one[1] / one[0])
+        work = multiply_adds(case, skip_zeros=way == "native")
+        seconds = taken / samples / population
+        return Measurement(str(case), way, device, args.threads, population, samples, seconds, work, peak_memory())
+
+    if "loop" in args.ways:
+        for device in sorted({"cpu", args.device}):
+            yield best("loop", 1, device, partial(loop_samples, case, device, args.seconds))
+    if "processes" in args.ways and args.threads > 1:
+        yield best("processes", 1, "cpu", partial(processes_samples, case, args.threads, args.seconds))
+    engines: dict[str, Engine] = {"torch": TorchEngine(args.device, args.threads)}
+    if args.device == "cpu" and is_available():
+        engines["native"] = NativeEngine(args.threads)
+    data = training_images(case.architecture, args.samples)
+    for way, engine in engines.items():
+        for size in args.populations if way in args.ways else ():
+            population = make_population(case, size)
+            yield best(way, size, args.device, partial(epoch_samples, engine, population, data, args.seconds))
+
+
+def peak_multiply_adds(threads: int) -> float:
+    """Multiply-adds a second that the machine reaches in registers, NaN without the native engine."""
+    if not is_available():
+        return float("nan")
+    from zootwins.population import _native
+
+    return max(_native.peak_multiply_adds(level, threads) for level, _ in _native.levels() for _ in range(REPEATS))
+
+
+def add_comparisons(table: pd.DataFrame, peak: float) -> pd.DataFrame:
+    """Throughput, speed-up over the CPU loop of the same case, and share of the CPU's multiply-add peak."""
+    cpu = table["device"] == "cpu"
+    loop = table[cpu & (table["way"] == "loop")].set_index("case")["seconds"]
+    return table.assign(
+        models_samples_per_second=1 / table["seconds"],
+        speedup=table["case"].map(loop) / table["seconds"],
+        share_of_peak=(table["multiply_adds"] / table["seconds"] / peak).where(cpu),
+    )
+
+
+def draw(table: pd.DataFrame) -> plt.Figure:
+    """Microseconds a model and sample against the population, a panel a case; loops as level lines."""
+    panels = table.groupby("case", sort=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(1.9 * len(panels), 2.2), sharey=True, squeeze=False)
+    colors = {"loop": "#4d4d4d", "processes": "#999999", "torch": "#de8f05", "native": "#0173b2"}
+    for axis, (case, rows) in zip(axes[0], panels, strict=True):
+        for (way, device), group in rows.groupby(["way", "device"], sort=False):
+            look = {"color": colors[way], "linestyle": "-" if device == "cpu" else "--", "label": f"{way}, {device}"}
+            if way in ("loop", "processes"):
+                axis.axhline(group["seconds"].iloc[0] * 1e6, **look)
+            else:
+                axis.plot(group["population"], group["seconds"] * 1e6, marker="o", **look)
+        axis.set(xscale="log", yscale="log", xlabel="models in the population", title=case)
+    axes[0, 0].set_ylabel("µs a model and sample")
+    axes[0, -1].legend()
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--methods", nargs="+", choices=["mp", "vd"], default=["mp", "vd"])
+    parser.add_argument("--architectures", nargs="+", default=["cnn_s:1", "cnn_l:3"], metavar="NAME:CHANNELS")
+    parser.add_argument("--populations", nargs="+", type=int, default=[1, 16, 64, 256])
+    parser.add_argument("--ways", nargs="+", default=["loop", "processes", "torch", "native"])
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement, of which there are three")
+    parser.add_argument("--samples", type=int, default=5000, help="images, and the longest epoch that is measured")
+    parser.add_argument("--output", type=Path, default=Path("results/benchmarks"), help="folder")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+
+    names = [name.split(":") for name in args.architectures]
+    cases = [Case(m, get_architecture(name, int(channels))) for name, channels in names for m in args.methods]
+    peak = peak_multiply_adds(args.threads)
+    print(f"multiply-add peak of {args.threads} threads: {2e-9 * peak:.0f} GFLOP/s")
+    measurements = []
+    for case in cases:
+        for measurement in measure_case(case, args):
+            measurements.append(measurement)
+            print(measurement, flush=True)
+    table = add_comparisons(pd.DataFrame(map(asdict, measurements)), peak)
+    print(table.to_string(index=False, float_format="{:.3g}".format))
+    args.output.mkdir(parents=True, exist_ok=True)
+    table.to_csv(args.output / f"engines-{args.device}.csv", index=False, float_format="%.6g")
+    with plt.style.context("zootwins.figures.zootwins"):
+        draw(table).savefig(args.output / f"engines-{args.device}.svg")
+
+
+if __name__ == "__main__":
+    main()
