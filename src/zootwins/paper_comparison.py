@@ -53,7 +53,7 @@ def compare(
     for name, printed in paper.items():
         theirs = _long(name, printed).rename(columns={"mean": "paper_mean", "std": "paper_std", "zoo": "paper_zoo"})
         ours = _long(name, tables[name])
-        ours["paper_zoo"] = ours["zoo"].map(counterparts).fillna(ours["zoo"])
+        ours["paper_zoo"] = [counterparts.get(zoo, zoo) for zoo in ours["zoo"]]
         keys = ["table", "paper_zoo", "at", "quantity"]
         parts.append(ours.merge(theirs[[*keys, "paper_mean", "paper_std"]], on=keys))
     joined = pd.concat(parts, ignore_index=True)

@@ -31,7 +31,9 @@ def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
     def draw(*args, **kwargs) -> Figure:
         with mpl.rc_context(), plt.style.context(["default", STYLE]):
             mpl.rcParams["backend"] = "agg"
-            return function(*args, **kwargs)
+            figure = function(*args, **kwargs)
+            plt.close(figure)  # out of pyplot's list, which would keep it for ever; the caller's is not touched
+            return figure
 
     return draw
 

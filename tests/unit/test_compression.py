@@ -1,0 +1,27 @@
+import pandas as pd
+import pytest
+
+from synthetic import make_results
+from zootwins.compression import compression_table, remaining_share
+
+
+def test_remaining_share_by_hand():
+    layers = pd.DataFrame(
+        {"weights": [100, 300], "multiply_adds": [1000, 300], "sparsity": [0.5, 1.0]},
+        index=pd.Index([7, 7], name="index"),
+    )
+    assert remaining_share(layers, "weights") == pytest.approx([50 / 400])
+    assert remaining_share(layers, "multiply_adds") == pytest.approx([500 / 1300])
+
+
+def test_compression_is_the_inverse_of_the_remaining_weights(tmp_path):
+    results = make_results(tmp_path)
+    table = compression_table([results]).set_index(["method", "point"])
+    for (method, point), row in table.iterrows():
+        scores = results.mp(point) if method == "mp" else results.vd(point)
+        assert row["compression"] == pytest.approx(1 / (1 - scores["sparsity"].mean()), rel=1e-5)
+        assert row["compression_low"] <= row["compression"] <= row["compression_high"]
+        change = scores["test_accuracy"].mean() - results.models["test_accuracy"].mean()
+        assert row["change_mean"] == pytest.approx(100 * change, abs=1e-5)
+    assert table.loc[("mp", 0.0), "compression"] == 1
+    assert table.loc[("mp", 0.0), "speed_up"] == 1

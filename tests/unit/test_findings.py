@@ -1,0 +1,81 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synthetic import make_results
+from zootwins.findings import FAILS, HOLDS, OPEN, Finding, findings_table
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return make_results(tmp_path_factory.mktemp("twins"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "above", "verdict"),
+    [
+        (1, 2, True, HOLDS),
+        (-2, -1, True, FAILS),
+        (-1, 1, True, OPEN),
+        (np.nan, np.nan, True, OPEN),
+        (1, 2, False, FAILS),
+        (-2, -1, False, HOLDS),
+    ],
+)
+def test_verdicts(low, high, above, verdict):
+    assert Finding("mp", "", "", 0.0, low, high, 0.0, 5, above).verdict == verdict
+
+
+def verdict(results, finding, method):
+    table = findings_table([results])
+    row = table[table["finding"].str.contains(finding) & (table["method"] == method)]
+    assert len(row) == 1
+    return row["verdict"].item()
+
+
+def with_table(results, name, **columns):
+    return replace(results, tables={**results.tables, name: results.tables[name].assign(**columns)})
+
+
+def test_every_finding_is_there_once_with_its_n(results):
+    table = findings_table([results])
+    assert not table.duplicated(["zoo", "method", "finding"]).any()
+    assert len(table) == 2 * 4 + 2 + 1
+    assert (table["models"] == 12).all()
+
+
+def test_correlation_and_the_best(results):
+    assert verdict(results, "correlate", "mp") == HOLDS
+    turned = with_table(results, "mp", test_accuracy=1 - results.tables["mp"]["test_accuracy"])
+    assert verdict(turned, "correlate", "mp") == FAILS
+    assert verdict(turned, "best originals", "mp") == FAILS
+
+
+def test_robust(results):
+    assert verdict(results, "robust", "vd") == HOLDS
+    accuracy = results.tables["vd"]["test_accuracy"]
+    assert verdict(with_table(results, "vd", test_accuracy=10 * accuracy), "robust", "vd") == FAILS
+
+
+def test_mp_against_vd(results):
+    better = results.tables["mp"]["test_accuracy"] + 0.2
+    assert verdict(with_table(results, "mp", test_accuracy=better), "MP beats VD", "mp − vd") == HOLDS
+    worse = with_table(results, "mp_agreement", agreement=0.0)
+    assert verdict(worse, "agrees more", "mp − vd") == FAILS
+
+
+def test_larger_layers(results):
+    layers = results.tables["vd_layers"]
+    larger = with_table(results, "vd_layers", sparsity=np.log(layers["weights"]))
+    assert verdict(larger, "larger layers", "vd") == HOLDS
+    smaller = with_table(results, "vd_layers", sparsity=-np.log(layers["weights"]))
+    assert verdict(smaller, "larger layers", "vd") == FAILS
+
+
+def test_friendly_and_hard(results):
+    assert verdict(with_table(results, "mp_response", low=1.0, high=2.0), "friendly", "mp") == HOLDS
+    none = with_table(results, "mp_response", low=-1.0, high=1.0)
+    assert verdict(none, "friendly", "mp") in (OPEN, FAILS)
+    assert isinstance(findings_table([]), pd.DataFrame)
