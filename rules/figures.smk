@@ -11,6 +11,12 @@ FIGURE_SOURCES = {
     "paired_difference": ["mp", "vd"],
     "compression": ["mp", "mp_layers", "vd", "vd_layers"],
 }
+# The modules that draw the paper's figures; the others have the names of their files.
+PAPER_FIGURES = {"figure2": "trajectories", "figure3": "weights", "figure4": "layer_size", "figure5": "tradeoff"}
+
+
+def figure_code(wildcards):
+    return sources(f"figures.{PAPER_FIGURES.get(wildcards.figure, wildcards.figure)}", "results")
 
 
 def figure_sources(wildcards):
@@ -44,6 +50,38 @@ rule make_figure:
         runtime=60,
     params:
         zoos=ANALYSED_ZOOS,
-        code=sources("figures.gallery", "results"),
+        code=figure_code,
     script:
         "../workflow/scripts/make_figure.py"
+
+
+def explorer_sources(wildcards):
+    return results_of_zoos(["mp", "vd"])
+
+
+rule make_explorer:
+    """One page to explore every model in, with a browser and without a network."""
+    input:
+        explorer_sources,
+    output:
+        report(
+            "results/explorer.html",
+            caption="../workflow/report/explorer.rst",
+            category="Explorer",
+            labels={"page": "explorer"},
+        ),
+    log:
+        "results/logs/make_explorer.log",
+    benchmark:
+        "results/benchmarks/make_explorer.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        zoos=ANALYSED_ZOOS,
+        code=sources("explorer", "results"),
+    script:
+        "../workflow/scripts/make_explorer.py"

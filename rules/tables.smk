@@ -17,6 +17,15 @@ TABLE_SOURCES = {
     "compression": ["mp", "mp_layers", "vd", "vd_layers"],
     "findings": ["mp", "mp_agreement", "mp_response", "vd", "vd_agreement", "vd_layers", "vd_response"],
 }
+# The modules that make tables, where it is not `tables`.
+TABLE_MODULES = {
+    "rank_changes": "response",
+    "rank_change_factors": "response",
+    "predictability": "predictability",
+    "paired_difference": "pairing",
+    "compression": "compression",
+    "findings": "findings",
+}
 # The paper's tables that we have numbers of. Another table orders its zoos as one of them does, Table 6 if it does
 # not say otherwise.
 PAPER_TABLES = ["table1", "table2", "table5", "table6", "table7", "table8"]
@@ -40,6 +49,10 @@ def results_of_zoos(sources):
     return models + [
         f"results/metrics/{zoo}/{source}.parquet" for zoo in RUN.zoos for source in sources if has_source(zoo, source)
     ]
+
+
+def table_code(wildcards):
+    return sources(TABLE_MODULES.get(wildcards.table, "tables"), "typeset", "results")
 
 
 def table_sources(wildcards):
@@ -79,7 +92,7 @@ rule make_table:
         runtime=60,
     params:
         zoos=ANALYSED_ZOOS,
-        code=sources("gallery", "typeset", "results"),
+        code=table_code,
     script:
         "../workflow/scripts/make_table.py"
 

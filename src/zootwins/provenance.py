@@ -3,6 +3,7 @@
 import ast
 import json
 import platform
+import re
 from collections.abc import Mapping
 from functools import cache
 from hashlib import blake2b
@@ -48,10 +49,12 @@ def source_digest(module: str) -> str:
 
     Snakemake sees a rule's script but not what the script imports; as a parameter of the rule, this digest makes
     it rerun when, and only when, a module changes that it computes with. Sources are compared as syntax trees
-    without docstrings, so that prose and formatting can be improved without recomputing a zoo.
+    without docstrings, so that prose and formatting can be improved without recomputing a zoo; files that a module
+    reads from beside itself (a template, a style sheet) count as they are.
     """
     files = sorted(_closure(module))
     content = [_canonical(path) for path in files]
+    content += [path.read_text() for file in files for path in _companions(file)]
     if any(path.parent.name == "population" for path in files) and NATIVE.is_dir():
         content += [path.read_text() for path in sorted(NATIVE.rglob("*")) if path.suffix in {".cpp", ".hpp", ".h"}]
     return digest(content)
@@ -69,6 +72,11 @@ def _canonical(path: Path) -> str:
         ):
             del body[0]
     return ast.dump(tree)
+
+
+def _companions(path: Path) -> list[Path]:
+    """Files beside a module that it reads: those that it names as `with_name("…")`."""
+    return [path.with_name(name) for name in re.findall(r'with_name\("([^"]+)"\)', path.read_text())]
 
 
 def _closure(module: str) -> set[Path]:

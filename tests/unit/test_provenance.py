@@ -55,6 +55,16 @@ def test_the_kernels_count_for_what_trains(package):
     assert digest("zootwins.correlation") == analyses
 
 
+def test_a_file_that_a_module_reads_counts(package):
+    folder, digest = package
+    page, style = digest("zootwins.explorer"), digest("zootwins.figures.tradeoff")
+    for name in ("explorer.html", "figures/zootwins.mplstyle"):
+        with (folder / name).open("a") as file:
+            file.write("\n")
+    assert digest("zootwins.explorer") != page
+    assert digest("zootwins.figures.tradeoff") != style
+
+
 def test_settings_digest_ignores_the_order_of_keys():
     assert provenance.digest({"a": 1, "b": 2}) == provenance.digest({"b": 2, "a": 1})
     assert provenance.digest({"a": 1}) != provenance.digest({"a": 2})
