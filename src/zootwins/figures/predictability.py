@@ -38,6 +38,6 @@ def predictability(zoos: Sequence[ZooResults]) -> Figure:
     axes.invert_yaxis()
     axes.axvline(0, color="#555555", linewidth=0.8)
     axes.set_xlim(FLOOR - 0.05, 1.05)
-    axes.set_xlabel("R² of the twin's test accuracy, cross-validated")
+    axes.set_xlabel("Cross-validated R² of twin accuracy")
     figure.legend(loc="outside upper center", ncols=3)
     return figure

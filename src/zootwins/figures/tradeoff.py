@@ -59,6 +59,7 @@ def _panel(axes: Axes, results: ZooResults) -> None:
             xerr=std["sparsity"],
             yerr=std["test_accuracy"],
             color=COLOURS[method],
+            ecolor=(COLOURS[method], 0.4),
             marker="o",
             markersize=2.5,
             elinewidth=0.5,
