@@ -71,7 +71,7 @@ class _Zip(Members):
         try:
             with self.archive.open(self.entries[name]) as member:
                 return member.read(number)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
             raise OSError(f"{name} is damaged: {error}") from None
 
 

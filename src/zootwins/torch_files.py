@@ -1,5 +1,6 @@
 """Files of `torch.save` from strangers: tensors and containers are read, anything else is refused unexecuted."""
 
+import re
 import zipfile
 from collections.abc import Iterable
 from io import BytesIO
@@ -19,21 +20,30 @@ class RefusedFileError(ValueError):
 def load(content: bytes, allowed: Iterable[type] = ()) -> Any:
     """What `torch.save` wrote, by the unpickler that makes only tensors, containers and the classes `allowed`.
 
+    Files from before torch 1.6, which are no zips, are not read.
+
     Raises:
         RefusedFileError: if the file holds anything else, is damaged, or would unpack to more than its size.
     """
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            unpacked = sum(record.file_size for record in archive.infolist())
-        if unpacked > len(content):  # torch.save does not compress; the formats before its zips are not read
-            raise RefusedFileError("it unpacks to more than its size")
+            if sum(record.file_size for record in archive.infolist()) > len(content):  # torch.save does not compress
+                raise RefusedFileError("it unpacks to more than its size")
+            if (damaged := archive.testzip()) is not None:  # torch.load does not look at checksums
+                raise RefusedFileError(f"its record {damaged!r} fails its checksum")
         with torch.serialization.safe_globals(list(allowed)):
             return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except RefusedFileError:
         raise
     except Exception as error:  # the unpickler raises whatever it stumbles over
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise RefusedFileError(next((line for line in lines if "Unsupported" in line), lines[0])[:200]) from None
+        raise RefusedFileError(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """What torch says is wrong, without its advice to trust the file after all."""
+    text = str(error).strip() or type(error).__name__
+    match = re.search(r"WeightsUnpickler error: (.+?)( was not an allowed|\. |$)", text, re.MULTILINE)
+    return (match[1] if match else text.splitlines()[0].split(". ")[0])[:120]
 
 
 def as_floats(value: Any) -> Tensor:

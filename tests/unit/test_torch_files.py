@@ -30,7 +30,15 @@ def test_nothing_is_executed(tmp_path):
         with pytest.raises(RefusedFileError) as caught:
             torch_files.load(content, allowed=[TensorDataset])
         assert "\n" not in str(caught.value), kind
+        assert "weights_only" not in str(caught.value), kind
         assert not marker.exists(), kind
+
+
+def test_a_refusal_names_what_the_file_asks_for(tmp_path):
+    with pytest.raises(
+        RefusedFileError, match=r"^Unsupported global: GLOBAL pathlib.Path.touch$|^Unsupported .*getattr$"
+    ):
+        torch_files.load(code_pickles(tmp_path / "executed")["torch file"])
 
 
 def test_the_code_pickles_do_run_in_a_trusting_reader(tmp_path):
@@ -61,6 +69,13 @@ def test_a_bomb_in_a_torch_file_is_refused():
             archive.writestr(entry.filename, whole.read(entry), zipfile.ZIP_DEFLATED)
     with pytest.raises(RefusedFileError, match="more than its size"):
         torch_files.load(packed.getvalue())
+
+
+def test_a_flipped_bit_in_the_numbers_is_found():
+    content = bytearray(WHOLE)
+    content[WHOLE.index(torch.arange(6.0).numpy().tobytes()) + 9] ^= 1
+    with pytest.raises(RefusedFileError, match="fails its checksum"):
+        torch_files.load(bytes(content))
 
 
 @pytest.mark.parametrize("numel", [10, 1 << 30])
