@@ -49,3 +49,4 @@ rule all:
         metric_files,
         rules.tables.input,
         rules.figures.input,
+        rules.make_explorer.output,

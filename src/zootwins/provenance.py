@@ -75,8 +75,8 @@ def _canonical(path: Path) -> str:
 
 
 def _companions(path: Path) -> list[Path]:
-    """Files beside a module that it reads: those that it names as `with_name("…")`."""
-    return [path.with_name(name) for name in re.findall(r'with_name\("([^"]+)"\)', path.read_text())]
+    """Files beside a module that it reads: those that it names by `with_name`."""
+    return [path.with_name(name) for name in re.findall(r'with_name\("([\w.]+)"\)', path.read_text())]
 
 
 def _closure(module: str) -> set[Path]:

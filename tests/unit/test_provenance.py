@@ -57,6 +57,7 @@ def test_the_kernels_count_for_what_trains(package):
 
 def test_a_file_that_a_module_reads_counts(package):
     folder, digest = package
+    assert all(digest(f"zootwins.{path.stem}") for path in folder.glob("*.py"))  # every file that is named is there
     page, style = digest("zootwins.explorer"), digest("zootwins.figures.tradeoff")
     for name in ("explorer.html", "figures/zootwins.mplstyle"):
         with (folder / name).open("a") as file:
