@@ -156,7 +156,7 @@ def imported_models(wildcards):
 
 
 def sources(*modules):
-    """A digest of the package's modules that a rule computes with: the rule reruns when one of them changes."""
+    """Digests of modules of the package: what has one among its params reruns when the module changes."""
     return {module: source_digest(f"zootwins.{module}") for module in modules}
 
 

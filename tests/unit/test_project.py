@@ -1,0 +1,42 @@
+"""The project's own files agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def requirements(texts) -> dict[str, str]:
+    return {re.split(r"[=<>!~\[ ]", text)[0]: text for text in texts}
+
+
+def test_the_conda_environment_asks_for_what_the_package_needs():
+    """Snakemake does not read envs/ unless asked for conda, so that a stale file would pass everything else."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = yaml.safe_load((ROOT / "envs/zootwins.yaml").read_text())
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert requirements(pip) == requirements(project["dependencies"])
+    assert f"python ={project['requires-python'].strip('>=')}" in environment["dependencies"]
+
+
+def test_every_rule_says_what_it_does_and_what_it_takes():
+    for path in (ROOT / "rules").glob("*.smk"):
+        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.DOTALL | re.MULTILINE):
+            for needed in ('"""', "log:", "threads:", "resources:", "mem_mb=", "runtime=", "conda:", "script:"):
+                assert needed in body, f"rule {name} lacks {needed}"
+
+
+def test_every_rule_has_a_script_of_its_name():
+    for path in (ROOT / "rules").glob("*.smk"):
+        for name, script in re.findall(
+            r"^rule (\w+):\n(?:.*\n)*?\s+\"\.\./(.*?)\"\n*(?=^\S|\Z)", path.read_text(), re.M
+        ):
+            assert script == f"workflow/scripts/{name}.py"
+            assert (ROOT / script).is_file()
+
+
+def test_the_snakefile_stays_a_table_of_contents():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) < 80

@@ -1,0 +1,66 @@
+"""What is wrong with the input is said in one line, and nothing half-made stays behind."""
+
+import shutil
+
+import pytest
+import yaml
+
+from conftest import Project
+
+
+@pytest.fixture
+def project(pristine, tmp_path) -> Project:
+    """A copy without results, with the small configuration."""
+    shutil.copytree(pristine, tmp_path / "copy", ignore=shutil.ignore_patterns("results", ".snakemake"))
+    project = Project(tmp_path / "copy")
+    project.configure()
+    return project
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"zoos": ["no_such_zoo"]}, "zoos: 'no_such_zoo' is not in config/zoos.yaml"),
+        ({"max_model": 4}, "'max_model' was unexpected"),
+        ({"magnitude_pruning": {"sparsities": [50, 100]}}, "magnitude_pruning.sparsities.1: 100 is greater than"),
+        ({"magnitude_pruning": {"sparsities": [0, 50]}}, "magnitude_pruning.sparsities.0: 0 is less than"),
+        ({"engine": "jax"}, "engine: 'jax' is not one of"),
+        ({"catalogue": "config/none.yaml"}, "none.yaml: there is no such catalogue"),
+    ],
+)
+def test_configuration(project, changes, message):
+    project.configure(**changes)
+    printed = project.run("-n", "all", succeeds=False)
+    assert message in printed
+    assert "Traceback" not in printed
+
+
+def with_zoo(project: Project, **changes) -> str:
+    """Run the import of a zoo whose catalogue entry is the seed zoo's with changes; what was printed."""
+    entry = yaml.safe_load((project.root / "config/zoos.yaml").read_text())["zoos"]["fmnist_mini_seed"] | changes
+    (project.root / "config/bad.yaml").write_text(yaml.safe_dump({"zoos": {"bad": entry}}))
+    project.configure(catalogue="config/bad.yaml", zoos=["bad"])
+    printed = project.run("results/zoos/bad/originals.safetensors", succeeds=False)
+    left = [path for path in (project.root / "results/zoos/bad").rglob("*") if "tmp" in path.name]
+    assert left == []
+    assert not (project.root / "results/zoos/bad/originals.safetensors").exists()
+    assert "Traceback" not in printed
+    return printed
+
+
+ARCHIVE = "resources/zoos/fmnist_mini_seed.zip"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": {"archive": {"path": ARCHIVE, "sha256": "0" * 64}}}, "sha256"),
+        ({"source": {"archive": {"path": "nowhere.zip"}}}, "nowhere.zip"),
+        ({"source": {"archive": {"path": "config.yaml"}}}, "config.yaml"),
+        ({"models": 15}, "holds 16 models, but the catalogue says 15"),
+        ({"architecture": "cnn_l"}, "every model is excluded"),
+        ({"epoch": 7}, "missing checkpoint of epoch 7"),
+    ],
+)
+def test_zoo(project, changes, message):
+    assert message in with_zoo(project, **changes)

@@ -1,0 +1,162 @@
+"""The workflow from raw archives to tables: what is built, what is rebuilt, and what is left alone."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from zootwins.shards import read_shard
+
+ZOOS = ("fmnist_mini_seed", "fmnist_mini_random")
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path)
+
+
+def assert_equal(actual: dict, expected: dict) -> None:
+    assert actual.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(actual[name].nan_to_num(), tensor.nan_to_num()), name
+
+
+def test_a_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.run("all")
+
+
+def test_table2_has_the_papers_columns_and_every_zoo(finished):
+    table = pd.read_csv(finished.root / "results/tables/table2.csv")
+    paper = pd.read_csv(finished.root / "resources/paper/table2.csv")
+    assert list(table.columns[: len(paper.columns)]) == list(paper.columns)
+    assert set(table.zoo) == set(ZOOS)
+    assert (table.models == 3).all()
+    assert table.mp_sparsity.between(79.9, 80.1).all()
+
+
+def test_originals_are_those_of_the_archive_and_meet_their_recorded_accuracy(finished):
+    for zoo in ZOOS:
+        models = pd.read_csv(finished.root / f"results/zoos/{zoo}/models.csv")
+        assert len(models) == 16
+        assert (models.status == "ok").all()
+        assert (models.recorded_test_accuracy - models.test_accuracy).abs().max() < 1e-3
+
+
+def test_shards_hold_what_the_readme_says(finished):
+    root = finished.root / "results/twins/fmnist_mini_seed"
+    assert sorted(path.name for path in (root / "mp").iterdir()) == ["0000-0001.safetensors", "0002-0002.safetensors"]
+    pruned, variational = (read_shard(root / f"{method}/0000-0001.safetensors") for method in ("mp", "vd"))
+    assert pruned.ratios == [0.0, 0.5, 0.8]
+    assert pruned.tensor("conv1.weight").shape == (2, 3, 3, 8, 1, 5, 5)
+    assert variational.tensor("fc1.log_sigma2").shape == (2, 1, 3, 20, 36)
+    for shard in (pruned, variational):
+        assert shard.metadata["engine"] in ("native", "torch")
+        assert json.loads(shard.metadata["software"])["torch"]
+        assert shard.metadata["configuration_digest"]
+
+
+@pytest.mark.parametrize(
+    ("file", "rebuilt"),
+    [
+        ("results/twins/fmnist_mini_seed/vd/0000-0001.safetensors", {"variational_dropout": 1}),
+        ("results/twins/fmnist_mini_random/mp/0002-0002.safetensors", {"magnitude_pruning": 1}),
+    ],
+)
+def test_a_deleted_shard_comes_back_the_same(finished, file, rebuilt):
+    """It and what depends on it are rebuilt, nothing else; the same tensors come back."""
+    before = tensors(finished.root / file)
+    (finished.root / file).unlink()
+    planned = finished.planned("all")
+    training = {"magnitude_pruning", "variational_dropout", "import_zoo", "prepare_dataset", "fetch_zoo"}
+    assert {rule: jobs for rule, jobs in planned.items() if rule in training} == rebuilt
+    finished.run("all")
+    assert_equal(tensors(finished.root / file), before)
+    assert "Nothing to be done" in finished.run("all")
+
+
+def test_a_deleted_table_is_made_alone(finished):
+    table = finished.root / "results/tables/table2.csv"
+    before = table.read_text()
+    table.unlink()
+    assert set(finished.planned("tables")) == {"make_table", "tables"}
+    finished.run("tables")
+    assert table.read_text() == before
+
+
+def test_a_model_is_a_target_by_name_and_by_index(finished):
+    models = pd.read_csv(finished.root / "results/zoos/fmnist_mini_seed/models.csv")
+    targets = [f"results/models/fmnist_mini_seed/vd/{model}.safetensors" for model in (models.model[2], "0002")]
+    finished.run(*targets)
+    shard = read_shard(finished.root / "results/twins/fmnist_mini_seed/vd/0002-0002.safetensors")
+    for target in targets:
+        cut = read_shard(finished.root / target)
+        assert cut.models == [models.model[2]]
+        assert torch.equal(cut.tensor("conv1.weight"), shard.tensor("conv1.weight"))
+    message = finished.run("results/models/fmnist_mini_seed/vd/nobody.safetensors", succeeds=False)
+    assert "nobody is not among the zoo's twins" in message
+
+
+def test_a_changed_parameter_reruns_what_depends_on_it(finished):
+    finished.configure(variational_dropout={"threshold": 2.5})
+    planned = finished.planned("all")
+    finished.configure()
+    assert planned["variational_dropout"] == 4
+    assert not {"magnitude_pruning", "import_zoo", "fetch_zoo", "prepare_dataset"} & set(planned)
+
+
+def test_a_changed_module_reruns_what_computes_with_it(finished):
+    """Snakemake does not look into imported modules; the digests among the rules' parameters do."""
+    expected = {
+        "magnitude_pruning.py": {"magnitude_pruning": 4},
+        "importing.py": {"import_zoo": 2, "magnitude_pruning": 4, "variational_dropout": 4},
+        "correlation.py": {},
+    }
+    for module, jobs in expected.items():
+        path = finished.root / "src/zootwins" / module
+        source = path.read_text()
+        path.write_text(source + "\nCHANGED = True\n")
+        planned = finished.planned("all")
+        path.write_text(source)
+        training = {"magnitude_pruning", "variational_dropout", "import_zoo"}
+        assert {rule: number for rule, number in planned.items() if rule in training} == jobs, module
+        assert "make_table" in planned
+    assert "Nothing to be done" in finished.run("all")
+
+
+def test_another_shard_size_makes_other_files_with_the_same_models(finished):
+    finished.configure(models_per_shard=3)
+    finished.run("results/twins/fmnist_mini_random/mp/0000-0002.safetensors")
+    finished.configure()
+    folder = finished.root / "results/twins/fmnist_mini_random/mp"
+    whole = tensors(folder / "0000-0002.safetensors")
+    parts = [tensors(folder / f"{name}.safetensors") for name in ("0000-0001", "0002-0002")]
+    for name in whole:
+        assert torch.equal(whole[name], torch.cat([part[name] for part in parts])), name
+
+
+def test_more_models_mean_more_shards_and_none_rebuilt(finished):
+    finished.configure(max_models=6)
+    planned = finished.planned("twins")
+    finished.configure()
+    # 0000-0001 is kept; of three models the last block was 0002-0002, of six 0002-0003 and 0004-0005 are new
+    assert planned["magnitude_pruning"] == planned["variational_dropout"] == 4
+    assert "import_zoo" not in planned
+
+
+def test_export_and_import_give_identical_tensors(finished):
+    finished.run("results/exports/fmnist_mini_random/originals.zip", "results/exports/fmnist_mini_random/vd.zip")
+    catalogue = finished.root / "config/again.yaml"
+    catalogue.write_text(
+        "zoos:\n  again:\n    source: {archive: {path: results/exports/fmnist_mini_random/originals.zip}}\n"
+        "    dataset: archive\n    architecture: cnn_s\n    models: 16\n"
+    )
+    finished.configure(catalogue="config/again.yaml", zoos=["again"])
+    finished.run("results/zoos/again/originals.safetensors", "results/zoos/again/dataset.safetensors")
+    finished.configure()
+    zoos = finished.root / "results/zoos"
+    for file in ("originals", "predictions", "dataset"):
+        assert_equal(
+            tensors(zoos / f"again/{file}.safetensors"), tensors(zoos / f"fmnist_mini_random/{file}.safetensors")
+        )
