@@ -2,15 +2,22 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 
 from zootwins.errors import InputError
 from zootwins.provenance import digest, record
 
 log = logging.getLogger("zootwins")
+_SECONDS_BETWEEN_LINES = 5
 
 
 @contextmanager
@@ -56,3 +63,31 @@ def resume_file(snakemake) -> tuple[Path, str]:
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
     name = "-".join([snakemake.rule, *snakemake.wildcards])
     return Path("results/resume") / f"{name}.safetensors", digest([configuration(snakemake), stamps])
+
+
+def progress(snakemake, models: int) -> Callable[[int, int], None]:
+    """Something to call after each epoch: on a terminal it shows models, epoch and time left, every few seconds.
+
+    Several jobs share the terminal, so that each writes whole lines rather than a bar that moves; the log has a line
+    for every epoch anyway.
+    """
+    console = Console(stderr=True)
+    job_name = " ".join([snakemake.rule, *snakemake.wildcards])
+    started = shown = time.monotonic()
+    resumed_at: int | None = None
+
+    def show(epoch: int, epochs: int) -> None:
+        nonlocal shown, resumed_at
+        now = time.monotonic()
+        if resumed_at is None:
+            resumed_at = epoch - 1
+        if not console.is_terminal or now - shown < _SECONDS_BETWEEN_LINES:
+            return
+        shown = now
+        left = timedelta(seconds=round((now - started) / (epoch - resumed_at) * (epochs - epoch)))
+        line = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=epochs, completed=epoch, width=20)
+        line.add_row(job_name, bar, f"epoch {epoch} of {epochs}, {models} models, {left} left")
+        console.print(line)
+
+    return show

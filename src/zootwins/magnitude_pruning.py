@@ -4,7 +4,7 @@ Global unstructured L1 pruning as `torch.nn.utils.prune` defines it, biases not 
 fine-tuned the same way (paper, section 3 and Table 5).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zootwins.originals import Originals
 from zootwins.population import Engine, ImageData, Population
-from zootwins.population.trajectory import Resume, record_trajectory
+from zootwins.population.trajectory import Resume, ignore, record_trajectory
 from zootwins.randomness import stream_key
 from zootwins.settings import MagnitudePruning
 from zootwins.shards import Trajectory
@@ -67,6 +67,7 @@ def fine_tune(
     zoo: str,
     weight_states: Sequence[int] | None = None,
     resume: Resume | None = None,
+    on_epoch: Callable[[int, int], None] = ignore,
 ) -> Trajectory:
     """Prune models at every ratio and fine-tune them.
 
@@ -85,6 +86,7 @@ def fine_tune(
         weight_states=weight_states,
         prediction_states=(0, settings.epochs),
         resume=resume,
+        on_epoch=on_epoch,
     )
     shape = (len(originals), len(settings.ratios))
     trajectory.tensors = {name: tensor.unflatten(0, shape) for name, tensor in (trajectory.tensors | masks).items()}

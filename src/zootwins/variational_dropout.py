@@ -4,14 +4,14 @@ Molchanov, Ashukha, Vetrov (2017), with the settings of the paper's authors; the
 `zootwins.population.variational`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 
 from zootwins.originals import Originals
 from zootwins.population import Engine, ImageData, Population
-from zootwins.population.trajectory import Resume, record_trajectory
+from zootwins.population.trajectory import Resume, ignore, record_trajectory
 from zootwins.population.variational import Variational, start
 from zootwins.randomness import stream_key
 from zootwins.settings import VariationalDropout
@@ -43,6 +43,7 @@ def train(
     zoo: str,
     weight_states: Sequence[int] | None = None,
     resume: Resume | None = None,
+    on_epoch: Callable[[int, int], None] = ignore,
 ) -> Trajectory:
     """Train models with variational dropout; predictions are those of the pruned models, at every state."""
     return record_trajectory(
@@ -55,4 +56,5 @@ def train(
         weight_states=weight_states,
         prediction_states=range(settings.epochs + 1),
         resume=resume,
+        on_epoch=on_epoch,
     )

@@ -1,13 +1,13 @@
 """Training a zoo from its generating factors, as the population that every later step starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from zootwins.architectures import get_architecture
 from zootwins.initialisation import initial_parameters
 from zootwins.population import Engine, Factors, ImageData, Population
-from zootwins.population.trajectory import Resume, record_trajectory
+from zootwins.population.trajectory import Resume, ignore, record_trajectory
 from zootwins.randomness import stream_key
 from zootwins.shards import Trajectory
 
@@ -22,6 +22,7 @@ def train_zoo(
     zoo: str,
     weight_states: Sequence[int] | None = None,
     resume: Resume | None = None,
+    on_epoch: Callable[[int, int], None] = ignore,
 ) -> Trajectory:
     """Train the models with the names `models` and these factors, from their own seeds' initial weights."""
     shaped = get_architecture(architecture, data.train.images.shape[1])
@@ -33,5 +34,5 @@ def train_zoo(
         {name: torch.stack([parameters[name] for parameters in initial]) for name in shaped.parameter_shapes},
     )
     return record_trajectory(
-        engine, population, data.train, data.test, epochs, weight_states=weight_states, resume=resume
+        engine, population, data.train, data.test, epochs, weight_states=weight_states, resume=resume, on_epoch=on_epoch
     )

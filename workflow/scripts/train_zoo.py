@@ -1,10 +1,9 @@
 """Training of a shard of a zoo from its generating factors."""
 
+from zootwins.catalogue import shard_slice
 from zootwins.datasets import load_dataset
 from zootwins.initialisation import generating_factors, model_names
-
-from zootwins.catalogue import shard_slice
-from zootwins.job import job, provenance, resume_file
+from zootwins.job import job, progress, provenance, resume_file
 from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import Resume, kept_states
 from zootwins.settings import TrainSource
@@ -27,6 +26,7 @@ with job(snakemake):
             snakemake.wildcards.zoo,
             kept_states(snakemake.params.keep_states, settings.epochs),
             resume,
+            progress(snakemake, len(models)),
         )
         write_trajectory(
             snakemake.output[0],

@@ -1,9 +1,8 @@
 """Variational dropout on a shard of models."""
 
-from zootwins.datasets import load_dataset
-
 from zootwins.catalogue import shard_slice
-from zootwins.job import job, provenance, resume_file
+from zootwins.datasets import load_dataset
+from zootwins.job import job, progress, provenance, resume_file
 from zootwins.originals import load_originals
 from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import Resume, kept_states
@@ -29,6 +28,7 @@ with job(snakemake):
             snakemake.wildcards.zoo,
             kept_states(snakemake.params.keep_states, settings.epochs),
             resume,
+            progress(snakemake, len(originals)),
         )
         write_trajectory(
             snakemake.output[0],

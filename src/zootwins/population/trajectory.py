@@ -59,6 +59,10 @@ class _Records:
         return {name: torch.stack(tensors, dim=1) for name, tensors in self.states.items()}
 
 
+def ignore(epoch: int, epochs: int) -> None:
+    """The `on_epoch` of who does not want to know."""
+
+
 def record_trajectory(
     engine: Engine,
     population: Population,
@@ -70,7 +74,7 @@ def record_trajectory(
     weight_states: Sequence[int] | None = None,
     prediction_states: Sequence[int] = (),
     resume: Resume | None = None,
-    on_epoch: Callable[[int, int], None] = lambda epoch, epochs: None,
+    on_epoch: Callable[[int, int], None] = ignore,
 ) -> Trajectory:
     """Train `population` (in place) for `epochs` and record states 0 … epochs.
 
