@@ -1,4 +1,5 @@
 # Configuration, wildcards and the lookups of the rules. Nothing is computed here.
+import csv
 from dataclasses import asdict
 from os.path import relpath
 from pathlib import Path
@@ -103,8 +104,8 @@ def shards_of_model(wildcards):
     """The shard that a model is in, or all of the zoo's as long as models.csv is not there to tell."""
     folder = f"results/twins/{wildcards.zoo}/{wildcards.method}"
     table = Path(f"results/zoos/{wildcards.zoo}/models.csv")
-    for index, line in enumerate(table.read_text().splitlines()[1:] if table.exists() else []):
-        if wildcards.model in line.split(",", 2)[:2]:
+    for index, row in enumerate(csv.reader(table.read_text().splitlines()[1:]) if table.exists() else []):
+        if wildcards.model in row[:2]:
             names = RUN.shards(wildcards.zoo)
             return [f"{folder}/{name}.safetensors" for name in names if index in range(*shard_slice(name))]
     return shard_files(wildcards.zoo, folder)
