@@ -27,6 +27,7 @@ from zootwins.population import ImageData, ImageSet
 SPLIT_SEED = 42
 SPLITS = {"train": "trainset", "validation": "valset", "test": "testset"}
 MNIST, HALF = ((0.1307,), (0.3081,)), ((0.5,), (0.5,))
+_AT_ONCE = 1024  # images whose temporaries are held at a time
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,8 @@ def read_dataset_pt(content: bytes, where: str) -> StoredData:
     channels = images["test"].shape[1]
     for normalisation in (MNIST, HALF):
         mean, std = ((value * channels)[:channels] for value in normalisation)
-        pixels = {split: _to_pixels(image, mean, std) for split, image in images.items()}
-        if all(torch.equal(_normalise(pixels[split], mean, std), images[split]) for split in SPLITS):
+        pixels = {split: _to_pixels(part, mean, std) for split, part in images.items()}
+        if all(part is not None for part in pixels.values()):
             return StoredData(pixels, labels, mean, std)
     return StoredData(images, labels, (0.0,) * channels, (1.0,) * channels)
 
@@ -217,13 +218,19 @@ def _column(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)[:, None, None]
 
 
-def _to_pixels(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    return ((images * _column(std) + _column(mean)) * 255).round().clamp(0, 255).to(torch.uint8)
+def _to_pixels(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor | None:
+    """The uint8 pixels whose normalisation is exactly these images, if there are any."""
+    parts = []
+    for part in images.split(_AT_ONCE):
+        parts.append(((part * _column(std) + _column(mean)) * 255).round().clamp(0, 255).to(torch.uint8))
+        if not torch.equal(_normalise(parts[-1], mean, std), part):
+            return None
+    return torch.cat(parts)
 
 
 def _normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """As torchvision's ToTensor and Normalize compute it, bit for bit."""
-    return pixels.float().div(255).sub_(_column(mean)).div_(_column(std))
+    return pixels.float().div_(255).sub_(_column(mean)).div_(_column(std))
 
 
 def as_trained_on(data: StoredData) -> dict[str, TensorDataset]:
