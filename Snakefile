@@ -9,6 +9,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/analyses.smk"
 include: "rules/zoos.smk"
 include: "rules/twins.smk"
 include: "rules/metrics.smk"

@@ -1,18 +1,6 @@
 # From shards of twins to long tables: the last rules that read weights and predictions.
 
 
-def vd_shards(wildcards):
-    return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/vd")
-
-
-def lookup_threshold(wildcards):
-    return zoo_of(wildcards).variational_dropout.threshold
-
-
-def lookup_analysis(wildcards):
-    return analysed(wildcards.zoo)
-
-
 rule collect_metrics:
     """Accuracy, sparsity and agreement of every twin of a zoo, as long tables."""
     input:
@@ -102,7 +90,7 @@ rule collect_prune_shares:
         mem_mb=2000,
         runtime=120,
     params:
-        threshold=lookup_threshold,
+        threshold=variational_threshold,
         code=sources("prune_shares"),
     script:
         "../workflow/scripts/collect_prune_shares.py"

@@ -1,0 +1,100 @@
+# What tables and figures are made of: their sources, their modules, and the lookups of their rules.
+
+
+def vd_shards(wildcards):
+    return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/vd")
+
+
+def lookup_analysis(wildcards):
+    return analysed(wildcards.zoo)
+
+
+# What each table is made of: tables under results/metrics/{zoo}, beside models.csv.
+TABLE_SOURCES = {
+    "table1": ["mp", "mp_agreement", "vd", "vd_agreement"],
+    "table2": ["mp", "vd"],
+    "table4": ["mp_layers", "vd_layers"],
+    "table5": ["mp"],
+    "table6": ["vd"],
+    "table7": ["vd", "vd_layers"],
+    "table8": ["mp", "mp_layers"],
+    "table9": ["mp", "mp_agreement", "vd", "vd_agreement"],
+    "rank_changes": ["mp_response", "vd_response"],
+    "rank_change_factors": ["mp_response", "vd_response"],
+    "predictability": ["mp", "vd", "weight_statistics"],
+    "paired_difference": ["mp", "vd"],
+    "compression": ["mp", "mp_layers", "vd", "vd_layers"],
+    "findings": ["mp", "mp_agreement", "mp_response", "vd", "vd_agreement", "vd_layers", "vd_response"],
+}
+# The modules that make tables, where it is not `tables`.
+TABLE_MODULES = {
+    "rank_changes": "response",
+    "rank_change_factors": "response",
+    "predictability": "predictability",
+    "paired_difference": "pairing",
+    "compression": "compression",
+    "findings": "findings",
+}
+# The paper's tables that we have numbers of. Another table orders its zoos as one of them does, Table 6 if it does
+# not say otherwise.
+PAPER_TABLES = ["table1", "table2", "table5", "table6", "table7", "table8"]
+PAPER_ORDER = {name: name for name in PAPER_TABLES} | {"table9": "table1"}
+
+ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
+
+
+def has_source(zoo, source):
+    """Whether a zoo has a table of the name: it needs the method, and for a response the operating point too."""
+    method, _, kind = source.partition("_")
+    if method not in ("mp", "vd"):
+        return True
+    points = {"mp": RUN.catalogue[zoo].correlation.mp_sparsity, "vd": RUN.catalogue[zoo].correlation.vd_epoch}
+    return method in RUN.catalogue[zoo].methods and (kind != "response" or points[method] is not None)
+
+
+def results_of_zoos(sources):
+    """models.csv and the given tables of every configured zoo, as far as it has them."""
+    models = [f"results/zoos/{zoo}/models.csv" for zoo in RUN.zoos]
+    return models + [
+        f"results/metrics/{zoo}/{source}.parquet" for zoo in RUN.zoos for source in sources if has_source(zoo, source)
+    ]
+
+
+def table_code(wildcards):
+    return sources(TABLE_MODULES.get(wildcards.table, "tables"), "typeset", "results")
+
+
+def table_sources(wildcards):
+    return results_of_zoos(TABLE_SOURCES[wildcards.table])
+
+
+def paper_table(wildcards):
+    return from_root(f"resources/paper/{PAPER_ORDER.get(wildcards.table, 'table6')}.csv")
+
+
+# What each figure is made of: tables under results/metrics/{zoo}, beside models.csv.
+FIGURE_SOURCES = {
+    "figure2": ["vd"],
+    "figure3": ["vd_prune_shares"],
+    "figure4": ["vd_layers"],
+    "figure5": ["mp", "vd"],
+    "rank_change": ["mp_response", "vd_response"],
+    "predictability": ["mp", "vd", "weight_statistics"],
+    "paired_difference": ["mp", "vd"],
+    "compression": ["mp", "mp_layers", "vd", "vd_layers"],
+}
+# The modules that draw the paper's figures; the others have the names of their files.
+PAPER_FIGURES = {"figure2": "trajectories", "figure3": "weights", "figure4": "layer_size", "figure5": "tradeoff"}
+
+
+def figure_code(wildcards):
+    return sources(f"figures.{PAPER_FIGURES.get(wildcards.figure, wildcards.figure)}", "results")
+
+
+def figure_sources(wildcards):
+    history = [f"results/zoos/{zoo}/history.parquet" for zoo in RUN.zoos] if wildcards.figure == "figure2" else []
+    return results_of_zoos(FIGURE_SOURCES[wildcards.figure]) + history
+
+
+def explorer_sources(wildcards):
+    return results_of_zoos(["mp", "vd"])
