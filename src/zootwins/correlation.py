@@ -13,7 +13,8 @@ from zootwins.intervals import interval
 class Coefficient:
     """A correlation coefficient, its 95 % bootstrap interval and the p-value of no correlation.
 
-    All of them are NaN where the coefficient is undefined: a constant quantity, or fewer than two models.
+    All of them are NaN where the coefficient is undefined: a constant quantity, or fewer than three models (any
+    two points lie on a line).
     """
 
     value: float
@@ -44,7 +45,7 @@ def kendall(x: np.ndarray, y: np.ndarray) -> Coefficient:
 
 
 def _undefined(x: np.ndarray, y: np.ndarray) -> bool:
-    return len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0
+    return len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0
 
 
 def _pearson_r(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:

@@ -80,3 +80,12 @@ def finished(pristine) -> Project:
     project.configure()
     project.run("all")
     return project
+
+
+@pytest.fixture
+def project(pristine, tmp_path) -> Project:
+    """A copy of its own, without results."""
+    ignored = shutil.ignore_patterns("results", ".snakemake")
+    project = Project(shutil.copytree(pristine, tmp_path / "project", ignore=ignored))
+    project.configure()
+    return project

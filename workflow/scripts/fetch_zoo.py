@@ -1,11 +1,12 @@
 """A zoo's archive in place, its checksum verified, with a record of where it came from."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from zootwins.catalogue import ArchiveSource
-from zootwins.fetching import fetch_zoo
+from zootwins.fetching import ZENODO_API, fetch_zoo
 from zootwins.files import replacing
 from zootwins.job import job, provenance
 
@@ -18,6 +19,7 @@ with job(snakemake):
         Path(snakemake.output.archive),
         epoch=snakemake.params.epoch,
         download=snakemake.params.download,
+        api=os.environ.get("ZENODO_API", ZENODO_API),
     )
     with replacing(snakemake.output.source) as temporary:
         temporary.write_text(json.dumps(source | {"provenance": provenance(snakemake)}, indent=1))
