@@ -43,6 +43,8 @@ def arrange(name: str, table: pd.DataFrame, titles: Mapping[str, str]) -> pd.Dat
         titles: how people call the zoos, by id.
     """
     named = table.assign(title=table["zoo"].map(titles))
+    if "method" in named:
+        named["method"] = named["method"].str.upper()
     return ARRANGEMENTS[name](named)
 
 
@@ -229,7 +231,7 @@ def _compression(table: pd.DataFrame) -> pd.DataFrame:
         "Compression": _text("compression", "{:.2f} ×"),
         "Speed-up": _text("speed_up", "{:.2f} ×"),
     }
-    units = {"mp": "{:g} %", "vd": "epoch {:g}"}
+    units = {"MP": "{:g} %", "VD": "epoch {:g}"}
     points = table.assign(point=[units[m].format(p) for m, p in zip(table["method"], table["point"], strict=True)])
     return _columns(points, {**_ZOO_METHOD, "point": "Point"}, cells)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from zootwins.figures import COLUMN, message, styled
 
@@ -35,8 +36,10 @@ def paper_comparison(table: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(groups)), names)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xscale("symlog", linthresh=LINEAR_UP_TO)
+    axes.xaxis.set_major_locator(FixedLocator([-1000, -100, -10, -3, 0, 3, 10, 100, 1000]))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("Ours less the paper's mean, in the paper's standard deviations")
+    axes.set_xlabel("Ours − paper, in the paper's std")
     for colour, marker, label in KINDS:
         axes.plot([], [], marker, color=colour, label=label)
     figure.legend(loc="outside upper center", ncols=3)
