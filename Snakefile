@@ -8,6 +8,9 @@ min_version("9.14")
 configfile: f"{workflow.basedir}/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/analyses.smk"
 include: "rules/zoos.smk"
@@ -39,7 +42,7 @@ rule tables:
 rule figures:
     """Every figure of the configured zoos."""
     input:
-        expand("results/figures/{figure}.svg", figure=[*FIGURE_SOURCES, "paper_comparison"]),
+        expand("results/figures/{figure}.svg", figure=["figure1", *FIGURE_SOURCES, "paper_comparison"]),
 
 
 rule all:

@@ -85,6 +85,11 @@ FIGURE_SOURCES = {
 }
 # The modules that draw the paper's figures; the others have the names of their files.
 PAPER_FIGURES = {"figure2": "trajectories", "figure3": "weights", "figure4": "layer_size", "figure5": "tradeoff"}
+# The files whose rules Figure 1 shows.
+WORKFLOW_FILES = [
+    "Snakefile",
+    *(f"rules/{name}.smk" for name in ("common", "analyses", "zoos", "twins", "metrics", "tables", "figures")),
+]
 
 
 def figure_code(wildcards):

@@ -58,3 +58,30 @@ rule make_explorer:
         code=sources("explorer", "results"),
     script:
         "../workflow/scripts/make_explorer.py"
+
+
+rule draw_workflow:
+    """Figure 1: the workflow, from its rule graph."""
+    input:
+        [from_root(path) for path in WORKFLOW_FILES],
+    output:
+        multiext("results/figures/figure1", ".pdf", ".png"),
+        report(
+            "results/figures/figure1.svg",
+            caption="../workflow/report/figure1.rst",
+            category="Figures",
+            labels={"figure": "figure1"},
+        ),
+    log:
+        "results/logs/draw_workflow.log",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        snakefile=from_root("Snakefile"),
+        code=sources("figures.workflow_graph"),
+    script:
+        "../workflow/scripts/draw_workflow.py"

@@ -1,0 +1,21 @@
+"""Figure 1, from the rule graph of the run's own configuration."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from zootwins.figures import save
+from zootwins.figures.workflow_graph import parse_rule_graph, workflow_graph
+from zootwins.job import job, provenance
+
+with job(snakemake), TemporaryDirectory() as folder:
+    configuration = Path(folder) / "config.json"
+    configuration.write_text(json.dumps(snakemake.config))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakemake.params.snakefile, "--rulegraph", "dot"]
+    command += ["--forceall", "--nolock", "--workflow-profile", "none", "--configfile", str(configuration), "--", "all"]
+    graph = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    hidden = {"all", snakemake.rule}
+    edges = [edge for edge in parse_rule_graph(graph) if not hidden & set(edge)]
+    save(workflow_graph(edges), snakemake.output, provenance(snakemake))
