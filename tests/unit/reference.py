@@ -124,7 +124,7 @@ class VariationalLayer(nn.Module):
 
 
 class VariationalNetwork(nn.Module):
-    """A network of variational layers without dropout, fed with its noise."""
+    """A network of variational layers, fed with its noise and its dropout's numbers."""
 
     def __init__(self, architecture: Architecture, activation: str, parameters: dict[str, Tensor], log_sigma2: float):
         super().__init__()
@@ -134,9 +134,11 @@ class VariationalNetwork(nn.Module):
             for layer in architecture.layers
         )
 
-    def forward(self, hidden: Tensor, noise: Tensor | None = None) -> Tensor:
-        offsets = self.architecture.noise_offsets
-        for module, offset in zip(self.layers, offsets, strict=False):
+    def forward(
+        self, hidden: Tensor, noise: Tensor | None = None, numbers: Tensor | None = None, p: float = 0.0
+    ) -> Tensor:
+        offsets, dropped = self.architecture.noise_offsets, self.architecture.dropout_offsets
+        for module, offset, drop in zip(self.layers, offsets, dropped, strict=False):
             layer = module.layer
             if layer.name == "fc1":
                 hidden = hidden.flatten(1)
@@ -146,6 +148,10 @@ class VariationalNetwork(nn.Module):
                 hidden = F.max_pool2d(hidden, 2)
             if layer.activation:
                 hidden = self.activation(hidden)
+            if layer.dropout and numbers is not None:
+                shape = (hidden.shape[0], *hidden.shape[2:], hidden.shape[1])
+                kept = numbers[:, drop : drop + layer.outputs * layer.pooled_size**2] >= p
+                hidden = hidden * kept.view(shape).movedim(-1, 1) / (1 - p)
         return hidden
 
 
@@ -166,7 +172,9 @@ def train_one_variational(
             chosen = order[first : first + factors.batch_size]
             noise = normals(key, epoch, first, len(chosen), sites)[0].to(data.images.dtype)
             optimizer.zero_grad()
-            loss = F.cross_entropy(network(data.images[chosen], noise), data.labels[chosen])
+            numbers = uniforms(key, epoch, first, len(chosen), population.architecture.dropout_offsets[-1])[0]
+            logits = network(data.images[chosen], noise, numbers, factors.dropout)
+            loss = F.cross_entropy(logits, data.labels[chosen])
             (loss + kl_weight(epoch) * sum(layer.kl() for layer in network.layers)).backward()
             optimizer.step()
         with torch.no_grad():

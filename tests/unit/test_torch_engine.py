@@ -78,7 +78,7 @@ def test_training_equals_plain_pytorch(name, channels):
 @pytest.mark.parametrize("log_sigma2", [-10.0, -1.0])
 def test_variational_training_equals_plain_pytorch(name, channels, log_sigma2):
     """Weights, log σ² and accuracy after an epoch; log σ² = -1 starts with weights on both sides of the clamps."""
-    models = [replace(model, dropout=0.0) for model in MIXED[:4]]
+    models = MIXED[:4]
     trained = population(models, name, channels)
     data, test = images(trained, 21), images(trained, 40, seed=2)
     expected = [

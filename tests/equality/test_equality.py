@@ -1,0 +1,150 @@
+"""Both engines on the bundled mini zoos against plain PyTorch, one model at a time, fed the same order and noise.
+
+The float64 tests hold the first epoch to rounding. The float32 ones train to the end, where rounding has been
+amplified by hundreds of steps: they are slow (minutes), so that `pytest -m slow` has to ask for them.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from reference import train_one, train_one_variational
+from zootwins.architectures import get_architecture
+from zootwins.archives import open_members
+from zootwins.catalogue import load_run
+from zootwins.datasets import load_dataset, read_dataset_pt, save_dataset
+from zootwins.importing import import_zoo
+from zootwins.magnitude_pruning import pruned_population
+from zootwins.originals import Originals, model_factors
+from zootwins.population import ImageData, ImageSet, Population, native_engine
+from zootwins.population.native_engine import NativeEngine
+from zootwins.population.torch_engine import TorchEngine
+from zootwins.raw_zoo import find_dataset
+from zootwins.variational_dropout import kl_weight, variational_population
+
+ROOT = Path(__file__).parents[2]
+MODELS = 8
+SPARSITY = 50
+ZOOS = ("fmnist_mini_seed", "fmnist_mini_random")
+native = pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
+
+
+@pytest.fixture(scope="module", params=ZOOS)
+def zoo(request, tmp_path_factory):
+    """A mini zoo's catalogue entry, eight of its models, and its data."""
+    config = {
+        "zoos": list(ZOOS),
+        "catalogue": "config/zoos.yaml",
+        "max_models": None,
+        "models_per_shard": 16,
+        "magnitude_pruning": {"sparsities": [SPARSITY], "epochs": 15},
+        "variational_dropout": {"epochs": 25, "threshold": 3.0},
+        "keep_states": "all",
+        "engine": "auto",
+        "device": "auto",
+        "data_dir": "resources/data",
+        "download": "selective",
+    }
+    entry = load_run(config, ROOT).catalogue[request.param]
+    path = ROOT / entry.archive.path
+    with open_members(path) as members:
+        stored = read_dataset_pt(find_dataset(members), str(path))
+    file = tmp_path_factory.mktemp("data") / "dataset.safetensors"
+    save_dataset(file, stored, {})
+    data = load_dataset(file)
+    imported = import_zoo(path, entry.architecture, None, entry.models, TorchEngine(), data.test)
+    chosen = slice(None, None, entry.models // MODELS)
+    factors = model_factors(imported.models)
+    originals = Originals(
+        get_architecture(entry.architecture, 1),
+        imported.models.model[chosen].tolist(),
+        list(range(MODELS)),
+        [factors[index] for index in sorted(factors)][chosen],
+        {name: tensor[chosen] for name, tensor in imported.parameters.items()},
+    )
+    return entry, originals, data
+
+
+def of_type(population: Population, data: ImageData, dtype: torch.dtype) -> tuple[Population, ImageSet, ImageSet]:
+    parameters = {name: tensor.to(dtype) for name, tensor in population.parameters.items()}
+    return replace(population, parameters=parameters), *(s.to("cpu", dtype) for s in (data.train, data.test))
+
+
+def pruned(zoo, dtype: torch.dtype):
+    """The models pruned to one ratio: `ratios` fastest, the control left out."""
+    entry, originals, data = zoo
+    both = pruned_population(originals, entry.magnitude_pruning, entry.id)
+    chosen = slice(1, None, 2)
+    one = replace(
+        both,
+        factors=both.factors[chosen],
+        keys=both.keys[chosen],
+        parameters={name: tensor[chosen] for name, tensor in both.parameters.items()},
+        masks={name: tensor[chosen] for name, tensor in both.masks.items()},
+    )
+    return of_type(one, data, dtype)
+
+
+def trajectory(engine, population: Population, train: ImageSet, test: ImageSet, epochs: int) -> torch.Tensor:
+    """Test accuracy `[models, epochs]`."""
+    accuracies = []
+    for epoch in range(1, epochs + 1):
+        engine.train_epoch(population, train, epoch, kl_weight(epoch))
+        accuracies.append(engine.evaluate(population, test).accuracy)
+    return torch.stack(accuracies, dim=1)
+
+
+def expected_pruned(population, train, test, epochs) -> torch.Tensor:
+    return torch.tensor([train_one(population, m, train, test, epochs) for m in range(MODELS)], dtype=torch.float64)
+
+
+def expected_variational(population, train, test, epochs) -> torch.Tensor:
+    """From the dense parameters: the reference makes its own log σ²."""
+    runs = [train_one_variational(population, m, train, test, epochs, kl_weight, -10.0)[0] for m in range(MODELS)]
+    return torch.tensor(runs, dtype=torch.float64)
+
+
+def variational(zoo, dtype: torch.dtype):
+    entry, originals, data = zoo
+    return of_type(variational_population(originals, entry.variational_dropout, entry.id), data, dtype)
+
+
+def test_pruned_first_epoch_in_float64(zoo):
+    population, train, test = pruned(zoo, torch.float64)
+    expected = expected_pruned(population, train, test, 1)
+    actual = trajectory(TorchEngine(), population, train, test, 1)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+
+
+def test_variational_first_epoch_in_float64(zoo):
+    population, train, test = variational(zoo, torch.float64)
+    expected = expected_variational(population, train, test, 1)
+    actual = trajectory(TorchEngine(), population, train, test, 1)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+
+
+ENGINES = [pytest.param(TorchEngine, id="torch"), pytest.param(NativeEngine, id="native", marks=native)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_pruned_to_the_end_in_float32(zoo, engine):
+    population, train, test = pruned(zoo, torch.float32)
+    epochs = zoo[0].magnitude_pruning.epochs
+    expected = expected_pruned(population, train, test, epochs)
+    actual = trajectory(engine(), population, train, test, epochs)
+    print("largest difference, points:", 100 * (actual - expected).abs().max().item())
+    torch.testing.assert_close(actual[:, -1], expected[:, -1], rtol=0, atol=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_variational_to_the_end_in_float32(zoo, engine):
+    population, train, test = variational(zoo, torch.float32)
+    epochs = zoo[0].variational_dropout.epochs
+    expected = expected_variational(population, train, test, epochs)
+    actual = trajectory(engine(), population, train, test, epochs)
+    print("largest difference, points:", 100 * (actual - expected).abs().max().item())
+    torch.testing.assert_close(actual[:, -1], expected[:, -1], rtol=0, atol=0.01)
