@@ -7,7 +7,8 @@
 For magnitude pruning (MP) and variational dropout (VD), on cnn_s and cnn_l, batches of 10, with Adam: what one model
 costs for one sample (forward, backward, optimiser step), the speed-up over the loop, the share of the machine's
 multiply-add peak, and the most memory that was in use. Images are random: the arithmetic does not depend on them.
-Writes engines-{device}.csv and engines-{device}.svg.
+`--clock cpu` counts the process's CPU time instead of the wall's: the same for one thread on a quiet machine, and
+still true on a busy one. Writes engines-{device}.csv and engines-{device}.svg.
 
 Ways: `loop`, one model after the other in plain PyTorch, as the reference code trains, without the masks that MP
 adds; `processes`, that loop in as many processes as threads are given; `torch` and `native`, this package's engines.
@@ -30,7 +31,7 @@ from torch.nn import functional as F
 from zootwins.architectures import Architecture, Network, get_architecture
 from zootwins.magnitude_pruning import pruning_masks
 from zootwins.population import Engine, Factors, ImageSet, Population
-from zootwins.population.native_engine import NativeEngine, is_available
+from zootwins.population.native_engine import NativeEngine, _native, is_available
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import EPSILON, Variational, kl_divergence, log_alpha, noisy_parameters, start
 
@@ -46,7 +47,9 @@ FACTORS = Factors(
     batch_size=10,
 )
 KL_WEIGHT = 0.001
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 REPEATS = 3  # the fastest counts: everything else on the machine only ever adds time
+PEAK_ROUNDS = 10_000_000  # some tenths of a second
 PILOT = 20  # samples that tell how many are needed to fill the time asked for
 
 
@@ -134,15 +137,16 @@ def variational_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Calla
     return list(parameters.values()), loss
 
 
-def loop_samples(case: Case, device: str, seconds: float) -> tuple[int, float]:
+def loop_samples(case: Case, device: str, clock: str, seconds: float) -> tuple[int, float]:
     """Train one model for some seconds; samples seen and time taken."""
+    now = CLOCKS[clock]
     data = training_images(case.architecture, 2000).to(torch.device(device), torch.float32)
     parameters, loss = (variational_loss if case.method == "vd" else plain_loss)(case, device)
     optimizer = torch.optim.Adam(parameters, lr=FACTORS.lr)
     order = torch.randperm(len(data), device=device).split(FACTORS.batch_size)
 
     def train(steps: int) -> float:
-        began = time.perf_counter()
+        began = now()
         for step in range(steps):
             chosen = order[step % len(order)]
             optimizer.zero_grad()
@@ -150,7 +154,7 @@ def loop_samples(case: Case, device: str, seconds: float) -> tuple[int, float]:
             optimizer.step()
         if device == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - began
+        return now() - began
 
     train(10)
     steps = max(1, round(seconds / (train(PILOT) / PILOT)))
@@ -159,9 +163,9 @@ def loop_samples(case: Case, device: str, seconds: float) -> tuple[int, float]:
 
 def _process(case: Case, seconds: float, barrier, results) -> None:
     torch.set_num_threads(1)
-    loop_samples(case, "cpu", 0.1)
+    loop_samples(case, "cpu", "wall", 0.1)
     barrier.wait()
-    results.put(loop_samples(case, "cpu", seconds))
+    results.put(loop_samples(case, "cpu", "wall", seconds))
 
 
 def processes_samples(case: Case, processes: int, seconds: float) -> tuple[int, float]:
@@ -177,13 +181,16 @@ def processes_samples(case: Case, processes: int, seconds: float) -> tuple[int, 
     return sum(samples for samples, _ in finished), max(taken for _, taken in finished)
 
 
-def epoch_samples(engine: Engine, population: Population, data: ImageSet, seconds: float) -> tuple[int, float]:
+def epoch_samples(
+    engine: Engine, population: Population, data: ImageSet, clock: str, seconds: float
+) -> tuple[int, float]:
     """Train a population for an epoch that takes about some seconds; samples a model and time taken."""
+    now = CLOCKS[clock]
 
     def train(samples: int) -> float:
-        began = time.perf_counter()
+        began = now()
         engine.train_epoch(population, ImageSet(data.images[:samples], data.labels[:samples]), 1, KL_WEIGHT)
-        return time.perf_counter() - began
+        return now() - began
 
     train(PILOT)
     samples = min(len(data), max(PILOT, round(seconds / (train(PILOT) / PILOT))))
@@ -229,7 +236,7 @@ def measure_case(case: Case, args: argparse.Namespace) -> Iterator[Measurement]:
 
     if "loop" in args.ways:
         for device in sorted({"cpu", args.device}):
-            yield best("loop", 1, device, partial(loop_samples, case, device, args.seconds))
+            yield best("loop", 1, device, partial(loop_samples, case, device, args.clock, args.seconds))
     if "processes" in args.ways and args.threads > 1:
         yield best("processes", 1, "cpu", partial(processes_samples, case, args.threads, args.seconds))
     engines: dict[str, Engine] = {"torch": TorchEngine(args.device, args.threads)}
@@ -239,16 +246,19 @@ def measure_case(case: Case, args: argparse.Namespace) -> Iterator[Measurement]:
     for way, engine in engines.items():
         for size in args.populations if way in args.ways else ():
             population = make_population(case, size)
-            yield best(way, size, args.device, partial(epoch_samples, engine, population, data, args.seconds))
+            run = partial(epoch_samples, engine, population, data, args.clock, args.seconds)
+            yield best(way, size, args.device, run)
 
 
-def peak_multiply_adds(threads: int) -> float:
+def peak_multiply_adds(threads: int, clock: str) -> float:
     """Multiply-adds a second that the machine reaches in registers, NaN without the native engine."""
     if not is_available():
         return float("nan")
-    from zootwins.population import _native
-
-    return max(_native.peak_multiply_adds(level, threads) for level, _ in _native.levels() for _ in range(REPEATS))
+    rates = []
+    for level, _ in _native.levels() * REPEATS:
+        began = CLOCKS[clock]()
+        rates.append(_native.multiply_adds(level, threads, PEAK_ROUNDS) / (CLOCKS[clock]() - began))
+    return max(rates)
 
 
 def add_comparisons(table: pd.DataFrame, peak: float) -> pd.DataFrame:
@@ -284,6 +294,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     parser.add_argument("--methods", nargs="+", choices=["mp", "vd"], default=["mp", "vd"])
     parser.add_argument("--architectures", nargs="+", default=["cnn_s:1", "cnn_l:3"], metavar="NAME:CHANNELS")
     parser.add_argument("--populations", nargs="+", type=int, default=[1, 16, 64, 256])
@@ -292,12 +303,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=5000, help="images, and the longest epoch that is measured")
     parser.add_argument("--output", type=Path, default=Path("results/benchmarks"), help="folder")
     args = parser.parse_args()
+    if args.clock == "cpu" and (args.threads > 1 or args.device != "cpu"):
+        parser.error("--clock cpu tells the time of one thread on the CPU: leave out --threads and --device")
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
 
     names = [name.split(":") for name in args.architectures]
     cases = [Case(m, get_architecture(name, int(channels))) for name, channels in names for m in args.methods]
-    peak = peak_multiply_adds(args.threads)
+    peak = peak_multiply_adds(args.threads, args.clock)
     print(f"multiply-add peak of {args.threads} threads: {2e-9 * peak:.0f} GFLOP/s")
     measurements = []
     for case in cases:

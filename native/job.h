@@ -55,7 +55,7 @@ struct Kernels {
   size_t (*workspace)(const Shape&);                   // bytes, to be aligned to 64
   void (*train)(const Block&, void* workspace);
   void (*evaluate)(const Block&, void* workspace);
-  // for benchmarks: this many multiply-adds in every lane of every register, what they sum to, and their number
+  // for benchmarks: `rounds` multiply-adds in every register; returns what they sum to, `count` is their number
   double (*multiply_adds)(int64_t rounds, int64_t& count);
   // for tests: y = f(x) and f'(x); the noise of one model at one position of an epoch
   void (*activate)(int kind, const float* x, int64_t count, float* y, float* slope);
