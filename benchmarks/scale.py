@@ -25,7 +25,8 @@ from zootwins.catalogue import Run, load_run, shard_slice
 from zootwins.datasets import StoredData, as_trained_on
 from zootwins.population import Factors
 from zootwins.population.trajectory import Trajectory, kept_states
-from zootwins.raw_zoo import METRICS, RawModel, write_raw_zoo
+from zootwins.raw_texts import METRICS
+from zootwins.raw_zoo import RawModel, write_raw_zoo
 from zootwins.shards import write_trajectory
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +85,8 @@ def draw_zoo(run: Run, id_: str, folder: Path, test_images: int) -> None:
 
 
 def _name(index: int) -> str:
-    return f"synthetic_{index:05d}"
+    """As long as the names in the authors' archives, since they take most of a long table's memory."""
+    return f"synthetic_{index:05d},model_dropout=0.0000,model_nlin=tanh,optim_optimizer=adam_2022-01-01_00-00-00"
 
 
 def _data(shape: Architecture, labels: np.ndarray, random: np.random.Generator) -> dict:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from zootwins.catalogue import Zoo
 from zootwins.errors import InputError
@@ -94,7 +95,7 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
     """
     found: dict[str, dict[str, pd.DataFrame]] = {}
     for path in map(Path, files):
-        table = read_models(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        table = read_models(path) if path.suffix == ".csv" else _read_table(path)
         found.setdefault(path.parent.name, {})[path.stem] = table
     results = []
     for zoo in map(analysed_zoo, zoos):
@@ -102,6 +103,11 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
         models = tables.pop("models")
         results.append(ZooResults(zoo, models[models["index"] < zoo.models], tables))
     return results
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """A long table without its models' names, which `index` stands for: at the paper's scale they are 2 GB of text."""
+    return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "model"])
 
 
 def analysed_zoo(fields: Mapping[str, Any]) -> Zoo:
