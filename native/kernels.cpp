@@ -669,12 +669,11 @@ static void activate(int kind, const float* x, int64_t count, float* y, float* s
 
 static void noise(uint64_t key, uint32_t epoch, uint32_t position, int sites, float* normal, float* uniform) {
   Philox philox;
-  for (int lane = 0; lane < LANES; lane++) Philox::set_key(philox, lane, key + lane);  // the last lane is looked at
-  Philox::set_key(philox, LANES - 1, key);
+  for (int lane = 0; lane < LANES; lane++) Philox::set_key(philox, lane, key);
   for (int site = 0; site < sites; site++) {
     V buffer[8];
-    normal[site] = normals(philox, epoch, position, site, 1, buffer)[0][LANES - 1];
-    uniform[site] = uniforms(philox, epoch, position, site, 1, buffer)[0][LANES - 1];
+    normal[site] = normals(philox, epoch, position, site, 1, buffer)[0][site % LANES];
+    uniform[site] = uniforms(philox, epoch, position, site, 1, buffer)[0][site % LANES];
   }
 }
 

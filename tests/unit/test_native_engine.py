@@ -236,15 +236,15 @@ def test_equal_logits_predict_the_lowest_class(level):
     assert (NativeEngine().evaluate(population, make_data(population.architecture, 3)).predictions == 0).all()
 
 
-def test_parameters_that_are_not_contiguous_are_trained_in_place():
-    population, views = make_population([factors()] * 2), make_population([factors()] * 2)
-    for name, parameter in views.parameters.items():
-        views.parameters[name] = torch.stack([parameter, parameter], dim=-1)[..., 0]
+@pytest.mark.parametrize("other", [lambda p: torch.stack([p, p], dim=-1)[..., 0], lambda p: p.double()])
+def test_parameters_of_other_layout_or_type_are_trained_in_place(other):
+    population, copy = make_population([factors()] * 2), make_population([factors()] * 2)
+    copy.parameters = {name: other(parameter) for name, parameter in copy.parameters.items()}
     data = make_data(population.architecture, 5)
-    for one in (population, views):
+    for one in (population, copy):
         NativeEngine().train_epoch(one, data, 0)
     for name, parameter in population.parameters.items():
-        assert torch.equal(parameter, views.parameters[name])
+        assert torch.equal(parameter, copy.parameters[name].float())
 
 
 @given(key=st.integers(-(2**63), 2**63 - 1), epoch=st.integers(0, 100), position=st.integers(0, 60_000))

@@ -123,9 +123,9 @@ def _factors(population: Population) -> list[tuple]:
 
 
 class _Arrays:
-    """A population's tensors as the extension takes them: contiguous, with codes for layer and kind.
+    """A population's tensors as the extension takes them: contiguous float32, with codes for layer and kind.
 
-    Tensors that are not contiguous are copied; `write_back` carries their new values home.
+    Other tensors are copied; `write_back` carries their new values home.
     """
 
     def __init__(self, population: Population, *, training: bool):
@@ -134,17 +134,14 @@ class _Arrays:
         self.parameters = []
         for name, parameter in population.parameters.items():
             layer, kind = name.split(".")
-            moments = [
-                population.optimizer_state[f"{moment}.{name}"] for moment in ("exp_avg", "exp_avg_sq") if training
-            ]
-            tensors = [self._contiguous(tensor) for tensor in (parameter, *moments)]
+            moments = (None, None)
+            if training:
+                moments = [self._contiguous(population.optimizer_state[f"{moment}.{name}"]) for moment in MOMENTS]
             mask = population.masks[name].contiguous() if name in population.masks else None
-            self.parameters.append(
-                (layer_codes[layer], KIND_CODES[kind], *(tensors if training else (*tensors, None, None)), mask)
-            )
+            self.parameters.append((layer_codes[layer], KIND_CODES[kind], self._contiguous(parameter), *moments, mask))
 
     def _contiguous(self, tensor: Tensor) -> Tensor:
-        contiguous = tensor.detach().contiguous()
+        contiguous = tensor.detach().float().contiguous()
         if contiguous.data_ptr() != tensor.data_ptr():
             self._copies.append((tensor, contiguous))
         return contiguous
