@@ -154,7 +154,7 @@ def _twins(
 
 
 def run_workflow(folder: Path, cores: int) -> pd.DataFrame:
-    """Import, metrics, tables and figures; seconds and peak MB of each job, by rule and zoo or product."""
+    """Import, metrics, tables and figures; processor seconds and peak MB of each job."""
     snakemake = ["snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder]
     snakemake += ["--configfile", folder / "scale.yaml", "--quiet", "all"]
     listed = subprocess.run([*snakemake, "--list-rules"], check=True, capture_output=True, text=True).stdout
@@ -165,13 +165,13 @@ def run_workflow(folder: Path, cores: int) -> pd.DataFrame:
         measured = pd.read_csv(path, sep="\t").iloc[0]
         rule = path.relative_to(folder / "results/benchmarks").parts[0]
         records.append(
-            {"rule": rule, "seconds": measured["s"], "megabytes": pd.to_numeric(measured["max_rss"], "coerce")}
+            {"rule": rule, "seconds": measured["cpu_time"], "megabytes": pd.to_numeric(measured["max_rss"], "coerce")}
         )
     return pd.DataFrame(records)
 
 
 def summary(measured: dict[float, pd.DataFrame], models: dict[float, int]) -> str:
-    """Markdown: for each rule its jobs, and total time and highest peak memory at each scale."""
+    """Markdown: for each rule its jobs, and total processor time and highest peak memory at each scale."""
     heads = [f"{models[fraction]:,} twins: s | MB" for fraction in measured]
     lines = ["| rule | jobs | " + " | ".join(heads) + " |", "|---|--:|" + "--:|--:|" * len(measured)]
     for rule in sorted(set().union(*(frame["rule"] for frame in measured.values()))):
