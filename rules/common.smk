@@ -161,6 +161,16 @@ def sources(*modules):
     return {module: source_digest(f"zootwins.{module}") for module in modules}
 
 
+def growing(mb):
+    """Memory that doubles with every attempt at a job, in MB."""
+
+    def memory(wildcards, attempt):
+        return mb * 2 ** (attempt - 1)
+
+    return memory
+
+
+GPUS = int(config["device"] == "cuda")
 ENGINE = {"name": config["engine"], "device": config["device"]}
 
 

@@ -23,7 +23,7 @@ rule make_figure:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         zoos=ANALYSED_ZOOS,
@@ -51,7 +51,7 @@ rule make_explorer:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         zoos=ANALYSED_ZOOS,
@@ -78,7 +78,7 @@ rule draw_workflow:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         snakefile=from_root("Snakefile"),

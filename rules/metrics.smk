@@ -18,7 +18,7 @@ rule collect_metrics:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         architecture=lookup_architecture,
@@ -44,7 +44,7 @@ rule collect_rank_changes:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         zoo=lookup_analysis,
@@ -65,7 +65,7 @@ rule collect_weight_statistics:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
         code=sources("predictability"),
@@ -87,7 +87,7 @@ rule collect_prune_shares:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=120,
     params:
         threshold=variational_threshold,

@@ -26,7 +26,7 @@ rule make_table:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         zoos=ANALYSED_ZOOS,
@@ -64,7 +64,7 @@ rule compare_with_paper:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         zoos=ANALYSED_ZOOS,

@@ -17,8 +17,9 @@ rule magnitude_pruning:
         "../envs/zootwins.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=720,
+        gpu=GPUS,
     params:
         architecture=lookup_architecture,
         settings=magnitude_pruning_settings,
@@ -45,8 +46,9 @@ rule variational_dropout:
         "../envs/zootwins.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=720,
+        gpu=GPUS,
     params:
         architecture=lookup_architecture,
         settings=variational_dropout_settings,
@@ -70,9 +72,25 @@ rule cut_model:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         code=sources("shards"),
     script:
         "../workflow/scripts/cut_model.py"
+
+
+rule verify:
+    log:
+        "results/logs/verify.log",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=240,
+    """Read all shards that are there and report those that are not as they were written."""
+    params:
+        shards=all_shards,
+    script:
+        "../workflow/scripts/verify.py"

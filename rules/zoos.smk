@@ -15,7 +15,7 @@ rule fetch_zoo:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=600,
     params:
         archive=archive_settings,
@@ -41,7 +41,7 @@ rule prepare_dataset:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         dataset=lookup_dataset,
@@ -65,8 +65,9 @@ rule train_zoo:
         "../envs/zootwins.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=720,
+        gpu=GPUS,
     params:
         architecture=lookup_architecture,
         settings=train_settings,
@@ -96,7 +97,7 @@ rule export_zoo:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=120,
     params:
         architecture=lookup_architecture,
@@ -125,7 +126,7 @@ rule import_zoo:
         "../envs/zootwins.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
     params:
         architecture=lookup_architecture,

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from math import nan
 from pathlib import Path
 
@@ -137,23 +138,40 @@ def write_trajectory(
 def _save(path, method: str, tensors: Mapping[str, Tensor], description: Mapping, provenance: Mapping) -> None:
     metadata = {"format": FORMAT, "method": method, **{key: json.dumps(value) for key, value in description.items()}}
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    metadata["checksum"] = _checksum(metadata, sorted(contiguous.items()))
     with replacing(path) as temporary:
         save_file(contiguous, temporary, metadata=metadata | dict(provenance))
 
 
+def _checksum(metadata: Mapping[str, str], tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """blake2b of what describes a shard and of its tensors, in the order of their names."""
+    checksum = blake2b(digest_size=16)
+    for key in ("format", "method", *DESCRIPTION):
+        checksum.update(f"{key}={metadata.get(key)}\n".encode())
+    for name, tensor in tensors:
+        checksum.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        checksum.update(tensor.contiguous().numpy().data)
+    return checksum.hexdigest()
+
+
 def read_shard(path: str | Path) -> TwinShard:
-    """Open a shard.
+    """Open a shard, having read it once to compare it with the checksum that was written with it.
 
     Raises:
-        InputError: if the file is not a whole shard; it names the file and how to rebuild it.
+        InputError: if the file is not a whole shard as it was written; it names the file and how to rebuild it.
     """
+    remedy = "delete it, and the next run rebuilds it"
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise InputError(f"{path}: a safetensors file, but not a twin shard of this program")
+            names = sorted(file.keys())
+            found = _checksum(metadata, ((name, file.get_tensor(name)) for name in names))
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a readable shard ({error}); delete it, and the next run rebuilds it") from None
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: a safetensors file, but not a twin shard of this program")
+        raise InputError(f"{path}: not a readable shard ({error}); {remedy}") from None
+    if found != metadata.get("checksum"):
+        raise InputError(f"{path}: damaged (its checksum does not match); {remedy}")
     return TwinShard(Path(path), metadata["method"], metadata)
 
 

@@ -1,0 +1,120 @@
+"""Shards on disk: what is written is read, and what was damaged is not."""
+
+import json
+import struct
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from zootwins.catalogue import shard_ranges, shard_slice
+from zootwins.errors import InputError
+from zootwins.shards import Trajectory, cut_model, read_shard, write_trajectory
+
+
+def write(path, method="mp", models=3):
+    shape = (models, 2, 3) if method == "mp" else (models, 3)
+    tensors = {
+        "fc1.weight": torch.randn(*shape, 4, 5),
+        "test_accuracy": torch.rand(*shape),
+        "predictions": torch.randint(10, (*shape, 7), dtype=torch.uint8),
+        "mask.fc1.weight": torch.rand(*shape[:2], 4, 5) > 0.5,
+    }
+    names = [f"model_{index}" for index in range(models)]
+    ratios = (0.0, 0.5) if method == "mp" else ()
+    trajectory = Trajectory([0, 1, 2], [0, 1, 2], [0, 1, 2], tensors)
+    write_trajectory(path, method, trajectory, names, range(4, 4 + models), ratios=ratios, metadata={"engine": "torch"})
+    return tensors
+
+
+@pytest.mark.parametrize("method", ["mp", "vd"])
+def test_what_is_written_is_read(tmp_path, method):
+    tensors = write(tmp_path / "a.safetensors", method)
+    shard = read_shard(tmp_path / "a.safetensors")
+    assert shard.models == ["model_0", "model_1", "model_2"]
+    assert shard.index == [4, 5, 6]
+    assert shard.metadata["engine"] == "torch"
+    for name, tensor in tensors.items():
+        uniform = tensor if method == "mp" else tensor.unsqueeze(1)
+        assert torch.equal(shard.tensor(name), uniform)
+        assert torch.equal(shard.tensor(name, 1), uniform[1])
+
+
+def test_one_model_is_cut_out(tmp_path):
+    tensors = write(tmp_path / "a.safetensors")
+    shards = [read_shard(tmp_path / "a.safetensors")]
+    for model in ("model_1", "5", "0005"):
+        cut_model(tmp_path / "cut.safetensors", shards, model, {})
+        cut = read_shard(tmp_path / "cut.safetensors")
+        assert (cut.models, cut.index) == (["model_1"], [5])
+        assert torch.equal(cut.tensor("fc1.weight"), tensors["fc1.weight"][1:2])
+    with pytest.raises(InputError, match="model_9 is not among"):
+        cut_model(tmp_path / "none.safetensors", shards, "model_9", {})
+    assert not (tmp_path / "none.safetensors").exists()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_a_flipped_bit_is_found_wherever_it_is(tmp_path_factory, data):
+    """In the tensors or in the record of them; what only describes provenance may change."""
+    path = tmp_path_factory.mktemp("shard") / "a.safetensors"
+    write(path)
+    content = bytearray(path.read_bytes())
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    position = data.draw(st.integers(header, len(content) - 1))
+    content[position] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.safetensors: (damaged|not a readable shard).*delete it"):
+        read_shard(path)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2000))
+def test_a_truncated_shard_is_refused(tmp_path_factory, length):
+    path = tmp_path_factory.mktemp("shard") / "a.safetensors"
+    write(path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(InputError, match=r"a\.safetensors: not a readable shard"):
+        read_shard(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}},
+        {"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [10**15, 10**15 + 4]}},
+        {"x": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}},
+    ],
+)
+def test_a_lying_header_is_refused(tmp_path, header):
+    text = json.dumps(header | {"__metadata__": {"format": "zootwins-shard"}}).encode()
+    path = tmp_path / "lies.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 4)
+    with pytest.raises(InputError, match="not a readable shard"):
+        read_shard(path)
+    path.write_bytes(struct.pack("<Q", 2**62) + text)
+    with pytest.raises(InputError, match="not a readable shard"):
+        read_shard(path)
+
+
+def test_another_safetensors_file_is_no_shard(tmp_path):
+    save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors")
+    with pytest.raises(InputError, match="not a twin shard"):
+        read_shard(tmp_path / "x.safetensors")
+
+
+@given(st.integers(1, 5000), st.integers(1, 200))
+def test_shards_cover_every_model_once(models, per_shard):
+    names = shard_ranges(models, per_shard)
+    covered = [index for name in names for index in range(*shard_slice(name))]
+    assert covered == list(range(models))
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 64))
+def test_more_models_keep_the_full_shards(fewer, more, per_shard):
+    fewer, more = sorted((fewer, more))
+    full = [name for name in shard_ranges(fewer, per_shard) if (shard_slice(name)[1]) % per_shard == 0]
+    assert set(full) <= set(shard_ranges(more, per_shard))
