@@ -103,3 +103,34 @@ def figure_sources(wildcards):
 
 def explorer_sources(wildcards):
     return results_of_zoos(["mp", "vd"])
+
+
+# What the report's menu says of each table and figure.
+REPORT_LABELS = {
+    "table1": "agreement with the originals",
+    "table2": "correlation with the originals",
+    "table4": "configuration of the zoos",
+    "table5": "magnitude pruning",
+    "table6": "variational dropout",
+    "table7": "layers, variational dropout",
+    "table8": "layers, magnitude pruning",
+    "table9": "Table 1 again",
+    "rank_changes": "friendly and hard models",
+    "rank_change_factors": "factors of friendliness",
+    "predictability": "predicting a twin's accuracy",
+    "paired_difference": "MP against VD, paired",
+    "compression": "compression and speed-up",
+    "findings": "the paper's findings, tested",
+    "figure2": "training and sparsification",
+    "figure3": "pruned weights",
+    "figure4": "layer size and sparsity",
+    "figure5": "accuracy against sparsity",
+    "rank_change": "friendly and hard models",
+}
+
+
+def report_labels(wildcards):
+    """What the report's menu shows: the paper's number of a table or figure, and what is in it."""
+    name = wildcards[0]
+    number = f"{name[:-1].capitalize()} {name[-1]}" if name[-1].isdigit() else "beyond the paper"
+    return {"result": number, "content": REPORT_LABELS[name]}

@@ -11,7 +11,7 @@ rule make_figure:
             "results/figures/{figure}.svg",
             caption="../workflow/report/figure.rst",
             category="Figures",
-            labels={"figure": "{figure}"},
+            labels=report_labels,
         ),
     log:
         "results/logs/make_figure/{figure}.log",
@@ -70,7 +70,7 @@ rule draw_workflow:
             "results/figures/figure1.svg",
             caption="../workflow/report/figure1.rst",
             category="Figures",
-            labels={"figure": "figure1"},
+            labels={"result": "Figure 1", "content": "the workflow"},
         ),
     log:
         "results/logs/draw_workflow.log",

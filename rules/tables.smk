@@ -14,7 +14,7 @@ rule make_table:
             "results/tables/{table}.html",
             caption="../workflow/report/table.rst",
             category="Tables",
-            labels={"table": "{table}"},
+            labels=report_labels,
         ),
     log:
         "results/logs/make_table/{table}.log",
