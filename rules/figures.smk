@@ -81,7 +81,6 @@ rule draw_workflow:
         mem_mb=growing(1000),
         runtime=10,
     params:
-        snakefile=from_root("Snakefile"),
         code=sources("figures.workflow_graph"),
     script:
         "../workflow/scripts/draw_workflow.py"

@@ -13,7 +13,7 @@ from zootwins.job import job, provenance
 with job(snakemake), TemporaryDirectory() as folder:
     configuration = Path(folder) / "config.json"
     configuration.write_text(json.dumps(snakemake.config))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakemake.params.snakefile, "--rulegraph", "dot"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakemake.input[0], "--rulegraph", "dot"]
     command += ["--forceall", "--nolock", "--workflow-profile", "none", "--configfile", str(configuration), "--", "all"]
     graph = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     hidden = {"all", snakemake.rule}
