@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zenodo import KEY, RECORD, Server, serving
 
@@ -279,6 +279,7 @@ def test_needed_members_of_a_zoo_with_missing_checkpoints():
     assert needed_members(names, epoch=50) == needed_members(names)  # so that importing can say what b has instead
 
 
+@settings(deadline=None)  # a busy machine is no defect
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(1, 10**6)).map(lambda pair: (pair[0], sum(pair)))))
 def test_merged_ranges_cover_all_and_lie_far_apart(ranges):
     merged = fetching._merged(ranges)
