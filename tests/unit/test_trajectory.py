@@ -4,10 +4,13 @@ import pytest
 import torch
 
 from test_torch_engine import factors, images, population
+from zootwins.population import native_engine
+from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.trajectory import Resume, kept_states, record_trajectory
 from zootwins.population.variational import Variational, start
 
+native = pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
 MODELS = [factors(0), factors(1, "relu", "sgd")]
 
 
@@ -97,3 +100,13 @@ def test_a_resume_file_of_another_configuration_is_not_used(tmp_path):
         on_epoch=lambda epoch, epochs: trained.append(epoch),
     )
     assert trained == [1, 2, 3]
+
+
+@pytest.mark.parametrize("engine", [TorchEngine(), pytest.param("native", marks=native)])
+def test_a_shard_all_of_whose_models_are_excluded_is_empty(engine):
+    engine = NativeEngine() if engine == "native" else engine
+    of = population([], dtype=torch.float32)
+    trajectory = record_trajectory(engine, of, images(of, 24), images(of, 30, seed=2), 2, prediction_states=(0, 2))
+    assert trajectory.tensors["conv1.weight"].shape == (0, 3, 8, 1, 5, 5)
+    assert trajectory.tensors["test_accuracy"].shape == (0, 3)
+    assert trajectory.tensors["predictions"].shape == (0, 2, 30)

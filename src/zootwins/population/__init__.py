@@ -82,9 +82,10 @@ class Population:
     def __len__(self) -> int:
         return len(self.factors)
 
-    def factor(self, name: str, like: Tensor) -> Tensor:
-        """A numerical factor of every model, `[models]`, of the device and dtype of `like`."""
-        return torch.tensor([getattr(f, name) for f in self.factors], dtype=like.dtype, device=like.device)
+    @property
+    def batch_size(self) -> int:
+        """The models' common batch size; 1 where there are no models (a shard all of whose models are excluded)."""
+        return self.factors[0].batch_size if self.factors else 1
 
     def start_optimizer(self) -> None:
         """Give the models a fresh optimiser state, unless they have one."""

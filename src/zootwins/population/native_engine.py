@@ -67,7 +67,8 @@ class NativeEngine:
         population.start_optimizer()
         models = len(population)
         scores = Scores(torch.zeros(models, dtype=torch.float64), torch.zeros(models, dtype=torch.float64))
-        batch_size = population.factors[0].batch_size
+        if not models:
+            return scores
         working = _Arrays(population, training=True)
         _native.train_epoch(
             **_images(data),
@@ -78,14 +79,14 @@ class NativeEngine:
             models=_factors(population),
             parameters=working.parameters,
             epoch=epoch,
-            batch_size=batch_size,
+            batch_size=population.batch_size,
             steps=population.steps,
             kl_weight=kl_weight,
             loss=scores.loss,
             accuracy=scores.accuracy,
         )
         working.write_back()
-        population.steps += -(-len(data) // batch_size)
+        population.steps += -(-len(data) // population.batch_size)
         return scores
 
     def evaluate(self, population: Population, data: ImageSet) -> Evaluation:
@@ -97,6 +98,8 @@ class NativeEngine:
             torch.zeros(models, dtype=torch.float64),
             torch.zeros(models, len(data), dtype=torch.uint8),
         )
+        if not models:
+            return evaluation
         _native.evaluate(
             **_images(data),
             level=simd_level(models, self.threads),

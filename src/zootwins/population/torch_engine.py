@@ -49,7 +49,7 @@ class TorchEngine:
             scores.loss[models], scores.accuracy[models] = block.loss, block.accuracy
 
         self._each_block(population, train_block)
-        population.steps += -(-len(data) // population.factors[0].batch_size)
+        population.steps += -(-len(data) // population.batch_size)
         return scores
 
     def evaluate(self, population: Population, data: ImageSet) -> Evaluation:
@@ -118,7 +118,7 @@ class _EpochRun:
         order = data_order(self.keys, self.epoch, len(data))
         loss = torch.zeros(len(self.models), dtype=torch.float64, device=self.device)
         correct = torch.zeros_like(loss)
-        batch_size = self.population.factors[0].batch_size
+        batch_size = self.population.batch_size
         for batch, first in enumerate(range(0, len(data), batch_size)):
             chosen = order[:, first : first + batch_size]
             labels = data.labels[chosen]
