@@ -4,8 +4,7 @@ import shutil
 
 import pytest
 import yaml
-
-from conftest import Project
+from projects import Project
 
 
 @pytest.fixture

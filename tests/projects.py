@@ -1,18 +1,14 @@
-"""A copy of the project that tests may run, change and damage."""
+"""A copy of the project that tests may run, change and damage, and how to run it."""
 
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
 
-from zootwins.population import native_engine
-
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "resources", "rules", "schemas", "src", "workflow", "envs")
 SMALL = {  # minutes become seconds: three models of each zoo in shards of two, two epochs
     "max_models": 3,
@@ -38,15 +34,20 @@ class Project:
             configuration[key] = configuration[key] | value if both else value
         (self.root / "small.yaml").write_text(yaml.safe_dump(configuration))
 
-    def run(self, *arguments: str, succeeds: bool = True) -> str:
-        """Run snakemake; returns what it printed, and fails where it fares other than expected."""
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start snakemake; what it prints is to be read from its `stdout`."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", "small.yaml"]
         environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
+        return subprocess.Popen(
             command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        assert (done.returncode == 0) == succeeds, done.stdout
-        return done.stdout
+
+    def run(self, *arguments: str, succeeds: bool = True) -> str:
+        """Run snakemake; returns what it printed, and fails where it fares other than expected."""
+        with self.start(*arguments) as process:
+            printed = process.communicate()[0]
+        assert (process.returncode == 0) == succeeds, printed
+        return printed
 
     def planned(self, *targets: str) -> dict[str, int]:
         """How many jobs of each rule a run would do."""
@@ -58,34 +59,3 @@ class Project:
                 rule = words[1].rstrip(":")
                 jobs[rule] = jobs.get(rule, 0) + 1
         return jobs
-
-
-@pytest.fixture(scope="session")
-def pristine(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        source = REPOSITORY / part
-        ignored = shutil.ignore_patterns("__pycache__", "*.so")
-        shutil.copytree(source, root / part, ignore=ignored) if source.is_dir() else shutil.copy(source, root / part)
-    (root / "src/sitecustomize.py").write_text(SITE)
-    if native_engine.is_available():
-        shutil.copy(native_engine._native.__file__, root / "src/zootwins/population")
-    return root
-
-
-@pytest.fixture(scope="session")
-def finished(pristine) -> Project:
-    """The project after a run of everything; tests leave it as they found it."""
-    project = Project(pristine)
-    project.configure()
-    project.run("all")
-    return project
-
-
-@pytest.fixture
-def project(pristine, tmp_path) -> Project:
-    """A copy of its own, without results."""
-    ignored = shutil.ignore_patterns("results", ".snakemake")
-    project = Project(shutil.copytree(pristine, tmp_path / "project", ignore=ignored))
-    project.configure()
-    return project

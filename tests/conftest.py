@@ -1,0 +1,66 @@
+"""Copies of the project that tests may run, change and damage."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from disturbance import CONFIGURATION, TABLE, ZOO
+from projects import PARTS, REPOSITORY, SITE, Project
+
+from zootwins.population import native_engine
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    for part in PARTS:
+        source = REPOSITORY / part
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(source, root / part, ignore=ignored) if source.is_dir() else shutil.copy(source, root / part)
+    (root / "src/sitecustomize.py").write_text(SITE)
+    if native_engine.is_available():
+        shutil.copy(native_engine._native.__file__, root / "src/zootwins/population")
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished(pristine) -> Project:
+    """The project after a run of everything; tests leave it as they found it."""
+    project = Project(pristine)
+    project.configure()
+    project.run("all")
+    return project
+
+
+@pytest.fixture
+def project(pristine, tmp_path) -> Project:
+    """A copy of its own, without results."""
+    ignored = shutil.ignore_patterns("results", ".snakemake")
+    project = Project(shutil.copytree(pristine, tmp_path / "project", ignore=ignored))
+    project.configure()
+    return project
+
+
+@pytest.fixture(scope="session")
+def prepared(pristine, tmp_path_factory) -> Path:
+    """A project whose zoo is imported and not trained yet."""
+    ignored = shutil.ignore_patterns("results", ".snakemake")
+    root = shutil.copytree(pristine, tmp_path_factory.mktemp("prepared") / "project", ignore=ignored)
+    project = Project(root)
+    project.configure(**CONFIGURATION)
+    project.run(*(f"results/zoos/{ZOO}/{file}.safetensors" for file in ("dataset", "originals")))
+    return root
+
+
+@pytest.fixture(scope="session")
+def undisturbed(prepared, tmp_path_factory) -> Project:
+    """The imported project after a run that nothing happened to; tests leave it as they found it."""
+    project = Project(shutil.copytree(prepared, tmp_path_factory.mktemp("undisturbed") / "project", symlinks=True))
+    project.run(TABLE)
+    return project
+
+
+@pytest.fixture
+def imported(prepared, tmp_path) -> Project:
+    """A copy of the imported project for a run that something happens to."""
+    return Project(shutil.copytree(prepared, tmp_path / "project", symlinks=True))
