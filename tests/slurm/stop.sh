@@ -10,4 +10,5 @@ for daemon in slurmd slurmctld munged; do
     sleep 0.25
   done
 done
+[ "$(readlink /etc/slurm/slurm.conf)" = "$BASE/slurm.conf" ] && rm /etc/slurm/slurm.conf
 exit 0
