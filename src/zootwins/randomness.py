@@ -14,6 +14,7 @@ from math import pi
 import torch
 from torch import Tensor
 
+STREAMS = "Philox4x32-10, keyed by zoo, model, method and ratio, counted by epoch, position and site"
 ORDER, NOISE, DROPOUT = 0, 1, 2
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)

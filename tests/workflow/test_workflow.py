@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from zootwins.shards import read_shard
@@ -21,6 +22,15 @@ def assert_equal(actual: dict, expected: dict) -> None:
     assert actual.keys() == expected.keys()
     for name, tensor in expected.items():
         assert torch.equal(actual[name].nan_to_num(), tensor.nan_to_num()), name
+
+
+def test_every_csv_has_its_origin_in_a_file_beside_it(finished):
+    """CSV has no place for it."""
+    for table in (finished.root / "results/tables").glob("*.csv"):
+        assert '"configuration_digest"' in table.with_suffix(".md").read_text(), table.name
+    for table in (finished.root / "results/zoos").glob("*/models.csv"):
+        with safe_open(table.with_name("originals.safetensors"), "pt") as file:
+            assert file.metadata()["configuration_digest"]
 
 
 def test_a_second_run_does_nothing(finished):
@@ -55,6 +65,7 @@ def test_shards_hold_what_the_readme_says(finished):
         assert shard.metadata["engine"] in ("native", "torch")
         assert json.loads(shard.metadata["software"])["torch"]
         assert shard.metadata["configuration_digest"]
+        assert shard.metadata["random_streams"].startswith("Philox")
 
 
 @pytest.mark.parametrize(

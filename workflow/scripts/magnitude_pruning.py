@@ -7,6 +7,7 @@ from zootwins.magnitude_pruning import fine_tune
 from zootwins.originals import load_originals
 from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import Resume, kept_states
+from zootwins.randomness import STREAMS
 from zootwins.settings import MagnitudePruning
 from zootwins.shards import write_trajectory
 
@@ -37,5 +38,5 @@ with job(snakemake):
             originals.models,
             originals.index,
             ratios=settings.ratios,
-            metadata=provenance(snakemake, engine=engine.name),
+            metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
         )

@@ -6,6 +6,7 @@ from zootwins.initialisation import generating_factors, model_names
 from zootwins.job import job, progress, provenance, resume_file
 from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import Resume, kept_states
+from zootwins.randomness import STREAMS
 from zootwins.settings import TrainSource
 from zootwins.shards import write_trajectory
 from zootwins.zoo_training import train_zoo
@@ -34,5 +35,5 @@ with job(snakemake):
             trajectory,
             models,
             range(shard.start, shard.stop),
-            metadata=provenance(snakemake, engine=engine.name),
+            metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
         )

@@ -6,6 +6,7 @@ from zootwins.job import job, progress, provenance, resume_file
 from zootwins.originals import load_originals
 from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import Resume, kept_states
+from zootwins.randomness import STREAMS
 from zootwins.settings import VariationalDropout
 from zootwins.shards import write_trajectory
 from zootwins.variational_dropout import train
@@ -36,5 +37,5 @@ with job(snakemake):
             trajectory,
             originals.models,
             originals.index,
-            metadata=provenance(snakemake, engine=engine.name),
+            metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
         )
