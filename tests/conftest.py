@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from disturbance import CONFIGURATION, TABLE, ZOO
 from projects import PARTS, REPOSITORY, SITE, Project
-
 from zootwins.population import native_engine
 
 

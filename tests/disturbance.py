@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psutil
 import torch
-from projects import Project
 from safetensors.torch import load_file
+
+from projects import Project
 
 EPOCHS = 12  # long enough to be killed midway, some seconds
 CONFIGURATION = {

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from safetensors.torch import load_file
+
 from disturbance import (
     EPOCHS,
     RESUME,
@@ -20,8 +22,6 @@ from disturbance import (
     wait_for_state,
 )
 from projects import Project
-from safetensors.torch import load_file
-
 from zootwins.population import native_engine
 
 pytestmark = pytest.mark.faults

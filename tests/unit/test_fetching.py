@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zenodo import KEY, RECORD, Server, serving
 
+from zenodo import KEY, RECORD, Server, serving
 from zootwins import fetching
 from zootwins.catalogue import ArchiveSource
 from zootwins.errors import InputError

@@ -9,6 +9,7 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 import yaml
+
 from zenodo import KEY, RECORD, serving
 
 ROOT = Path(__file__).parents[2]

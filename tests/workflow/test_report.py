@@ -1,6 +1,7 @@
 """The report of a finished run, in a real browser."""
 
 import pytest
+
 from browser import open_page
 
 
