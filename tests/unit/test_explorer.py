@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browser import open_page
 
+from browser import open_page
 from synthetic import PERCENTS, VD_EPOCHS, make_results, make_zoo
 from zootwins.explorer import explorer_page, zoo_data
 
