@@ -58,7 +58,7 @@ ARCHIVE = "resources/zoos/fmnist_mini_seed.zip"
         ({"source": {"archive": {"path": "nowhere.zip"}}}, "nowhere.zip"),
         ({"source": {"archive": {"path": "config.yaml"}}}, "config.yaml"),
         ({"models": 15}, "holds 16 models, but the catalogue says 15"),
-        ({"architecture": "cnn_l"}, "every model is excluded"),
+        ({"architecture": "cnn_l"}, "correct dataset or architecture"),
         ({"epoch": 7}, "missing checkpoint of epoch 7"),
     ],
 )
