@@ -47,6 +47,14 @@ def all_shards(wildcards):
     ]
 
 
+def checked_shards(wildcards):
+    """Every shard that `verify` reads: the twins, and the originals that were trained here."""
+    trained = [zoo for zoo in RUN.zoos if RUN.catalogue[zoo].train]
+    return all_shards(wildcards) + [
+        shard for zoo in trained for shard in shard_files(zoo, f"results/zoos/{zoo}/trained")
+    ]
+
+
 def method_shards(wildcards):
     return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{wildcards.method}")
 
@@ -101,12 +109,14 @@ def exported_originals(wildcards):
 
 
 def shards_of_model(wildcards):
-    """The shard that a model is in, or all of the zoo's as long as models.csv is not there to tell."""
+    """The shard that a model is in: by its index, or by its name and models.csv; all as long as that is not there."""
     folder = f"results/twins/{wildcards.zoo}/{wildcards.method}"
+    names = RUN.shards(wildcards.zoo)
+    if wildcards.model.isdigit():
+        return [f"{folder}/{name}.safetensors" for name in names if int(wildcards.model) in range(*shard_slice(name))]
     table = Path(f"results/zoos/{wildcards.zoo}/models.csv")
     for index, row in enumerate(csv.reader(table.read_text().splitlines()[1:]) if table.exists() else []):
-        if wildcards.model in row[:2]:
-            names = RUN.shards(wildcards.zoo)
+        if wildcards.model == row[0]:
             return [f"{folder}/{name}.safetensors" for name in names if index in range(*shard_slice(name))]
     return shard_files(wildcards.zoo, folder)
 
@@ -134,6 +144,13 @@ def magnitude_pruning_settings(wildcards):
 
 def variational_dropout_settings(wildcards):
     return asdict(zoo_of(wildcards).variational_dropout)
+
+
+def exported_lr(wildcards):
+    """The learning rate that a population was trained at, where it is not each model's own."""
+    zoo = zoo_of(wildcards)
+    settings = {"mp": zoo.magnitude_pruning, "vd": zoo.variational_dropout}.get(wildcards.population)
+    return settings.lr if settings else None
 
 
 def variational_threshold(wildcards):

@@ -81,6 +81,9 @@ rule cut_model:
 
 
 rule verify:
+    """Read all shards that are there and report those that are not as they were written."""
+    input:
+        [],
     log:
         "results/logs/verify.log",
     conda:
@@ -89,8 +92,7 @@ rule verify:
     resources:
         mem_mb=growing(2000),
         runtime=240,
-    """Read all shards that are there and report those that are not as they were written."""
     params:
-        shards=all_shards,
+        shards=checked_shards,
     script:
         "../workflow/scripts/verify.py"

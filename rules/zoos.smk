@@ -103,6 +103,7 @@ rule export_zoo:
         architecture=lookup_architecture,
         train=train_settings,
         threshold=variational_threshold,
+        lr=exported_lr,
         code=sources("exporting", "initialisation", "datasets"),
     script:
         "../workflow/scripts/export_zoo.py"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import pandas as pd
 
@@ -29,7 +30,10 @@ def original_models(originals: Originals, models: pd.DataFrame) -> Iterator[RawM
 
 
 def shard_models(
-    shards: Iterable[TwinShard], factors: Mapping[int, Factors], threshold: float = Variational.threshold
+    shards: Iterable[TwinShard],
+    factors: Mapping[int, Factors],
+    threshold: float = Variational.threshold,
+    lr: float | None = None,
 ) -> Iterator[RawModel]:
     """The models of shards, one for each model and ratio; variational twins as they are evaluated, pruned.
 
@@ -37,6 +41,7 @@ def shard_models(
         shards: shards of one zoo and method.
         factors: of the models, by index.
         threshold: log α from which variational weights are pruned.
+        lr: the learning rate that twins were trained at; their originals' if None.
     """
     for shard in shards:
         for position, (name, index) in enumerate(zip(shard.models, shard.index, strict=True)):
@@ -44,7 +49,8 @@ def shard_models(
             for column, ratio in enumerate(shard.ratios):
                 of_ratio = {key: tensor[column] for key, tensor in tensors.items()}
                 twin = name if math.isnan(ratio) else f"{name},sparsity={ratio:g}"
-                yield _raw_model(twin, factors[index], shard, of_ratio, threshold)
+                trained = factors[index] if lr is None else replace(factors[index], lr=lr)
+                yield _raw_model(twin, trained, shard, of_ratio, threshold)
 
 
 def _raw_model(name: str, factors: Factors, shard: TwinShard, tensors: dict, threshold: float) -> RawModel:

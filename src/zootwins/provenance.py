@@ -55,7 +55,7 @@ def source_digest(module: str) -> str:
     files = sorted(_closure(module))
     content = [_canonical(path) for path in files]
     content += [path.read_text() for file in files for path in _companions(file)]
-    if any(path.parent.name == "population" for path in files) and NATIVE.is_dir():
+    if PACKAGE / "population/native_engine.py" in files and NATIVE.is_dir():
         content += [path.read_text() for path in sorted(NATIVE.rglob("*")) if path.suffix in {".cpp", ".hpp", ".h"}]
     return digest(content)
 

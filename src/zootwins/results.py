@@ -99,9 +99,11 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
         found.setdefault(path.parent.name, {})[path.stem] = table
     results = []
     for zoo in map(analysed_zoo, zoos):
-        tables = found[zoo.id]
-        models = tables.pop("models")
-        results.append(ZooResults(zoo, models[models["index"] < zoo.models], tables))
+        tables = {
+            name: table[table["index"] < zoo.models] if "index" in table else table
+            for name, table in found[zoo.id].items()
+        }
+        results.append(ZooResults(zoo, tables.pop("models"), tables))
     return results
 
 

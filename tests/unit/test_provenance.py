@@ -47,12 +47,12 @@ def test_prose_and_formatting_do_not_count(package):
 
 def test_the_kernels_count_for_what_trains(package):
     folder, digest = package
-    trains, analyses = digest("zootwins.magnitude_pruning"), digest("zootwins.correlation")
+    trains, analyses = digest("zootwins.population.engines"), digest("zootwins.population")
     kernels = folder.parents[1] / "native"
     kernels.mkdir()
     (kernels / "kernels.cpp").write_text("int x;")
-    assert digest("zootwins.magnitude_pruning") != trains
-    assert digest("zootwins.correlation") == analyses
+    assert digest("zootwins.population.engines") != trains
+    assert digest("zootwins.population") == analyses
 
 
 def test_a_file_that_a_module_reads_counts(package):

@@ -25,7 +25,7 @@ with job(snakemake):
             )
             models = original_models(originals, table)
         else:
-            models = shard_models(shards, model_factors(table), snakemake.params.threshold)
+            models = shard_models(shards, model_factors(table), snakemake.params.threshold, snakemake.params.lr)
     write_raw_zoo(
         snakemake.output[0],
         f"{zoo}_{population}",
