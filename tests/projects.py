@@ -17,7 +17,7 @@ SMALL = {  # minutes become seconds: three models of each zoo in shards of two, 
     "variational_dropout": {"epochs": 2},
 }
 # An editable installation puts its own finder before every path; the copy's package has to come first.
-SITE = "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in type(f).__name__]\n"
+SITE = "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in type(f).__module__]\n"
 
 
 @dataclass
@@ -51,9 +51,8 @@ class Project:
 
     def planned(self, *targets: str) -> dict[str, int]:
         """How many jobs of each rule a run would do."""
-        printed = self.run("-n", "--quiet", "rules", *targets) + self.run("-n", *targets)
         jobs: dict[str, int] = {}
-        for line in printed.splitlines():
+        for line in self.run("-n", *targets).splitlines():
             words = line.split()
             if line.startswith(("rule ", "localrule ")):
                 rule = words[1].rstrip(":")
