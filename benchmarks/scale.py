@@ -1,6 +1,6 @@
 """Everything but training at the paper's scale, without its data: time and peak memory of each rule.
 
-    python benchmarks/scale.py --fractions 0.05 0.1 --folder /tmp/scale
+    python benchmarks/scale.py --fractions 0.05 0.1 --folder scale
 
 Makes up the fourteen zoos of config/paper.yaml in the catalogue's proportions: originals with random weights, twins
 whose tensors are drawn, not trained. Every zoo is called `synthetic_…`, in every table, figure and file. The workflow
