@@ -6,6 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from zootwins.archives import folder_digest
 from zootwins.catalogue import load_run, shard_slice
 from zootwins.errors import InputError
 from zootwins.provenance import source_digest
@@ -47,12 +48,14 @@ def all_shards(wildcards):
     ]
 
 
-def checked_shards(wildcards):
-    """Every shard that `verify` reads: the twins, and the originals that were trained here."""
+def checked_files(wildcards):
+    """What `verify` reads, by kind: the files of tensors that the configured zoos are made of and come to."""
     trained = [zoo for zoo in RUN.zoos if RUN.catalogue[zoo].train]
-    return all_shards(wildcards) + [
-        shard for zoo in trained for shard in shard_files(zoo, f"results/zoos/{zoo}/trained")
-    ]
+    own = [shard for zoo in trained for shard in shard_files(zoo, f"results/zoos/{zoo}/trained")]
+    kinds = ("dataset", "originals", "predictions")
+    return {kind: [f"results/zoos/{zoo}/{kind}.safetensors" for zoo in RUN.zoos] for kind in kinds} | {
+        "shard": own + all_shards(wildcards)
+    }
 
 
 def method_shards(wildcards):
@@ -80,6 +83,12 @@ def raw_zoo(wildcards):
     if zoo.train:
         return f"results/exports/{zoo.id}/trained.zip"
     return from_root(zoo.directory) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
+
+
+def folder_state(wildcards):
+    """Tells whether the files in a zoo's folder are still the same; of a folder, Snakemake sees its own date alone."""
+    zoo = zoo_of(wildcards)
+    return folder_digest(from_root(zoo.directory), zoo.epoch) if zoo.directory else None
 
 
 def published_raw_zoo(wildcards):

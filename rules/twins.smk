@@ -81,7 +81,10 @@ rule cut_model:
 
 
 rule verify:
-    """Read all shards that are there and report those that are not as they were written."""
+    """Read all files of tensors that are there and report those that are not as they were written.
+
+    The report is no output: Snakemake would delete it where the job fails, which is where it is wanted.
+    """
     input:
         [],
     log:
@@ -90,9 +93,10 @@ rule verify:
         "../envs/zootwins.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=240,
     params:
-        shards=checked_shards,
+        files=checked_files,
+        report="results/verification.csv",
     script:
         "../workflow/scripts/verify.py"

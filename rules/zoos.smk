@@ -20,7 +20,6 @@ rule fetch_zoo:
     params:
         archive=archive_settings,
         epoch=lookup_epoch,
-        download=config["download"],
         code=sources("fetching"),
     script:
         "../workflow/scripts/fetch_zoo.py"
@@ -45,7 +44,7 @@ rule prepare_dataset:
         runtime=60,
     params:
         dataset=lookup_dataset,
-        data_dir=from_root(config["data_dir"]),
+        folder=folder_state,
         code=sources("datasets", "raw_zoo"),
     script:
         "../workflow/scripts/prepare_dataset.py"
@@ -133,7 +132,8 @@ rule import_zoo:
         architecture=lookup_architecture,
         epoch=lookup_epoch,
         models=imported_models,
+        folder=folder_state,
         engine=ENGINE,
-        code=sources("importing", "population.engines"),
+        code=sources("importing", "originals", "population.engines"),
     script:
         "../workflow/scripts/import_zoo.py"

@@ -1,5 +1,7 @@
 """A zoo's files, in a zip or in a folder, read member by member; an archive that tries anything is refused whole."""
 
+import os
+import re
 import stat
 import zipfile
 import zlib
@@ -9,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from zootwins.errors import InputError
+from zootwins.provenance import digest
 
 MEMBER_LIMIT = 8 << 30  # bytes; a dataset.pt of the paper's largest data set has 1.2 GB
 BOMB_SIZE, BOMB_RATIO = 64 << 20, 200  # members above the size may not be compressed better than the ratio
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of model zoos; others can ask for GBs of memory
+_CHECKPOINT = re.compile(r"checkpoint_([0-9]+)")
 _FILE_TYPES = (0, stat.S_IFREG, stat.S_IFDIR)  # 0: from a system that does not note it
 
 
@@ -149,3 +153,20 @@ def open_members(path: str | Path) -> Iterator[Members]:
         raise InputError(f"{path}: not a readable zip ({error}); fetch it again") from None
     with archive:
         yield _Zip(path, archive)
+
+
+def folder_digest(path: str | Path, epoch: int | None) -> str:
+    """Digest of the names, sizes and times of the files that importing a raw zoo reads of a folder.
+
+    Of each model's checkpoints that is one, of `epoch` or the last: the others, and their optimiser states, are most
+    of a zoo's files, and are not even listed.
+    """
+    state = []
+    for folder, folders, files in os.walk(path):
+        checkpoints = {int(match[1]): match[0] for match in map(_CHECKPOINT.fullmatch, folders) if match}
+        unread = set(checkpoints.values()) - {checkpoints.get(max(checkpoints, default=0) if epoch is None else epoch)}
+        folders[:] = sorted(set(folders) - unread)
+        for name in sorted(files):
+            status = (Path(folder) / name).lstat()
+            state.append((os.path.relpath(folder, path), name, status.st_size, status.st_mtime_ns))
+    return digest(state)

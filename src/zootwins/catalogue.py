@@ -69,6 +69,28 @@ class Zoo:
         """The sparsification methods that the zoo is twinned with: of mp and vd."""
         return ("mp",) * bool(self.magnitude_pruning) + ("vd",) * bool(self.variational_dropout)
 
+    def operating_point(self, comparison: str) -> OperatingPoint:
+        """Where a comparison (`agreement` or `correlation`) looks at the zoo's twins; None where it does not or cannot.
+
+        Raises:
+            InputError: if the catalogue asks for a sparsity or an epoch that the run does not have.
+        """
+        point: OperatingPoint = getattr(self, comparison)
+        key = f"zoos.{self.id}.operating_points.{comparison}"
+        percent = point.mp_sparsity if self.magnitude_pruning else None
+        epoch = point.vd_epoch if self.variational_dropout else None
+        if percent is not None and percent not in self.magnitude_pruning.sparsities:
+            raise InputError(
+                f"{key}.mp_sparsity: {percent:g} is not among magnitude_pruning.sparsities "
+                f"{list(self.magnitude_pruning.sparsities)}; set one of these in the catalogue, or null"
+            )
+        if epoch is not None and epoch > self.variational_dropout.epochs:
+            raise InputError(
+                f"{key}.vd_epoch: {epoch} is beyond variational_dropout.epochs ({self.variational_dropout.epochs}); "
+                "set an epoch that is run in the catalogue, or null"
+            )
+        return OperatingPoint(percent, epoch)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -119,7 +141,8 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
         root: the workflow's folder: of `schemas/`, and what paths in configuration and catalogue are relative to.
 
     Raises:
-        InputError: for a key or value that the schemas refuse, and for zoos that the catalogue does not have.
+        InputError: for a key or value that the schemas refuse, for zoos that the catalogue does not have, and for
+            operating points that are not run.
     """
     validate(config, root / "schemas/config.schema.yaml", "configuration")
     entries = _load_catalogue(root / config["catalogue"], root / "schemas/catalogue.schema.yaml")
@@ -128,7 +151,11 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
         raise InputError(
             f"configuration: zoos: {unknown[0]!r} is not in {config['catalogue']}; it has {', '.join(sorted(entries))}"
         )
-    return Run(config, tuple(config["zoos"]), {zoo: _zoo(zoo, entry, config) for zoo, entry in entries.items()})
+    catalogue = {zoo: _zoo(zoo, entry, config) for zoo, entry in entries.items()}
+    for zoo in config["zoos"]:  # here, and not when the tables are made, hours later
+        catalogue[zoo].operating_point("agreement")
+        catalogue[zoo].operating_point("correlation")
+    return Run(config, tuple(config["zoos"]), catalogue)
 
 
 def _load_catalogue(path: Path, schema: Path) -> dict[str, Any]:
@@ -145,8 +172,12 @@ def _load_catalogue(path: Path, schema: Path) -> dict[str, Any]:
 def _zoo(zoo: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Zoo:
     source = entry["source"]
     points = entry.get("operating_points", {})
+    pruning = _settings(MagnitudePruning, "magnitude_pruning", entry, config)
     variational = _settings(VariationalDropout, "variational_dropout", entry, config)
-    last = variational.epochs if variational else None
+    usual = {
+        "mp_sparsity": min(pruning.sparsities, key=lambda percent: abs(percent - 80)) if pruning else None,
+        "vd_epoch": variational.epochs if variational else None,
+    }
     loaded = Zoo(
         id=zoo,
         title=entry.get("title", zoo),
@@ -154,10 +185,10 @@ def _zoo(zoo: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Zoo:
         architecture=entry["architecture"],
         models=entry["models"],
         epoch=entry.get("epoch"),
-        magnitude_pruning=_settings(MagnitudePruning, "magnitude_pruning", entry, config),
+        magnitude_pruning=pruning,
         variational_dropout=variational,
-        agreement=OperatingPoint(**{"mp_sparsity": 80, "vd_epoch": last} | points.get("agreement", {})),
-        correlation=OperatingPoint(**{"mp_sparsity": 80, "vd_epoch": last} | points.get("correlation", {})),
+        agreement=OperatingPoint(**usual | points.get("agreement", {})),
+        correlation=OperatingPoint(**usual | points.get("correlation", {})),
         compare_with=entry.get("compare_with"),
         archive=ArchiveSource(**source["archive"]) if "archive" in source else None,
         directory=source.get("directory"),

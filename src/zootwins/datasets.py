@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import TensorDataset, random_split
 
-from zootwins import torch_files
+from zootwins import tensor_files, torch_files
 from zootwins.architectures import CLASSES
 from zootwins.errors import InputError
-from zootwins.files import replacing
 from zootwins.population import ImageData, ImageSet
 
 SPLIT_SEED = 42
@@ -242,30 +239,34 @@ def as_trained_on(data: StoredData) -> dict[str, TensorDataset]:
 
 def save_dataset(path: str | Path, data: StoredData, provenance: Mapping[str, str]) -> None:
     """Write `{split}.images` and `{split}.labels` to a safetensors file, whole or not at all."""
-    tensors = {f"{split}.images": images.contiguous() for split, images in data.images.items()}
-    tensors |= {f"{split}.labels": labels.contiguous() for split, labels in data.labels.items()}
-    metadata = {"mean": json.dumps(data.mean), "std": json.dumps(data.std), **provenance}
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    tensors = {f"{split}.images": images for split, images in data.images.items()}
+    tensors |= {f"{split}.labels": labels for split, labels in data.labels.items()}
+    tensor_files.write(
+        path, "dataset", tensors, {"mean": json.dumps(data.mean), "std": json.dumps(data.std)}, provenance
+    )
 
 
 def load_stored(path: str | Path) -> StoredData:
     """Read what `save_dataset` wrote.
 
     Raises:
-        InputError: if the file is not readable.
+        InputError: if the file is not as it was written.
     """
+    tensors, metadata = tensor_files.read(path, "dataset")
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            images, labels = (
-                {split: file.get_tensor(f"{split}.{kind}") for split in SPLITS} for kind in ("images", "labels")
-            )
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable data set ({error}); delete it, and the next run rebuilds it"
-        ) from None
-    return StoredData(images, labels, tuple(json.loads(metadata["mean"])), tuple(json.loads(metadata["std"])))
+        mean, std = (tuple(map(float, json.loads(metadata[key]))) for key in ("mean", "std"))
+        images, labels = ({split: tensors[f"{split}.{kind}"] for split in SPLITS} for kind in ("images", "labels"))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise InputError(f"{path}: not all of a data set; {tensor_files.REMEDY}") from None
+    for split in SPLITS:
+        kinds, shape, samples = (images[split].dtype, labels[split].dtype), images[split].shape, labels[split].shape
+        if (
+            kinds not in ((torch.uint8, torch.uint8), (torch.float32, torch.uint8))
+            or len(shape) != 4
+            or (samples, len(mean), len(std)) != (shape[:1], shape[1], shape[1])
+        ):
+            raise InputError(f"{path}: {split} has no images with labels and a normalisation; {tensor_files.REMEDY}")
+    return StoredData(images, labels, mean, std)
 
 
 def load_dataset(path: str | Path) -> ImageData:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
+from zootwins.errors import InputError
 from zootwins.population.variational import log_alpha
 from zootwins.shards import TwinShard
 
@@ -16,8 +17,16 @@ def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
 
     Returns:
         epoch, layer, weight (position in the flattened `[outputs, inputs, …]`), share, models.
+
+    Raises:
+        InputError: if there is no model in the shards.
     """
     models = sum(len(shard.models) for shard in shards)
+    if not models:
+        raise InputError(
+            f"{shards[0].path.parent}: every model that the run takes is excluded, for the reasons in the zoo's "
+            "models.csv; raise max_models in the configuration, or leave the zoo out"
+        )
     names = [name.removesuffix(".log_sigma2") for name in shards[0].names if name.endswith(".log_sigma2")]
     tables = []
     for layer in sorted(names):

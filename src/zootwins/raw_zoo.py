@@ -84,13 +84,16 @@ def read_models(members: Members, architecture: Architecture, epoch: int | None)
 
 
 def find_dataset(members: Members) -> bytes | None:
-    """The content of the zoo's own dataset.pt, if it has one.
+    """The content of the zoo's own dataset.pt, if there is one beside the models' folders or above them.
 
     Raises:
-        InputError: if it cannot be read.
+        InputError: if it cannot be read, or there are no models.
     """
-    for name in members.names:
-        if name.rpartition("/")[2] == "dataset.pt" and name.count("/") <= 1:
+    folder = next(iter(_model_folders(members)))
+    while folder:
+        folder = folder.rpartition("/")[0]
+        name = f"{folder}/dataset.pt".removeprefix("/")
+        if name in members.names:
             try:
                 return members.read(name, DATASET_LIMIT)
             except OSError as error:

@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from zootwins.catalogue import Zoo
-from zootwins.errors import InputError
 from zootwins.originals import read_models
 from zootwins.settings import MagnitudePruning, OperatingPoint, VariationalDropout
 
@@ -58,31 +57,8 @@ class ZooResults:
         return rows[rows["epoch"] == epoch].set_index("index")
 
     def operating_point(self, comparison: str) -> OperatingPoint:
-        """Where a comparison looks at the twins; see the function of this name."""
-        return operating_point(self.zoo, comparison)
-
-
-def operating_point(zoo: Zoo, comparison: str) -> OperatingPoint:
-    """Where a comparison (`agreement` or `correlation`) looks at a zoo's twins; None where it does not or cannot.
-
-    Raises:
-        InputError: if the catalogue asks for a sparsity or an epoch that the run does not have.
-    """
-    point: OperatingPoint = getattr(zoo, comparison)
-    key = f"zoos.{zoo.id}.operating_points.{comparison}"
-    percent = point.mp_sparsity if zoo.magnitude_pruning else None
-    epoch = point.vd_epoch if zoo.variational_dropout else None
-    if percent is not None and not np.isclose(percent, zoo.magnitude_pruning.sparsities).any():
-        raise InputError(
-            f"{key}.mp_sparsity: {percent:g} is not among magnitude_pruning.sparsities "
-            f"{list(zoo.magnitude_pruning.sparsities)}; set one of these in the catalogue, or null"
-        )
-    if epoch is not None and epoch > zoo.variational_dropout.epochs:
-        raise InputError(
-            f"{key}.vd_epoch: {epoch} is beyond variational_dropout.epochs ({zoo.variational_dropout.epochs}); "
-            "set an epoch that is run in the catalogue, or null"
-        )
-    return OperatingPoint(percent, epoch)
+        """Where a comparison looks at the twins; see `Zoo.operating_point`."""
+        return self.zoo.operating_point(comparison)
 
 
 def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> list[ZooResults]:

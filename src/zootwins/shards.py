@@ -6,21 +6,19 @@ of them the first form, with one pseudo-ratio where there is none. States are ep
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from hashlib import blake2b
 from math import nan
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import Tensor
 
+from zootwins import tensor_files
 from zootwins.errors import InputError
-from zootwins.files import replacing
 
-FORMAT = "zootwins-shard"
+METHODS = ("mp", "vd", "trained")
 DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "ratios")
 
 
@@ -41,55 +39,39 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class TwinShard:
-    """A shard on disk; tensors are read on demand, metadata at once.
+    """A shard on disk; tensors are read on demand, what describes them at once.
 
     Attributes:
+        method: mp, vd or trained.
+        metadata: all of the file's.
         models: names of the models, in the order of the tensors' first axis.
         index: their indices in models.csv.
         ratios: requested sparsities as fractions (mp), or one NaN.
         states: the epochs that accuracies, losses and sparsities are there for.
         weight_states: those that weights, biases and log σ² are there for.
         prediction_states: those that `predictions` are there for.
+        stored_shapes: shapes of the tensors on disk, by name.
     """
 
     path: Path
     method: str
     metadata: Mapping[str, str]
+    models: Sequence[str]
+    index: Sequence[int]
+    ratios: Sequence[float]
+    states: Sequence[int]
+    weight_states: Sequence[int]
+    prediction_states: Sequence[int]
+    stored_shapes: Mapping[str, tuple[int, ...]]
 
-    @cached_property
-    def models(self) -> list[str]:
-        return json.loads(self.metadata["models"])
-
-    @cached_property
-    def index(self) -> list[int]:
-        return json.loads(self.metadata["index"])
-
-    @cached_property
-    def ratios(self) -> list[float]:
-        return json.loads(self.metadata["ratios"]) if self.method == "mp" else [nan]
-
-    @cached_property
-    def states(self) -> list[int]:
-        return json.loads(self.metadata["states"])
-
-    @cached_property
-    def weight_states(self) -> list[int]:
-        return json.loads(self.metadata["weight_states"])
-
-    @cached_property
-    def prediction_states(self) -> list[int]:
-        return json.loads(self.metadata["prediction_states"])
-
-    @cached_property
+    @property
     def names(self) -> list[str]:
         """Names of the tensors."""
-        with safe_open(self.path, "pt") as file:
-            return list(file.keys())
+        return list(self.stored_shapes)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor, `[models, ratios, states, …]`."""
-        with safe_open(self.path, "pt") as file:
-            models, *rest = file.get_slice(name).get_shape()
+        models, *rest = self.stored_shapes[name]
         return (models, *rest) if self.method == "mp" else (models, 1, *rest)
 
     def tensor(self, name: str, model: int | None = None) -> Tensor:
@@ -132,26 +114,12 @@ def write_trajectory(
         "prediction_states": trajectory.prediction_states,
         "ratios": list(ratios),
     }
-    _save(path, method, trajectory.tensors, description, metadata or {})
+    _write(path, method, trajectory.tensors, description, metadata or {})
 
 
-def _save(path, method: str, tensors: Mapping[str, Tensor], description: Mapping, provenance: Mapping) -> None:
-    metadata = {"format": FORMAT, "method": method, **{key: json.dumps(value) for key, value in description.items()}}
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    metadata["checksum"] = _checksum(metadata, sorted(contiguous.items()))
-    with replacing(path) as temporary:
-        save_file(contiguous, temporary, metadata=metadata | dict(provenance))
-
-
-def _checksum(metadata: Mapping[str, str], tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """blake2b of what describes a shard and of its tensors, in the order of their names."""
-    checksum = blake2b(digest_size=16)
-    for key in ("format", "method", *DESCRIPTION):
-        checksum.update(f"{key}={metadata.get(key)}\n".encode())
-    for name, tensor in tensors:
-        checksum.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        checksum.update(tensor.contiguous().numpy().data)
-    return checksum.hexdigest()
+def _write(path, method: str, tensors: Mapping[str, Tensor], description: Mapping, provenance: Mapping) -> None:
+    described = {"method": method} | {key: json.dumps(value) for key, value in description.items()}
+    tensor_files.write(path, "shard", tensors, described, provenance)
 
 
 def read_shard(path: str | Path) -> TwinShard:
@@ -160,19 +128,33 @@ def read_shard(path: str | Path) -> TwinShard:
     Raises:
         InputError: if the file is not a whole shard as it was written; it names the file and how to rebuild it.
     """
-    remedy = "delete it, and the next run rebuilds it"
+    metadata, shapes = tensor_files.check(path, "shard")
+    method = metadata.get("method")
+    description = _description(metadata)
+    if method not in METHODS or description is None or not _fits(shapes, method, description):
+        raise InputError(f"{path}: its tensors are not those that its metadata describe; {tensor_files.REMEDY}")
+    ratios = {} if method == "mp" else {"ratios": [nan]}
+    return TwinShard(Path(path), method, metadata, **description | ratios, stored_shapes=shapes)
+
+
+def _description(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """What a shard's metadata say of its tensors, or None if they are not lists of what they should be."""
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{path}: a safetensors file, but not a twin shard of this program")
-            names = sorted(file.keys())
-            found = _checksum(metadata, ((name, file.get_tensor(name)) for name in names))
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a readable shard ({error}); {remedy}") from None
-    if found != metadata.get("checksum"):
-        raise InputError(f"{path}: damaged (its checksum does not match); {remedy}")
-    return TwinShard(Path(path), metadata["method"], metadata)
+        description = {key: json.loads(metadata[key]) for key in DESCRIPTION}
+    except (KeyError, ValueError, RecursionError):
+        return None
+    kinds = {"models": str, "ratios": float}
+    for key, values in description.items():
+        if not isinstance(values, list) or not all(type(value) is kinds.get(key, int) for value in values):
+            return None
+    return description
+
+
+def _fits(shapes: Mapping[str, tuple[int, ...]], method: str, description: Mapping[str, Sequence]) -> bool:
+    """Whether every tensor has the models, and for mp the ratios, that the description lists."""
+    models, index, ratios = (description[key] for key in ("models", "index", "ratios"))
+    leading = (len(models), len(ratios)) if method == "mp" else (len(models),)
+    return len(index) == len(models) and all(shape[: len(leading)] == leading for shape in shapes.values())
 
 
 def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str, provenance: Mapping[str, str]) -> None:
@@ -187,6 +169,7 @@ def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str, provena
                 with safe_open(shard.path, "pt") as file:
                     tensors = {key: file.get_slice(key)[position : position + 1] for key in shard.names}
                 description = {key: json.loads(shard.metadata[key]) for key in DESCRIPTION}
-                _save(path, shard.method, tensors, description | {"models": [name], "index": [index]}, provenance)
+                description |= {"models": [name], "index": [index]}
+                _write(path, shard.method, tensors, description, provenance)
                 return
     raise InputError(f"{path}: {model} is not among the zoo's twins; models.csv lists the models, and why some lack")

@@ -84,6 +84,19 @@ def test_a_cancelled_job_is_submitted_again_and_goes_on(imported, undisturbed):
     assert_undisturbed(imported, undisturbed)
 
 
+def test_a_job_over_its_time_limit_is_submitted_again_and_goes_on(imported, undisturbed):
+    """SLURM's limits are whole minutes: a job that stands still after its first saved state runs into one of them."""
+    with imported.start(TABLE, *SITE, "--set-resources", "variational_dropout:runtime=1") as snakemake:
+        wait_for_state(imported)
+        (job,) = training_jobs(imported)
+        job.suspend()
+        printed = snakemake.communicate()[0]
+    assert snakemake.returncode == 0, printed
+    assert "TIMEOUT" in printed
+    assert 1 <= resumed_after(imported) < EPOCHS
+    assert_undisturbed(imported, undisturbed)
+
+
 def test_a_job_over_its_memory_gets_more(imported, undisturbed):
     """SLURM ends it at 100 MB, which Python with torch does not fit in; the next attempt has enough."""
     more = "variational_dropout:mem_mb=100 * 16 ** (attempt - 1)"

@@ -1,5 +1,6 @@
 """Archives: what they hold comes back, and what is dangerous is refused whole."""
 
+import os
 import stat
 import struct
 import zipfile
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raw_zoos import write_folder, write_zip
+from raw_zoos import model_files, write_folder, write_zip
 from zootwins import archives
-from zootwins.archives import open_members
+from zootwins.archives import folder_digest, open_members
 from zootwins.errors import InputError
 
 FILES = {"zoo/a.json": b"{}", "zoo/model/checkpoints": bytes(range(256)) * 9, "zoo/model/empty": b""}
@@ -171,3 +172,31 @@ def test_a_damaged_zip_is_refused_or_read_as_it_was_written(tmp_path, data):
                 assert read in FILES.values()
     except InputError:
         pass
+
+
+READ = ("NN_0/params.json", "NN_0/result.json", "NN_0/checkpoint_000001/checkpoints", "dataset.pt")
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_folder_has_another_digest_when_a_file_changes_that_is_read(tmp_path, name):
+    zoo = write_folder(tmp_path / "zoo", model_files("NN_0") | {"dataset.pt": b"x"})
+    before = folder_digest(zoo, None)
+    assert folder_digest(zoo, None) == folder_digest(zoo, 1) == before
+    file = zoo / name
+    written = file.stat()
+    os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns - 1))  # an older file is another file too
+    assert folder_digest(zoo, None) != before
+    file.write_bytes(file.read_bytes() + b"x")
+    os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert (longer := folder_digest(zoo, None)) != before
+    file.rename(f"{file}_")
+    assert folder_digest(zoo, None) != longer
+
+
+def test_checkpoints_that_are_not_read_are_not_in_a_folders_digest(tmp_path):
+    zoo = write_folder(tmp_path / "zoo", model_files("NN_0"))
+    digests = {epoch: folder_digest(zoo, epoch) for epoch in (None, 0, 1)}
+    assert digests[0] != digests[1]
+    (zoo / "NN_0/checkpoint_000000/checkpoints").write_bytes(b"")
+    assert folder_digest(zoo, None) == folder_digest(zoo, 1) == digests[1]
+    assert folder_digest(zoo, 0) != digests[0]

@@ -125,6 +125,27 @@ def test_operating_points_are_those_of_tables_1_and_2():
         assert {zoo for zoo, at in ours.items() if at.vd_epoch is not None} == set(printed)
 
 
+def test_an_operating_point_that_is_not_run_is_refused_before_anything_runs(tmp_path):
+    def change(zoo):
+        zoo["operating_points"] = {"agreement": {"mp_sparsity": 65}, "correlation": {"vd_epoch": 26}}
+
+    pruning = DEFAULTS["magnitude_pruning"] | {"sparsities": [50, 65]}
+    with pytest.raises(
+        InputError, match=r"zoos\.fmnist_mini_seed\.operating_points\.agreement\.mp_sparsity: 65 is not"
+    ):
+        run_with(tmp_path, change)
+    with pytest.raises(InputError, match=r"correlation\.vd_epoch: 26 is beyond variational_dropout\.epochs \(25\)"):
+        run_with(tmp_path, change, magnitude_pruning=pruning)
+    run_with(tmp_path, change, zoos=["fmnist_mini_random"])  # the catalogue may hold what this run does not do
+
+
+def test_the_usual_operating_point_is_one_that_is_run(tmp_path):
+    for sparsities, nearest in (([10, 80, 90], 80), ([50, 75], 75), ([95], 95)):
+        run = run_with(tmp_path, magnitude_pruning=DEFAULTS["magnitude_pruning"] | {"sparsities": sparsities})
+        point = run.catalogue["fmnist_mini_seed"].operating_point("agreement")
+        assert (point.mp_sparsity, point.vd_epoch) == (nearest, DEFAULTS["variational_dropout"]["epochs"])
+
+
 def test_trained_zoo_has_the_factors_of_its_source():
     zoo = load_run(PAPER, ROOT).catalogue["fmnist_s_seed_trained"]
     assert zoo.train.models == zoo.models == 1000

@@ -4,13 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
+from zootwins.errors import InputError
 from zootwins.figures import save
 from zootwins.figures.gallery import FIGURES
 from zootwins.figures.layer_size import binned, layer_means
 from zootwins.prune_shares import prune_shares
-from zootwins.shards import read_shard
+from zootwins.shards import Trajectory, read_shard, write_trajectory
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,13 @@ def test_trajectories_show_the_median(results):
     line = FIGURES["figure2"]([results]).axes[1].lines[0]
     median = results.tables["vd"].groupby("epoch")["test_accuracy"].median()
     np.testing.assert_allclose(line.get_ydata(), 100 * median)
+
+
+def test_prune_shares_of_no_model_are_refused(tmp_path):
+    tensors = {"fc1.log_sigma2": torch.zeros(0, 1, 20, 36), "fc1.weight": torch.zeros(0, 1, 20, 36)}
+    write_trajectory(tmp_path / "0000-0001.safetensors", "vd", Trajectory([0], [0], [], tensors), [], [])
+    with pytest.raises(InputError, match=r"every model that the run takes is excluded.*raise max_models"):
+        prune_shares([read_shard(tmp_path / "0000-0001.safetensors")], 3.0)
 
 
 def test_prune_shares_against_single_models(tmp_path):

@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
@@ -16,7 +15,7 @@ from zootwins.archives import open_members
 from zootwins.datasets import load_dataset, read_dataset_pt, save_dataset
 from zootwins.errors import InputError
 from zootwins.importing import ImportedZoo, import_zoo
-from zootwins.originals import load_originals, read_models
+from zootwins.originals import load_originals, read_models, write_rows
 from zootwins.population import Evaluation, ImageSet, Population
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.raw_zoo import find_dataset
@@ -127,7 +126,7 @@ def test_the_tables_survive_their_files(tmp_path):
     assert list(back.model) == [name, "NN_1"]
     assert back.seed.tolist() == [3, 3]
     assert pd.isna(back.test_accuracy[1])
-    save_file(zoo.parameters | {"index": zoo.index}, tmp_path / "originals.safetensors")
+    write_rows(tmp_path / "originals.safetensors", "originals", zoo.index, zoo.parameters, {})
     originals = load_originals(tmp_path / "originals.safetensors", tmp_path / "models.csv", "cnn_s", 0, 2)
     assert originals.models == [name]
     assert originals.factors[0].seed == 3

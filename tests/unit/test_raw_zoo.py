@@ -197,10 +197,24 @@ def test_archives_without_models_or_with_two_zoos_are_refused(tmp_path):
         read_files(tmp_path, model_files("a/NN_0"), model_files("b/NN_0"))
 
 
-def test_the_data_set_is_found_beside_the_models_or_above_alone(tmp_path):
-    for name, expected in (("dataset.pt", b"x"), ("zoo/dataset.pt", b"x"), ("zoo/NN_0/dataset.pt", None)):
-        with open_members(write_zip(tmp_path / "zoo.zip", {name: b"x"})) as members:
-            assert find_dataset(members) == expected
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (("dataset.pt",), "dataset.pt"),
+        (("a/zoo/dataset.pt",), "a/zoo/dataset.pt"),
+        (("dataset.pt", "a/zoo/dataset.pt"), "a/zoo/dataset.pt"),
+        (("a/zoo/NN_0/dataset.pt", "a/zoo/other/dataset.pt", "b/dataset.pt"), None),
+    ],
+)
+def test_the_data_set_is_found_beside_the_models_or_above_alone(tmp_path, files, expected):
+    path = write_zip(tmp_path / "zoo.zip", model_files("a/zoo/NN_0") | {name: name.encode() for name in files})
+    with open_members(path) as members:
+        assert find_dataset(members) == (expected and expected.encode())
+
+
+def test_a_data_set_beside_models_at_the_top_is_found(tmp_path):
+    with open_members(write_zip(tmp_path / "zoo.zip", model_files("NN_0") | {"dataset.pt": b"x"})) as members:
+        assert find_dataset(members) == b"x"
 
 
 def factors(**changes) -> Factors:

@@ -1,13 +1,9 @@
-"""Shards on disk: what is written is read, and what was damaged is not."""
-
-import json
-import struct
+"""Shards on disk: what is written is read (what is damaged or lies: see test_verification)."""
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
 
 from zootwins.catalogue import shard_ranges, shard_slice
 from zootwins.errors import InputError
@@ -53,57 +49,6 @@ def test_one_model_is_cut_out(tmp_path):
     with pytest.raises(InputError, match="model_9 is not among"):
         cut_model(tmp_path / "none.safetensors", shards, "model_9", {})
     assert not (tmp_path / "none.safetensors").exists()
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.data())
-def test_a_flipped_bit_is_found_wherever_it_is(tmp_path_factory, data):
-    """In the tensors or in the record of them; what only describes provenance may change."""
-    path = tmp_path_factory.mktemp("shard") / "a.safetensors"
-    write(path)
-    content = bytearray(path.read_bytes())
-    header = 8 + struct.unpack("<Q", content[:8])[0]
-    position = data.draw(st.integers(header, len(content) - 1))
-    content[position] ^= 1 << data.draw(st.integers(0, 7))
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.safetensors: (damaged|not a readable shard).*delete it"):
-        read_shard(path)
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2000))
-def test_a_truncated_shard_is_refused(tmp_path_factory, length):
-    path = tmp_path_factory.mktemp("shard") / "a.safetensors"
-    write(path)
-    path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(InputError, match=r"a\.safetensors: not a readable shard"):
-        read_shard(path)
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        {"x": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}},
-        {"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}},
-        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [10**15, 10**15 + 4]}},
-        {"x": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}},
-    ],
-)
-def test_a_lying_header_is_refused(tmp_path, header):
-    text = json.dumps(header | {"__metadata__": {"format": "zootwins-shard"}}).encode()
-    path = tmp_path / "lies.safetensors"
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 4)
-    with pytest.raises(InputError, match="not a readable shard"):
-        read_shard(path)
-    path.write_bytes(struct.pack("<Q", 2**62) + text)
-    with pytest.raises(InputError, match="not a readable shard"):
-        read_shard(path)
-
-
-def test_another_safetensors_file_is_no_shard(tmp_path):
-    save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors")
-    with pytest.raises(InputError, match="not a twin shard"):
-        read_shard(tmp_path / "x.safetensors")
 
 
 @given(st.integers(1, 5000), st.integers(1, 200))

@@ -49,6 +49,22 @@ def test_documented_lines_and_command_make_table_2(project, catalogue):
     assert list(table.zoo) == ["my_zoo"]
 
 
+def test_a_folder_is_imported_again_when_a_file_in_it_has_changed(project, catalogue):
+    with ZipFile(ARCHIVE) as archive:
+        archive.extractall(project.root / "my_zoo")
+    catalogue["zoos"]["my_zoo"]["source"] = {"directory": "my_zoo"}
+    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue))
+    project.configure(catalogue="my_zoos.yaml", zoos=["my_zoo"])
+    originals = "results/zoos/my_zoo/originals.safetensors"
+    project.run(originals)
+    assert "Nothing to be done" in project.run(originals)
+    project.configure(catalogue="my_zoos.yaml", zoos=["my_zoo"], data_dir="elsewhere", download="full")
+    assert "Nothing to be done" in project.run(originals)  # where data come from is nothing to train again for
+    params = next((project.root / "my_zoo").rglob("params.json"))
+    params.write_text(params.read_text() + " ")
+    assert project.planned(originals)["import_zoo"] == 1
+
+
 def test_the_same_zoo_from_zenodo_imports_the_same_models(project, catalogue, monkeypatch):
     entry = catalogue["zoos"]["my_zoo"]
     catalogue["zoos"]["remote"] = entry | {"source": {"archive": {"zenodo": RECORD, "file": "*seed*.zip"}}}

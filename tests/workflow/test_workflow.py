@@ -109,6 +109,24 @@ def test_a_model_is_a_target_by_name_and_by_index(finished):
     assert "nobody is not among the zoo's twins" in message
 
 
+def test_verify_reports_every_file_of_tensors_and_fails_for_the_damaged(finished):
+    finished.run("verify")
+    report = pd.read_csv(finished.root / "results/verification.csv")
+    assert set(report.status) == {"ok"}
+    assert report.kind.value_counts().to_dict() == {"shard": 8, "dataset": 2, "originals": 2, "predictions": 2}
+    damaged = finished.root / "results/zoos/fmnist_mini_seed/dataset.safetensors"
+    whole = damaged.rename(damaged.with_name("whole"))
+    content = whole.read_bytes()
+    damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    printed = finished.run("verify", succeeds=False)
+    whole.replace(damaged)
+    report = pd.read_csv(finished.root / "results/verification.csv").set_index("file")
+    (file,) = report.index[report.status == "damaged"]
+    assert finished.root / file == damaged
+    assert report.problem[file] in printed
+    assert "Traceback" not in printed
+
+
 def test_a_changed_parameter_reruns_what_depends_on_it(finished):
     finished.configure(variational_dropout={"threshold": 2.5})
     planned = finished.planned("all")

@@ -1,22 +1,21 @@
 """Long tables of one zoo and method, from its shards."""
 
-from safetensors.numpy import load_file
-
 from zootwins.architectures import get_architecture
 from zootwins.frames import write_parquet
 from zootwins.job import job, log, provenance
 from zootwins.metrics import collect_metrics
+from zootwins.originals import read_predictions
 from zootwins.shards import read_shard
 
 with job(snakemake):
-    originals = load_file(snakemake.input.predictions)
+    index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     shards = [read_shard(path) for path in snakemake.input.shards]
-    twinned = originals["index"] < snakemake.params.models
+    twinned = index < snakemake.params.models
     channels = shards[0].shape("conv1.weight")[-3]
     metrics = collect_metrics(
         shards,
-        originals["predictions"][twinned],
-        originals["index"][twinned],
+        predictions[twinned],
+        index[twinned],
         get_architecture(snakemake.params.architecture, channels),
     )
     metadata = provenance(snakemake, shards=[shard.path.stem for shard in shards])

@@ -1,25 +1,25 @@
 """Rank changes of a zoo's models at the operating point of the correlation table."""
 
-from safetensors.numpy import load_file
-
+from zootwins.datasets import load_stored
 from zootwins.frames import write_parquet
 from zootwins.job import job, provenance
+from zootwins.originals import read_predictions
 from zootwins.response import rank_changes, twin_predictions
-from zootwins.results import analysed_zoo, operating_point
+from zootwins.results import analysed_zoo
 from zootwins.shards import read_shard
 
 with job(snakemake):
     zoo = analysed_zoo(snakemake.params.zoo)
-    point = operating_point(zoo, "correlation")
+    point = zoo.operating_point("correlation")
     shards = [read_shard(path) for path in snakemake.input.shards]
     if snakemake.wildcards.method == "mp":
         twins, index = twin_predictions(shards, point.mp_sparsity / 100, zoo.magnitude_pruning.epochs)
     else:
         twins, index = twin_predictions(shards, None, point.vd_epoch)
-    originals = load_file(snakemake.input.predictions)
-    rows = {number: row for row, number in enumerate(originals["index"].tolist())}
-    originals = originals["predictions"][[rows[number] for number in index.tolist()]]
-    labels = load_file(snakemake.input.dataset)["test.labels"]
+    numbers, originals = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
+    rows = {number: row for row, number in enumerate(numbers.tolist())}
+    originals = originals[[rows[number] for number in index.tolist()]]
+    labels = load_stored(snakemake.input.dataset).labels["test"].numpy()
     changes = rank_changes(originals == labels, twins == labels)
     changes.insert(0, "index", index)
     write_parquet(changes, snakemake.output[0], provenance(snakemake))

@@ -1,14 +1,12 @@
 """Statistics of the weights of a zoo's dense models."""
 
-from safetensors.numpy import load_file
-
 from zootwins.frames import write_parquet
 from zootwins.job import job, provenance
+from zootwins.originals import read_parameters
 from zootwins.predictability import weight_statistics
 
 with job(snakemake):
-    originals = load_file(snakemake.input[0])
-    index = originals.pop("index")
-    statistics = weight_statistics(dict(sorted(originals.items())))
-    statistics.insert(0, "index", index)
+    index, parameters = read_parameters(snakemake.input[0])
+    statistics = weight_statistics({name: tensor.numpy() for name, tensor in sorted(parameters.items())})
+    statistics.insert(0, "index", index.numpy())
     write_parquet(statistics, snakemake.output[0], provenance(snakemake))

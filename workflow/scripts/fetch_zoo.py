@@ -18,7 +18,7 @@ with job(snakemake):
         archive,
         Path(snakemake.output.archive),
         epoch=snakemake.params.epoch,
-        download=snakemake.params.download,
+        download=snakemake.config["download"],  # no parameter: another way to the same models
         api=os.environ.get("ZENODO_API", ZENODO_API),
     )
     with replacing(snakemake.output.source) as temporary:

@@ -1,12 +1,11 @@
 """A raw zoo as stacked tensors and tables."""
 
-from safetensors.torch import save_file
-
 from zootwins.datasets import load_dataset
 from zootwins.files import replacing
 from zootwins.frames import write_parquet
 from zootwins.importing import import_zoo
 from zootwins.job import job, provenance
+from zootwins.originals import write_rows
 from zootwins.population.engines import get_engine
 
 with job(snakemake):
@@ -20,10 +19,8 @@ with job(snakemake):
         load_dataset(snakemake.input.dataset).test,
     )
     metadata = provenance(snakemake, engine=engine.name)
-    with replacing(snakemake.output.originals) as temporary:
-        save_file(zoo.parameters | {"index": zoo.index}, temporary, metadata)
-    with replacing(snakemake.output.predictions) as temporary:
-        save_file({"predictions": zoo.predictions, "index": zoo.index}, temporary, metadata)
+    write_rows(snakemake.output.originals, "originals", zoo.index, zoo.parameters, metadata)
+    write_rows(snakemake.output.predictions, "predictions", zoo.index, {"predictions": zoo.predictions}, metadata)
     write_parquet(zoo.history, snakemake.output.history, metadata)
     with replacing(snakemake.output.models) as temporary:
         zoo.models.to_csv(temporary, index=False)

@@ -1,5 +1,7 @@
 """The image data that a zoo was trained on."""
 
+from pathlib import Path
+
 from zootwins.archives import open_members
 from zootwins.datasets import read_dataset_pt, save_dataset, torchvision_data
 from zootwins.errors import InputError
@@ -17,7 +19,9 @@ with job(snakemake):
     elif name == "archive":
         raise InputError(f"{snakemake.input.raw_zoo}: has no dataset.pt; name a data set in the catalogue")
     else:
-        data, origin = torchvision_data(name, snakemake.params.data_dir), f"torchvision: {name}"
+        # no parameter of the rule: the same data from another place is no reason to train again
+        data_dir = Path(snakemake.scriptdir).parents[1] / snakemake.config["data_dir"]
+        data, origin = torchvision_data(name, data_dir), f"torchvision: {name}"
     sizes = {split: list(images.shape) for split, images in data.images.items()}
     log.info("%s: %s, %s", origin, sizes, data.images["test"].dtype)
     save_dataset(snakemake.output[0], data, provenance(snakemake, origin=origin))

@@ -1,22 +1,16 @@
-"""Read all shards again and compare them with their records."""
-
-from pathlib import Path
+"""Read all files of tensors again and report those that are not as they were written."""
 
 from zootwins.errors import InputError
+from zootwins.frames import write_csv
 from zootwins.job import job, log
-from zootwins.shards import read_shard
+from zootwins.verification import verify
 
 with job(snakemake):
-    damaged = []
-    for path in snakemake.params.shards:
-        try:
-            if Path(path).exists():
-                read_shard(path)
-                log.info("%s: as written", path)
-            else:
-                log.info("%s: not made yet", path)
-        except InputError as error:
-            log.error("%s", error)
-            damaged.append(path)
-    if damaged:
-        raise InputError(f"{', '.join(damaged)}: damaged; delete them, and the next run rebuilds them")
+    report = verify(snakemake.params.files)
+    write_csv(report, snakemake.params.report)
+    log.info("%s: %s", snakemake.params.report, dict(report.status.value_counts()))
+    damaged = report[report.status == "damaged"]
+    for problem in damaged.problem:
+        log.error("%s", problem)
+    if not damaged.empty:
+        raise InputError(f"{snakemake.params.report}: {len(damaged)} of {len(report)} files are damaged, those above")

@@ -1,0 +1,215 @@
+"""Files of tensors of every kind: what is written is read; what is damaged, lies or is something else is refused."""
+
+import json
+import struct
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from synthetic import ARCHITECTURE, make_models, make_shard
+from zootwins import tensor_files
+from zootwins.datasets import StoredData, save_dataset
+from zootwins.errors import InputError
+from zootwins.originals import load_originals, write_rows
+from zootwins.shards import read_shard
+from zootwins.tensor_files import KINDS
+from zootwins.verification import READERS, verify
+
+INDEX = torch.tensor([0, 2, 3])
+CLASSES = torch.zeros(3, 20, dtype=torch.uint8)
+SPLITS = ("train", "validation", "test")
+IMAGES = {f"{split}.images": torch.zeros(4, 1, 5, 5, dtype=torch.uint8) for split in SPLITS}
+LABELS = {f"{split}.labels": torch.zeros(4, dtype=torch.uint8) for split in SPLITS}
+DATA = {"images": IMAGES, "labels": LABELS}
+NORMALISED = {"mean": "[0.5]", "std": "[0.5]"}
+SHARD = dict.fromkeys(KINDS["shard"], "[]") | {"method": "vd", "models": '["a"]', "index": "[0]"}
+FLOATS = torch.zeros(1, 2)
+
+
+@cache
+def whole(kind: str) -> bytes:
+    """The content of a whole file of a kind."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "whole"
+        if kind == "shard":
+            make_shard(path, "vd", make_models(2))
+        elif kind == "originals":
+            shapes = ARCHITECTURE.parameter_shapes.items()
+            write_rows(path, kind, INDEX, {name: torch.randn(3, *shape) for name, shape in shapes}, {})
+        elif kind == "predictions":
+            write_rows(path, kind, INDEX, {"predictions": CLASSES}, {})
+        else:
+            images, labels = ({split: values[f"{split}.{name}"] for split in SPLITS} for name, values in DATA.items())
+            save_dataset(path, StoredData(images, labels, (0.5,), (0.5,)), {})
+        return path.read_bytes()
+
+
+def make(folder: Path, kind: str) -> Path:
+    """A whole file of a kind."""
+    path = folder / f"{kind}.safetensors"
+    path.write_bytes(whole(kind))
+    return path
+
+
+def refusal(path: Path, kind: str) -> str:
+    """What the reader of a kind says, one line that names the file and what to do."""
+    with pytest.raises(InputError) as caught:
+        READERS[kind](path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert message.endswith("delete it, and the next run rebuilds it")
+    assert "\n" not in message
+    return message
+
+
+def test_every_kind_has_a_reader():
+    assert READERS.keys() == KINDS.keys()
+
+
+def test_a_report_has_a_row_for_every_file(tmp_path):
+    files = {kind: [str(make(tmp_path, kind))] for kind in KINDS}
+    report = verify(files | {"shard": [*files["shard"], str(tmp_path / "later.safetensors")]})
+    assert (report.status == "missing").sum() == 1
+    assert (report.status == "ok").sum() == len(KINDS)
+    damaged = Path(files["predictions"][0])
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    report = verify(files).set_index("kind")
+    assert list(report.index[report.status == "damaged"]) == ["predictions"]
+    assert report.problem["predictions"].startswith(f"{damaged}: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None, max_examples=25)
+@given(data=st.data())
+def test_a_flipped_bit_is_found_wherever_it_is_among_the_tensors(tmp_path_factory, kind, data):
+    path = make(tmp_path_factory.mktemp("files"), kind)
+    content = bytearray(path.read_bytes())
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    position = data.draw(st.integers(header, len(content) - 1))
+    content[position] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    assert "damaged (its checksum does not match)" in refusal(path, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"), [("shard", b"NN_0001", b"NN_0002"), ("dataset", b"[0.5]", b"[0.4]")]
+)
+def test_metadata_that_say_what_the_tensors_are_are_covered(tmp_path, kind, before, after):
+    path = make(tmp_path, kind)
+    path.write_bytes(path.read_bytes().replace(before, after))
+    assert "damaged (its checksum does not match)" in refusal(path, kind)
+
+
+def test_files_of_earlier_runs_keep_their_checksums(tmp_path):
+    """Another way to compute it would call every shard of every finished run damaged."""
+    path = tmp_path / "a.safetensors"
+    tensor_files.write(path, "shard", {"a": FLOATS, "b": torch.ones(1, dtype=torch.bool)}, SHARD, {"engine": "torch"})
+    assert read_shard(path).metadata["checksum"] == "6440a53414dba9be85473ed8b88e4cee"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None, max_examples=25)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_truncated_file_is_refused(tmp_path_factory, kind, share):
+    path = make(tmp_path_factory.mktemp("files"), kind)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert "not a readable safetensors file" in refusal(path, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}},
+        {"x": {"dtype": "F32", "shape": [2**62, 2**62], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [10**15, 10**15 + 4]}},
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}},
+        {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in "xy"},  # on top of each other
+        {"x": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "F6_E2M3", "shape": [0], "data_offsets": [0, 0]}},
+        {"x": "F32"},
+    ],
+    ids=str,
+)
+def test_a_lying_header_is_refused(tmp_path, kind, header):
+    text = json.dumps(header | {"__metadata__": {"format": f"zootwins-{kind}"}}).encode()
+    path = tmp_path / "lies.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 4)
+    refusal(path, kind)
+    path.write_bytes(struct.pack("<Q", 2**62) + text)
+    assert "not a readable safetensors file" in refusal(path, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_file_is_refused(tmp_path, kind):
+    save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors")
+    assert f"none of this program's of kind {kind}" in refusal(tmp_path / "x.safetensors", kind)
+    other = next(other for other in KINDS if other != kind)
+    assert f"none of this program's of kind {kind}" in refusal(make(tmp_path, other), kind)
+    save_file({"x": torch.zeros(2)}, tmp_path / "old.safetensors", {"format": f"zootwins-{kind}"})
+    assert "its checksum is missing" in refusal(tmp_path / "old.safetensors", kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tensors", "description"),
+    [
+        ("predictions", {"index": INDEX}, {}),
+        ("predictions", {"predictions": CLASSES}, {}),
+        ("predictions", {"index": INDEX, "predictions": CLASSES.float()}, {}),
+        ("predictions", {"index": INDEX, "predictions": CLASSES[:2]}, {}),
+        ("predictions", {"index": INDEX, "predictions": CLASSES[:, 0]}, {}),
+        ("predictions", {"index": INDEX.float(), "predictions": CLASSES}, {}),
+        ("predictions", {"index": INDEX[0], "predictions": CLASSES[0, 0]}, {}),
+        ("originals", {"conv1.bias": torch.zeros(3, 8)}, {}),
+        ("originals", {"index": INDEX, "conv1.bias": torch.zeros(3, 8, dtype=torch.int64)}, {}),
+        ("originals", {"index": INDEX, "conv1.bias": torch.zeros(())}, {}),
+        ("originals", {"index": INDEX[0], "conv1.bias": torch.zeros(())}, {}),
+        ("dataset", IMAGES | LABELS, {}),
+        ("dataset", IMAGES | LABELS, NORMALISED | {"mean": "["}),
+        ("dataset", IMAGES | LABELS, NORMALISED | {"mean": "0.5"}),
+        ("dataset", IMAGES | LABELS, NORMALISED | {"mean": '["a"]'}),
+        ("dataset", IMAGES | LABELS, NORMALISED | {"mean": "[0.5, 0.5]"}),
+        ("dataset", IMAGES | LABELS, NORMALISED | {"std": "[" * 100_000}),
+        ("dataset", IMAGES, NORMALISED),
+        ("dataset", IMAGES | LABELS | {"test.labels": torch.zeros(3, dtype=torch.uint8)}, NORMALISED),
+        ("dataset", IMAGES | LABELS | {"test.labels": torch.zeros(4)}, NORMALISED),
+        ("dataset", IMAGES | LABELS | {"test.images": torch.zeros(4, 1, 5)}, NORMALISED),
+        ("dataset", IMAGES | LABELS | {"test.images": torch.zeros(4, 1, 5, 5, dtype=torch.int64)}, NORMALISED),
+        ("shard", {"test_loss": FLOATS}, {}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"method": "xx"}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"models": '"a"'}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"models": "[0]"}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"index": "[0, 1]"}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"index": "[" * 100_000}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"states": "[true]"}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"method": "mp"}),
+        ("shard", {"test_loss": torch.zeros(2, 2)}, SHARD),
+        ("shard", {"test_loss": torch.zeros(())}, SHARD),
+    ],
+    ids=str,
+)
+def test_tensors_that_are_not_those_of_the_kind_are_refused_whatever_their_checksum(
+    tmp_path, kind, tensors, description
+):
+    path = tmp_path / "lies.safetensors"
+    tensor_files.write(path, kind, tensors, description, {})
+    assert "checksum" not in refusal(path, kind)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    weights = make(tmp_path, "originals")
+    make_models(4, excluded=(1,)).to_csv(tmp_path / "models.csv", index=False)
+    assert len(load_originals(weights, tmp_path / "models.csv", "cnn_s", 0, 4)) == 3
+    with pytest.raises(InputError, match=r"originals\.safetensors: its tensors are not those of cnn_l; delete it"):
+        load_originals(weights, tmp_path / "models.csv", "cnn_l", 0, 4)
