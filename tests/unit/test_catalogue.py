@@ -263,6 +263,16 @@ def test_unknown_zoo_is_named_with_those_there_are():
         load_run(DEFAULTS | {"zoos": ["mnist_seed"]}, ROOT)
 
 
+@pytest.mark.parametrize(
+    "name", ["../../x", "..", "/etc/x", "a/b", "a\\b", "x\n", "a b", "a|.*", "{zoo}", "$(touch x)", ""]
+)
+def test_a_zoos_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    (tmp_path / "zoos.yaml").write_text(yaml.safe_dump({"zoos": {name: CATALOGUE["zoos"]["fmnist_mini_seed"]}}))
+    with pytest.raises(InputError, match=r"zoos\.yaml: zoos: .* does not match") as caught:
+        load_run(DEFAULTS | {"catalogue": str(tmp_path / "zoos.yaml"), "zoos": [name]}, ROOT)
+    assert "\n" not in str(caught.value)
+
+
 def test_missing_and_malformed_catalogue(tmp_path):
     with pytest.raises(InputError, match="there is no such catalogue"):
         load_run(DEFAULTS | {"catalogue": "config/none.yaml"}, ROOT)

@@ -57,6 +57,9 @@ ARCHIVE = "resources/zoos/fmnist_mini_seed.zip"
         ({"source": {"archive": {"path": ARCHIVE, "sha256": "0" * 64}}}, "sha256"),
         ({"source": {"archive": {"path": "nowhere.zip"}}}, "nowhere.zip"),
         ({"source": {"archive": {"path": "config.yaml"}}}, "config.yaml"),
+        ({"source": {"archive": {"path": "../../../x.zip"}}}, "../../../x.zip"),
+        ({"source": {"archive": {"path": "/etc/passwd"}}}, "passwd: not a zip archive"),
+        ({"source": {"directory": "../copy/config"}}, "no models in the raw ModelZoo layout"),
         ({"models": 15}, "holds 16 models, but the catalogue says 15"),
         ({"architecture": "cnn_l"}, "correct dataset or architecture"),
         ({"epoch": 7}, "missing checkpoint of epoch 7"),
@@ -64,3 +67,34 @@ ARCHIVE = "resources/zoos/fmnist_mini_seed.zip"
 )
 def test_zoo(project, changes, message):
     assert message in with_zoo(project, **changes)
+
+
+@pytest.fixture(scope="module")
+def alone(pristine, tmp_path_factory) -> Project:
+    """A copy in a folder of its own, beside which nothing is."""
+    root = tmp_path_factory.mktemp("beside") / "copy"
+    shutil.copytree(pristine, root, ignore=shutil.ignore_patterns("results", ".snakemake"))
+    project = Project(root)
+    project.configure()
+    return project
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/twins/../../x/mp/0000-0001.safetensors",
+        "results/twins/fmnist_mini_seed/../../../mp/0000-0001.safetensors",
+        "results/zoos/../../../originals.safetensors",
+        "results/models/fmnist_mini_seed/vd/../../../../../x.safetensors",
+        "results/exports/fmnist_mini_seed/../../../../mp.zip",
+        "results/../../results/tables/table2.csv",
+        "/tmp/results/tables/table2.csv",
+        "results/twins/no_such_zoo/mp/0000-0001.safetensors",
+    ],
+)
+def test_a_target_that_leads_out_of_results_is_refused(alone, target):
+    printed = alone.run(target, succeeds=False)
+    assert "No rule to produce" in printed
+    assert "Traceback" not in printed
+    assert list(alone.root.parent.iterdir()) == [alone.root]
+    assert not (alone.root / "results").exists()
