@@ -16,6 +16,7 @@ include: "rules/analyses.smk"
 include: "rules/zoos.smk"
 include: "rules/twins.smk"
 include: "rules/metrics.smk"
+include: "rules/representations.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 
@@ -36,13 +37,13 @@ rule twins:
 rule tables:
     """Every table of the configured zoos."""
     input:
-        expand("results/tables/{table}.csv", table=[*TABLE_SOURCES, "paper_comparison"]),
+        expand("results/tables/{table}.csv", table=ALL_TABLES),
 
 
 rule figures:
     """Every figure of the configured zoos."""
     input:
-        expand("results/figures/{figure}.svg", figure=["figure1", *FIGURE_SOURCES, "paper_comparison"]),
+        expand("results/figures/{figure}.svg", figure=ALL_FIGURES),
 
 
 rule all:

@@ -88,7 +88,10 @@ PAPER_FIGURES = {"figure2": "trajectories", "figure3": "weights", "figure4": "la
 # The files whose rules Figure 1 shows.
 WORKFLOW_FILES = [
     "Snakefile",
-    *(f"rules/{name}.smk" for name in ("common", "analyses", "zoos", "twins", "metrics", "tables", "figures")),
+    *(
+        f"rules/{name}.smk"
+        for name in ("common", "analyses", "zoos", "twins", "metrics", "representations", "tables", "figures")
+    ),
 ]
 
 
@@ -126,6 +129,11 @@ REPORT_LABELS = {
     "figure4": "layer size and sparsity",
     "figure5": "accuracy against sparsity",
     "rank_change": "friendly and hard models",
+    "table3": "hyper-representations",
+    "zero_shot": "zero-shot twins",
+    "latent_space": "latent space",
+    "reconstruction": "reconstruction of a network",
+    "property_prediction": "properties told from the latent space",
 }
 
 
@@ -134,3 +142,51 @@ def report_labels(wildcards):
     name = wildcards[0]
     number = f"{name[:-1].capitalize()} {name[-1]}" if name[-1].isdigit() else "beyond the paper"
     return {"result": number, "content": REPORT_LABELS[name]}
+
+
+# Hyper-representations: the files of each zoo and seed that a table or figure is made of.
+REPRESENTATION_TABLES = {"table3": "scores", "zero_shot": "zero_shot"}
+REPRESENTATION_FIGURES = {
+    "latent_space": "states",
+    "reconstruction": "scores",
+    "property_prediction": "states",
+    "zero_shot": "zero_shot",
+}
+# Every table and figure of this run.
+ALL_TABLES = [*TABLE_SOURCES, "paper_comparison"]
+ALL_FIGURES = ["figure1", *FIGURE_SOURCES, "paper_comparison"]
+if config["representations"]["zoos"]:
+    ALL_TABLES += REPRESENTATION_TABLES
+    ALL_FIGURES += REPRESENTATION_FIGURES
+REPRESENTATION_TITLES = {zoo: RUN.catalogue[zoo].title for zoo in config["representations"]["zoos"]}
+
+
+def representation_settings(wildcards):
+    """The settings of the auto-encoder, without those that say which are trained."""
+    return {key: value for key, value in config["representations"].items() if key not in ("zoos", "seeds")}
+
+
+def of_representations(kind):
+    """The files of a kind of all zoos and seeds."""
+    chosen = config["representations"]
+    if not chosen["zoos"]:
+        raise WorkflowError(
+            "configuration: representations.zoos is empty; list zoos there, or take --configfile "
+            "config/representations.yaml, which is for two cores and some minutes"
+        )
+    folder = "results/representations"
+    return [f"{folder}/{zoo}/{seed}_{kind}.parquet" for zoo in chosen["zoos"] for seed in range(chosen["seeds"])]
+
+
+def representation_table_sources(wildcards):
+    return of_representations(REPRESENTATION_TABLES[wildcards.table])
+
+
+def representation_figure_sources(wildcards):
+    return of_representations(REPRESENTATION_FIGURES[wildcards.figure])
+
+
+def pruning_lr(wildcards):
+    """The learning rate of magnitude pruning's fine-tuning, if it is not each model's own."""
+    settings = zoo_of(wildcards).magnitude_pruning
+    return settings.lr if settings else None

@@ -23,6 +23,7 @@ wildcard_constraints:
     method="mp|vd",
     shard=r"\d\d\d\d+-\d\d\d\d+",
     model=r"[^/]+",
+    seed=r"\d+",
 
 
 def from_root(path):

@@ -146,15 +146,22 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     """
     validate(config, root / "schemas/config.schema.yaml", "configuration")
     entries = _load_catalogue(root / config["catalogue"], root / "schemas/catalogue.schema.yaml")
-    unknown = [zoo for zoo in config["zoos"] if zoo not in entries]
-    if unknown:
-        raise InputError(
-            f"configuration: zoos: {unknown[0]!r} is not in {config['catalogue']}; it has {', '.join(sorted(entries))}"
-        )
+    for key, zoos in (("zoos", config["zoos"]), ("representations.zoos", config["representations"]["zoos"])):
+        unknown = [zoo for zoo in zoos if zoo not in entries]
+        if unknown:
+            raise InputError(
+                f"configuration: {key}: {unknown[0]!r} is not in {config['catalogue']}; "
+                f"it has {', '.join(sorted(entries))}"
+            )
     catalogue = {zoo: _zoo(zoo, entry, config) for zoo, entry in entries.items()}
     for zoo in config["zoos"]:  # here, and not when the tables are made, hours later
         catalogue[zoo].operating_point("agreement")
         catalogue[zoo].operating_point("correlation")
+    for zoo in config["representations"]["zoos"]:
+        if not catalogue[zoo].variational_dropout or config["keep_states"] != "all":
+            raise InputError(
+                f"configuration: representations.zoos: {zoo!r} needs variational dropout and keep_states: all"
+            )
     return Run(config, tuple(config["zoos"]), catalogue)
 
 

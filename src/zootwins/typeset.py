@@ -264,6 +264,35 @@ def _paper_comparison(table: pd.DataFrame) -> pd.DataFrame:
     return _columns(table, {"table": "Table", "title": "Zoo", "at": "At", "quantity": "Quantity"}, cells)
 
 
+def _representations(table: pd.DataFrame) -> pd.DataFrame:
+    headings = {"weights": "w", "alphas": "log α", **_TARGETS}
+    cells = {
+        heading: _interval(f"{name}_r2", f"{name}_r2_low", f"{name}_r2_high") for name, heading in headings.items()
+    }
+    for baseline, text in (("weight_statistics", "statistics"), ("raw_weights", "raw weights")):
+        cells |= {f"{heading}, {text}": _text(f"{name}_r2_{baseline}", "{:.1f}") for name, heading in _TARGETS.items()}
+    return _columns(table, {"title": "Zoo", "models": "n", "seeds": "Seeds", "configuration": "Settings"}, cells)
+
+
+_TARGETS = {"accuracy": "Accuracy", "sparsity": "Sparsity", "epoch": "Epoch", "generalization_gap": "Gap"}
+
+
+def _zero_shot(table: pd.DataFrame) -> pd.DataFrame:
+    names = {
+        "zero_shot": "Zero-shot",
+        "zero_shot_mask": "Zero-shot mask, own weights",
+        "vd": "Variational dropout, trained",
+        "mp": "Magnitude pruning",
+        "random": "Random pruning",
+    }
+    named = table.assign(method=table["method"].str.lower().map(names))
+    cells = {
+        QUANTITIES[measure]: lambda row, measure=measure: mean_std(row[f"{measure}_mean"], row[f"{measure}_std"])
+        for measure in ("sparsity", "accuracy", "agreement")
+    }
+    return _columns(named, {"title": "Zoo", "models": "n", "method": "Twin", "epochs": "Epochs of fine-tuning"}, cells)
+
+
 ARRANGEMENTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "table1": _agreement,
     "table2": _correlation,
@@ -280,6 +309,8 @@ ARRANGEMENTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "compression": _compression,
     "findings": _findings,
     "paper_comparison": _paper_comparison,
+    "table3": _representations,
+    "zero_shot": _zero_shot,
 }
 
 PERCENT = "Percent; mean (standard deviation) over the zoo's n models."
@@ -325,6 +356,17 @@ TITLES = {
         "Our numbers beside the paper's",
         "Percent; mean (standard deviation). Rows appear for zoos of the paper, and for zoos that the catalogue says "
         "to compare with one.",
+    ),
+    "table3": (
+        "Hyper-representations of VD twins",
+        "R² in percent on models that were not trained on: mean over seeds and its 95 % interval; n: models of all "
+        "splits. w and log α: reconstruction; the others: ridge regression on the latent space, and the same on "
+        "statistics of the weights and on the raw weights.",
+    ),
+    "zero_shot": (
+        "Zero-shot twins beside trained and pruned ones",
+        "Percent; mean (standard deviation) over the n models that were not trained on. MP and random pruning take as "
+        "many weights as zero-shot.",
     ),
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from reference import train_one, train_one_variational
 from zootwins.architectures import get_architecture
@@ -18,7 +19,7 @@ from zootwins.datasets import load_dataset, read_dataset_pt, save_dataset
 from zootwins.importing import import_zoo
 from zootwins.magnitude_pruning import pruned_population
 from zootwins.originals import Originals, model_factors
-from zootwins.population import ImageData, ImageSet, Population, native_engine
+from zootwins.population import ImageData, ImageSet, Population, layer_sparsity, native_engine
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.raw_zoo import find_dataset
@@ -34,19 +35,8 @@ native = pytest.mark.skipif(not native_engine.is_available(), reason="the native
 @pytest.fixture(scope="module", params=ZOOS)
 def zoo(request, tmp_path_factory):
     """A mini zoo's catalogue entry, eight of its models, and its data."""
-    config = {
-        "zoos": list(ZOOS),
-        "catalogue": "config/zoos.yaml",
-        "max_models": None,
-        "models_per_shard": 16,
-        "magnitude_pruning": {"sparsities": [SPARSITY], "epochs": 15},
-        "variational_dropout": {"epochs": 25, "threshold": 3.0},
-        "keep_states": "all",
-        "engine": "auto",
-        "device": "auto",
-        "data_dir": "resources/data",
-        "download": "selective",
-    }
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["magnitude_pruning"]["sparsities"] = [SPARSITY]
     entry = load_run(config, ROOT).catalogue[request.param]
     path = ROOT / entry.archive.path
     with open_members(path) as members:
@@ -100,10 +90,15 @@ def expected_pruned(population, train, test, epochs) -> torch.Tensor:
     return torch.tensor([train_one(population, m, train, test, epochs) for m in range(MODELS)], dtype=torch.float64)
 
 
-def expected_variational(population, train, test, epochs) -> torch.Tensor:
-    """From the dense parameters: the reference makes its own log σ²."""
-    runs = [train_one_variational(population, m, train, test, epochs, kl_weight, -10.0)[0] for m in range(MODELS)]
-    return torch.tensor(runs, dtype=torch.float64)
+def expected_variational(population, train, test, epochs) -> tuple[torch.Tensor, torch.Tensor]:
+    """Accuracies `[models, epochs]` and final sparsities `[models]`; the reference makes its own log σ²."""
+    accuracies, sparsities = [], []
+    for model in range(MODELS):
+        accuracy, network = train_one_variational(population, model, train, test, epochs, kl_weight, -10.0)
+        weights = torch.cat([layer.log_alphas()[0].flatten() for layer in network.layers])
+        accuracies.append(accuracy)
+        sparsities.append((weights >= 3).double().mean().item())
+    return torch.tensor(accuracies, dtype=torch.float64), torch.tensor(sparsities, dtype=torch.float64)
 
 
 def variational(zoo, dtype: torch.dtype):
@@ -120,7 +115,7 @@ def test_pruned_first_epoch_in_float64(zoo):
 
 def test_variational_first_epoch_in_float64(zoo):
     population, train, test = variational(zoo, torch.float64)
-    expected = expected_variational(population, train, test, 1)
+    expected, _ = expected_variational(population, train, test, 1)
     actual = trajectory(TorchEngine(), population, train, test, 1)
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
 
@@ -139,12 +134,29 @@ def test_pruned_to_the_end_in_float32(zoo, engine):
     torch.testing.assert_close(actual[:, -1], expected[:, -1], rtol=0, atol=0.01)
 
 
+@pytest.fixture(scope="module")
+def variational_reference(zoo):
+    """What plain PyTorch comes to; trained once for both engines."""
+    return expected_variational(*variational(zoo, torch.float32), zoo[0].variational_dropout.epochs)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
-def test_variational_to_the_end_in_float32(zoo, engine):
+def test_variational_to_the_end_in_float32(zoo, variational_reference, engine):
+    """Means over the population differ by less than their standard error.
+
+    Single models cannot be held to more: the noise amplifies rounding, and the reference itself, started from weights
+    that differ by 1e-7, ends up to eight points away from where it did. Accuracy is that of the last five epochs.
+    """
+    accuracies, sparsities = variational_reference
     population, train, test = variational(zoo, torch.float32)
-    epochs = zoo[0].variational_dropout.epochs
-    expected = expected_variational(population, train, test, epochs)
-    actual = trajectory(engine(), population, train, test, epochs)
-    print("largest difference, points:", 100 * (actual - expected).abs().max().item())
-    torch.testing.assert_close(actual[:, -1], expected[:, -1], rtol=0, atol=0.01)
+    actual = trajectory(engine(), population, train, test, zoo[0].variational_dropout.epochs)
+    pruned_layers = layer_sparsity(population.deterministic().parameters, population.architecture)
+    sizes = torch.tensor([layer.weights for layer in population.architecture.layers], dtype=torch.float64)
+    for name, ours, expected in (
+        ("accuracy", actual[:, -5:].mean(1), accuracies[:, -5:].mean(1)),
+        ("sparsity", pruned_layers @ (sizes / sizes.sum()), sparsities),
+    ):
+        difference, error = (ours - expected).mean().abs().item(), expected.std().item() / MODELS**0.5
+        print(f"{name}: means {100 * difference:.2f} points apart, standard error {100 * error:.2f}")
+        assert difference < error

@@ -14,7 +14,8 @@ from zootwins.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
-PAPER = DEFAULTS | yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
+update_config(PAPER, yaml.safe_load((ROOT / "config/paper.yaml").read_text()))  # as --configfile does
 CATALOGUE = yaml.safe_load((ROOT / "config/zoos.yaml").read_text())
 SCHEMAS = {name: yaml.safe_load((ROOT / f"schemas/{name}.schema.yaml").read_text()) for name in ("config", "catalogue")}
 

@@ -12,16 +12,26 @@ from zootwins.population.torch_engine import TorchEngine
 log = logging.getLogger(__name__)
 
 
+def get_device(device: str) -> str:
+    """`cpu` or `cuda`; `auto` takes CUDA where it is.
+
+    Raises:
+        InputError: if CUDA is asked for and not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("configuration: device: cuda asked for, but torch sees no GPU here; set auto or cpu")
+    return device
+
+
 def get_engine(name: str, device: str, threads: int) -> Engine:
     """The engine `torch` or `native` on a device; `auto` takes CUDA, else the native kernels, else torch.
 
     Raises:
         InputError: if CUDA or the native kernels are asked for and not there.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() and name != "native" else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("configuration: device: cuda asked for, but torch sees no GPU here; set auto or cpu")
+    device = "cpu" if device == "auto" and name == "native" else get_device(device)
     if name == "auto":
         name = "native" if device == "cpu" and is_available() else "torch"
     if name == "native" and device == "cuda":

@@ -1,0 +1,148 @@
+# Hyper-representations of VD twins: auto-encoders over their weights, and what these are worth.
+
+
+rule train_representation:
+    """An auto-encoder over the weights of a zoo's VD twins."""
+    input:
+        vd_shards,
+    output:
+        model="results/representations/{zoo}/{seed}.safetensors",
+        history="results/representations/{zoo}/{seed}_history.csv",
+    log:
+        "results/logs/train_representation/{zoo}/{seed}.log",
+    benchmark:
+        "results/benchmarks/train_representation/{zoo}/{seed}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=1440,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        settings=representation_settings,
+        threshold=variational_threshold,
+        device=config["device"],
+        code=sources("representations.training", "representations.storage"),
+    script:
+        "../workflow/scripts/train_representation.py"
+
+
+rule evaluate_representation:
+    """Reconstruction, linear probes and latent space of the models that were kept from training."""
+    input:
+        model="results/representations/{zoo}/{seed}.safetensors",
+        shards=vd_shards,
+    output:
+        scores="results/representations/{zoo}/{seed}_scores.parquet",
+        states="results/representations/{zoo}/{seed}_states.parquet",
+    log:
+        "results/logs/evaluate_representation/{zoo}/{seed}.log",
+    benchmark:
+        "results/benchmarks/evaluate_representation/{zoo}/{seed}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=120,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        device=config["device"],
+        code=sources("representations.evaluation", "representations.storage"),
+    script:
+        "../workflow/scripts/evaluate_representation.py"
+
+
+rule sparsify_zero_shot:
+    """Twins decoded from a moved latent vector, beside trained and pruned ones, before and after fine-tuning."""
+    input:
+        model="results/representations/{zoo}/{seed}.safetensors",
+        shards=vd_shards,
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        predictions="results/zoos/{zoo}/predictions.safetensors",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/representations/{zoo}/{seed}_zero_shot.parquet",
+    log:
+        "results/logs/sparsify_zero_shot/{zoo}/{seed}.log",
+    benchmark:
+        "results/benchmarks/sparsify_zero_shot/{zoo}/{seed}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=120,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        models=run_models,
+        lr=pruning_lr,
+        engine=ENGINE,
+        code=sources("representations.zero_shot", "representations.storage", "population.engines"),
+    script:
+        "../workflow/scripts/sparsify_zero_shot.py"
+
+
+rule make_representation_table:
+    """The paper's Table 3, or zero-shot twins beside trained ones."""
+    input:
+        representation_table_sources,
+    output:
+        csv="results/tables/{table}.csv",
+        md="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+        html=report(
+            "results/tables/{table}.html",
+            caption="../workflow/report/table.rst",
+            category="Tables",
+            labels=report_labels,
+        ),
+    log:
+        "results/logs/make_representation_table/{table}.log",
+    wildcard_constraints:
+        table="|".join(REPRESENTATION_TABLES),
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=30,
+    params:
+        titles=REPRESENTATION_TITLES,
+        code=sources("representations.tables", "typeset"),
+    script:
+        "../workflow/scripts/make_representation_table.py"
+
+
+rule make_representation_figure:
+    """A figure of hyper-representations as PDF, SVG and PNG."""
+    input:
+        representation_figure_sources,
+    output:
+        multiext("results/figures/{figure}", ".pdf", ".png"),
+        report(
+            "results/figures/{figure}.svg",
+            caption="../workflow/report/figure.rst",
+            category="Figures",
+            labels=report_labels,
+        ),
+    log:
+        "results/logs/make_representation_figure/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(REPRESENTATION_FIGURES),
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=30,
+    params:
+        titles=REPRESENTATION_TITLES,
+        code=sources("figures.representations"),
+    script:
+        "../workflow/scripts/make_representation_figure.py"

@@ -1,0 +1,137 @@
+"""Training of a hyper-representation, from the states of the training models."""
+
+import logging
+from collections.abc import Callable
+from math import cos, pi
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, RandomSampler
+
+from zootwins.files import replacing
+from zootwins.population.trajectory import Resume, ignore
+from zootwins.randomness import stream_key
+from zootwins.representations import Settings
+from zootwins.representations.losses import alpha_errors, nt_xent, weight_errors
+from zootwins.representations.model import AutoEncoder
+from zootwins.representations.states import VdStates
+from zootwins.representations.tokens import erase
+
+log = logging.getLogger(__name__)
+_MAXIMAL_GRADIENT = 1.0  # norm; zoos with widely different models would throw training off otherwise
+LOSSES = ("loss", "contrast", "weights", "alphas")
+
+
+def layer_scale(states: VdStates) -> Tensor:
+    """Standard deviation of each layer's parameters over models and states, `[parameters]`."""
+    parts = states.weights.split(states.tokens.sizes, dim=1)
+    return torch.cat([part.std().expand(part.shape[1]) for part in parts])
+
+
+def train(
+    states: VdStates,
+    settings: Settings,
+    threshold: float,
+    key: tuple[str, int],
+    device: str,
+    resume: Resume | None = None,
+    on_epoch: Callable[[int, int], None] = ignore,
+) -> tuple[AutoEncoder, pd.DataFrame]:
+    """Train an auto-encoder on the states of the training models.
+
+    Every batch is seen as two views, in each of which a model's neurons have another order and a stretch of its
+    weights is erased; what has to be reconstructed is the view before it was erased.
+
+    Args:
+        threshold: of log α, where a weight is pruned.
+        key: zoo and seed: the same give the same auto-encoder, on the same device and number of threads.
+        resume: where to save the training after epochs, and to go on from if there is one.
+
+    Returns:
+        The auto-encoder, ready to be evaluated, and its history: epoch and the mean of every loss.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(stream_key("representation", *key))
+        model = AutoEncoder(states.tokens, settings)
+        model.scale.copy_(layer_scale(states))
+        model.to(device)
+        optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        history = _load(resume, model, optimizer)
+        for epoch in range(len(history) + 1, settings.epochs + 1):
+            torch.manual_seed(stream_key("representation", *key, epoch))  # a resumed run draws what it would have
+            optimizer.param_groups[0]["lr"] = settings.lr * learning_rate_share(epoch, settings.epochs)
+            losses = _train_epoch(model, optimizer, states, settings, threshold, device)
+            history.append(losses)
+            log.info("epoch %d of %d: %s", epoch, settings.epochs, _line(losses))
+            on_epoch(epoch, settings.epochs)
+            _save(resume, model, optimizer, history)
+    table = pd.DataFrame(history, columns=LOSSES)
+    table.insert(0, "epoch", range(1, len(history) + 1))
+    return model.eval(), table
+
+
+def learning_rate_share(epoch: int, epochs: int) -> float:
+    """Share of the learning rate in epoch 1 … epochs: rises over the first tenth, then falls as half a cosine."""
+    warm = max(1, round(epochs / 10))
+    return epoch / warm if epoch <= warm else (1 + cos(pi * (epoch - warm) / (epochs - warm + 1))) / 2
+
+
+def _train_epoch(model, optimizer, states: VdStates, settings: Settings, threshold: float, device: str) -> list[float]:
+    model.train()
+    generator = torch.Generator().manual_seed(torch.initial_seed())
+    noisy = states.tokens.noisy.to(device)
+    totals, rows = torch.zeros(len(LOSSES)), 0
+    for batch in BatchSampler(RandomSampler(range(len(states)), generator=generator), settings.batch_size, False):
+        models = torch.stack((states.weights[batch], states.alphas[batch]), dim=1)
+        views = torch.cat((models, models))
+        if settings.permutations:
+            views = states.tokens.permute(views, states.tokens.draw_permutations(len(views), generator))
+        weights, alphas = views.unbind(1)
+        erased = erase(weights, settings.erasing, generator)
+        weights, alphas, erased = (tensor.to(device) for tensor in (weights, alphas, erased))
+
+        latent = model.encode(erased)
+        decoded_weights, decoded_alphas = model.decode(latent)
+        contrast = nt_xent(*model.project(latent).chunk(2), settings.temperature)
+        of_weights = weight_errors(decoded_weights, weights, model.scale).mean()
+        of_alphas = alpha_errors(decoded_alphas, alphas, threshold, settings.alpha_scale)[:, noisy].mean()
+        share = settings.contrastive_weight
+        loss = share * contrast + (1 - share) * (settings.weights_factor * of_weights + of_alphas)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _MAXIMAL_GRADIENT)
+        optimizer.step()
+        totals += len(batch) * torch.stack((loss, contrast, of_weights, of_alphas)).detach().cpu()
+        rows += len(batch)
+    return (totals / rows).tolist()
+
+
+def _line(losses: list[float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in zip(LOSSES, losses, strict=True))
+
+
+def _save(resume: Resume | None, model: AutoEncoder, optimizer: torch.optim.Optimizer, history: list) -> None:
+    if resume is not None:
+        with replacing(resume.path) as temporary:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+            torch.save(state | {"digest": resume.digest}, temporary)
+
+
+def _load(resume: Resume | None, model: AutoEncoder, optimizer: torch.optim.Optimizer) -> list[list[float]]:
+    """The history of a training that was killed, its state put into model and optimiser; empty if there is none."""
+    if resume is None or not Path(resume.path).exists():
+        return []
+    try:
+        saved = torch.load(resume.path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises what it likes; the file is a convenience
+        log.warning("%s: not readable (%s); starting from epoch 0", resume.path, error)
+        return []
+    if saved["digest"] != resume.digest:
+        log.info("%s: from another configuration; starting from epoch 0", resume.path)
+        return []
+    model.load_state_dict(saved["model"])
+    optimizer.load_state_dict(saved["optimizer"])
+    log.info("%s: resuming after epoch %d", resume.path, len(saved["history"]))
+    return saved["history"]

@@ -1,0 +1,43 @@
+"""From twins to Table 3 and its figures, with a very small auto-encoder on eight models."""
+
+import pandas as pd
+import pytest
+
+from zootwins.representations.storage import load_representation
+
+TINY = {"name": "tiny", "zoos": ["fmnist_mini_seed"], "seeds": 2, "dimension": 16, "epochs": 2}
+RESULTS = [
+    "results/tables/table3.csv",
+    "results/tables/zero_shot.csv",
+    *(f"results/figures/{name}.svg" for name in ("latent_space", "reconstruction", "property_prediction", "zero_shot")),
+]
+
+
+@pytest.fixture
+def tiny(project):
+    project.configure(max_models=8, models_per_shard=8, zoos=["fmnist_mini_seed"], representations=TINY)
+    return project
+
+
+def test_tables_and_figures_are_made_once(tiny):
+    tiny.run(*RESULTS)
+    assert all((tiny.root / result).exists() for result in RESULTS)
+    table = pd.read_csv(tiny.root / RESULTS[0]).set_index("zoo")
+    row = table.loc["fmnist_mini_seed"]
+    assert (row["models"], row["seeds"], row["states"], row["configuration"]) == (8, 2, 8 * 3, "tiny")
+    assert "tiny" in (tiny.root / "results/tables/table3.md").read_text()
+    seeds = [load_representation(tiny.root / f"results/representations/fmnist_mini_seed/{n}.safetensors") for n in "01"]
+    assert seeds[0].split != seeds[1].split
+    assert tiny.planned(*RESULTS) == {}
+
+    # another setting trains auto-encoders again, but no twin
+    tiny.configure(max_models=8, models_per_shard=8, zoos=["fmnist_mini_seed"], representations=TINY | {"latent": 8})
+    planned = tiny.planned(RESULTS[0])
+    assert planned["train_representation"] == 2
+    assert "variational_dropout" not in planned
+
+
+def test_without_zoos_the_remedy_is_named(project):
+    printed = project.run("-n", "results/tables/table3.csv", succeeds=False)
+    assert "representations.zoos is empty" in printed
+    assert "config/representations.yaml" in printed

@@ -1,0 +1,28 @@
+"""What a hyper-representation tells of models it was not trained on."""
+
+import pandas as pd
+import torch
+
+from zootwins.frames import write_parquet
+from zootwins.job import job, provenance
+from zootwins.population.engines import get_device
+from zootwins.representations.evaluation import latent_plane, probe_all, reconstruction_r2
+from zootwins.representations.states import load_states
+from zootwins.representations.storage import load_representation
+from zootwins.shards import read_shard
+
+with job(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    representation = load_representation(snakemake.input.model, get_device(snakemake.params.device))
+    states = load_states([read_shard(path) for path in snakemake.input.shards], snakemake.params.architecture)
+    splits = {split: states.of(models) for split, models in representation.split.items()}
+    scores, predictions = probe_all(representation.model, splits)
+    scores = pd.concat((reconstruction_r2(representation, splits["train"], splits["test"]), scores))
+    plane = latent_plane(representation.model, splits)
+    origin = provenance(snakemake)
+    identity = {"zoo": snakemake.wildcards.zoo, "seed": int(snakemake.wildcards.seed)}
+    sizes = {f"{split}_models": len(models) for split, models in representation.split.items()}
+    sizes |= {"models": len(states.models), "states": len(states)}
+    scores = scores.assign(**identity, **sizes, configuration=representation.settings.name)
+    write_parquet(scores, snakemake.output.scores, origin)
+    write_parquet(plane.merge(predictions, how="left").assign(**identity), snakemake.output.states, origin)

@@ -1,0 +1,12 @@
+"""A figure of hyper-representations as PDF, SVG and PNG."""
+
+import pandas as pd
+
+from zootwins.figures import save
+from zootwins.figures.representations import FIGURES
+from zootwins.job import job, provenance
+
+with job(snakemake):
+    table = pd.concat(map(pd.read_parquet, snakemake.input), ignore_index=True)
+    figure = FIGURES[snakemake.wildcards.figure](table, snakemake.params.titles)
+    save(figure, snakemake.output, provenance(snakemake))

@@ -1,0 +1,35 @@
+"""Zero-shot twins of the models that a hyper-representation was not trained on, beside trained ones."""
+
+import torch
+from safetensors.torch import load_file
+
+from zootwins.datasets import load_dataset
+from zootwins.frames import write_parquet
+from zootwins.job import job, provenance
+from zootwins.originals import load_originals
+from zootwins.population.engines import get_device, get_engine
+from zootwins.representations.states import load_states
+from zootwins.representations.storage import load_representation
+from zootwins.representations.zero_shot import compare_twins, unseen_models, zero_shot_twins
+from zootwins.shards import read_shard
+
+with job(snakemake):
+    zoo, params = snakemake.wildcards.zoo, snakemake.params
+    torch.set_num_threads(snakemake.threads)
+    representation = load_representation(snakemake.input.model, get_device(params.engine["device"]))
+    states = load_states([read_shard(path) for path in snakemake.input.shards], params.architecture)
+    twins = zero_shot_twins(representation, states, zoo)
+    originals = load_originals(snakemake.input.originals, snakemake.input.models, params.architecture, 0, params.models)
+    unseen = unseen_models(originals, states.of(representation.split["test"]).models, params.lr)
+    predictions = load_file(snakemake.input.predictions)
+    rows = {index: row for row, index in enumerate(predictions["index"].tolist())}
+    table = compare_twins(
+        get_engine(**params.engine, threads=snakemake.threads),
+        unseen,
+        twins,
+        load_dataset(snakemake.input.dataset),
+        predictions["predictions"][[rows[index] for index in unseen.index]].numpy(),
+        zoo,
+    )
+    table = table.assign(zoo=zoo, seed=int(snakemake.wildcards.seed))
+    write_parquet(table, snakemake.output[0], provenance(snakemake))
