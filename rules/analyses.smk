@@ -166,24 +166,22 @@ def representation_settings(wildcards):
     return {key: value for key, value in config["representations"].items() if key not in ("zoos", "seeds")}
 
 
-def of_representations(kind):
-    """The files of a kind of all zoos and seeds."""
-    chosen = config["representations"]
-    if not chosen["zoos"]:
+def representation_results(kind):
+    """The tables of a kind of all hyper-representations."""
+    if not config["representations"]["zoos"]:
         raise WorkflowError(
             "configuration: representations.zoos is empty; list zoos there, or take --configfile "
             "config/representations.yaml, which is for two cores and some minutes"
         )
-    folder = "results/representations"
-    return [f"{folder}/{zoo}/{seed}_{kind}.parquet" for zoo in chosen["zoos"] for seed in range(chosen["seeds"])]
+    return representation_files(f"_{kind}.parquet")
 
 
 def representation_table_sources(wildcards):
-    return of_representations(REPRESENTATION_TABLES[wildcards.table])
+    return representation_results(REPRESENTATION_TABLES[wildcards.table])
 
 
 def representation_figure_sources(wildcards):
-    return of_representations(REPRESENTATION_FIGURES[wildcards.figure])
+    return representation_results(REPRESENTATION_FIGURES[wildcards.figure])
 
 
 def pruning_lr(wildcards):

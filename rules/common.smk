@@ -55,8 +55,17 @@ def checked_files(wildcards):
     own = [shard for zoo in trained for shard in shard_files(zoo, f"results/zoos/{zoo}/trained")]
     kinds = ("dataset", "originals", "predictions")
     return {kind: [f"results/zoos/{zoo}/{kind}.safetensors" for zoo in RUN.zoos] for kind in kinds} | {
-        "shard": own + all_shards(wildcards)
+        "shard": own + all_shards(wildcards),
+        "representation": representation_files(".safetensors"),
     }
+
+
+def representation_files(suffix):
+    """A file of every hyper-representation: of all its zoos and seeds."""
+    chosen = config["representations"]
+    return [
+        f"results/representations/{zoo}/{seed}{suffix}" for zoo in chosen["zoos"] for seed in range(chosen["seeds"])
+    ]
 
 
 def method_shards(wildcards):

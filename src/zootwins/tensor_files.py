@@ -21,6 +21,7 @@ KINDS = {
     "originals": (),
     "predictions": (),
     "dataset": ("mean", "std"),
+    "representation": ("architecture", "settings", "threshold", "split"),
 }
 REMEDY = "delete it, and the next run rebuilds it"
 

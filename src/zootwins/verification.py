@@ -8,6 +8,7 @@ import pandas as pd
 from zootwins.datasets import load_stored
 from zootwins.errors import InputError
 from zootwins.originals import read_parameters, read_predictions
+from zootwins.representations.storage import load_representation
 from zootwins.shards import read_shard
 
 READERS = {
@@ -15,6 +16,7 @@ READERS = {
     "originals": read_parameters,
     "predictions": read_predictions,
     "dataset": load_stored,
+    "representation": load_representation,
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from zootwins.architectures import get_architecture
 from zootwins.catalogue import ArchiveSource, load_run, shard_ranges, shard_slice

@@ -223,10 +223,11 @@ def test_too_few_models_are_refused():
 def test_overfits_eight_models(tmp_path):
     """Eight networks at one epoch, without what keeps an auto-encoder from learning them by heart."""
     states = load_states([make_shard(tmp_path / "shard.safetensors", "vd", make_models(8))], "cnn_s")
-    last = (states.table["epoch"] == states.table["epoch"].max()).to_numpy(copy=True)
-    states = replace(states, weights=states.weights[last], alphas=states.alphas[last], table=states.table[last])
-    plain = {"dropout": 0.0, "contrastive_weight": 0.0, "permutations": False, "erasing": 0.0, "weights_factor": 0.2}
-    overfitting = replace(SETTINGS, **plain, dimension=128, latent=64, batch_size=8, lr=3e-3, epochs=250)
+    first = (states.table["epoch"] == 0).to_numpy(copy=True)
+    states = replace(states, weights=states.weights[first], alphas=states.alphas[first], table=states.table[first])
+    plain = {"dropout": 0.0, "contrastive_weight": 0.0, "permutations": False, "erasing": 0.0, "weights_factor": 0.03}
+    sizes = {"dimension": 96, "feed_forward": 192, "latent": 64, "batch_size": 8}
+    overfitting = replace(SETTINGS, **plain, **sizes, lr=4e-3, epochs=400)
     model, _ = train(states, overfitting, THRESHOLD, ("mini", 0), "cpu")
     r2 = reconstruction_r2(Representation(model, overfitting, THRESHOLD, {}), states, states)
     whole = r2[r2["layer"] == "all"].set_index("quantity")["r2"]
@@ -336,7 +337,7 @@ def test_storage_round_trip_and_damage(states, trained, tmp_path):
     assert loaded.split == trained.split
     assert torch.equal(loaded.model.encode(states.weights[:2]), trained.model.encode(states.weights[:2]))
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"0\.safetensors: not a readable hyper-representation"):
+    with pytest.raises(InputError, match=r"0\.safetensors: not a readable safetensors file"):
         load_representation(path)
 
 

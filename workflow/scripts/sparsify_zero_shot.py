@@ -1,12 +1,11 @@
 """Zero-shot twins of the models that a hyper-representation was not trained on, beside trained ones."""
 
 import torch
-from safetensors.torch import load_file
 
 from zootwins.datasets import load_dataset
 from zootwins.frames import write_parquet
 from zootwins.job import job, provenance
-from zootwins.originals import load_originals
+from zootwins.originals import load_originals, read_predictions
 from zootwins.population.engines import get_device, get_engine
 from zootwins.representations.states import load_states
 from zootwins.representations.storage import load_representation
@@ -21,14 +20,14 @@ with job(snakemake):
     twins = zero_shot_twins(representation, states, zoo)
     originals = load_originals(snakemake.input.originals, snakemake.input.models, params.architecture, 0, params.models)
     unseen = unseen_models(originals, states.of(representation.split["test"]).models, params.lr)
-    predictions = load_file(snakemake.input.predictions)
-    rows = {index: row for row, index in enumerate(predictions["index"].tolist())}
+    index, predictions = read_predictions(snakemake.input.predictions)
+    rows = {number: row for row, number in enumerate(index.tolist())}
     table = compare_twins(
         get_engine(**params.engine, threads=snakemake.threads),
         unseen,
         twins,
         load_dataset(snakemake.input.dataset),
-        predictions["predictions"][[rows[index] for index in unseen.index]].numpy(),
+        predictions[[rows[number] for number in unseen.index]].numpy(),
         zoo,
     )
     table = table.assign(zoo=zoo, seed=int(snakemake.wildcards.seed))
