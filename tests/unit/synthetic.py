@@ -14,6 +14,10 @@ from zootwins.catalogue import Zoo
 from zootwins.metrics import collect_metrics
 from zootwins.population.trajectory import Trajectory
 from zootwins.predictability import weight_statistics
+from zootwins.representations import Settings
+from zootwins.representations.model import AutoEncoder
+from zootwins.representations.storage import Representation
+from zootwins.representations.tokens import Tokens
 from zootwins.response import rank_changes, twin_predictions
 from zootwins.results import ZooResults
 from zootwins.settings import MagnitudePruning, OperatingPoint, VariationalDropout
@@ -24,6 +28,28 @@ SAMPLES = 50
 PERCENTS = (50, 70, 80, 90)
 MP_EPOCHS = 3
 VD_EPOCHS = 5
+SETTINGS = Settings(
+    name="test",
+    dimension=32,
+    heads=2,
+    feed_forward=64,
+    blocks=1,
+    latent=16,
+    dropout=0.1,
+    projection_hidden=16,
+    projection=8,
+    contrastive_weight=0.1,
+    temperature=0.1,
+    weights_factor=1.0,
+    alpha_scale=5.0,
+    magnitudes=True,
+    permutations=True,
+    erasing=0.2,
+    lr=1e-3,
+    weight_decay=1e-9,
+    batch_size=16,
+    epochs=2,
+)
 
 
 def make_zoo(zoo: str = "mini", **changes) -> Zoo:
@@ -136,3 +162,9 @@ def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResu
     weights = np.random.default_rng(seed).normal(size=(len(models), 20, 36))
     tables["weight_statistics"] = weight_statistics({"fc1.weight": weights}).assign(index=models["index"])
     return ZooResults(zoo, models, tables)
+
+
+def make_representation() -> Representation:
+    """An auto-encoder that was not trained."""
+    split = {"train": ["NN_0000"], "validation": ["NN_0001"], "test": ["NN_0002"]}
+    return Representation(AutoEncoder(Tokens(ARCHITECTURE), SETTINGS), SETTINGS, 3.0, split)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
-from synthetic import ARCHITECTURE, SAMPLES, make_models, make_shard
+from synthetic import ARCHITECTURE, SAMPLES, SETTINGS, make_models, make_shard
 from zootwins.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
 from zootwins.errors import InputError
 from zootwins.originals import Originals, model_factors
@@ -20,7 +20,6 @@ from zootwins.population import ImageData, ImageSet
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.trajectory import Resume
 from zootwins.population.variational import log_alpha
-from zootwins.representations import Settings
 from zootwins.representations.evaluation import latent_plane, probe, probe_all, reconstruction_r2
 from zootwins.representations.losses import alpha_errors, nt_xent, weight_errors
 from zootwins.representations.model import AutoEncoder
@@ -34,28 +33,6 @@ from zootwins.shards import Trajectory, read_shard, write_trajectory
 
 ROOT = Path(__file__).parents[2]
 THRESHOLD = 3.0
-SETTINGS = Settings(
-    name="test",
-    dimension=32,
-    heads=2,
-    feed_forward=64,
-    blocks=1,
-    latent=16,
-    dropout=0.1,
-    projection_hidden=16,
-    projection=8,
-    contrastive_weight=0.1,
-    temperature=0.1,
-    weights_factor=1.0,
-    alpha_scale=5.0,
-    magnitudes=True,
-    permutations=True,
-    erasing=0.2,
-    lr=1e-3,
-    weight_decay=1e-9,
-    batch_size=16,
-    epochs=2,
-)
 architectures = st.sampled_from([get_architecture("cnn_s", 1), get_architecture("cnn_l", 3)])
 
 
@@ -223,8 +200,7 @@ def test_too_few_models_are_refused():
 def test_overfits_eight_models(tmp_path):
     """Eight networks at one epoch, without what keeps an auto-encoder from learning them by heart."""
     states = load_states([make_shard(tmp_path / "shard.safetensors", "vd", make_models(8))], "cnn_s")
-    first = (states.table["epoch"] == 0).to_numpy(copy=True)
-    states = replace(states, weights=states.weights[first], alphas=states.alphas[first], table=states.table[first])
+    states, _ = states.ends()
     plain = {"dropout": 0.0, "contrastive_weight": 0.0, "permutations": False, "erasing": 0.0, "weights_factor": 0.03}
     sizes = {"dimension": 96, "feed_forward": 192, "latent": 64, "batch_size": 8}
     overfitting = replace(SETTINGS, **plain, **sizes, lr=4e-3, epochs=400)
@@ -323,8 +299,8 @@ def test_zero_shot_twins_are_pruned_alike_and_stay_so(states, trained):
     kept = {method: twins[method]["fc1.weight"] != 0 for method in METHODS}
     assert torch.equal(kept["zero_shot"], kept["zero_shot_mask"])
     assert not torch.equal(kept["mp"], kept["random"])
-    dense = states.of(trained.split["test"])
-    own = states.tokens.separate(dense.weights[torch.from_numpy((dense.table["epoch"] == 0).to_numpy())])
+    dense, _ = states.of(trained.split["test"]).ends()
+    own = states.tokens.separate(dense.weights)
     for method in ("zero_shot_mask", "mp", "random"):
         assert torch.equal(twins[method]["fc1.weight"][kept[method]], own["fc1.weight"][kept[method]])
 

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from synthetic import ARCHITECTURE, make_models, make_shard
+from synthetic import ARCHITECTURE, make_models, make_representation, make_shard
 from zootwins import tensor_files
 from zootwins.datasets import StoredData, save_dataset
 from zootwins.errors import InputError
 from zootwins.originals import load_originals, write_rows
+from zootwins.representations.storage import save_representation
 from zootwins.shards import read_shard
 from zootwins.tensor_files import KINDS
 from zootwins.verification import READERS, verify
@@ -44,6 +45,8 @@ def whole(kind: str) -> bytes:
             write_rows(path, kind, INDEX, {name: torch.randn(3, *shape) for name, shape in shapes}, {})
         elif kind == "predictions":
             write_rows(path, kind, INDEX, {"predictions": CLASSES}, {})
+        elif kind == "representation":
+            save_representation(path, make_representation(), {})
         else:
             images, labels = ({split: values[f"{split}.{name}"] for split in SPLITS} for name, values in DATA.items())
             save_dataset(path, StoredData(images, labels, (0.5,), (0.5,)), {})

@@ -45,9 +45,17 @@ class VdStates:
 
     def of(self, models: Sequence[str]) -> "VdStates":
         """The rows of some models."""
-        chosen = self.table["model"].isin(models).to_numpy()
-        rows = torch.tensor(chosen)
-        return VdStates(self.tokens, self.weights[rows], self.alphas[rows], self.table[chosen].reset_index(drop=True))
+        return self._chosen(self.table["model"].isin(models))
+
+    def ends(self) -> tuple["VdStates", "VdStates"]:
+        """The models before variational dropout, and after its last epoch."""
+        epoch = self.table["epoch"]
+        return self._chosen(epoch == epoch.min()), self._chosen(epoch == epoch.max())
+
+    def _chosen(self, rows: pd.Series) -> "VdStates":
+        positions = rows.to_numpy().nonzero()[0]
+        table = self.table.iloc[positions].reset_index(drop=True)
+        return VdStates(self.tokens, self.weights[positions], self.alphas[positions], table)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -44,33 +44,28 @@ def sparsifying_shift(model: AutoEncoder, train: VdStates, validation: VdStates)
     Returns:
         A function of latent vectors of dense models, `[models, latent]`, that gives those of their twins.
     """
-    (start, end), (test_start, test_end) = (_ends(model, states) for states in (train, validation))
+    (start, end), (test_start, test_end) = (
+        [encode(model, states.weights).numpy() for states in part.ends()] for part in (train, validation)
+    )
     fits = [Ridge(penalty).fit(start, end - start) for penalty in PENALTIES]
     best = max(fits, key=lambda fit: r2_score(test_end, test_start + fit.predict(test_start)))
     return lambda latent: latent + torch.from_numpy(best.predict(latent.numpy())).to(latent.dtype)
-
-
-def _ends(model: AutoEncoder, states: VdStates) -> tuple[np.ndarray, np.ndarray]:
-    epoch = states.table["epoch"]
-    first, last = (torch.from_numpy((epoch == bound).to_numpy()) for bound in (epoch.min(), epoch.max()))
-    return encode(model, states.weights[first]).numpy(), encode(model, states.weights[last]).numpy()
 
 
 def zero_shot_twins(representation: Representation, states: VdStates, zoo: str) -> dict[str, dict[str, Tensor]]:
     """Parameters `[models, …]` of the test models' twins, by method; pruned weights are zero."""
     model, threshold, tokens = representation.model, representation.threshold, states.tokens
     train, validation, test = (states.of(representation.split[split]) for split in ("train", "validation", "test"))
-    epoch = test.table["epoch"]
-    dense, trained = (torch.from_numpy((epoch == bound).to_numpy()) for bound in (epoch.min(), epoch.max()))
-    own = test.weights[dense]
+    dense, trained = test.ends()
+    own = dense.weights
     shift = sparsifying_shift(model, train, validation)
     weights, alphas = decode(model, shift(encode(model, own)))
     pruned = (alphas >= threshold) & tokens.noisy
-    trained_pruned = (test.alphas[trained] >= threshold) & tokens.noisy
+    trained_pruned = (trained.alphas >= threshold) & tokens.noisy
     vectors = {
         "zero_shot": weights.masked_fill(pruned, 0),
         "zero_shot_mask": own.masked_fill(pruned, 0),
-        "vd": test.weights[trained].masked_fill(trained_pruned, 0),
+        "vd": trained.weights.masked_fill(trained_pruned, 0),
     }
     twins = {method: tokens.separate(vector) for method, vector in vectors.items()}
     originals = tokens.separate(own)
