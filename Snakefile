@@ -24,6 +24,7 @@ include: "rules/figures.smk"
 localrules:
     all,
     figures,
+    representations,
     tables,
     twins,
 
@@ -37,17 +38,24 @@ rule twins:
 rule tables:
     """Every table of the configured zoos."""
     input:
-        expand("results/tables/{table}.csv", table=ALL_TABLES),
+        expand("results/tables/{table}.csv", table=[*TABLE_SOURCES, "paper_comparison"]),
 
 
 rule figures:
     """Every figure of the configured zoos."""
     input:
-        expand("results/figures/{figure}.svg", figure=ALL_FIGURES),
+        expand("results/figures/{figure}.svg", figure=["figure1", *FIGURE_SOURCES, "paper_comparison"]),
+
+
+rule representations:
+    """Hyper-representations of the zoos that are listed for them: tables and figures. Not part of `all`."""
+    input:
+        expand("results/tables/{table}.csv", table=REPRESENTATION_TABLES),
+        expand("results/figures/{figure}.svg", figure=REPRESENTATION_FIGURES),
 
 
 rule all:
-    """Everything: twins, metrics, tables and figures of the configured zoos."""
+    """Everything but hyper-representations: twins, metrics, tables and figures of the configured zoos."""
     default_target: True
     input:
         all_shards,

@@ -152,13 +152,9 @@ REPRESENTATION_FIGURES = {
     "property_prediction": "states",
     "zero_shot": "zero_shot",
 }
-# Every table and figure of this run.
-ALL_TABLES = [*TABLE_SOURCES, "paper_comparison"]
-ALL_FIGURES = ["figure1", *FIGURE_SOURCES, "paper_comparison"]
-if config["representations"]["zoos"]:
-    ALL_TABLES += REPRESENTATION_TABLES
-    ALL_FIGURES += REPRESENTATION_FIGURES
 REPRESENTATION_TITLES = {zoo: RUN.catalogue[zoo].title for zoo in config["representations"]["zoos"]}
+# The paper's zoo that each is to be compared with.
+REPRESENTATION_COUNTERPARTS = {zoo: RUN.catalogue[zoo].compare_with or zoo for zoo in REPRESENTATION_TITLES}
 
 
 def representation_settings(wildcards):
@@ -178,6 +174,11 @@ def representation_results(kind):
 
 def representation_table_sources(wildcards):
     return representation_results(REPRESENTATION_TABLES[wildcards.table])
+
+
+def printed_table(wildcards):
+    """The paper's table of the same name, where it has one."""
+    return [from_root("resources/paper/table3.csv")] if wildcards.table == "table3" else []
 
 
 def representation_figure_sources(wildcards):

@@ -91,7 +91,8 @@ rule sparsify_zero_shot:
 rule make_representation_table:
     """The paper's Table 3, or zero-shot twins beside trained ones."""
     input:
-        representation_table_sources,
+        results=representation_table_sources,
+        paper=printed_table,
     output:
         csv="results/tables/{table}.csv",
         md="results/tables/{table}.md",
@@ -114,6 +115,7 @@ rule make_representation_table:
         runtime=30,
     params:
         titles=REPRESENTATION_TITLES,
+        counterparts=REPRESENTATION_COUNTERPARTS,
         code=sources("representations.tables", "typeset"),
     script:
         "../workflow/scripts/make_representation_table.py"

@@ -271,6 +271,8 @@ def _representations(table: pd.DataFrame) -> pd.DataFrame:
     }
     for baseline, text in (("weight_statistics", "statistics"), ("raw_weights", "raw weights")):
         cells |= {f"{heading}, {text}": _text(f"{name}_r2_{baseline}", "{:.1f}") for name, heading in _TARGETS.items()}
+    if "paper_zoo" in table:
+        cells |= {f"{heading}, paper": _text(f"{name}_r2_paper", "{:.1f}") for name, heading in headings.items()}
     return _columns(table, {"title": "Zoo", "models": "n", "seeds": "Seeds", "configuration": "Settings"}, cells)
 
 

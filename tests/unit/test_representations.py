@@ -328,7 +328,7 @@ def test_without_magnitudes_the_encoder_sees_weights_alone():
 def made_up_scores(seeds: int) -> pd.DataFrame:
     rows = []
     for seed in range(seeds):
-        shared = {"zoo": "mini", "seed": seed, "configuration": "test", "layer": "all", "models": 12, "states": 72}
+        shared = {"zoo": "mini", "paper_zoo": "svhn_s_seed", "seed": seed, "configuration": "test", "layer": "all", "models": 12, "states": 72}
         shared |= {"train_models": 8, "validation_models": 2, "test_models": 2}
         rows += [
             shared | {"predictor": "representation", "quantity": q, "r2": 0.1 * seed} for q in ("weights", "alphas")
@@ -339,13 +339,14 @@ def made_up_scores(seeds: int) -> pd.DataFrame:
 
 
 def test_table3_begins_with_the_papers_columns():
-    table = table3(made_up_scores(3))
     paper = pd.read_csv(ROOT / "resources/paper/table3.csv")
+    table = table3(made_up_scores(3), paper)
     assert list(table.columns[: len(paper.columns)]) == list(paper.columns)
     row = table.iloc[0]
     assert (row["weights_r2"], row["accuracy_r2"], row["seeds"]) == (pytest.approx(10), pytest.approx(50), 3)
     # t(0.975, 2) = 4.3027 times the standard error, 10 / √3
     assert row["weights_r2_high"] == pytest.approx(10 + 4.3027 * 10 / 3**0.5, rel=1e-4)
+    assert (row["paper_zoo"], row["sparsity_r2_paper"]) == ("svhn_s_seed", 97.6)
     assert np.isnan(seed_interval(np.array([1.0]))).all()
 
 

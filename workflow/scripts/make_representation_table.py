@@ -9,6 +9,8 @@ from zootwins.typeset import write_texts
 
 with job(snakemake):
     name = snakemake.wildcards.table
-    table = TABLES[name](pd.concat(map(pd.read_parquet, snakemake.input), ignore_index=True))
+    results = pd.concat(map(pd.read_parquet, snakemake.input.results), ignore_index=True)
+    results["paper_zoo"] = results["zoo"].map(snakemake.params.counterparts)
+    table = TABLES[name](results, *map(pd.read_csv, snakemake.input.paper))
     write_csv(table, snakemake.output.csv)
     write_texts(name, table, snakemake.params.titles, snakemake.output, provenance(snakemake))

@@ -14,16 +14,18 @@ BASELINES = ("weight_statistics", "raw_weights")
 MEASURES = ("accuracy", "sparsity", "agreement")
 
 
-def table3(scores: pd.DataFrame) -> pd.DataFrame:
+def table3(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Table 3: R² in percent, its mean over seeds; one row a zoo.
 
-    The paper's columns come first; then intervals over the seeds (Student's t, 95 %), and the baselines' means on the
-    same splits.
+    The paper's columns come first; then intervals over the seeds (Student's t, 95 %), the baselines' means on the
+    same splits, and what the paper printed for the zoo or the one that it is like (`paper_zoo`).
 
     Args:
-        scores: what `evaluate_representation` found, below one another: zoo, seed, configuration, quantity,
-            predictor, layer, r2, and the numbers of models.
+        scores: what `evaluate_representation` found, below one another: zoo, paper_zoo, seed, configuration,
+            quantity, predictor, layer, r2, and the numbers of models.
+        paper: the paper's table.
     """
+    printed = paper.set_index("zoo")
     rows = []
     for zoo, of_zoo in scores.groupby("zoo", sort=False):
         first = of_zoo.iloc[0]
@@ -36,7 +38,10 @@ def table3(scores: pd.DataFrame) -> pd.DataFrame:
         row |= {f"{name}_r2_{baseline}": r2[baseline, name].mean() for baseline in BASELINES for name in TARGETS}
         sizes = ("models", "train_models", "validation_models", "test_models", "states")
         row |= {size: first[size] for size in sizes}
-        rows.append(row | {"seeds": len(r2), "configuration": first["configuration"]})
+        row |= {"seeds": len(r2), "configuration": first["configuration"]}
+        if first["paper_zoo"] in printed.index:
+            row |= {"paper_zoo": first["paper_zoo"], **printed.loc[first["paper_zoo"]].add_suffix("_paper")}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
