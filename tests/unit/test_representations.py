@@ -328,7 +328,15 @@ def test_without_magnitudes_the_encoder_sees_weights_alone():
 def made_up_scores(seeds: int) -> pd.DataFrame:
     rows = []
     for seed in range(seeds):
-        shared = {"zoo": "mini", "paper_zoo": "svhn_s_seed", "seed": seed, "configuration": "test", "layer": "all", "models": 12, "states": 72}
+        shared = {
+            "zoo": "mini",
+            "paper_zoo": "svhn_s_seed",
+            "seed": seed,
+            "configuration": "test",
+            "layer": "all",
+            "models": 12,
+            "states": 72,
+        }
         shared |= {"train_models": 8, "validation_models": 2, "test_models": 2}
         rows += [
             shared | {"predictor": "representation", "quantity": q, "r2": 0.1 * seed} for q in ("weights", "alphas")

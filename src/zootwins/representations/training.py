@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, RandomSampler
 
 from zootwins.files import replacing
 from zootwins.population.trajectory import Resume, ignore
@@ -17,7 +16,7 @@ from zootwins.representations import Settings
 from zootwins.representations.losses import alpha_errors, nt_xent, weight_errors
 from zootwins.representations.model import AutoEncoder
 from zootwins.representations.states import VdStates
-from zootwins.representations.tokens import erase
+from zootwins.representations.tokens import Tokens, erase
 
 log = logging.getLogger(__name__)
 _MAXIMAL_GRADIENT = 1.0  # norm; zoos with widely different models would throw training off otherwise
@@ -58,11 +57,12 @@ def train(
         model.scale.copy_(layer_scale(states))
         model.to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        rows = torch.stack((states.weights, states.alphas), dim=1).to(device)
         history = _load(resume, model, optimizer)
         for epoch in range(len(history) + 1, settings.epochs + 1):
             torch.manual_seed(stream_key("representation", *key, epoch))  # a resumed run draws what it would have
             optimizer.param_groups[0]["lr"] = settings.lr * learning_rate_share(epoch, settings.epochs)
-            losses = _train_epoch(model, optimizer, states, settings, threshold, device)
+            losses = _train_epoch(model, optimizer, states.tokens, rows, settings, threshold)
             history.append(losses)
             log.info("epoch %d of %d: %s", epoch, settings.epochs, _line(losses))
             on_epoch(epoch, settings.epochs)
@@ -78,34 +78,39 @@ def learning_rate_share(epoch: int, epochs: int) -> float:
     return epoch / warm if epoch <= warm else (1 + cos(pi * (epoch - warm) / (epochs - warm + 1))) / 2
 
 
-def _train_epoch(model, optimizer, states: VdStates, settings: Settings, threshold: float, device: str) -> list[float]:
+def _train_epoch(model, optimizer, tokens: Tokens, rows: Tensor, settings: Settings, threshold: float) -> list[float]:
+    """Train on all rows `[rows, 2, parameters]` of weights and log α once; the mean of every loss."""
     model.train()
-    generator = torch.Generator().manual_seed(torch.initial_seed())
-    noisy = states.tokens.noisy.to(device)
-    totals, rows = torch.zeros(len(LOSSES)), 0
-    for batch in BatchSampler(RandomSampler(range(len(states)), generator=generator), settings.batch_size, False):
-        models = torch.stack((states.weights[batch], states.alphas[batch]), dim=1)
-        views = torch.cat((models, models))
+    generator = torch.Generator().manual_seed(torch.initial_seed())  # on the CPU, whatever the device
+    totals = torch.zeros(len(LOSSES))
+    order = torch.randperm(len(rows), generator=generator)
+    for batch in order.split(settings.batch_size):
+        views = torch.cat((rows[batch], rows[batch]))
         if settings.permutations:
-            views = states.tokens.permute(views, states.tokens.draw_permutations(len(views), generator))
-        weights, alphas = views.unbind(1)
-        erased = erase(weights, settings.erasing, generator)
-        weights, alphas, erased = (tensor.to(device) for tensor in (weights, alphas, erased))
-
-        latent = model.encode(erased)
-        decoded_weights, decoded_alphas = model.decode(latent)
-        contrast = nt_xent(*model.project(latent).chunk(2), settings.temperature)
-        of_weights = weight_errors(decoded_weights, weights, model.scale).mean()
-        of_alphas = alpha_errors(decoded_alphas, alphas, threshold, settings.alpha_scale)[:, noisy].mean()
-        share = settings.contrastive_weight
-        loss = share * contrast + (1 - share) * (settings.weights_factor * of_weights + of_alphas)
+            permutations = tokens.draw_permutations(len(views), generator)
+            views = tokens.permute(views, [one.to(rows.device) for one in permutations])
+        erased = erase(views[:, 0], settings.erasing, generator)
+        losses = _losses(model, erased, views, settings, threshold)
         optimizer.zero_grad()
-        loss.backward()
+        losses[0].backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), _MAXIMAL_GRADIENT)
         optimizer.step()
-        totals += len(batch) * torch.stack((loss, contrast, of_weights, of_alphas)).detach().cpu()
-        rows += len(batch)
-    return (totals / rows).tolist()
+        totals += len(batch) / len(rows) * torch.stack(losses).detach().cpu()
+    return totals.tolist()
+
+
+def _losses(model, erased: Tensor, views: Tensor, settings: Settings, threshold: float) -> tuple[Tensor, ...]:
+    """The `LOSSES` of two views of each network, the first views before the second; what counts comes first."""
+    weights, alphas = views.unbind(1)
+    latent = model.encode(erased)
+    decoded_weights, decoded_alphas = model.decode(latent)
+    contrast = nt_xent(*model.project(latent).chunk(2), settings.temperature)
+    of_weights = weight_errors(decoded_weights, weights, model.scale).mean()
+    noisy = model.tokens.noisy.to(views.device)
+    of_alphas = alpha_errors(decoded_alphas, alphas, threshold, settings.alpha_scale)[:, noisy].mean()
+    reconstruction = settings.weights_factor * of_weights + of_alphas
+    share = settings.contrastive_weight
+    return share * contrast + (1 - share) * reconstruction, contrast, of_weights, of_alphas
 
 
 def _line(losses: list[float]) -> str:

@@ -4,7 +4,7 @@ The dense weights of an unseen model are encoded, its latent vector is moved to 
 ended, and what the decoder makes of it says which weights to prune.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 
 from zootwins.agreement import agreement
+from zootwins.architectures import Architecture
 from zootwins.magnitude_pruning import pruning_masks
 from zootwins.originals import Originals
 from zootwins.population import Engine, ImageData, Population, layer_sparsity
@@ -35,7 +36,7 @@ METHODS = ("zero_shot", "zero_shot_mask", "vd", "mp", "random")
 """
 
 
-def sparsifying_shift(model: AutoEncoder, train: VdStates, validation: VdStates):
+def sparsifying_shift(model: AutoEncoder, train: VdStates, validation: VdStates) -> Callable[[Tensor], Tensor]:
     """Where variational dropout moves a latent vector from its first to its last epoch, learned from trained twins.
 
     Ridge regression of the movement on where it starts; its penalty is the one that predicts the validation models
@@ -70,15 +71,14 @@ def zero_shot_twins(representation: Representation, states: VdStates, zoo: str) 
     twins = {method: tokens.separate(vector) for method, vector in vectors.items()}
     originals = tokens.separate(own)
     ratios = _sparsity(twins["zero_shot"], tokens.architecture)
-    scores = {name: originals[name].abs() for name in tokens.architecture.weight_names}
-    for method in ("mp", "random"):
-        if method == "random":
-            scores = _random_scores(scores, [stream_key("zero_shot", zoo, name) for name in test.models])
-        twins[method] = _pruned_at(originals, scores, ratios)
+    own_weights = {name: originals[name] for name in tokens.architecture.weight_names}
+    random = _random_scores(own_weights, [stream_key("zero_shot", zoo, name) for name in test.models])
+    twins["mp"] = _pruned_at(originals, own_weights, ratios)
+    twins["random"] = _pruned_at(originals, random, ratios)
     return twins
 
 
-def _sparsity(parameters: Mapping[str, Tensor], architecture) -> Tensor:
+def _sparsity(parameters: Mapping[str, Tensor], architecture: Architecture) -> Tensor:
     """Share of pruned weights of each model, `[models]`."""
     sizes = torch.tensor([layer.weights for layer in architecture.layers], dtype=torch.float64)
     return layer_sparsity(parameters, architecture) @ (sizes / sizes.sum())
@@ -93,7 +93,7 @@ def _random_scores(weights: Mapping[str, Tensor], keys: list[int]) -> dict[str, 
 
 
 def _pruned_at(originals: Mapping[str, Tensor], scores: Mapping[str, Tensor], ratios: Tensor) -> dict[str, Tensor]:
-    """Models without the weights of least score, each at its own ratio."""
+    """Models without the weights of least absolute score, each at its own ratio."""
     masks = [
         pruning_masks({name: score[model : model + 1] for name, score in scores.items()}, ratio.item(), "global")
         for model, ratio in enumerate(ratios)
