@@ -18,7 +18,7 @@ from torch.utils.data import TensorDataset, random_split
 
 from zootwins import tensor_files, torch_files
 from zootwins.architectures import CLASSES
-from zootwins.errors import InputError
+from zootwins.errors import InputError, one_line
 from zootwins.population import ImageData, ImageSet
 
 SPLIT_SEED = 42
@@ -124,7 +124,7 @@ def _open_torchvision(source: Source, data_dir: Path) -> tuple:
             except (RuntimeError, FileNotFoundError):  # what is missing, or fails torchvision's checksum
                 return tuple(dataset(folder, **split, download=True) for split in splits)
     except Exception as error:  # torchvision's readers raise whatever they stumble over
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         got = "is not there, or not whole" if source.folder else "is not there and could not be downloaded"
         raise InputError(
             f"{folder}: torchvision's {source.dataset} {got} ({reason}); "

@@ -7,3 +7,8 @@ class InputError(ValueError):
     It names the file or key, says what is wrong with it and what to do about it.
     Jobs print it without a traceback (see `zootwins.job`).
     """
+
+
+def one_line(error: object) -> str:
+    """What somebody else says is wrong, fit for a message: printable, in one line, and not without end."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:200]

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from zootwins.errors import InputError
+from zootwins.errors import InputError, one_line
 from zootwins.files import replacing
 
 KINDS = {
@@ -67,7 +67,7 @@ def check(path: str | Path, kind: str) -> tuple[dict[str, str], dict[str, tuple[
             found = _checksum(kind, metadata, ((name, file.get_tensor(name)) for name in names))
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({error}); {REMEDY}") from None
+        raise InputError(f"{path}: not a readable safetensors file ({one_line(error)}); {REMEDY}") from None
     if found != metadata.get("checksum"):
         wrong = "does not match" if "checksum" in metadata else "is missing"
         raise InputError(f"{path}: damaged (its checksum {wrong}); {REMEDY}")

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zootwins.errors import one_line
+
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -43,7 +45,7 @@ def _reason(error: Exception) -> str:
     """What torch says is wrong, without its advice to trust the file after all."""
     text = str(error).strip() or type(error).__name__
     match = re.search(r"WeightsUnpickler error: (.+?)( was not an allowed|\. |$)", text, re.MULTILINE)
-    return (match[1] if match else text.splitlines()[0].split(". ")[0])[:120]
+    return one_line(match[1] if match else text.splitlines()[0].split(". ")[0])[:120]
 
 
 def as_floats(value: Any) -> Tensor:

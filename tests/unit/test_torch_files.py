@@ -52,6 +52,17 @@ def test_the_code_pickles_do_run_in_a_trusting_reader(tmp_path):
         marker.unlink()
 
 
+def test_a_refusal_is_printable_whatever_the_file_says():
+    """Found by fuzzing: torch quotes the file's byte order as it stands there."""
+    content = BytesIO()
+    with zipfile.ZipFile(BytesIO(WHOLE)) as whole, zipfile.ZipFile(content, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, b"a\x1b[2J" if name.endswith("byteorder") else whole.read(name))
+    with pytest.raises(RefusedFileError, match=r"a \[2J") as caught:
+        torch_files.load(content.getvalue())
+    assert str(caught.value).isprintable()
+
+
 def test_classes_are_read_only_where_they_are_allowed():
     content = torch_bytes(TensorDataset(torch.zeros(1)))
     assert isinstance(torch_files.load(content, allowed=[TensorDataset]), TensorDataset)
