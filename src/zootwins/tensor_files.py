@@ -22,6 +22,7 @@ KINDS = {
     "predictions": (),
     "dataset": ("mean", "std"),
     "representation": ("architecture", "settings", "threshold", "split"),
+    "state": ("digest", "epoch", "steps"),  # of a run that goes on (population.trajectory)
 }
 REMEDY = "delete it, and the next run rebuilds it"
 
@@ -43,7 +44,7 @@ def write(
         provenance: further metadata, not covered by the checksum.
     """
     metadata = {"format": f"zootwins-{kind}", **description}
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata["checksum"] = _checksum(kind, metadata, sorted(contiguous.items()))
     with replacing(path) as temporary:
         save_file(contiguous, temporary, metadata=metadata | dict(provenance))

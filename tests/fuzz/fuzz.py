@@ -34,6 +34,7 @@ with atheris.instrument_imports(include=["zootwins", "zipfile", "json"]):
 
 atheris.instrument_func(_weights_only_unpickler.Unpickler.load)
 
+KINDS = READERS.keys() - {"representation"}  # which says itself how large a network to build
 EXECUTIONS = {"os.exec", "os.fork", "os.posix_spawn", "os.system", "pickle.find_class", "socket.connect"}
 executed: list[str] = []
 
@@ -100,12 +101,12 @@ class Tensors:
     def seeds() -> list[bytes]:
         checksum = tensor_files._checksum
         tensor_files._checksum = lambda *arguments: checksum(*arguments) and "right"
-        return [test_verification.whole(kind) for kind in READERS]
+        return [test_verification.whole(kind) for kind in sorted(KINDS)]
 
     @staticmethod
     def read(path: Path) -> None:
-        for read in READERS.values():
-            refused_in_one_line(lambda read=read: Tensors.look_at(read(path)))
+        for kind in KINDS:
+            refused_in_one_line(lambda kind=kind: Tensors.look_at(READERS[kind](path)))
 
     @staticmethod
     def look_at(found: object) -> None:

@@ -76,10 +76,20 @@ def test_a_killed_run_goes_on_to_the_same_tensors(tmp_path, variational):
     assert not resume.path.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 100])
-def test_a_damaged_resume_file_is_not_trusted(tmp_path, content):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"\xff" * 100,
+        lambda content: content[:-1],
+        lambda content: content[:-3] + bytes([content[-3] ^ 1]) + content[-2:],
+    ],
+    ids=["empty", "something else", "truncated", "a bit flipped"],
+)
+def test_a_damaged_resume_file_is_not_trusted(tmp_path, damage):
     path = tmp_path / "resume.safetensors"
-    path.write_bytes(content)
+    record(fresh(variational=False), resume=Resume(path, "digest"))  # leaves the file: no `with`
+    path.write_bytes(damage(path.read_bytes()))
     trained = []
     record(
         fresh(variational=False),

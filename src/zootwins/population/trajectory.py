@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from zootwins.files import replacing
+from zootwins import tensor_files
+from zootwins.errors import InputError
 from zootwins.population import Engine, ImageSet, Population, layer_sparsity
 from zootwins.shards import Trajectory
 
@@ -147,8 +146,7 @@ class _Saver:
         tensors |= {f"optimizer_state/{name}": tensor for name, tensor in population.optimizer_state.items()}
         tensors |= {f"records/{name}": tensor for name, tensor in records.stacked().items()}
         metadata = {"digest": self.resume.digest, "epoch": str(epoch), "steps": str(population.steps)}
-        with replacing(self.resume.path) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
+        tensor_files.write(self.resume.path, "state", tensors, metadata, {})
         finished = time.monotonic()
         self.due = finished + (finished - started) * (1 / _SAVING_SHARE - 1)
 
@@ -159,11 +157,9 @@ def _load(resume: Resume | None, population: Population) -> tuple[_Records, int]
     if resume is None or not resume.path.exists():
         return records, -1
     try:
-        with safe_open(resume.path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        log.warning("%s: not readable (%s); starting from epoch 0", resume.path, error)
+        tensors, metadata = tensor_files.read(resume.path, "state")
+    except InputError as error:
+        log.warning("starting from epoch 0: %s", error)
         return records, -1
     if metadata.get("digest") != resume.digest:
         log.info("%s: from another configuration; starting from epoch 0", resume.path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zootwins import tensor_files
 from zootwins.architectures import get_architecture
-from zootwins.errors import InputError
+from zootwins.errors import InputError, one_line
 from zootwins.representations import Settings
 from zootwins.representations.model import AutoEncoder
 from zootwins.representations.tokens import Tokens
@@ -50,5 +50,5 @@ def load_representation(path: str | Path, device: str = "cpu") -> Representation
         model.load_state_dict(tensors)
         threshold, split = (json.loads(metadata[key]) for key in ("threshold", "split"))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:  # of another version of this program
-        raise InputError(f"{path}: does not fit this version ({error}); {tensor_files.REMEDY}") from None
+        raise InputError(f"{path}: does not fit this version ({one_line(error)}); {tensor_files.REMEDY}") from None
     return Representation(model.to(device).eval(), settings, threshold, split)
