@@ -71,6 +71,10 @@ def plan(run: Run, id_: str, costs: Mapping[str, Any]) -> Cost:
         return models * (epochs * training * micro[kind] + evaluated * micro["evaluation"]) / 3.6e9
 
     parameters = sum(torch.Size(s).numel() for s in shape.parameter_shapes.values())
+    if zoo.twins_of:  # imported: evaluated alone, and all checkpoints are downloaded
+        vd_hours = models * (dropout.epochs + 1) * test * micro["evaluation"] / 3.6e9
+    else:
+        vd_hours = hours(dropout.epochs, "variational") if dropout else 0
     disk = {}
     for keep in ("all", "final"):
         disk[keep] = 4 * parameters * models  # the originals
@@ -88,7 +92,7 @@ def plan(run: Run, id_: str, costs: Mapping[str, Any]) -> Cost:
     return Cost(
         jobs=shards * len(zoo.methods),
         mp_hours=len(pruning.ratios) * hours(pruning.epochs, "training") if pruning else 0,
-        vd_hours=hours(dropout.epochs, "variational") if dropout else 0,
+        vd_hours=vd_hours,
         disk_all=disk["all"],
         disk_final=disk["final"],
         download_full=remote * (dataset + models * (STATES_PUBLISHED * (checkpoint + optimizer) + HISTORY)),

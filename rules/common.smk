@@ -18,6 +18,16 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
+def one_of(zoos):
+    """A wildcard's constraint to some zoos, which may be none."""
+    return "|".join(zoos) or "(?!)"
+
+
+# The zoos whose twins are imported, and those whose twins are made here.
+PUBLISHED_TWINS = one_of(id for id, zoo in RUN.catalogue.items() if zoo.twins_of)
+OWN_TWINS = one_of(id for id, zoo in RUN.catalogue.items() if not zoo.twins_of)
+
+
 wildcard_constraints:
     zoo="|".join(RUN.catalogue),
     method="mp|vd",
@@ -89,7 +99,10 @@ def local_archive(wildcards):
 
 def raw_zoo(wildcards):
     """The zoo in the raw layout: fetched, a folder of the user's, or trained here."""
-    zoo = zoo_of(wildcards)
+    return raw_zoo_of(zoo_of(wildcards))
+
+
+def raw_zoo_of(zoo):
     if zoo.train:
         return f"results/exports/{zoo.id}/trained.zip"
     return from_root(zoo.directory) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
@@ -103,7 +116,22 @@ def folder_state(wildcards):
 
 def published_raw_zoo(wildcards):
     """The raw zoo that may bring its data set along; a zoo that is trained here takes the catalogue's."""
-    return [] if zoo_of(wildcards).train else raw_zoo(wildcards)
+    zoo = originals_of(zoo_of(wildcards))
+    return [] if zoo.train else raw_zoo_of(zoo)
+
+
+def originals_of(zoo):
+    """The zoo that a zoo of published twins was made from; any other zoo is its own."""
+    return RUN.catalogue[zoo.twins_of] if zoo.twins_of else zoo
+
+
+def files_of_originals(wildcards):
+    """What import_zoo wrote of the originals of published twins."""
+    folder = f"results/zoos/{zoo_of(wildcards).twins_of}"
+    return {kind: f"{folder}/{kind}.safetensors" for kind in ("originals", "predictions")} | {
+        "models": f"{folder}/models.csv",
+        "history": f"{folder}/history.parquet",
+    }
 
 
 def exported_shards(wildcards):
@@ -151,6 +179,16 @@ def run_models(wildcards):
 
 def lookup_epoch(wildcards):
     return zoo_of(wildcards).epoch
+
+
+def fetched_epoch(wildcards):
+    """The checkpoint to fetch of each model of an archive; of published twins, all."""
+    zoo = zoo_of(wildcards)
+    return "all" if zoo.twins_of else zoo.epoch
+
+
+def lookup_vd_epochs(wildcards):
+    return zoo_of(wildcards).variational_dropout.epochs
 
 
 def lookup_dataset(wildcards):
@@ -213,4 +251,4 @@ ENGINE = {"name": config["engine"], "device": config["device"]}
 def analysed(zoo):
     """What tables and figures depend on in a catalogue entry: all but where the zoo comes from."""
     fields = asdict(RUN.catalogue[zoo]) | {"models": RUN.models(zoo)}
-    return {key: value for key, value in fields.items() if key not in ("archive", "directory", "train")}
+    return {key: value for key, value in fields.items() if key not in ("archive", "directory", "train", "twins_of")}

@@ -42,6 +42,8 @@ rule variational_dropout:
         "results/logs/variational_dropout/{zoo}/{shard}.log",
     benchmark:
         "results/benchmarks/variational_dropout/{zoo}/{shard}.tsv"
+    wildcard_constraints:
+        zoo=OWN_TWINS,
     conda:
         "../envs/zootwins.yaml"
     threads: 2
@@ -57,6 +59,38 @@ rule variational_dropout:
         code=sources("variational_dropout", "population.engines", "originals", "shards"),
     script:
         "../workflow/scripts/variational_dropout.py"
+
+
+rule import_twins:
+    """Read a shard of published variational twins and evaluate them again, at every epoch."""
+    input:
+        raw_zoo=raw_zoo,
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/twins/{zoo}/vd/{shard}.safetensors",
+    log:
+        "results/logs/import_twins/{zoo}/{shard}.log",
+    benchmark:
+        "results/benchmarks/import_twins/{zoo}/{shard}.tsv"
+    wildcard_constraints:
+        zoo=PUBLISHED_TWINS,
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(2000),
+        runtime=120,
+    params:
+        architecture=lookup_architecture,
+        settings=variational_dropout_settings,
+        folder=folder_state,
+        engine=ENGINE,
+        keep_states=config["keep_states"],
+        code=sources("published_twins", "population.engines", "originals", "shards"),
+    script:
+        "../workflow/scripts/import_twins.py"
 
 
 rule cut_model:

@@ -19,7 +19,7 @@ rule fetch_zoo:
         runtime=600,
     params:
         archive=archive_settings,
-        epoch=lookup_epoch,
+        epoch=fetched_epoch,
         code=sources("fetching"),
     script:
         "../workflow/scripts/fetch_zoo.py"
@@ -122,6 +122,8 @@ rule import_zoo:
         "results/logs/import_zoo/{zoo}.log",
     benchmark:
         "results/benchmarks/import_zoo/{zoo}.tsv"
+    wildcard_constraints:
+        zoo=OWN_TWINS,
     conda:
         "../envs/zootwins.yaml"
     threads: 2
@@ -137,3 +139,35 @@ rule import_zoo:
         code=sources("importing", "originals", "population.engines"),
     script:
         "../workflow/scripts/import_zoo.py"
+
+
+rule match_twins:
+    """Find the original of each published twin: the twins' table, and their originals' weights and predictions."""
+    input:
+        unpack(files_of_originals),
+        raw_zoo=raw_zoo,
+    output:
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        predictions="results/zoos/{zoo}/predictions.safetensors",
+        history="results/zoos/{zoo}/history.parquet",
+    log:
+        "results/logs/match_twins/{zoo}.log",
+    benchmark:
+        "results/benchmarks/match_twins/{zoo}.tsv"
+    wildcard_constraints:
+        zoo=PUBLISHED_TWINS,
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=60,
+    params:
+        architecture=lookup_architecture,
+        epochs=lookup_vd_epochs,
+        models=imported_models,
+        folder=folder_state,
+        code=sources("published_twins", "originals"),
+    script:
+        "../workflow/scripts/match_twins.py"

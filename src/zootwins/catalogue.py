@@ -46,7 +46,8 @@ class ArchiveSource:
 class Zoo:
     """A catalogue entry joined with the run's settings; exactly one of the three sources is set.
 
-    `compare_with` is the id of a zoo of the paper that this one is like.
+    `compare_with` is the id of a zoo of the paper that this one is like. `twins_of` is the id of the zoo whose
+    variational twins the source holds; such a zoo is imported, not trained.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Zoo:
     agreement: OperatingPoint
     correlation: OperatingPoint
     compare_with: str | None = None
+    twins_of: str | None = None
     archive: ArchiveSource | None = None
     directory: str | None = None
     train: TrainSource | None = None
@@ -154,6 +156,9 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
                 f"it has {', '.join(sorted(entries))}"
             )
     catalogue = {zoo: _zoo(zoo, entry, config) for zoo, entry in entries.items()}
+    for zoo in catalogue.values():
+        if zoo.twins_of is not None:
+            _check_twins(zoo, catalogue, config["catalogue"])
     for zoo in config["zoos"]:  # here, and not when the tables are made, hours later
         catalogue[zoo].operating_point("agreement")
         catalogue[zoo].operating_point("correlation")
@@ -163,6 +168,23 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
                 f"configuration: representations.zoos: {zoo!r} needs variational dropout and keep_states: all"
             )
     return Run(config, tuple(config["zoos"]), catalogue)
+
+
+def _check_twins(zoo: Zoo, catalogue: Mapping[str, Zoo], where: str) -> None:
+    """Refuse an entry of published twins that contradicts its originals' or asks for what is not imported."""
+    originals = catalogue.get(zoo.twins_of)
+    if originals is None or originals.twins_of is not None:
+        raise InputError(
+            f"{where}: zoos.{zoo.id}.twins_of: {zoo.twins_of!r} is no zoo of originals in this catalogue; correct it"
+        )
+    for key in ("dataset", "architecture"):
+        if getattr(zoo, key) != getattr(originals, key):
+            raise InputError(f"{where}: zoos.{zoo.id}.{key}: is not that of {originals.id}; make them the same")
+    if zoo.train or zoo.epoch is not None or zoo.magnitude_pruning or not zoo.variational_dropout:
+        raise InputError(
+            f"{where}: zoos.{zoo.id}: twins_of takes variational twins from an archive or directory; "
+            "set magnitude_pruning: false, and leave out epoch, source.train and variational_dropout: false"
+        )
 
 
 def _load_catalogue(path: Path, schema: Path) -> dict[str, Any]:
@@ -197,6 +219,7 @@ def _zoo(zoo: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Zoo:
         agreement=OperatingPoint(**usual | points.get("agreement", {})),
         correlation=OperatingPoint(**usual | points.get("correlation", {})),
         compare_with=entry.get("compare_with"),
+        twins_of=entry.get("twins_of"),
         archive=ArchiveSource(**source["archive"]) if "archive" in source else None,
         directory=source.get("directory"),
         train=TrainSource(**_tuples(source["train"])) if "train" in source else None,

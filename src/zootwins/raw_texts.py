@@ -21,6 +21,7 @@ METRICS = {  # column of history.parquet → key of result.json
     "validation_loss": "val_loss",
     "validation_accuracy": "val_acc",
 }
+TWIN_METRICS = METRICS | {"sparsity": "sparsity_ratio"}  # of the authors' variational twins
 
 
 class BrokenModelError(ValueError):
@@ -51,11 +52,23 @@ def parse_factors(text: bytes) -> Factors:
     return factors
 
 
-def parse_history(text: bytes) -> list[dict[str, float]]:
+def parse_original(text: bytes) -> str:
+    """The folder's name of the model that a variational twin was made from, in the twin's params.json.
+
+    Raises:
+        BrokenModelError: if it is missing.
+    """
+    path = _parse(text, "params.json").get("training::init_checkpoint_path")
+    if not isinstance(path, str) or not (name := path.rstrip("/").rpartition("/")[2]):
+        raise BrokenModelError(f"training::init_checkpoint_path is {shown(path)}, not the path of a model")
+    return name
+
+
+def parse_history(text: bytes, metrics: Mapping[str, str] = METRICS) -> list[dict[str, float]]:
     """The rows of a result.json by epoch (`training_iteration`; of one that is there twice, the later row).
 
     Returns:
-        For each epoch `epoch` and `METRICS`, NaN where the file has none.
+        For each epoch `epoch` and `metrics`, NaN where the file has none.
 
     Raises:
         BrokenModelError: if the file is truncated, or anything in it is not what it should be.
@@ -73,7 +86,7 @@ def parse_history(text: bytes) -> list[dict[str, float]]:
                 raise BrokenModelError("truncated result.json") from None
             raise
         epoch = _integer(parsed, "training_iteration")
-        rows[epoch] = {"epoch": epoch} | {column: _metric(parsed, column, key) for column, key in METRICS.items()}
+        rows[epoch] = {"epoch": epoch} | {column: _metric(parsed, column, key) for column, key in metrics.items()}
     if not rows:
         raise BrokenModelError("truncated result.json: it is empty")
     return [rows[epoch] for epoch in sorted(rows)]
@@ -149,5 +162,5 @@ def _metric(row: Mapping[str, Any], column: str, key: str) -> float:
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, float | int | None):
         raise BrokenModelError(f"unreadable file: result.json: {key} is {shown(value)}, not a number")
-    limit = 1 if column.endswith("accuracy") else sys.float_info.max
+    limit = 1 if column.endswith(("accuracy", "sparsity")) else sys.float_info.max
     return float(value) if value is not None and 0 <= value <= limit else math.nan

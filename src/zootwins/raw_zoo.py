@@ -3,14 +3,16 @@
     <zoo>/config.json  dataset.pt
     <zoo>/<model>/params.json  result.json  checkpoint_0000XX/checkpoints
 
-Checkpoints are torch state dicts with keys `module_list.{i}.{weight,bias}`. What the files say is never executed and
+Checkpoints are torch state dicts with keys `module_list.{i}.{weight,bias}`; those of the authors' variational twins
+also have `module_list.{i}.{log_sigma2,log_sigma2_bias}`. What the files say is never executed and
 never believed without a check: layouts are inferred from keys and shapes, rows matched by `training_iteration`.
 """
 
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -26,13 +28,24 @@ from zootwins.archives import Members
 from zootwins.errors import InputError
 from zootwins.files import replacing
 from zootwins.population import Factors
-from zootwins.raw_texts import BrokenModelError, params_json, parse_factors, parse_history, result_json, shown
+from zootwins.raw_texts import (
+    TWIN_METRICS,
+    BrokenModelError,
+    params_json,
+    parse_factors,
+    parse_history,
+    parse_original,
+    result_json,
+    shown,
+)
 
 CHECKPOINT_LIMIT, RESULTS_LIMIT, PARAMS_LIMIT = 16 << 20, 16 << 20, 1 << 20  # bytes; real ones have 50, 60 and 1 kB
 DATASET_LIMIT = 4 << 30
 MODEL_PREFIX = "NN_tune_trainable"  # how the authors' folders of models begin, whatever is in them
 _CHECKPOINT = re.compile(r"checkpoint_([0-9]{1,9})/checkpoints")
-_PARAMETER = re.compile(r"module_list\.([0-9]{1,3})\.(weight|bias)")
+_PARAMETER = re.compile(r"module_list\.([0-9]{1,3})\.([a-z0-9_]{1,20})")
+_KINDS = {"weight": "weight", "bias": "bias"}  # of parameters: our names by the authors'
+_VARIATIONAL_KINDS = _KINDS | {"log_sigma2": "log_sigma2", "log_sigma2_bias": "bias_log_sigma2"}
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold: equal zoos make equal archives
 
 
@@ -42,10 +55,11 @@ class RawModel:
 
     Attributes:
         name: its folder's name.
-        factors: its generating factors.
-        checkpoints: parameters `{layer}.weight` and `{layer}.bias`, by epoch.
-        history: rows with an `epoch` and `METRICS`, NaN where result.json has none.
+        factors: its generating factors; of a twin, which has its original's, None.
+        checkpoints: parameters by epoch, named as in `Population`.
+        history: rows with an `epoch` and `METRICS` (twins: `TWIN_METRICS`), NaN where result.json has none.
         reason: why the model is excluded; empty if it is not. What was not read then is missing above.
+        original: of a twin, the name of its original's folder.
     """
 
     name: str
@@ -53,6 +67,7 @@ class RawModel:
     checkpoints: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     reason: str = ""
+    original: str = ""
 
 
 def read_models(members: Members, architecture: Architecture, epoch: int | None) -> Iterator[RawModel]:
@@ -66,21 +81,62 @@ def read_models(members: Members, architecture: Architecture, epoch: int | None)
     chosen = max((number for of_model in epochs.values() for number in of_model), default=0) if epoch is None else epoch
     for folder, files in sorted(folders.items()):
         model = RawModel(folder.rpartition("/")[2])
-        try:
+        with _excluding(model):
             model.factors = parse_factors(_text(members, folder, files, "params.json", PARAMS_LIMIT))
             model.history = parse_history(_text(members, folder, files, "result.json", RESULTS_LIMIT))
-            if chosen not in epochs[folder]:
-                last = f" (its last is {max(epochs[folder])})" if epochs[folder] else ""
-                raise BrokenModelError(f"missing checkpoint of epoch {chosen}{last}")
-            if not any(row["epoch"] == chosen for row in model.history):
-                raise BrokenModelError(f"truncated result.json: it has no training_iteration {chosen}")
-            content = members.read(f"{folder}/{epochs[folder][chosen]}", CHECKPOINT_LIMIT)
-            model.checkpoints[chosen] = _read_checkpoint(content, architecture)
-        except BrokenModelError as error:
-            model.reason = str(error)
-        except OSError as error:
-            model.reason = f"unreadable file: {error}"
+            _add_checkpoint(model, members, folder, epochs[folder], chosen, architecture, _KINDS)
         yield model
+
+
+def read_twins(
+    members: Members, architecture: Architecture, epochs: Iterable[int], names: Collection[str] | None = None
+) -> Iterator[RawModel]:
+    """The authors' variational twins by name, of `names` only if given, each with the checkpoints of all `epochs`.
+
+    Raises:
+        InputError: as `read_models`.
+    """
+    for folder, files in sorted(_model_folders(members).items()):
+        twin = RawModel(folder.rpartition("/")[2])
+        if names is not None and twin.name not in names:
+            continue
+        with _excluding(twin):
+            twin.original = parse_original(_text(members, folder, files, "params.json", PARAMS_LIMIT))
+            result = _text(members, folder, files, "result.json", RESULTS_LIMIT)
+            twin.history = parse_history(result, TWIN_METRICS)
+            found = _checkpoints(files)
+            for epoch in epochs:
+                _add_checkpoint(twin, members, folder, found, epoch, architecture, _VARIATIONAL_KINDS)
+        yield twin
+
+
+@contextmanager
+def _excluding(model: RawModel) -> Iterator[None]:
+    """What is wrong with a model's files becomes the reason why it is excluded."""
+    try:
+        yield
+    except BrokenModelError as error:
+        model.reason = str(error)
+    except OSError as error:
+        model.reason = f"unreadable file: {error}"
+
+
+def _add_checkpoint(
+    model: RawModel,
+    members: Members,
+    folder: str,
+    found: Mapping[int, str],
+    epoch: int,
+    architecture: Architecture,
+    kinds: Mapping[str, str],
+) -> None:
+    if epoch not in found:
+        last = f" (its last is {max(found)})" if found else ""
+        raise BrokenModelError(f"missing checkpoint of epoch {epoch}{last}")
+    if not any(row["epoch"] == epoch for row in model.history):
+        raise BrokenModelError(f"truncated result.json: it has no training_iteration {epoch}")
+    content = members.read(f"{folder}/{found[epoch]}", CHECKPOINT_LIMIT)
+    model.checkpoints[epoch] = _read_checkpoint(content, architecture, kinds)
 
 
 def find_dataset(members: Members) -> bytes | None:
@@ -137,8 +193,8 @@ def _text(members: Members, folder: str, files: Iterable[str], file: str, limit:
     return members.read(f"{folder}/{file}", limit)
 
 
-def _read_checkpoint(content: bytes, architecture: Architecture) -> dict[str, Tensor]:
-    """Parameters `{layer}.weight` and `{layer}.bias`, float32, whatever the layout of the keys."""
+def _read_checkpoint(content: bytes, architecture: Architecture, kinds: Mapping[str, str]) -> dict[str, Tensor]:
+    """Parameters of some kinds, float32, whatever the layout of the keys."""
     try:
         state = torch_files.load(content)
     except torch_files.RefusedFileError as error:
@@ -148,7 +204,7 @@ def _read_checkpoint(content: bytes, architecture: Architecture) -> dict[str, Te
     found: dict[int, dict[str, Any]] = {}
     for key, tensor in state.items():
         match = _PARAMETER.fullmatch(key) if isinstance(key, str) else None
-        if match is None:
+        if match is None or match[2] not in kinds:
             raise BrokenModelError(
                 f"wrong shapes: the checkpoint holds {shown(key)}, which {architecture.name} has not"
             )
@@ -157,17 +213,19 @@ def _read_checkpoint(content: bytes, architecture: Architecture) -> dict[str, Te
         raise BrokenModelError(f"wrong shapes: {_layer_positions(found)} is no layout of {architecture.name}")
     parameters = {}
     for layer, index in zip(architecture.layers, sorted(found), strict=True):
-        for kind in ("weight", "bias"):
-            name = f"{layer.name}.{kind}"
+        for kind, ours in kinds.items():
+            if kind == "log_sigma2_bias" and not layer.is_conv:  # the authors' code never sets nor uses it
+                continue
+            name = f"{layer.name}.{ours}"
+            shape = architecture.parameter_shapes[f"{layer.name}.{'bias' if 'bias' in kind else 'weight'}"]
             if kind not in found[index]:
                 raise BrokenModelError(f"wrong shapes: {name} is missing")
             try:
                 tensor = torch_files.as_floats(found[index][kind])
             except torch_files.RefusedFileError as error:
                 raise BrokenModelError(f"{error} in {name}") from None
-            if tuple(tensor.shape) != architecture.parameter_shapes[name]:
-                expected = list(architecture.parameter_shapes[name])
-                raise BrokenModelError(f"wrong shapes: {name} is {list(tensor.shape)}, not {expected}")
+            if tuple(tensor.shape) != shape:
+                raise BrokenModelError(f"wrong shapes: {name} is {list(tensor.shape)}, not {list(shape)}")
             parameters[name] = tensor
     return parameters
 

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from zootwins.architectures import Architecture, Network, get_architecture
+from zootwins.shards import TwinShard
 
 DATA = Path(__file__).parents[1] / "data"
 UNIFORM, HYPERPARAMETER = DATA / "fmnist_uniform_raw.zip", DATA / "fmnist_hyperparameter_raw.zip"
@@ -116,3 +117,38 @@ def _with_attribute(evil) -> TensorDataset:
     part = TensorDataset(torch.zeros(1))
     part.extra = evil
     return part
+
+
+def twin_files(shard: TwinShard, position: int, original: str, name: str, dropout: float = 0.0) -> dict[str, bytes]:
+    """A variational twin of a shard as the authors' code would have left it.
+
+    Their linear layers have a `log_sigma2_bias` that nothing sets or uses: here NaN, as uninitialised memory may be.
+    """
+    tensors = {key: shard.tensor(key, position)[0] for key in shard.names}
+    indices = CNN_S.module_indices(dropout > 0)
+    weights = torch.tensor([float(layer.weights) for layer in CNN_S.layers])
+    path = f"/zoos/FMNIST/tune_zoo_fmnist_uniform/{original}"
+    files = {"params.json": json.dumps(PARAMS | {"training::init_checkpoint_path": path}).encode()}
+    rows = []
+    for epoch in shard.states:
+        checkpoint = OrderedDict()
+        for layer in CNN_S.layers:
+            key = f"module_list.{indices[layer.name]}"
+            bias = tensors[f"{layer.name}.bias"][epoch].clone()
+            noise = tensors.get(f"{layer.name}.bias_log_sigma2")
+            checkpoint[f"{key}.weight"] = tensors[f"{layer.name}.weight"][epoch].clone()
+            checkpoint[f"{key}.bias"] = bias
+            checkpoint[f"{key}.log_sigma2"] = tensors[f"{layer.name}.log_sigma2"][epoch].clone()
+            checkpoint[f"{key}.log_sigma2_bias"] = bias * torch.nan if noise is None else noise[epoch].clone()
+        files[f"checkpoint_{epoch:06d}/checkpoints"] = torch_bytes(checkpoint)
+        rows.append(
+            {
+                "train_acc": tensors["train_accuracy"][epoch].item(),
+                "train_loss": 9.0,  # the KL term is in there
+                "test_acc": tensors["test_accuracy"][epoch].item(),
+                "sparsity_ratio": (tensors["sparsity"][epoch] @ (weights / weights.sum())).item(),
+                "training_iteration": epoch,
+            }
+        )
+    files["result.json"] = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    return {f"{name}/{file}": content for file, content in files.items()}

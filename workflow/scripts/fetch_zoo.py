@@ -14,11 +14,13 @@ with job(snakemake):
     archive = ArchiveSource(**snakemake.params.archive)
     if archive.path:
         archive = replace(archive, path=snakemake.input[0])
+    epoch = snakemake.params.epoch
     source = fetch_zoo(
         archive,
         Path(snakemake.output.archive),
-        epoch=snakemake.params.epoch,
-        download=snakemake.config["download"],  # no parameter: another way to the same models
+        epoch=None if epoch == "all" else epoch,
+        # no parameter: another way to the same models
+        download="full" if epoch == "all" else snakemake.config["download"],
         api=os.environ.get("ZENODO_API", ZENODO_API),
     )
     with replacing(snakemake.output.source) as temporary:

@@ -1,0 +1,37 @@
+"""A shard of published variational twins, as variational_dropout would have written it."""
+
+from zootwins.catalogue import shard_slice
+from zootwins.datasets import load_dataset
+from zootwins.job import job, provenance
+from zootwins.originals import load_originals
+from zootwins.population.engines import get_engine
+from zootwins.population.trajectory import kept_states
+from zootwins.published_twins import import_twins
+from zootwins.settings import VariationalDropout
+from zootwins.shards import write_trajectory
+
+with job(snakemake):
+    settings = VariationalDropout(**snakemake.params.settings)
+    engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
+    originals = load_originals(
+        snakemake.input.originals,
+        snakemake.input.models,
+        snakemake.params.architecture,
+        *shard_slice(snakemake.wildcards.shard),
+    )
+    trajectory = import_twins(
+        snakemake.input.raw_zoo,
+        originals,
+        settings,
+        engine,
+        load_dataset(snakemake.input.dataset).test,
+        kept_states(snakemake.params.keep_states, settings.epochs),
+    )
+    write_trajectory(
+        snakemake.output[0],
+        "vd",
+        trajectory,
+        originals.models,
+        originals.index,
+        metadata=provenance(snakemake, engine=engine.name),
+    )

@@ -1,0 +1,24 @@
+"""Published twins beside their originals: the files that import_zoo writes of a raw zoo, for the twins."""
+
+import pandas as pd
+
+from zootwins.files import replacing
+from zootwins.frames import write_parquet
+from zootwins.job import job, provenance
+from zootwins.originals import load_originals, read_models, read_predictions, write_rows
+from zootwins.published_twins import match_twins, select_originals
+
+with job(snakemake):
+    paths, params = snakemake.input, snakemake.params
+    models = read_models(paths.models)
+    originals = load_originals(paths.originals, paths.models, params.architecture, 0, len(models))
+    table = match_twins(paths.raw_zoo, originals.architecture, params.epochs, params.models, models)
+    index, parameters, predictions, history = select_originals(
+        table, originals, *read_predictions(paths.predictions), pd.read_parquet(paths.history)
+    )
+    metadata = provenance(snakemake)
+    write_rows(snakemake.output.originals, "originals", index, parameters, metadata)
+    write_rows(snakemake.output.predictions, "predictions", index, {"predictions": predictions}, metadata)
+    write_parquet(history, snakemake.output.history, metadata)
+    with replacing(snakemake.output.models) as temporary:
+        table.to_csv(temporary, index=False)
