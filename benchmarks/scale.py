@@ -163,9 +163,10 @@ def run_workflow(folder: Path, cores: int) -> pd.DataFrame:
     records = []
     for path in sorted(folder.glob("results/benchmarks/**/*.tsv")):
         measured = pd.read_csv(path, sep="\t").iloc[0]
-        rule = path.relative_to(folder / "results/benchmarks").parts[0]
+        job = path.relative_to(folder / "results/benchmarks").with_suffix("")
+        megabytes = pd.to_numeric(measured["max_rss"], "coerce")
         records.append(
-            {"rule": rule, "seconds": measured["cpu_time"], "megabytes": pd.to_numeric(measured["max_rss"], "coerce")}
+            {"rule": job.parts[0], "job": str(job), "seconds": measured["cpu_time"], "megabytes": megabytes}
         )
     return pd.DataFrame(records)
 

@@ -81,6 +81,7 @@ rule draw_workflow:
         mem_mb=growing(1000),
         runtime=10,
     params:
+        zoos=[asdict(RUN.catalogue[zoo]) for zoo in RUN.zoos],
         code=sources("figures.workflow_graph"),
     script:
         "../workflow/scripts/draw_workflow.py"

@@ -189,3 +189,11 @@ def test_export_and_import_give_identical_tensors(finished):
         assert_equal(
             tensors(zoos / f"again/{file}.safetensors"), tensors(zoos / f"fmnist_mini_random/{file}.safetensors")
         )
+
+
+def test_figure_1_shows_the_configured_zoos(finished):
+    """Other zoos can mean other rules."""
+    finished.configure(zoos=["fmnist_mini_seed"])
+    planned = finished.planned("results/figures/figure1.svg")
+    finished.configure()
+    assert planned == {"draw_workflow": 1}

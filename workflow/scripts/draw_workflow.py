@@ -15,7 +15,9 @@ with job(snakemake), TemporaryDirectory() as folder:
     configuration.write_text(json.dumps(snakemake.config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", snakemake.input[0], "--rulegraph", "dot"]
     command += ["--forceall", "--nolock", "--workflow-profile", "none", "--configfile", str(configuration), "--", "all"]
-    graph = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(command, capture_output=True, text=True)
+    if listed.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{listed.stderr}")
     hidden = {"all", snakemake.rule}
-    edges = [edge for edge in parse_rule_graph(graph) if not hidden & set(edge)]
+    edges = [edge for edge in parse_rule_graph(listed.stdout) if not hidden & set(edge)]
     save(workflow_graph(edges), snakemake.output, provenance(snakemake))
