@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 import yaml
+from snakemake.utils import update_config
 
 from zootwins.architectures import Architecture, get_architecture
 from zootwins.catalogue import Run, Zoo, load_run
@@ -173,5 +174,5 @@ if __name__ == "__main__":
     else:
         config = yaml.safe_load((ROOT / "config.yaml").read_text())
         if arguments.configfile:
-            config |= yaml.safe_load(arguments.configfile.read_text())
+            update_config(config, yaml.safe_load(arguments.configfile.read_text()))
         print(table(load_run(config, ROOT), yaml.safe_load(arguments.costs.read_text())))

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from snakemake.utils import update_config
 
 from zootwins.architectures import CLASSES, Architecture, get_architecture
 from zootwins.catalogue import Run, load_run, shard_slice
@@ -38,7 +39,7 @@ TRAIN_IMAGES, EPOCHS = 20, 50
 def configure(folder: Path, fraction: float, keep_states: str) -> Run:
     """Write a configuration and a catalogue of synthetic zoos with a share of the paper's models."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config |= yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+    update_config(config, yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
     published = yaml.safe_load((ROOT / "config/zoos.yaml").read_text())["zoos"]
     zoos = {}
     for id_ in config["zoos"]:
@@ -49,6 +50,7 @@ def configure(folder: Path, fraction: float, keep_states: str) -> Run:
             "dataset": "archive",
             "models": ceil(fraction * published[id_]["models"]),
         }
+    config["representations"]["zoos"] = []
     config |= {"zoos": list(zoos), "catalogue": str(folder / "zoos.yaml"), "keep_states": keep_states}
     (folder / "archives").mkdir(parents=True)
     (folder / "zoos.yaml").write_text(yaml.safe_dump({"zoos": zoos}, sort_keys=False))
@@ -165,9 +167,7 @@ def run_workflow(folder: Path, cores: int) -> pd.DataFrame:
         measured = pd.read_csv(path, sep="\t").iloc[0]
         job = path.relative_to(folder / "results/benchmarks").with_suffix("")
         megabytes = pd.to_numeric(measured["max_rss"], "coerce")
-        records.append(
-            {"rule": job.parts[0], "job": str(job), "seconds": measured["cpu_time"], "megabytes": megabytes}
-        )
+        records.append({"rule": job.parts[0], "job": str(job), "seconds": measured["cpu_time"], "megabytes": megabytes})
     return pd.DataFrame(records)
 
 

@@ -311,3 +311,36 @@ def test_shards_are_a_partition_of_the_models(models, size):
     slices = [shard_slice(name) for name in shard_ranges(models, size)]
     assert [index for first, stop in slices for index in range(first, stop)] == list(range(models))
     assert all(first % size == 0 and stop - first <= size for first, stop in slices)
+
+
+def published(tmp_path, **changes):
+    """A run whose catalogue has twins of the seed mini zoo, with some keys changed; None leaves a key out."""
+    document = copy.deepcopy(CATALOGUE)
+    originals = document["zoos"]["fmnist_mini_seed"]
+    entry = {key: originals[key] for key in ("source", "dataset", "architecture", "models")}
+    entry |= {"twins_of": "fmnist_mini_seed", "magnitude_pruning": False} | changes
+    document["zoos"]["published"] = {key: value for key, value in entry.items() if value is not None}
+    (tmp_path / "zoos.yaml").write_text(yaml.safe_dump(document))
+    return load_run(DEFAULTS | {"catalogue": str(tmp_path / "zoos.yaml"), "zoos": ["published"]}, ROOT)
+
+
+def test_published_twins_are_variational_only(tmp_path):
+    zoo = published(tmp_path).catalogue["published"]
+    assert (zoo.twins_of, zoo.methods) == ("fmnist_mini_seed", ("vd",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"twins_of": "nowhere"}, "'nowhere' is no zoo of originals"),
+        ({"twins_of": "published"}, "'published' is no zoo of originals"),
+        ({"dataset": "mnist"}, r"published\.dataset: is not that of fmnist_mini_seed"),
+        ({"architecture": "cnn_l"}, r"published\.architecture: is not that of fmnist_mini_seed"),
+        ({"magnitude_pruning": None}, "set magnitude_pruning: false"),
+        ({"variational_dropout": False}, "leave out epoch, source.train"),
+        ({"epoch": 50}, "leave out epoch, source.train"),
+    ],
+)
+def test_published_twins_that_contradict_their_originals_are_refused(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        published(tmp_path, **changes)

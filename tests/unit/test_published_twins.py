@@ -9,9 +9,11 @@ import torch
 
 from raw_zoos import PARAMS, state, torch_bytes, twin_files, write_zip
 from test_exporting import ARCHITECTURE, DATA, ENGINE, FACTORS, NAMES, ORIGINALS
+from zootwins.archives import open_members
 from zootwins.errors import InputError
 from zootwins.originals import Originals
 from zootwins.published_twins import import_twins, match_twins, select_originals
+from zootwins.raw_zoo import read_models
 from zootwins.settings import VariationalDropout
 from zootwins.shards import Trajectory, read_shard, write_trajectory
 from zootwins.variational_dropout import train
@@ -121,6 +123,13 @@ def test_dense_models_are_no_twins(files, tmp_path):
     files = {key: dense if key.endswith("checkpoints") else content for key, content in files.items()}
     with pytest.raises(InputError, match=r"every twin is excluded.*conv1\.log_sigma2 is missing"):
         match(tmp_path, files)
+
+
+def test_twins_are_no_dense_models(files, tmp_path):
+    write_zip(tmp_path / "twins.zip", files | {f"{name}/params.json": json.dumps(PARAMS).encode() for name in TWINS})
+    with open_members(tmp_path / "twins.zip") as members:
+        reasons = [model.reason for model in read_models(members, ARCHITECTURE, None)]
+    assert all(".log_sigma2', which cnn_s has not" in reason for reason in reasons)
 
 
 def test_another_number_of_twins_is_refused(files, tmp_path):
