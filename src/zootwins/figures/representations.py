@@ -33,7 +33,7 @@ def latent_space(states: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     Large points are the models that were kept from training.
     """
     zoos = states[states["seed"] == states.groupby("zoo")["seed"].transform("min")].groupby("zoo", sort=False)
-    figure, grid = plt.subplots(len(zoos), 2, figsize=(COLUMN, 0.2 + 1.6 * len(zoos)), squeeze=False)
+    figure, grid = plt.subplots(len(zoos), 2, figsize=(COLUMN, 0.2 + 1.6 * len(zoos)), sharey="row", squeeze=False)
     for row, (zoo, table) in zip(grid, zoos, strict=True):
         for axes, target in zip(row, ("accuracy", "sparsity"), strict=True):
             test = table["split"] == "test"
@@ -43,7 +43,7 @@ def latent_space(states: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
                     part["component1"], part["component2"], size, 100 * part[target], linewidths=0, **limits
                 )
             axes.figure.colorbar(drawn, ax=axes, location="top", label=f"{LABELS[target]}, %", aspect=30)
-            axes.set_xlabel(f"Component 1 ({100 * table['explained1'].iloc[0]:.0f} % of variance)")
+            axes.set_xlabel(f"Component 1 ({100 * table['explained1'].iloc[0]:.0f} %)")
         row[0].set_ylabel(f"{fill(titles[zoo], 24)}\nComponent 2 ({100 * table['explained2'].iloc[0]:.0f} %)")
     return figure
 
@@ -53,7 +53,7 @@ def reconstruction(scores: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """R² of the reconstruction of test models, of each layer: mean over seeds, bars from the least to the greatest."""
     shown = scores[scores["quantity"].isin(QUANTITIES)]
     zoos = shown.groupby("zoo", sort=False)
-    figure, grid = plt.subplots(len(zoos), 1, figsize=(COLUMN, 0.4 + 1.2 * len(zoos)), squeeze=False)
+    figure, grid = plt.subplots(len(zoos), 1, figsize=(COLUMN, 0.5 + 1.2 * len(zoos)), squeeze=False)
     for axes, (zoo, table) in zip(grid[:, 0], zoos, strict=True):
         named = table.assign(quantity=table["quantity"].map(QUANTITIES), r2=100 * table["r2"])
         sns.pointplot(
@@ -62,7 +62,7 @@ def reconstruction(scores: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         )  # fmt: skip
         axes.axhline(0, color="#555555", linewidth=0.8)
         axes.set(xlabel="", ylabel="Reconstruction R², %", title=f"{titles[zoo]}, {table['seed'].nunique()} seeds")
-        axes.legend(title=None)
+        _legend_above(figure, axes)
     return figure
 
 
@@ -93,11 +93,19 @@ def zero_shot(twins: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """
     models = twins.groupby(["zoo", "method", "epochs", "index"], sort=False, as_index=False).mean(numeric_only=True)
     zoos = models.groupby("zoo", sort=False)
-    figure, grid = plt.subplots(len(zoos), 1, figsize=(COLUMN, 0.4 + 1.7 * len(zoos)), squeeze=False)
+    figure, grid = plt.subplots(len(zoos), 1, figsize=(COLUMN, 0.5 + 1.7 * len(zoos)), squeeze=False)
     for axes, (zoo, table) in zip(grid[:, 0], zoos, strict=True):
         _twins_panel(axes, table)
+        _legend_above(figure, axes)
         axes.set_title(f"{titles[zoo]}, n = {table['index'].nunique()} models that were not trained on")
     return figure
+
+
+def _legend_above(figure: Figure, axes: Axes) -> None:
+    """One legend for all panels, instead of the panel's own."""
+    if not figure.legends:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    axes.get_legend().remove()
 
 
 def _twins_panel(axes: Axes, table: pd.DataFrame) -> None:
@@ -111,7 +119,6 @@ def _twins_panel(axes: Axes, table: pd.DataFrame) -> None:
     sns.pointplot(named, **shared, dodge=0.4, errorbar="sd", linestyle="none", markersize=3.5, err_kws={"linewidth": 1})
     axes.set(xlabel="Twin and its mean sparsity", ylabel="Test accuracy, %")
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
-    axes.legend(title=None)
 
 
 FIGURES: dict[str, Callable[[pd.DataFrame, Mapping[str, str]], Figure]] = {
