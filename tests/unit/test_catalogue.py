@@ -113,6 +113,9 @@ def test_paper_run_has_the_papers_populations_and_states():
     assert models == {"vd": 20_800, "mp": 13_120}
     assert sum(models.values()) == 33_920  # the abstract's number
     assert all(run.catalogue[zoo].variational_dropout.epochs + 1 == 26 for zoo in run.zoos)
+    assert all(
+        run.catalogue[zoo].magnitude_pruning.epochs == 15 for zoo in run.zoos if run.catalogue[zoo].magnitude_pruning
+    )
 
 
 def test_operating_points_are_those_of_tables_1_and_2():

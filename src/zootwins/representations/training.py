@@ -1,13 +1,16 @@
 """Training of a hyper-representation, from the states of the training models."""
 
 import logging
-from collections.abc import Callable
-from math import cos, pi
+from collections.abc import Callable, Mapping
+from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 
 from zootwins.files import replacing
 from zootwins.population.trajectory import Resume, ignore
@@ -16,7 +19,7 @@ from zootwins.representations import Settings
 from zootwins.representations.losses import alpha_errors, nt_xent, weight_errors
 from zootwins.representations.model import AutoEncoder
 from zootwins.representations.states import VdStates
-from zootwins.representations.tokens import Tokens, erase
+from zootwins.representations.tokens import erase
 
 log = logging.getLogger(__name__)
 _MAXIMAL_GRADIENT = 1.0  # norm; zoos with widely different models would throw training off otherwise
@@ -58,27 +61,30 @@ def train(
         model.to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         rows = torch.stack((states.weights, states.alphas), dim=1).to(device)
-        history = _load(resume, model, optimizer)
+        steps = settings.epochs * ceil(len(rows) / settings.batch_size)
+        schedule = OneCycleLR(optimizer, settings.lr, steps, cycle_momentum=False)
+        training = {"model": model, "optimizer": optimizer, "schedule": schedule}
+        history = _load(resume, training)
         for epoch in range(len(history) + 1, settings.epochs + 1):
             torch.manual_seed(stream_key("representation", *key, epoch))  # a resumed run draws what it would have
-            optimizer.param_groups[0]["lr"] = settings.lr * learning_rate_share(epoch, settings.epochs)
-            losses = _train_epoch(model, optimizer, states.tokens, rows, settings, threshold)
+            losses = _train_epoch(model, optimizer, schedule, rows, settings, threshold)
             history.append(losses)
             log.info("epoch %d of %d: %s", epoch, settings.epochs, _line(losses))
             on_epoch(epoch, settings.epochs)
-            _save(resume, model, optimizer, history)
+            _save(resume, training, history)
     table = pd.DataFrame(history, columns=LOSSES)
     table.insert(0, "epoch", range(1, len(history) + 1))
     return model.eval(), table
 
 
-def learning_rate_share(epoch: int, epochs: int) -> float:
-    """Share of the learning rate in epoch 1 … epochs: rises over the first tenth, then falls as half a cosine."""
-    warm = max(1, round(epochs / 10))
-    return epoch / warm if epoch <= warm else (1 + cos(pi * (epoch - warm) / (epochs - warm + 1))) / 2
-
-
-def _train_epoch(model, optimizer, tokens: Tokens, rows: Tensor, settings: Settings, threshold: float) -> list[float]:
+def _train_epoch(
+    model: AutoEncoder,
+    optimizer: Optimizer,
+    schedule: OneCycleLR,
+    rows: Tensor,
+    settings: Settings,
+    threshold: float,
+) -> list[float]:
     """Train on all rows `[rows, 2, parameters]` of weights and log α once; the mean of every loss."""
     model.train()
     generator = torch.Generator().manual_seed(torch.initial_seed())  # on the CPU, whatever the device
@@ -87,14 +93,15 @@ def _train_epoch(model, optimizer, tokens: Tokens, rows: Tensor, settings: Setti
     for batch in order.split(settings.batch_size):
         views = torch.cat((rows[batch], rows[batch]))
         if settings.permutations:
-            permutations = tokens.draw_permutations(len(views), generator)
-            views = tokens.permute(views, [one.to(rows.device) for one in permutations])
+            permutations = model.tokens.draw_permutations(len(views), generator)
+            views = model.tokens.permute(views, [one.to(rows.device) for one in permutations])
         erased = erase(views[:, 0], settings.erasing, generator)
         losses = _losses(model, erased, views, settings, threshold)
         optimizer.zero_grad()
         losses[0].backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), _MAXIMAL_GRADIENT)
         optimizer.step()
+        schedule.step()
         totals += len(batch) / len(rows) * torch.stack(losses).detach().cpu()
     return totals.tolist()
 
@@ -117,15 +124,15 @@ def _line(losses: list[float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in zip(LOSSES, losses, strict=True))
 
 
-def _save(resume: Resume | None, model: AutoEncoder, optimizer: torch.optim.Optimizer, history: list) -> None:
+def _save(resume: Resume | None, training: Mapping[str, Any], history: list[list[float]]) -> None:
     if resume is not None:
         with replacing(resume.path) as temporary:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-            torch.save(state | {"digest": resume.digest}, temporary)
+            state = {name: part.state_dict() for name, part in training.items()}
+            torch.save(state | {"history": history, "digest": resume.digest}, temporary)
 
 
-def _load(resume: Resume | None, model: AutoEncoder, optimizer: torch.optim.Optimizer) -> list[list[float]]:
-    """The history of a training that was killed, its state put into model and optimiser; empty if there is none."""
+def _load(resume: Resume | None, training: Mapping[str, Any]) -> list[list[float]]:
+    """The history of a training that was killed, its state put into the parts of this one; empty if there is none."""
     if resume is None or not Path(resume.path).exists():
         return []
     try:
@@ -136,7 +143,7 @@ def _load(resume: Resume | None, model: AutoEncoder, optimizer: torch.optim.Opti
     if saved["digest"] != resume.digest:
         log.info("%s: from another configuration; starting from epoch 0", resume.path)
         return []
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
+    for name, part in training.items():
+        part.load_state_dict(saved[name])
     log.info("%s: resuming after epoch %d", resume.path, len(saved["history"]))
     return saved["history"]
