@@ -72,7 +72,7 @@ def plan(run: Run, id_: str, costs: Mapping[str, Any]) -> Cost:
         return models * (epochs * training * micro[kind] + evaluated * micro["evaluation"]) / 3.6e9
 
     parameters = sum(torch.Size(s).numel() for s in shape.parameter_shapes.values())
-    if zoo.twins_of:  # imported: evaluated alone, and all checkpoints are downloaded
+    if zoo.twins_of:  # imported: evaluated alone
         vd_hours = models * (dropout.epochs + 1) * test * micro["evaluation"] / 3.6e9
     else:
         vd_hours = hours(dropout.epochs, "variational") if dropout else 0
@@ -87,7 +87,14 @@ def plan(run: Run, id_: str, costs: Mapping[str, Any]) -> Cost:
             states = len(kept_states(keep, dropout.epochs))
             disk[keep] += models * (4 * (parameters + noisy) * states + (dropout.epochs + 1) * test)
     dataset = DATASET_COMPRESSION * 4 * shape.channels * shape.image_size**2 * (training + source.validation + test)
-    checkpoint, optimizer = CHECKPOINT[zoo.architecture], OPTIMIZER[zoo.architecture]
+    state = CHECKPOINT[zoo.architecture] + OPTIMIZER[zoo.architecture]
+    if zoo.twins_of:  # weights with their noise, at every epoch
+        published = dataset + models * ((dropout.epochs + 1) * 2 * state + HISTORY)
+        fetched = published
+    else:
+        published = dataset + models * (STATES_PUBLISHED * state + HISTORY)
+        # the last checkpoint, the optimiser state beside it, which is not worth a request, and the history
+        fetched = dataset + models * (state + HISTORY)
     remote = bool(zoo.archive and not zoo.archive.path)
     shards = ceil(models / run.config["models_per_shard"])
     return Cost(
@@ -96,9 +103,8 @@ def plan(run: Run, id_: str, costs: Mapping[str, Any]) -> Cost:
         vd_hours=vd_hours,
         disk_all=disk["all"],
         disk_final=disk["final"],
-        download_full=remote * (dataset + models * (STATES_PUBLISHED * (checkpoint + optimizer) + HISTORY)),
-        # the last checkpoint, the optimiser state beside it, which is not worth a request, and the history
-        download_selective=remote * (dataset + models * (checkpoint + optimizer + HISTORY)),
+        download_full=remote * published,
+        download_selective=remote * fetched,
     )
 
 

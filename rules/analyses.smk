@@ -152,7 +152,9 @@ REPRESENTATION_FIGURES = {
     "property_prediction": "states",
     "zero_shot": "zero_shot",
 }
-REPRESENTATION_TITLES = {zoo: RUN.catalogue[zoo].title for zoo in config["representations"]["zoos"]}
+REPRESENTATION_TITLES = {
+    zoo: RUN.catalogue[zoo].title for zoo in config["representations"]["zoos"] if zoo in RUN.catalogue
+}
 # The paper's zoo that each is to be compared with.
 REPRESENTATION_COUNTERPARTS = {zoo: RUN.catalogue[zoo].compare_with or zoo for zoo in REPRESENTATION_TITLES}
 
@@ -163,12 +165,11 @@ def representation_settings(wildcards):
 
 
 def representation_results(kind):
-    """The tables of a kind of all hyper-representations."""
-    if not config["representations"]["zoos"]:
-        raise WorkflowError(
-            "configuration: representations.zoos is empty; list zoos there, or take --configfile "
-            "config/representations.yaml, which is for two cores and some minutes"
-        )
+    """The tables of a kind of all hyper-representations, refused here where there can be none."""
+    try:
+        RUN.representation_zoos()
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
     return representation_files(f"_{kind}.parquet")
 
 

@@ -1,6 +1,7 @@
 # Configuration, wildcards and the lookups of the rules. Nothing is computed here.
 import csv
 from dataclasses import asdict
+from functools import cache
 from os.path import relpath
 from pathlib import Path
 
@@ -108,10 +109,22 @@ def raw_zoo_of(zoo):
     return from_root(zoo.directory) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
 
 
+@cache
+def digest_of_folder(directory, epoch):
+    """Once for all of a zoo's jobs."""
+    return folder_digest(from_root(directory), epoch)
+
+
 def folder_state(wildcards):
     """Tells whether the files in a zoo's folder are still the same; of a folder, Snakemake sees its own date alone."""
     zoo = zoo_of(wildcards)
-    return folder_digest(from_root(zoo.directory), zoo.epoch) if zoo.directory else None
+    return digest_of_folder(zoo.directory, fetched_epoch(wildcards)) if zoo.directory else None
+
+
+def folder_state_of_originals(wildcards):
+    """The same of the folder that may bring the data set along."""
+    zoo = originals_of(zoo_of(wildcards))
+    return digest_of_folder(zoo.directory, zoo.epoch) if zoo.directory else None
 
 
 def published_raw_zoo(wildcards):
@@ -182,7 +195,7 @@ def lookup_epoch(wildcards):
 
 
 def fetched_epoch(wildcards):
-    """The checkpoint to fetch of each model of an archive; of published twins, all."""
+    """The checkpoint to read of each model of an archive or folder; of published twins, all."""
     zoo = zoo_of(wildcards)
     return "all" if zoo.twins_of else zoo.epoch
 

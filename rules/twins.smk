@@ -82,13 +82,14 @@ rule import_twins:
     resources:
         mem_mb=growing(2000),
         runtime=120,
+        gpu=GPUS,
     params:
         architecture=lookup_architecture,
         settings=variational_dropout_settings,
         folder=folder_state,
         engine=ENGINE,
         keep_states=config["keep_states"],
-        code=sources("published_twins", "population.engines", "originals", "shards"),
+        code=sources("published_twins", "population.engines", "population.trajectory", "originals", "shards"),
     script:
         "../workflow/scripts/import_twins.py"
 

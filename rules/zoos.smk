@@ -44,7 +44,7 @@ rule prepare_dataset:
         runtime=60,
     params:
         dataset=lookup_dataset,
-        folder=folder_state,
+        folder=folder_state_of_originals,
         code=sources("datasets", "raw_zoo"),
     script:
         "../workflow/scripts/prepare_dataset.py"
@@ -130,6 +130,7 @@ rule import_zoo:
     resources:
         mem_mb=growing(4000),
         runtime=120,
+        gpu=GPUS,
     params:
         architecture=lookup_architecture,
         epoch=lookup_epoch,

@@ -155,17 +155,19 @@ def open_members(path: str | Path) -> Iterator[Members]:
         yield _Zip(path, archive)
 
 
-def folder_digest(path: str | Path, epoch: int | None) -> str:
+def folder_digest(path: str | Path, epoch: int | str | None) -> str:
     """Digest of the names, sizes and times of the files that importing a raw zoo reads of a folder.
 
-    Of each model's checkpoints that is one, of `epoch` or the last: the others, and their optimiser states, are most
-    of a zoo's files, and are not even listed.
+    Of each model's checkpoints that is one, of `epoch` or, if None, the last: the others, and their optimiser states,
+    are most of a zoo's files, and are not even listed. Of published twins it is `all` of them.
     """
     state = []
     for folder, folders, files in os.walk(path):
         checkpoints = {int(match[1]): match[0] for match in map(_CHECKPOINT.fullmatch, folders) if match}
-        unread = set(checkpoints.values()) - {checkpoints.get(max(checkpoints, default=0) if epoch is None else epoch)}
-        folders[:] = sorted(set(folders) - unread)
+        if epoch != "all":
+            read = checkpoints.get(max(checkpoints, default=0) if epoch is None else epoch)
+            folders[:] = set(folders) - (set(checkpoints.values()) - {read})
+        folders.sort()
         for name in sorted(files):
             status = (Path(folder) / name).lstat()
             state.append((os.path.relpath(folder, path), name, status.st_size, status.st_mtime_ns))

@@ -1,6 +1,6 @@
 """The run configuration and the zoo catalogue, checked against their schemas, as typed objects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -115,6 +115,24 @@ class Run:
         """The names of a zoo's shards."""
         return shard_ranges(self.models(zoo), self.config["models_per_shard"])
 
+    def representation_zoos(self) -> list[str]:
+        """The zoos that hyper-representations are trained on.
+
+        Raises:
+            InputError: if none is listed, or one is not in the catalogue or lacks what is needed.
+        """
+        key, zoos = "representations.zoos", self.config["representations"]["zoos"]
+        if not zoos:
+            raise InputError(
+                f"configuration: {key} is empty; list zoos there, or take --configfile config/representations.yaml, "
+                "which is for two cores and some minutes"
+            )
+        _check_known(key, zoos, self.catalogue, self.config["catalogue"])
+        for zoo in zoos:
+            if not self.catalogue[zoo].variational_dropout or self.config["keep_states"] != "all":
+                raise InputError(f"configuration: {key}: {zoo!r} needs variational dropout and keep_states: all")
+        return zoos
+
 
 @cache
 def _validator(schemas: Path, name: str) -> Draft202012Validator:
@@ -148,13 +166,7 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     """
     validate(config, root / "schemas/config.schema.yaml", "configuration")
     entries = _load_catalogue(root / config["catalogue"], root / "schemas/catalogue.schema.yaml")
-    for key, zoos in (("zoos", config["zoos"]), ("representations.zoos", config["representations"]["zoos"])):
-        unknown = [zoo for zoo in zoos if zoo not in entries]
-        if unknown:
-            raise InputError(
-                f"configuration: {key}: {unknown[0]!r} is not in {config['catalogue']}; "
-                f"it has {', '.join(sorted(entries))}"
-            )
+    _check_known("zoos", config["zoos"], entries, config["catalogue"])
     catalogue = {zoo: _zoo(zoo, entry, config) for zoo, entry in entries.items()}
     for zoo in catalogue.values():
         if zoo.twins_of is not None:
@@ -162,12 +174,13 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     for zoo in config["zoos"]:  # here, and not when the tables are made, hours later
         catalogue[zoo].operating_point("agreement")
         catalogue[zoo].operating_point("correlation")
-    for zoo in config["representations"]["zoos"]:
-        if not catalogue[zoo].variational_dropout or config["keep_states"] != "all":
-            raise InputError(
-                f"configuration: representations.zoos: {zoo!r} needs variational dropout and keep_states: all"
-            )
     return Run(config, tuple(config["zoos"]), catalogue)
+
+
+def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:
+    for zoo in zoos:
+        if zoo not in entries:
+            raise InputError(f"configuration: {key}: {zoo!r} is not in {where}; it has {', '.join(sorted(entries))}")
 
 
 def _check_twins(zoo: Zoo, catalogue: Mapping[str, Zoo], where: str) -> None:

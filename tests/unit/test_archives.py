@@ -200,3 +200,12 @@ def test_checkpoints_that_are_not_read_are_not_in_a_folders_digest(tmp_path):
     (zoo / "NN_0/checkpoint_000000/checkpoints").write_bytes(b"")
     assert folder_digest(zoo, None) == folder_digest(zoo, 1) == digests[1]
     assert folder_digest(zoo, 0) != digests[0]
+
+
+def test_of_published_twins_every_checkpoint_is_in_the_folders_digest(tmp_path):
+    zoo = write_folder(tmp_path / "zoo", model_files("NN_0"))
+    digests = [folder_digest(zoo, "all")]
+    for epoch in (0, 1):
+        (zoo / f"NN_0/checkpoint_00000{epoch}/checkpoints").write_bytes(b"")
+        digests.append(folder_digest(zoo, "all"))
+    assert len(set(digests)) == 3

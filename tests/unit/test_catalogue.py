@@ -112,10 +112,35 @@ def test_paper_run_has_the_papers_populations_and_states():
     }
     assert models == {"vd": 20_800, "mp": 13_120}
     assert sum(models.values()) == 33_920  # the abstract's number
-    assert all(run.catalogue[zoo].variational_dropout.epochs + 1 == 26 for zoo in run.zoos)
-    assert all(
-        run.catalogue[zoo].magnitude_pruning.epochs == 15 for zoo in run.zoos if run.catalogue[zoo].magnitude_pruning
-    )
+    zoos = [run.catalogue[zoo] for zoo in run.zoos]
+    assert {(zoo.variational_dropout.epochs, zoo.variational_dropout.threshold) for zoo in zoos} == {(25, 3.0)}
+    pruned = [zoo.magnitude_pruning for zoo in zoos if zoo.magnitude_pruning]
+    assert {(pruning.epochs, pruning.sparsities) for pruning in pruned} == {(15, tuple(range(10, 100, 10)))}
+
+
+def test_what_the_paper_fixes_is_not_inherited_from_the_small_run():
+    shipped = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+    for section in ("magnitude_pruning", "variational_dropout", "representations"):
+        assert set(shipped[section]) == set(DEFAULTS[section])
+
+
+def test_default_run_is_as_long_as_the_papers():
+    for section in ("magnitude_pruning", "variational_dropout"):
+        assert DEFAULTS[section] == PAPER[section]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"zoos": []}, "is empty"),
+        ({"zoos": ["none"]}, "'none' is not in config/zoos.yaml"),
+        ({"zoos": ["fmnist_s_seed"]}, "keep_states: all"),
+    ],
+)
+def test_zoos_of_representations_are_checked_when_they_are_asked_for(changes, message):
+    run = load_run(PAPER | {"keep_states": "final", "representations": PAPER["representations"] | changes}, ROOT)
+    with pytest.raises(InputError, match=message):
+        run.representation_zoos()
 
 
 def test_operating_points_are_those_of_tables_1_and_2():

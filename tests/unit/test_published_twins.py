@@ -148,6 +148,19 @@ def test_other_recorded_numbers_are_refused(files, tmp_path, key, what):
         import_twins(tmp_path / "twins.zip", originals_of(table), SETTINGS, ENGINE, DATA.test, [2])
 
 
+@pytest.mark.parametrize(("key", "what"), [("test_acc", "test accuracies"), ("sparsity_ratio", "sparsities")])
+def test_the_log_says_what_was_not_recorded_and_so_not_compared(files, tmp_path, caplog, key, what):
+    for name in TWINS:
+        rows = [json.loads(line) for line in files[f"{name}/result.json"].splitlines()]
+        without = [{k: value for k, value in row.items() if k != key} for row in rows]
+        files[f"{name}/result.json"] = "".join(json.dumps(row) + "\n" for row in without).encode()
+    table = match(tmp_path, files)
+    import_twins(tmp_path / "twins.zip", originals_of(table), SETTINGS, ENGINE, DATA.test, [2])
+    assert [record.message for record in caplog.records if "unchecked" in record.message] == [
+        f"{tmp_path / 'twins.zip'}: no {what} are recorded, so that those found here stand unchecked"
+    ]
+
+
 def test_a_shard_all_of_whose_twins_are_excluded_is_empty(files, tmp_path):
     table = match(tmp_path, files).assign(status="excluded")
     back = import_twins(tmp_path / "twins.zip", originals_of(table), SETTINGS, ENGINE, DATA.test, [2])
