@@ -125,7 +125,7 @@ class Run:
         if not zoos:
             raise InputError(
                 f"configuration: {key} is empty; list zoos there, or take --configfile config/representations.yaml, "
-                "which is for two cores and some minutes"
+                "which takes two cores a quarter of an hour"
             )
         _check_known(key, zoos, self.catalogue, self.config["catalogue"])
         for zoo in zoos:

@@ -44,7 +44,7 @@ def latent_space(states: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
                 )
             axes.figure.colorbar(drawn, ax=axes, location="top", label=f"{LABELS[target]}, %", aspect=30)
             axes.set_xlabel(f"Component 1 ({100 * table['explained1'].iloc[0]:.0f} %)")
-        row[0].set_ylabel(f"{fill(titles[zoo], 24)}\nComponent 2 ({100 * table['explained2'].iloc[0]:.0f} %)")
+        row[0].set_ylabel(f"{fill(titles[zoo], 20)}\nComponent 2 ({100 * table['explained2'].iloc[0]:.0f} %)")
     return figure
 
 
@@ -97,7 +97,7 @@ def zero_shot(twins: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     for axes, (zoo, table) in zip(grid[:, 0], zoos, strict=True):
         _twins_panel(axes, table)
         _legend_above(figure, axes)
-        axes.set_title(f"{titles[zoo]}, n = {table['index'].nunique()} models that were not trained on")
+        axes.set_title(f"{titles[zoo]}, {table['index'].nunique()} unseen models")
     return figure
 
 
