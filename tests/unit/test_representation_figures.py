@@ -74,4 +74,4 @@ def test_zero_shot_names_the_twins_and_their_sparsity(tables):
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels[0] == "zero-shot\n80 %"
     assert len(labels) == len(METHODS)
-    assert figure.axes[0].get_title(loc="left").startswith("First zoo, n = 10 models")
+    assert figure.axes[0].get_title(loc="left") == "First zoo, 10 unseen models"
