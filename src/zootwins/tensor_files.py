@@ -22,7 +22,7 @@ KINDS = {
     "predictions": (),
     "dataset": ("mean", "std"),
     "representation": ("architecture", "settings", "threshold", "split"),
-    "state": ("digest", "epoch", "steps"),  # of a run that goes on (population.trajectory)
+    "state": ("digest", "epoch", "steps"),  # of a run that goes on (population.trajectory, representations.training)
 }
 REMEDY = "delete it, and the next run rebuilds it"
 

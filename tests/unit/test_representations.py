@@ -239,7 +239,7 @@ def test_the_same_key_gives_the_same_model_and_a_killed_training_goes_on(states,
             raise KilledError
 
     model, history = run()
-    resume = Resume(tmp_path / "resume.pt", "digest")
+    resume = Resume(tmp_path / "resume.safetensors", "digest")
     with pytest.raises(KilledError):
         run(resume, kill)
     epochs = []
@@ -248,6 +248,25 @@ def test_the_same_key_gives_the_same_model_and_a_killed_training_goes_on(states,
     pd.testing.assert_frame_equal(resumed_history, history)
     for name, tensor in model.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], tensor), name
+
+
+def test_a_saved_training_that_is_damaged_or_of_another_configuration_is_not_gone_on_with(states, tmp_path):
+    settings = replace(SETTINGS, epochs=1)
+
+    def trained_epochs(digest="digest"):
+        epochs = []
+        resume = Resume(tmp_path / "resume.safetensors", digest)  # leaves the file: no `with`
+        train(states, settings, THRESHOLD, ("mini", 3), "cpu", resume, lambda epoch, _: epochs.append(epoch))
+        return epochs
+
+    assert trained_epochs() == [1]
+    assert trained_epochs() == []
+    assert trained_epochs("another") == [1]
+    path = tmp_path / "resume.safetensors"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert trained_epochs("another") == [1]
 
 
 def test_probe_takes_the_penalty_that_suits_the_validation_models():

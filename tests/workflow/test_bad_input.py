@@ -88,7 +88,7 @@ def alone(pristine, tmp_path_factory) -> Project:
         "results/models/fmnist_mini_seed/vd/../../../../../x.safetensors",
         "results/exports/fmnist_mini_seed/../../../../mp.zip",
         "results/../../results/tables/table2.csv",
-        "/tmp/results/tables/table2.csv",
+        "/elsewhere/results/tables/table2.csv",
         "results/twins/no_such_zoo/mp/0000-0001.safetensors",
     ],
 )

@@ -19,8 +19,7 @@ with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     states = load_states([read_shard(path) for path in snakemake.input], snakemake.params.architecture)
     split = split_models(states.models, zoo, seed)
-    path, digest = resume_file(snakemake)
-    with Resume(path.with_suffix(".pt"), digest) as resume:
+    with Resume(*resume_file(snakemake)) as resume:
         show = progress(snakemake, len(split["train"]))
         model, history = train(states.of(split["train"]), settings, threshold, (zoo, seed), device, resume, show)
         representation = Representation(model, settings, threshold, split)

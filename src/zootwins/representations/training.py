@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
-from zootwins.files import replacing
+from zootwins import tensor_files
+from zootwins.errors import InputError
 from zootwins.population.trajectory import Resume, ignore
 from zootwins.randomness import stream_key
 from zootwins.representations import Settings
@@ -125,25 +126,29 @@ def _line(losses: list[float]) -> str:
 
 
 def _save(resume: Resume | None, training: Mapping[str, Any], history: list[list[float]]) -> None:
+    """Save the training as torch writes it, in a file of ours, whose checksum tells a flipped bit."""
     if resume is not None:
-        with replacing(resume.path) as temporary:
-            state = {name: part.state_dict() for name, part in training.items()}
-            torch.save(state | {"history": history, "digest": resume.digest}, temporary)
+        content = BytesIO()
+        torch.save({name: part.state_dict() for name, part in training.items()} | {"history": history}, content)
+        tensors = {"training": torch.frombuffer(content.getbuffer(), dtype=torch.uint8)}
+        metadata = {"digest": resume.digest, "epoch": str(len(history)), "steps": str(training["schedule"].last_epoch)}
+        tensor_files.write(resume.path, "state", tensors, metadata, {})
 
 
 def _load(resume: Resume | None, training: Mapping[str, Any]) -> list[list[float]]:
     """The history of a training that was killed, its state put into the parts of this one; empty if there is none."""
-    if resume is None or not Path(resume.path).exists():
+    if resume is None or not resume.path.exists():
         return []
     try:
-        saved = torch.load(resume.path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises what it likes; the file is a convenience
-        log.warning("%s: not readable (%s); starting from epoch 0", resume.path, error)
+        tensors, metadata = tensor_files.read(resume.path, "state")
+    except InputError as error:
+        log.warning("starting from epoch 0: %s", error)
         return []
-    if saved["digest"] != resume.digest:
+    if metadata["digest"] != resume.digest:
         log.info("%s: from another configuration; starting from epoch 0", resume.path)
         return []
+    saved = torch.load(BytesIO(tensors["training"].numpy().tobytes()), map_location="cpu", weights_only=True)
     for name, part in training.items():
         part.load_state_dict(saved[name])
-    log.info("%s: resuming after epoch %d", resume.path, len(saved["history"]))
+    log.info("%s: resuming after epoch %s", resume.path, metadata["epoch"])
     return saved["history"]
