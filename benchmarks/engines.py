@@ -28,12 +28,12 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from zootwins.architectures import Architecture, Network, get_architecture
-from zootwins.magnitude_pruning import pruning_masks
 from zootwins.population import Engine, Factors, ImageSet, Population
+from zootwins.population.architectures import Architecture, Network, get_architecture
 from zootwins.population.native_engine import NativeEngine, _native, is_available
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import EPSILON, Variational, kl_divergence, log_alpha, noisy_parameters, start
+from zootwins.sparsifiers.magnitude_pruning import pruning_masks
 
 FACTORS = Factors(
     seed=1,
@@ -321,7 +321,7 @@ def main() -> None:
     print(table.to_string(index=False, float_format="{:.3g}".format))
     args.output.mkdir(parents=True, exist_ok=True)
     table.to_csv(args.output / f"engines-{args.device}.csv", index=False, float_format="%.6g")
-    with plt.style.context("zootwins.figures.zootwins"):
+    with plt.style.context("zootwins.reporting.figures.zootwins"):
         draw(table).savefig(args.output / f"engines-{args.device}.svg")
 
 

@@ -19,16 +19,16 @@ import torch
 import yaml
 from snakemake.utils import update_config
 
-from zootwins.architectures import Architecture, get_architecture
-from zootwins.catalogue import Run, Zoo, load_run
-from zootwins.datasets import SOURCES
-from zootwins.initialisation import initial_parameters
-from zootwins.originals import Originals
+from zootwins.catalogue.entries import Run, Zoo, load_run
+from zootwins.images.datasets import SOURCES
 from zootwins.population import Factors, ImageSet, Population
+from zootwins.population.architectures import Architecture, get_architecture
 from zootwins.population.engines import get_engine
+from zootwins.population.initialisation import initial_parameters
 from zootwins.population.trajectory import kept_states
-from zootwins.settings import VariationalDropout
-from zootwins.variational_dropout import variational_population
+from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.sparsifiers.variational_dropout import variational_population
+from zootwins.zoos.originals import Originals
 
 ROOT = Path(__file__).parents[1]
 COSTS = ROOT / "benchmarks/costs.yaml"

@@ -21,14 +21,15 @@ import torch
 import yaml
 from snakemake.utils import update_config
 
-from zootwins.architectures import CLASSES, Architecture, get_architecture
-from zootwins.catalogue import Run, load_run, shard_slice
-from zootwins.datasets import StoredData, as_trained_on
+from zootwins.catalogue.entries import Run, load_run
+from zootwins.images.datasets import StoredData, as_trained_on
 from zootwins.population import Factors
+from zootwins.population.architectures import CLASSES, Architecture, get_architecture
 from zootwins.population.trajectory import Trajectory, kept_states
-from zootwins.raw_texts import METRICS
-from zootwins.raw_zoo import RawModel, write_raw_zoo
-from zootwins.shards import write_trajectory
+from zootwins.storage.ranges import shard_slice
+from zootwins.storage.shards import write_trajectory
+from zootwins.zoos.raw_texts import METRICS
+from zootwins.zoos.raw_zoo import RawModel, write_raw_zoo
 
 ROOT = Path(__file__).parents[1]
 # What the workflow may not run: the drawn twins are taken as they lie there.

@@ -1,4 +1,4 @@
-// The layers of both networks as types, so that every loop has a constant length; see zootwins.architectures.
+// The layers of both networks as types, so that every loop has a constant length; see zootwins.population.architectures.
 #pragma once
 
 #include <tuple>  // types only

@@ -81,7 +81,7 @@ void philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint64_t key, ui
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-// zootwins.randomness.data_order of one model.
+// zootwins.population.randomness.data_order of one model.
 std::vector<uint32_t> data_order(uint64_t key, uint32_t epoch, size_t samples) {
   std::vector<std::pair<int64_t, uint32_t>> drawn(samples);
   for (size_t position = 0; position < samples; position++) {

@@ -1,4 +1,4 @@
-// Philox4x32-10 with one key a lane and a counter shared by all lanes: see zootwins.randomness, which defines it.
+// Philox4x32-10 with one key a lane and a counter shared by all lanes: see zootwins.population.randomness, which defines it.
 #pragma once
 
 #include "vector_math.h"

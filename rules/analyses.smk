@@ -61,7 +61,7 @@ def results_of_zoos(sources):
 
 
 def table_code(wildcards):
-    return sources(TABLE_MODULES.get(wildcards.table, "tables"), "typeset", "results")
+    return code_of("make_table")
 
 
 def table_sources(wildcards):
@@ -96,7 +96,7 @@ WORKFLOW_FILES = [
 
 
 def figure_code(wildcards):
-    return sources(f"figures.{PAPER_FIGURES.get(wildcards.figure, wildcards.figure)}", "results")
+    return code_of("make_figure")
 
 
 def figure_sources(wildcards):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from zootwins.archives import folder_digest
-from zootwins.catalogue import load_run, shard_slice
-from zootwins.errors import InputError
-from zootwins.provenance import source_digest
+from zootwins.zoos.archives import folder_digest
+from zootwins.catalogue.entries import load_run
+from zootwins.storage.ranges import shard_slice
+from zootwins.run.errors import InputError
+from zootwins.run.provenance import code_digest
 
 ROOT = Path(workflow.basedir)
 try:
@@ -243,9 +244,9 @@ def imported_models(wildcards):
     return RUN.models(zoo.id) if zoo.train else zoo.models
 
 
-def sources(*modules):
-    """Digests of modules of the package: what has one among its params reruns when the module changes."""
-    return {module: source_digest(f"zootwins.{module}") for module in modules}
+def code_of(script, *modules):
+    """Digest of what a rule's script computes with: it reruns when a module changes that it imports or loads by name."""
+    return code_digest(ROOT / f"workflow/scripts/{script}.py", *(f"zootwins.{module}" for module in modules))
 
 
 def growing(mb):

@@ -55,7 +55,7 @@ rule make_explorer:
         runtime=30,
     params:
         zoos=ANALYSED_ZOOS,
-        code=sources("explorer", "results"),
+        code=code_of("make_explorer"),
     script:
         "../workflow/scripts/make_explorer.py"
 
@@ -82,6 +82,6 @@ rule draw_workflow:
         runtime=10,
     params:
         zoos=[asdict(RUN.catalogue[zoo]) for zoo in RUN.zoos],
-        code=sources("figures.workflow_graph"),
+        code=code_of("draw_workflow"),
     script:
         "../workflow/scripts/draw_workflow.py"

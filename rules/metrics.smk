@@ -23,7 +23,7 @@ rule collect_metrics:
     params:
         architecture=lookup_architecture,
         models=run_models,
-        code=sources("metrics", "agreement"),
+        code=code_of("collect_metrics"),
     script:
         "../workflow/scripts/collect_metrics.py"
 
@@ -48,7 +48,7 @@ rule collect_rank_changes:
         runtime=60,
     params:
         zoo=lookup_analysis,
-        code=sources("response", "results"),
+        code=code_of("collect_rank_changes"),
     script:
         "../workflow/scripts/collect_rank_changes.py"
 
@@ -68,7 +68,7 @@ rule collect_weight_statistics:
         mem_mb=growing(2000),
         runtime=30,
     params:
-        code=sources("predictability"),
+        code=code_of("collect_weight_statistics"),
     script:
         "../workflow/scripts/collect_weight_statistics.py"
 
@@ -91,6 +91,6 @@ rule collect_prune_shares:
         runtime=120,
     params:
         threshold=variational_threshold,
-        code=sources("prune_shares"),
+        code=code_of("collect_prune_shares"),
     script:
         "../workflow/scripts/collect_prune_shares.py"

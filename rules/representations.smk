@@ -24,7 +24,7 @@ rule train_representation:
         settings=representation_settings,
         threshold=variational_threshold,
         device=config["device"],
-        code=sources("representations.training", "representations.storage"),
+        code=code_of("train_representation"),
     script:
         "../workflow/scripts/train_representation.py"
 
@@ -51,7 +51,7 @@ rule evaluate_representation:
     params:
         architecture=lookup_architecture,
         device=config["device"],
-        code=sources("representations.evaluation", "representations.storage"),
+        code=code_of("evaluate_representation"),
     script:
         "../workflow/scripts/evaluate_representation.py"
 
@@ -83,7 +83,7 @@ rule sparsify_zero_shot:
         models=run_models,
         lr=pruning_lr,
         engine=ENGINE,
-        code=sources("representations.zero_shot", "representations.storage", "population.engines"),
+        code=code_of("sparsify_zero_shot"),
     script:
         "../workflow/scripts/sparsify_zero_shot.py"
 
@@ -116,7 +116,7 @@ rule make_representation_table:
     params:
         titles=REPRESENTATION_TITLES,
         counterparts=REPRESENTATION_COUNTERPARTS,
-        code=sources("representations.tables", "typeset"),
+        code=code_of("make_representation_table"),
     script:
         "../workflow/scripts/make_representation_table.py"
 
@@ -145,6 +145,6 @@ rule make_representation_figure:
         runtime=30,
     params:
         titles=REPRESENTATION_TITLES,
-        code=sources("figures.representations"),
+        code=code_of("make_representation_figure"),
     script:
         "../workflow/scripts/make_representation_figure.py"

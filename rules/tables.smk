@@ -68,6 +68,6 @@ rule compare_with_paper:
         runtime=10,
     params:
         zoos=ANALYSED_ZOOS,
-        code=sources("paper_comparison", "figures.paper_comparison", "typeset"),
+        code=code_of("compare_with_paper"),
     script:
         "../workflow/scripts/compare_with_paper.py"

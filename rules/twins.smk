@@ -25,7 +25,7 @@ rule magnitude_pruning:
         settings=magnitude_pruning_settings,
         engine=ENGINE,
         keep_states=config["keep_states"],
-        code=sources("magnitude_pruning", "population.engines", "originals", "shards"),
+        code=code_of("magnitude_pruning"),
     script:
         "../workflow/scripts/magnitude_pruning.py"
 
@@ -56,7 +56,7 @@ rule variational_dropout:
         settings=variational_dropout_settings,
         engine=ENGINE,
         keep_states=config["keep_states"],
-        code=sources("variational_dropout", "population.engines", "originals", "shards"),
+        code=code_of("variational_dropout"),
     script:
         "../workflow/scripts/variational_dropout.py"
 
@@ -89,7 +89,7 @@ rule import_twins:
         folder=folder_state,
         engine=ENGINE,
         keep_states=config["keep_states"],
-        code=sources("published_twins", "population.engines", "population.trajectory", "originals", "shards"),
+        code=code_of("import_twins"),
     script:
         "../workflow/scripts/import_twins.py"
 
@@ -110,7 +110,7 @@ rule cut_model:
         mem_mb=growing(1000),
         runtime=10,
     params:
-        code=sources("shards"),
+        code=code_of("cut_model"),
     script:
         "../workflow/scripts/cut_model.py"
 

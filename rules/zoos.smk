@@ -20,7 +20,7 @@ rule fetch_zoo:
     params:
         archive=archive_settings,
         epoch=fetched_epoch,
-        code=sources("fetching"),
+        code=code_of("fetch_zoo"),
     script:
         "../workflow/scripts/fetch_zoo.py"
 
@@ -45,7 +45,7 @@ rule prepare_dataset:
     params:
         dataset=lookup_dataset,
         folder=folder_state_of_originals,
-        code=sources("datasets", "raw_zoo"),
+        code=code_of("prepare_dataset"),
     script:
         "../workflow/scripts/prepare_dataset.py"
 
@@ -72,7 +72,7 @@ rule train_zoo:
         settings=train_settings,
         engine=ENGINE,
         keep_states=config["keep_states"],
-        code=sources("zoo_training", "population.engines", "shards"),
+        code=code_of("train_zoo"),
     script:
         "../workflow/scripts/train_zoo.py"
 
@@ -103,7 +103,7 @@ rule export_zoo:
         train=train_settings,
         threshold=variational_threshold,
         lr=exported_lr,
-        code=sources("exporting", "initialisation", "datasets"),
+        code=code_of("export_zoo"),
     script:
         "../workflow/scripts/export_zoo.py"
 
@@ -137,7 +137,7 @@ rule import_zoo:
         models=imported_models,
         folder=folder_state,
         engine=ENGINE,
-        code=sources("importing", "originals", "population.engines"),
+        code=code_of("import_zoo"),
     script:
         "../workflow/scripts/import_zoo.py"
 
@@ -169,6 +169,6 @@ rule match_twins:
         epochs=lookup_vd_epochs,
         models=imported_models,
         folder=folder_state,
-        code=sources("published_twins", "originals"),
+        code=code_of("match_twins"),
     script:
         "../workflow/scripts/match_twins.py"

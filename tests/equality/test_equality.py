@@ -12,18 +12,18 @@ import torch
 import yaml
 
 from reference import train_one, train_one_variational
-from zootwins.architectures import get_architecture
-from zootwins.archives import open_members
-from zootwins.catalogue import load_run
-from zootwins.datasets import load_dataset, read_dataset_pt, save_dataset
-from zootwins.importing import import_zoo
-from zootwins.magnitude_pruning import pruned_population
-from zootwins.originals import Originals, model_factors
+from zootwins.catalogue.entries import load_run
+from zootwins.images.datasets import load_dataset, read_dataset_pt, save_dataset
 from zootwins.population import ImageData, ImageSet, Population, layer_sparsity, native_engine
+from zootwins.population.architectures import get_architecture
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.raw_zoo import find_dataset
-from zootwins.variational_dropout import kl_weight, variational_population
+from zootwins.sparsifiers.magnitude_pruning import pruned_population
+from zootwins.sparsifiers.variational_dropout import kl_weight, variational_population
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.importing import import_zoo
+from zootwins.zoos.originals import Originals, model_factors
+from zootwins.zoos.raw_zoo import find_dataset
 
 ROOT = Path(__file__).parents[2]
 MODELS = 8

@@ -25,12 +25,12 @@ with atheris.instrument_imports(include=["zootwins", "zipfile", "json"]):
     import raw_zoos
     import test_verification
     from zootwins import tensor_files
-    from zootwins.archives import open_members
-    from zootwins.datasets import read_dataset_pt
-    from zootwins.errors import InputError
-    from zootwins.raw_zoo import find_dataset, read_models
-    from zootwins.shards import TwinShard
-    from zootwins.verification import READERS
+    from zootwins.images.datasets import read_dataset_pt
+    from zootwins.run.errors import InputError
+    from zootwins.storage.shards import TwinShard
+    from zootwins.storage.verification import READERS
+    from zootwins.zoos.archives import open_members
+    from zootwins.zoos.raw_zoo import find_dataset, read_models
 
 atheris.instrument_func(_weights_only_unpickler.Unpickler.load)
 

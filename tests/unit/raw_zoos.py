@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import TensorDataset
 
-from zootwins.architectures import Architecture, Network, get_architecture
-from zootwins.shards import TwinShard
+from zootwins.population.architectures import Architecture, Network, get_architecture
+from zootwins.storage.shards import TwinShard
 
 DATA = Path(__file__).parents[1] / "data"
 UNIFORM, HYPERPARAMETER = DATA / "fmnist_uniform_raw.zip", DATA / "fmnist_hyperparameter_raw.zip"

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import prune
 
-from zootwins.architectures import ACTIVATIONS, Architecture, Layer, Network, to_state_dict
 from zootwins.population import Factors, ImageSet, Population
-from zootwins.randomness import data_order, normals, uniforms
+from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer, Network, to_state_dict
+from zootwins.population.randomness import data_order, normals, uniforms
 
 
 def optimizer_for(parameters, factors: Factors) -> torch.optim.Optimizer:

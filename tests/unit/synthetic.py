@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zootwins.architectures import get_architecture
-from zootwins.catalogue import Zoo
-from zootwins.metrics import collect_metrics
+from zootwins.analyses.metrics import collect_metrics
+from zootwins.analyses.predictability import weight_statistics
+from zootwins.analyses.response import rank_changes, twin_predictions
+from zootwins.analyses.results import ZooResults
+from zootwins.catalogue.entries import OperatingPoint, Zoo
+from zootwins.experiments.representations import Settings
+from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.storage import Representation
+from zootwins.experiments.representations.tokens import Tokens
+from zootwins.population.architectures import get_architecture
 from zootwins.population.trajectory import Trajectory
-from zootwins.predictability import weight_statistics
-from zootwins.representations import Settings
-from zootwins.representations.model import AutoEncoder
-from zootwins.representations.storage import Representation
-from zootwins.representations.tokens import Tokens
-from zootwins.response import rank_changes, twin_predictions
-from zootwins.results import ZooResults
-from zootwins.settings import MagnitudePruning, OperatingPoint, VariationalDropout
-from zootwins.shards import TwinShard, read_shard, write_trajectory
+from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
+from zootwins.storage.shards import TwinShard, read_shard, write_trajectory
 
 ARCHITECTURE = get_architecture("cnn_s", 1)
 SAMPLES = 50

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raw_zoos import model_files, write_folder, write_zip
-from zootwins import archives
-from zootwins.archives import folder_digest, open_members
-from zootwins.errors import InputError
+from zootwins.run.errors import InputError
+from zootwins.zoos import archives
+from zootwins.zoos.archives import folder_digest, open_members
 
 FILES = {"zoo/a.json": b"{}", "zoo/model/checkpoints": bytes(range(256)) * 9, "zoo/model/empty": b""}
 LIMIT = 1 << 20

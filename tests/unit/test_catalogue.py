@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-from zootwins.architectures import get_architecture
-from zootwins.catalogue import ArchiveSource, load_run, shard_ranges, shard_slice
-from zootwins.errors import InputError
+from zootwins.catalogue.entries import load_run
+from zootwins.population.architectures import get_architecture
+from zootwins.run.errors import InputError
+from zootwins.storage.ranges import shard_ranges, shard_slice
+from zootwins.zoos.sources import ArchiveSource
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from synthetic import make_results
-from zootwins.compression import compression_table, remaining_share
+from zootwins.analyses.compression import compression_table, remaining_share
 
 
 def test_remaining_share_by_hand():

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import stats
 
-from zootwins import intervals
-from zootwins.correlation import kendall, pearson
-from zootwins.intervals import mean_interval
+from zootwins.analyses import intervals
+from zootwins.analyses.correlation import kendall, pearson
+from zootwins.analyses.intervals import mean_interval
 
 ROUNDING = 1e-9  # float64 sums of some ten numbers
 values = npst.arrays(np.float64, 8, elements=st.integers(0, 5).map(lambda i: i / 10))  # with ties

@@ -15,8 +15,8 @@ import torch
 from torch.utils.data import TensorDataset, random_split
 
 from raw_zoos import code_pickles, dataset, image_tensors, torch_bytes
-from zootwins import datasets
-from zootwins.datasets import (
+from zootwins.images import datasets
+from zootwins.images.datasets import (
     SOURCES,
     StoredData,
     as_trained_on,
@@ -26,7 +26,7 @@ from zootwins.datasets import (
     save_dataset,
     torchvision_data,
 )
-from zootwins.errors import InputError
+from zootwins.run.errors import InputError
 
 BUNDLED = Path(__file__).parents[2] / "resources/data"
 TRAIN, VALIDATION, TEST = 12, 8, 6

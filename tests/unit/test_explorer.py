@@ -5,7 +5,7 @@ import pytest
 
 from browser import open_page
 from synthetic import PERCENTS, VD_EPOCHS, make_results, make_zoo
-from zootwins.explorer import explorer_page, zoo_data
+from zootwins.reporting.explorer import explorer_page, zoo_data
 
 
 @pytest.fixture(scope="module")

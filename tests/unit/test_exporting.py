@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from test_torch_engine import factors, images, population
-from zootwins.archives import open_members
-from zootwins.datasets import HALF, SPLITS, StoredData, as_trained_on, read_dataset_pt
-from zootwins.exporting import original_models, shard_models
-from zootwins.importing import ImportedZoo, import_zoo
-from zootwins.magnitude_pruning import fine_tune
-from zootwins.originals import Originals
+from zootwins.images.datasets import HALF, SPLITS, StoredData, as_trained_on, read_dataset_pt
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import Variational, prune
-from zootwins.raw_zoo import RawModel, find_dataset, write_raw_zoo
-from zootwins.settings import MagnitudePruning, VariationalDropout
-from zootwins.shards import read_shard, write_trajectory
-from zootwins.variational_dropout import train
-from zootwins.zoo_training import train_zoo
+from zootwins.sparsifiers.magnitude_pruning import fine_tune
+from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
+from zootwins.sparsifiers.variational_dropout import train
+from zootwins.storage.shards import read_shard, write_trajectory
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.exporting import original_models, shard_models
+from zootwins.zoos.importing import ImportedZoo, import_zoo
+from zootwins.zoos.originals import Originals
+from zootwins.zoos.raw_zoo import RawModel, find_dataset, write_raw_zoo
+from zootwins.zoos.training import train_zoo
 
 FACTORS = [factors(4, momentum=0.0), factors(9, "relu", "sgd", dropout=0.5)]
 NAMES = ["NN_0_nlin=tanh", "NN_1_nlin=relu"]

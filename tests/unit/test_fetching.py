@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenodo import KEY, RECORD, Server, serving
-from zootwins import fetching
-from zootwins.catalogue import ArchiveSource
-from zootwins.errors import InputError
-from zootwins.fetching import fetch_zoo, needed_members
+from zootwins.run.errors import InputError
+from zootwins.zoos import fetching
+from zootwins.zoos.fetching import fetch_zoo, needed_members
+from zootwins.zoos.sources import ArchiveSource
 
 MODELS = [f"tune_zoo/NN_tune_trainable_abcde_0000{i}_{i}_seed={i}" for i in range(3)]
 LAST = 3

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
-from zootwins.errors import InputError
-from zootwins.figures import save
-from zootwins.figures.gallery import FIGURES
-from zootwins.figures.layer_size import binned, layer_means
-from zootwins.prune_shares import prune_shares
-from zootwins.shards import Trajectory, read_shard, write_trajectory
+from zootwins.analyses.prune_shares import prune_shares
+from zootwins.reporting.figures import save
+from zootwins.reporting.figures.gallery import FIGURES
+from zootwins.reporting.figures.layer_size import binned, layer_means
+from zootwins.run.errors import InputError
+from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from synthetic import make_results
-from zootwins.findings import FAILS, HOLDS, OPEN, Finding, findings_table
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN, Finding, findings_table
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,15 @@ from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from raw_zoos import HYPERPARAMETER, UNIFORM, model_files, results, state, torch_bytes, write_folder, write_zip
-from zootwins.architectures import Network, to_state_dict
-from zootwins.archives import open_members
-from zootwins.datasets import load_dataset, read_dataset_pt, save_dataset
-from zootwins.errors import InputError
-from zootwins.importing import ImportedZoo, import_zoo
-from zootwins.originals import load_originals, read_models, write_rows
+from zootwins.images.datasets import load_dataset, read_dataset_pt, save_dataset
 from zootwins.population import Evaluation, ImageSet, Population
+from zootwins.population.architectures import Network, to_state_dict
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.raw_zoo import find_dataset
+from zootwins.run.errors import InputError
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.importing import ImportedZoo, import_zoo
+from zootwins.zoos.originals import load_originals, read_models, write_rows
+from zootwins.zoos.raw_zoo import find_dataset
 
 RECORDED = 1e-3  # one of 1000 test images: the rounding of another machine may turn it
 

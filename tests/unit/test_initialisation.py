@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from zootwins.architectures import Network, get_architecture, to_state_dict
-from zootwins.initialisation import INITIALISERS, generating_factors, initial_parameters, model_names
 from zootwins.population import Factors
-from zootwins.settings import TrainSource
+from zootwins.population.architectures import Network, get_architecture, to_state_dict
+from zootwins.population.initialisation import INITIALISERS, initial_parameters
+from zootwins.zoos.sources import TrainSource
+from zootwins.zoos.training import generating_factors, model_names
 
 SEEDS = TrainSource(4, ("tanh",), ("uniform",), ("adam",), (3e-4,), (0.0,))
 GRID = TrainSource(

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from zootwins import job as job_module
-from zootwins.errors import InputError
-from zootwins.job import job, progress, resume_file
+from zootwins.run import job as job_module
+from zootwins.run.errors import InputError
+from zootwins.run.job import job, progress, resume_file
 
 
 class Named(list):

@@ -10,12 +10,12 @@ from torch import nn
 from torch.nn.utils import prune
 
 from test_torch_engine import factors, images, population
-from zootwins.architectures import get_architecture
-from zootwins.magnitude_pruning import fine_tune, pruned_population, pruning_masks
-from zootwins.originals import Originals
 from zootwins.population import ImageData
+from zootwins.population.architectures import get_architecture
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.settings import MagnitudePruning
+from zootwins.sparsifiers.magnitude_pruning import fine_tune, pruned_population, pruning_masks
+from zootwins.sparsifiers.settings import MagnitudePruning
+from zootwins.zoos.originals import Originals
 
 SETTINGS = MagnitudePruning(sparsities=(90, 50), epochs=2, lr=1e-2)
 

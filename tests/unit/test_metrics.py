@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from synthetic import ARCHITECTURE, PERCENTS, SAMPLES, VD_EPOCHS, make_models, make_predictions, make_shard
-from zootwins.errors import InputError
-from zootwins.metrics import collect_metrics
+from zootwins.analyses.metrics import collect_metrics
+from zootwins.run.errors import InputError
 
 FLOAT32 = 1e-6  # shards hold float32: sums of fractions agree to their rounding
 

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from scipy.special import erfc, expit
 from torch.nn import functional as F
 
-from zootwins import randomness
-from zootwins.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
-from zootwins.errors import InputError
-from zootwins.population import Factors, ImageSet, Population, native_engine, variational
+from zootwins.population import Factors, ImageSet, Population, native_engine, randomness, variational
+from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
 from zootwins.population.native_engine import ACTIVATION_CODES, LEVEL_VARIABLE, NativeEngine
 from zootwins.population.torch_engine import TorchEngine
+from zootwins.run.errors import InputError
 
 _native = native_engine._native
 pytestmark = pytest.mark.skipif(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from synthetic import MP_EPOCHS, make_results
-from zootwins.pairing import paired_differences, paired_table
+from zootwins.analyses.pairing import paired_differences, paired_table
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zootwins.figures.paper_comparison import paper_comparison
-from zootwins.paper_comparison import COLUMNS, compare, contradiction
+from zootwins.analyses.paper_comparison import COLUMNS, compare, contradiction
+from zootwins.reporting.figures.paper_comparison import paper_comparison
 
 PAPER = {
     f"table{number}": pd.read_csv(Path(__file__).parents[2] / f"resources/paper/table{number}.csv")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthetic import make_results
-from zootwins.predictability import cross_validated_r2, predictability_table, weight_statistics
+from zootwins.analyses.predictability import cross_validated_r2, predictability_table, weight_statistics
 
 
 def test_weight_statistics_by_hand():

@@ -5,65 +5,92 @@ from pathlib import Path
 
 import pytest
 
-from zootwins import provenance
+from zootwins.run import provenance
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A copy of the package whose sources can be changed."""
+    """A copy of the package whose sources can be changed, and the digest of a script that imports a module of it."""
     copy = tmp_path / "src/zootwins"
-    shutil.copytree(Path(provenance.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    shutil.copytree(provenance.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     monkeypatch.setattr(provenance, "PACKAGE", copy)
     monkeypatch.setattr(provenance, "NATIVE", tmp_path / "native")
 
     def digest(module):
-        provenance.source_digest.cache_clear()
-        return provenance.source_digest(module)
+        script = tmp_path / "script.py"
+        script.write_text(f"import zootwins.{module}")
+        provenance.code_digest.cache_clear()
+        return provenance.code_digest(script)
 
     yield copy, digest
-    provenance.source_digest.cache_clear()
+    provenance.code_digest.cache_clear()
 
 
-def test_a_module_depends_on_what_it_imports_and_on_nothing_else(package):
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def test_a_script_depends_on_what_it_imports_and_on_nothing_else(package):
     folder, digest = package
-    before = {name: digest(f"zootwins.{name}") for name in ("magnitude_pruning", "variational_dropout", "correlation")}
-    with (folder / "magnitude_pruning.py").open("a") as file:
-        file.write("\nADDED = 1\n")
-    assert digest("zootwins.magnitude_pruning") != before["magnitude_pruning"]
-    assert digest("zootwins.variational_dropout") == before["variational_dropout"]
-    with (folder / "population/trajectory.py").open("a") as file:
-        file.write("\nADDED = 1\n")
-    assert digest("zootwins.variational_dropout") != before["variational_dropout"]
-    assert digest("zootwins.correlation") == before["correlation"]
+    pruning, dropout, correlation = (
+        "sparsifiers.magnitude_pruning",
+        "sparsifiers.variational_dropout",
+        "analyses.correlation",
+    )
+    before = {name: digest(name) for name in (pruning, dropout, correlation)}
+    append(folder / "sparsifiers/magnitude_pruning.py", "\nADDED = 1\n")
+    assert digest(pruning) != before[pruning]
+    assert digest(dropout) == before[dropout]
+    append(folder / "population/trajectory.py", "\nADDED = 1\n")
+    assert digest(dropout) != before[dropout]
+    assert digest(correlation) == before[correlation]
+
+
+def test_parent_packages_count(package):
+    folder, digest = package
+    before = digest("analyses.agreement")
+    append(folder / "analyses/__init__.py", "\nADDED = 1\n")
+    assert digest("analyses.agreement") != before
+
+
+def test_modules_loaded_by_name_count(package, tmp_path):
+    folder, _ = package
+    script = tmp_path / "script.py"
+    script.write_text("import json")
+    before = provenance.code_digest(script, "zootwins.analyses.correlation")
+    append(folder / "analyses/correlation.py", "\nADDED = 1\n")
+    provenance.code_digest.cache_clear()
+    assert provenance.code_digest(script, "zootwins.analyses.correlation") != before
 
 
 def test_prose_and_formatting_do_not_count(package):
     folder, digest = package
-    before = digest("zootwins.randomness")
-    source = (folder / "randomness.py").read_text()
-    (folder / "randomness.py").write_text(source.replace('"""Counter-based', '"""Counter based') + "\n# a comment\n")
-    assert digest("zootwins.randomness") == before
+    before = digest("population.randomness")
+    path = folder / "population/randomness.py"
+    source = path.read_text()
+    path.write_text(source.replace('"""Counter-based', '"""Counter based') + "\n# a comment\n")
+    assert path.read_text() != source
+    assert digest("population.randomness") == before
 
 
 def test_the_kernels_count_for_what_trains(package):
     folder, digest = package
-    trains, analyses = digest("zootwins.population.engines"), digest("zootwins.population")
+    trains, analyses = digest("population.engines"), digest("population")
     kernels = folder.parents[1] / "native"
     kernels.mkdir()
     (kernels / "kernels.cpp").write_text("int x;")
-    assert digest("zootwins.population.engines") != trains
-    assert digest("zootwins.population") == analyses
+    assert digest("population.engines") != trains
+    assert digest("population") == analyses
 
 
 def test_a_file_that_a_module_reads_counts(package):
     folder, digest = package
-    assert all(digest(f"zootwins.{path.stem}") for path in folder.glob("*.py"))  # every file that is named is there
-    page, style = digest("zootwins.explorer"), digest("zootwins.figures.tradeoff")
+    page, style = digest("reporting.explorer"), digest("reporting.figures.tradeoff")
     for name in ("explorer.html", "figures/zootwins.mplstyle"):
-        with (folder / name).open("a") as file:
-            file.write("\n")
-    assert digest("zootwins.explorer") != page
-    assert digest("zootwins.figures.tradeoff") != style
+        append(folder / "reporting" / name, "\n")
+    assert digest("reporting.explorer") != page
+    assert digest("reporting.figures.tradeoff") != style
 
 
 def test_settings_digest_ignores_the_order_of_keys():

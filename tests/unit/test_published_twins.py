@@ -9,14 +9,14 @@ import torch
 
 from raw_zoos import PARAMS, state, torch_bytes, twin_files, write_zip
 from test_exporting import ARCHITECTURE, DATA, ENGINE, FACTORS, NAMES, ORIGINALS
-from zootwins.archives import open_members
-from zootwins.errors import InputError
-from zootwins.originals import Originals
-from zootwins.published_twins import import_twins, match_twins, select_originals
-from zootwins.raw_zoo import read_models
-from zootwins.settings import VariationalDropout
-from zootwins.shards import Trajectory, read_shard, write_trajectory
-from zootwins.variational_dropout import train
+from zootwins.run.errors import InputError
+from zootwins.sparsifiers.published import import_twins, match_twins, select_originals
+from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.sparsifiers.variational_dropout import train
+from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.originals import Originals
+from zootwins.zoos.raw_zoo import read_models
 
 SETTINGS = VariationalDropout(epochs=2, threshold=2.0, lr=0.3)
 MODELS = pd.DataFrame(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from zootwins.randomness import data_order, normals, philox, stream_key, to_uniform, uniforms
+from zootwins.population.randomness import data_order, normals, philox, stream_key, to_uniform, uniforms
 
 WORD = 0xFFFFFFFF
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raw_zoos import CNN_S, PARAMS, results
-from zootwins.initialisation import INITIALISERS
 from zootwins.population import Factors
-from zootwins.raw_texts import (
+from zootwins.population.initialisation import INITIALISERS
+from zootwins.zoos.raw_texts import (
     LINE_LIMIT,
     METRICS,
     BrokenModelError,

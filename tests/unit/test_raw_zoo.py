@@ -25,13 +25,13 @@ from raw_zoos import (
     write_folder,
     write_zip,
 )
-from zootwins.architectures import Architecture, Network, get_architecture
-from zootwins.archives import open_members
-from zootwins.errors import InputError
-from zootwins.initialisation import initial_parameters
 from zootwins.population import Factors
-from zootwins.raw_texts import METRICS
-from zootwins.raw_zoo import RawModel, find_dataset, read_models, write_raw_zoo
+from zootwins.population.architectures import Architecture, Network, get_architecture
+from zootwins.population.initialisation import initial_parameters
+from zootwins.run.errors import InputError
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.raw_texts import METRICS
+from zootwins.zoos.raw_zoo import RawModel, find_dataset, read_models, write_raw_zoo
 
 CNN_L = get_architecture("cnn_l", 3)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zootwins.architectures import LAYER_NAMES
-from zootwins.figures.representations import FIGURES
-from zootwins.representations.states import TARGETS
-from zootwins.representations.zero_shot import METHODS
+from zootwins.experiments.representations.states import TARGETS
+from zootwins.experiments.representations.zero_shot import METHODS
+from zootwins.population.architectures import LAYER_NAMES
+from zootwins.reporting.figures.representations import FIGURES
 
 TITLES = {"first": "First zoo", "second": "Second zoo"}
 

@@ -13,23 +13,23 @@ from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
 from synthetic import ARCHITECTURE, SAMPLES, SETTINGS, make_models, make_shard
-from zootwins.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
-from zootwins.errors import InputError
-from zootwins.originals import Originals, model_factors
+from zootwins.experiments.representations.evaluation import latent_plane, probe, probe_all, reconstruction_r2
+from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
+from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.states import TARGETS, load_states, split_models
+from zootwins.experiments.representations.storage import Representation, load_representation, save_representation
+from zootwins.experiments.representations.tables import seed_interval, table3, zero_shot_table
+from zootwins.experiments.representations.tokens import Tokens, erase
+from zootwins.experiments.representations.training import layer_scale, train
+from zootwins.experiments.representations.zero_shot import METHODS, compare_twins, unseen_models, zero_shot_twins
 from zootwins.population import ImageData, ImageSet
+from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.trajectory import Resume
 from zootwins.population.variational import log_alpha
-from zootwins.representations.evaluation import latent_plane, probe, probe_all, reconstruction_r2
-from zootwins.representations.losses import alpha_errors, nt_xent, weight_errors
-from zootwins.representations.model import AutoEncoder
-from zootwins.representations.states import TARGETS, load_states, split_models
-from zootwins.representations.storage import Representation, load_representation, save_representation
-from zootwins.representations.tables import seed_interval, table3, zero_shot_table
-from zootwins.representations.tokens import Tokens, erase
-from zootwins.representations.training import layer_scale, train
-from zootwins.representations.zero_shot import METHODS, compare_twins, unseen_models, zero_shot_twins
-from zootwins.shards import Trajectory, read_shard, write_trajectory
+from zootwins.run.errors import InputError
+from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
+from zootwins.zoos.originals import Originals, model_factors
 
 ROOT = Path(__file__).parents[2]
 THRESHOLD = 3.0

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as npst
 
 from synthetic import make_models, make_results, make_shard
-from zootwins import response
-from zootwins.response import factor_table, rank_change_table, rank_changes, twin_predictions
+from zootwins.analyses import response
+from zootwins.analyses.response import factor_table, rank_change_table, rank_changes, twin_predictions
 
 correct = npst.arrays(bool, (5, 8))
 

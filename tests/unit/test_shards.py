@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zootwins.catalogue import shard_ranges, shard_slice
-from zootwins.errors import InputError
-from zootwins.shards import Trajectory, cut_model, read_shard, write_trajectory
+from zootwins.run.errors import InputError
+from zootwins.storage.ranges import shard_ranges, shard_slice
+from zootwins.storage.shards import Trajectory, cut_model, read_shard, write_trajectory
 
 
 def write(path, method="mp", models=3):

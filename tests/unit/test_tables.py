@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
-from zootwins.errors import InputError
-from zootwins.settings import OperatingPoint, VariationalDropout
-from zootwins.tables import PAPER_TABLES as TABLES
-from zootwins.tables import paper_order, summary
+from zootwins.analyses.tables import PAPER_TABLES as TABLES
+from zootwins.analyses.tables import paper_order, summary
+from zootwins.catalogue.entries import OperatingPoint
+from zootwins.run.errors import InputError
+from zootwins.sparsifiers.settings import VariationalDropout
 
 PAPER = Path(__file__).parents[2] / "resources" / "paper"
 FLOAT32 = 1e-5  # percent, from float32 shards

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from reference import optimizer_for, train_one, train_one_variational
-from zootwins.architectures import get_architecture
-from zootwins.magnitude_pruning import pruning_masks
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population import torch_engine as engine_module
+from zootwins.population.architectures import get_architecture
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import Variational, start
+from zootwins.sparsifiers.magnitude_pruning import pruning_masks
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-11}  # float64 over some hundred operations
 
@@ -105,7 +105,7 @@ def test_weights_equal_torch_optim_bit_for_bit_in_kind():
     before = {key: tensor.clone() for key, tensor in trained.parameters.items()}
     final_parameters(trained, data, epochs=2)
     from reference import network_of
-    from zootwins.randomness import data_order
+    from zootwins.population.randomness import data_order
 
     for model in range(len(trained)):
         fresh = Population(trained.architecture, trained.factors, trained.keys, before)

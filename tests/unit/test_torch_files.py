@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch.utils.data import TensorDataset
 
 from raw_zoos import code_pickles, state, torch_bytes
-from zootwins import torch_files
-from zootwins.torch_files import RefusedFileError
+from zootwins.storage import torch_files
+from zootwins.storage.torch_files import RefusedFileError
 
 WHOLE = torch_bytes({"a": torch.arange(6.0)})
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from synthetic import make_results, make_zoo
-from zootwins.gallery import TABLES
-from zootwins.typeset import TITLES, arrange, mean_std, to_html, to_latex, to_markdown, value_interval
+from zootwins.reporting.gallery import TABLES
+from zootwins.reporting.typeset import TITLES, arrange, mean_std, to_html, to_latex, to_markdown, value_interval
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from test_torch_engine import factors, images, population
-from zootwins.originals import Originals
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import Variational, kl_divergence, log_alpha, prune, start
-from zootwins.settings import VariationalDropout
-from zootwins.variational_dropout import kl_weight, train
+from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.sparsifiers.variational_dropout import kl_weight, train
+from zootwins.zoos.originals import Originals
 
 
 def test_kl_weight_of_the_authors_schedule():

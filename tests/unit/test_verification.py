@@ -13,15 +13,22 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from synthetic import ARCHITECTURE, make_models, make_representation, make_shard
-from zootwins import tensor_files
-from zootwins.datasets import StoredData, save_dataset
-from zootwins.errors import InputError
-from zootwins.originals import load_originals, write_rows
-from zootwins.representations.storage import save_representation
-from zootwins.shards import read_shard
-from zootwins.tensor_files import KINDS
-from zootwins.verification import READERS, verify
+from zootwins.experiments.representations.storage import load_representation, save_representation
+from zootwins.images.datasets import StoredData, load_stored, save_dataset
+from zootwins.run.errors import InputError
+from zootwins.storage import tensor_files
+from zootwins.storage.shards import read_shard
+from zootwins.storage.tensor_files import KINDS
+from zootwins.storage.verification import verify
+from zootwins.zoos.originals import load_originals, read_parameters, read_predictions, write_rows
 
+READERS = {
+    "shard": read_shard,
+    "originals": read_parameters,
+    "predictions": read_predictions,
+    "dataset": load_stored,
+    "representation": load_representation,
+}
 INDEX = torch.tensor([0, 2, 3])
 CLASSES = torch.zeros(3, 20, dtype=torch.uint8)
 SPLITS = ("train", "validation", "test")

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zootwins.figures.workflow_graph import layers_of, parse_rule_graph, reduce_edges, workflow_graph
+from zootwins.reporting.figures.workflow_graph import layers_of, parse_rule_graph, reduce_edges, workflow_graph
 
 DOT = """digraph snakemake_dag {
     node[shape=box, style=rounded];

@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from raw_zoos import twin_files, write_zip
-from zootwins.shards import read_shard
+from zootwins.storage.shards import read_shard
 
 ORIGINALS, TWINS = "fmnist_mini_seed", "published"
 TABLE6 = "results/tables/table6.csv"

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from zootwins.representations.storage import load_representation
+from zootwins.experiments.representations.storage import load_representation
 
 TINY = {"name": "tiny", "zoos": ["fmnist_mini_seed"], "seeds": 2, "dimension": 16, "epochs": 2}
 RESULTS = [

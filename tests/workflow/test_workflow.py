@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from zootwins.shards import read_shard
+from zootwins.storage.shards import read_shard
 
 ZOOS = ("fmnist_mini_seed", "fmnist_mini_random")
 

@@ -1,11 +1,11 @@
 """Long tables of one zoo and method, from its shards."""
 
-from zootwins.architectures import get_architecture
-from zootwins.frames import write_parquet
-from zootwins.job import job, log, provenance
-from zootwins.metrics import collect_metrics
-from zootwins.originals import read_predictions
-from zootwins.shards import read_shard
+from zootwins.analyses.metrics import collect_metrics
+from zootwins.population.architectures import get_architecture
+from zootwins.run.job import job, log, provenance
+from zootwins.storage.frames import write_parquet
+from zootwins.storage.shards import read_shard
+from zootwins.zoos.originals import read_predictions
 
 with job(snakemake):
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))

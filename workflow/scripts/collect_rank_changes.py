@@ -1,12 +1,12 @@
 """Rank changes of a zoo's models at the operating point of the correlation table."""
 
-from zootwins.datasets import load_stored
-from zootwins.frames import write_parquet
-from zootwins.job import job, provenance
-from zootwins.originals import read_predictions
-from zootwins.response import rank_changes, twin_predictions
-from zootwins.results import analysed_zoo
-from zootwins.shards import read_shard
+from zootwins.analyses.response import rank_changes, twin_predictions
+from zootwins.analyses.results import analysed_zoo
+from zootwins.images.datasets import load_stored
+from zootwins.run.job import job, provenance
+from zootwins.storage.frames import write_parquet
+from zootwins.storage.shards import read_shard
+from zootwins.zoos.originals import read_predictions
 
 with job(snakemake):
     zoo = analysed_zoo(snakemake.params.zoo)

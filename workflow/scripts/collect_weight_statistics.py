@@ -1,9 +1,9 @@
 """Statistics of the weights of a zoo's dense models."""
 
-from zootwins.frames import write_parquet
-from zootwins.job import job, provenance
-from zootwins.originals import read_parameters
-from zootwins.predictability import weight_statistics
+from zootwins.analyses.predictability import weight_statistics
+from zootwins.run.job import job, provenance
+from zootwins.storage.frames import write_parquet
+from zootwins.zoos.originals import read_parameters
 
 with job(snakemake):
     index, parameters = read_parameters(snakemake.input[0])

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from zootwins.figures import save
-from zootwins.figures.paper_comparison import paper_comparison
-from zootwins.frames import write_csv
-from zootwins.job import job, log, provenance
-from zootwins.paper_comparison import compare
-from zootwins.typeset import write_texts
+from zootwins.analyses.paper_comparison import compare
+from zootwins.reporting.figures import save
+from zootwins.reporting.figures.paper_comparison import paper_comparison
+from zootwins.reporting.typeset import write_texts
+from zootwins.run.job import job, log, provenance
+from zootwins.storage.frames import write_csv
 
 with job(snakemake):
     ours, paper = (

@@ -1,7 +1,7 @@
 """One model's twins as a file of their own."""
 
-from zootwins.job import job, provenance
-from zootwins.shards import cut_model, read_shard
+from zootwins.run.job import job, provenance
+from zootwins.storage.shards import cut_model, read_shard
 
 with job(snakemake):
     cut_model(

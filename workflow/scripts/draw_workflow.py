@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from zootwins.figures import save
-from zootwins.figures.workflow_graph import parse_rule_graph, workflow_graph
-from zootwins.job import job, provenance
+from zootwins.reporting.figures import save
+from zootwins.reporting.figures.workflow_graph import parse_rule_graph, workflow_graph
+from zootwins.run.job import job, provenance
 
 with job(snakemake), TemporaryDirectory() as folder:
     configuration = Path(folder) / "config.json"

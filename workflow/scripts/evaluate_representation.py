@@ -3,13 +3,13 @@
 import pandas as pd
 import torch
 
-from zootwins.frames import write_parquet
-from zootwins.job import job, provenance
+from zootwins.experiments.representations.evaluation import latent_plane, probe_all, reconstruction_r2
+from zootwins.experiments.representations.states import load_states
+from zootwins.experiments.representations.storage import load_representation
 from zootwins.population.engines import get_device
-from zootwins.representations.evaluation import latent_plane, probe_all, reconstruction_r2
-from zootwins.representations.states import load_states
-from zootwins.representations.storage import load_representation
-from zootwins.shards import read_shard
+from zootwins.run.job import job, provenance
+from zootwins.storage.frames import write_parquet
+from zootwins.storage.shards import read_shard
 
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)

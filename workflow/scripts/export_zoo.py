@@ -1,14 +1,14 @@
 """A population in the raw ModelZoo layout."""
 
-from zootwins.architectures import get_architecture
-from zootwins.datasets import as_trained_on, load_stored
-from zootwins.exporting import original_models, shard_models
-from zootwins.initialisation import generating_factors
-from zootwins.job import job, provenance
-from zootwins.originals import load_originals, model_factors, read_models
-from zootwins.raw_zoo import write_raw_zoo
-from zootwins.settings import TrainSource
-from zootwins.shards import read_shard
+from zootwins.images.datasets import as_trained_on, load_stored
+from zootwins.population.architectures import get_architecture
+from zootwins.run.job import job, provenance
+from zootwins.storage.shards import read_shard
+from zootwins.zoos.exporting import original_models, shard_models
+from zootwins.zoos.originals import load_originals, model_factors, read_models
+from zootwins.zoos.raw_zoo import write_raw_zoo
+from zootwins.zoos.sources import TrainSource
+from zootwins.zoos.training import generating_factors
 
 with job(snakemake):
     population, zoo = snakemake.wildcards.population, snakemake.wildcards.zoo

@@ -5,10 +5,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from zootwins.catalogue import ArchiveSource
-from zootwins.fetching import ZENODO_API, fetch_zoo
-from zootwins.files import replacing
-from zootwins.job import job, provenance
+from zootwins.run.job import job, provenance
+from zootwins.storage.files import replacing
+from zootwins.zoos.fetching import ZENODO_API, fetch_zoo
+from zootwins.zoos.sources import ArchiveSource
 
 with job(snakemake):
     archive = ArchiveSource(**snakemake.params.archive)

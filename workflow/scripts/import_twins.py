@@ -1,14 +1,14 @@
 """A shard of published variational twins, as variational_dropout would have written it."""
 
-from zootwins.catalogue import shard_slice
-from zootwins.datasets import load_dataset
-from zootwins.job import job, provenance
-from zootwins.originals import load_originals
+from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import kept_states
-from zootwins.published_twins import import_twins
-from zootwins.settings import VariationalDropout
-from zootwins.shards import write_trajectory
+from zootwins.run.job import job, provenance
+from zootwins.sparsifiers.published import import_twins
+from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.storage.ranges import shard_slice
+from zootwins.storage.shards import write_trajectory
+from zootwins.zoos.originals import load_originals
 
 with job(snakemake):
     settings = VariationalDropout(**snakemake.params.settings)

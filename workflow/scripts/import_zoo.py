@@ -1,12 +1,12 @@
 """A raw zoo as stacked tensors and tables."""
 
-from zootwins.datasets import load_dataset
-from zootwins.files import replacing
-from zootwins.frames import write_parquet
-from zootwins.importing import import_zoo
-from zootwins.job import job, provenance
-from zootwins.originals import write_rows
+from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
+from zootwins.run.job import job, provenance
+from zootwins.storage.files import replacing
+from zootwins.storage.frames import write_parquet
+from zootwins.zoos.importing import import_zoo
+from zootwins.zoos.originals import write_rows
 
 with job(snakemake):
     engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)

@@ -1,15 +1,15 @@
 """Magnitude pruning of a shard of models."""
 
-from zootwins.catalogue import shard_slice
-from zootwins.datasets import load_dataset
-from zootwins.job import job, progress, provenance, resume_file
-from zootwins.magnitude_pruning import fine_tune
-from zootwins.originals import load_originals
+from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
+from zootwins.population.randomness import STREAMS
 from zootwins.population.trajectory import Resume, kept_states
-from zootwins.randomness import STREAMS
-from zootwins.settings import MagnitudePruning
-from zootwins.shards import write_trajectory
+from zootwins.run.job import job, progress, provenance, resume_file
+from zootwins.sparsifiers.magnitude_pruning import fine_tune
+from zootwins.sparsifiers.settings import MagnitudePruning
+from zootwins.storage.ranges import shard_slice
+from zootwins.storage.shards import write_trajectory
+from zootwins.zoos.originals import load_originals
 
 with job(snakemake):
     settings = MagnitudePruning(**snakemake.params.settings)

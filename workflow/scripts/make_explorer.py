@@ -2,10 +2,10 @@
 
 import json
 
-from zootwins.explorer import explorer_page
-from zootwins.files import replacing
-from zootwins.job import job, provenance
-from zootwins.results import load_results
+from zootwins.analyses.results import load_results
+from zootwins.reporting.explorer import explorer_page
+from zootwins.run.job import job, provenance
+from zootwins.storage.files import replacing
 
 with job(snakemake):
     page = explorer_page(load_results(snakemake.params.zoos, snakemake.input))

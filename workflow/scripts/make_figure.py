@@ -1,9 +1,9 @@
 """A figure as PDF, SVG and PNG."""
 
-from zootwins.figures import save
-from zootwins.figures.gallery import FIGURES
-from zootwins.job import job, provenance
-from zootwins.results import load_results
+from zootwins.analyses.results import load_results
+from zootwins.reporting.figures import save
+from zootwins.reporting.figures.gallery import FIGURES
+from zootwins.run.job import job, provenance
 
 with job(snakemake):
     zoos = load_results(snakemake.params.zoos, snakemake.input)

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from zootwins.figures import save
-from zootwins.figures.representations import FIGURES
-from zootwins.job import job, provenance
+from zootwins.reporting.figures import save
+from zootwins.reporting.figures.representations import FIGURES
+from zootwins.run.job import job, provenance
 
 with job(snakemake):
     table = pd.concat(map(pd.read_parquet, snakemake.input), ignore_index=True)

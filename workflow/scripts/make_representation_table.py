@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from zootwins.frames import write_csv
-from zootwins.job import job, provenance
-from zootwins.representations.tables import TABLES
-from zootwins.typeset import write_texts
+from zootwins.experiments.representations.tables import TABLES
+from zootwins.reporting.typeset import write_texts
+from zootwins.run.job import job, provenance
+from zootwins.storage.frames import write_csv
 
 with job(snakemake):
     name = snakemake.wildcards.table

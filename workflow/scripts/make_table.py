@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from zootwins.frames import write_csv
-from zootwins.gallery import TABLES
-from zootwins.job import job, provenance
-from zootwins.results import load_results
-from zootwins.tables import paper_order
-from zootwins.typeset import write_texts
+from zootwins.analyses.results import load_results
+from zootwins.analyses.tables import paper_order
+from zootwins.reporting.gallery import TABLES
+from zootwins.reporting.typeset import write_texts
+from zootwins.run.job import job, provenance
+from zootwins.storage.frames import write_csv
 
 with job(snakemake):
     name = snakemake.wildcards.table

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from zootwins.files import replacing
-from zootwins.frames import write_parquet
-from zootwins.job import job, provenance
-from zootwins.originals import load_originals, read_models, read_predictions, write_rows
-from zootwins.published_twins import match_twins, select_originals
+from zootwins.run.job import job, provenance
+from zootwins.sparsifiers.published import match_twins, select_originals
+from zootwins.storage.files import replacing
+from zootwins.storage.frames import write_parquet
+from zootwins.zoos.originals import load_originals, read_models, read_predictions, write_rows
 
 with job(snakemake):
     paths, params = snakemake.input, snakemake.params

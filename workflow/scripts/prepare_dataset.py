@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from zootwins.archives import open_members
-from zootwins.datasets import read_dataset_pt, save_dataset, torchvision_data
-from zootwins.errors import InputError
-from zootwins.job import job, log, provenance
-from zootwins.raw_zoo import find_dataset
+from zootwins.images.datasets import read_dataset_pt, save_dataset, torchvision_data
+from zootwins.run.errors import InputError
+from zootwins.run.job import job, log, provenance
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.raw_zoo import find_dataset
 
 with job(snakemake):
     content = None

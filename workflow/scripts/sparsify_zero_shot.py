@@ -2,15 +2,15 @@
 
 import torch
 
-from zootwins.datasets import load_dataset
-from zootwins.frames import write_parquet
-from zootwins.job import job, provenance
-from zootwins.originals import load_originals, read_predictions
+from zootwins.experiments.representations.states import load_states
+from zootwins.experiments.representations.storage import load_representation
+from zootwins.experiments.representations.zero_shot import compare_twins, unseen_models, zero_shot_twins
+from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_device, get_engine
-from zootwins.representations.states import load_states
-from zootwins.representations.storage import load_representation
-from zootwins.representations.zero_shot import compare_twins, unseen_models, zero_shot_twins
-from zootwins.shards import read_shard
+from zootwins.run.job import job, provenance
+from zootwins.storage.frames import write_parquet
+from zootwins.storage.shards import read_shard
+from zootwins.zoos.originals import load_originals, read_predictions
 
 with job(snakemake):
     zoo, params = snakemake.wildcards.zoo, snakemake.params

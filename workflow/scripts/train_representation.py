@@ -2,15 +2,15 @@
 
 import torch
 
-from zootwins.frames import write_csv
-from zootwins.job import job, progress, provenance, resume_file
+from zootwins.experiments.representations import Settings
+from zootwins.experiments.representations.states import load_states, split_models
+from zootwins.experiments.representations.storage import Representation, save_representation
+from zootwins.experiments.representations.training import train
 from zootwins.population.engines import get_device
 from zootwins.population.trajectory import Resume
-from zootwins.representations import Settings
-from zootwins.representations.states import load_states, split_models
-from zootwins.representations.storage import Representation, save_representation
-from zootwins.representations.training import train
-from zootwins.shards import read_shard
+from zootwins.run.job import job, progress, provenance, resume_file
+from zootwins.storage.frames import write_csv
+from zootwins.storage.shards import read_shard
 
 with job(snakemake):
     zoo, seed = snakemake.wildcards.zoo, int(snakemake.wildcards.seed)

@@ -1,15 +1,14 @@
 """Training of a shard of a zoo from its generating factors."""
 
-from zootwins.catalogue import shard_slice
-from zootwins.datasets import load_dataset
-from zootwins.initialisation import generating_factors, model_names
-from zootwins.job import job, progress, provenance, resume_file
+from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
+from zootwins.population.randomness import STREAMS
 from zootwins.population.trajectory import Resume, kept_states
-from zootwins.randomness import STREAMS
-from zootwins.settings import TrainSource
-from zootwins.shards import write_trajectory
-from zootwins.zoo_training import train_zoo
+from zootwins.run.job import job, progress, provenance, resume_file
+from zootwins.storage.ranges import shard_slice
+from zootwins.storage.shards import write_trajectory
+from zootwins.zoos.sources import TrainSource
+from zootwins.zoos.training import generating_factors, model_names, train_zoo
 
 with job(snakemake):
     settings = TrainSource(**snakemake.params.settings)

@@ -1,9 +1,9 @@
 """Read all files of tensors again and report those that are not as they were written."""
 
-from zootwins.errors import InputError
-from zootwins.frames import write_csv
-from zootwins.job import job, log
-from zootwins.verification import verify
+from zootwins.run.errors import InputError
+from zootwins.run.job import job, log
+from zootwins.storage.frames import write_csv
+from zootwins.storage.verification import verify
 
 with job(snakemake):
     report = verify(snakemake.params.files)

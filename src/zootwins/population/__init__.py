@@ -2,7 +2,7 @@
 
 `Population` is the state at an epoch's boundary, in the field's natural layout (`[models, …]` tensors);
 an `Engine` advances it by an epoch or evaluates it. Engines differ in speed, not in result: given the same keys they
-use the same data order, dropout masks and noise (`zootwins.randomness`), and agree to float rounding.
+use the same data order, dropout masks and noise (`zootwins.population.randomness`), and agree to float rounding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from zootwins.architectures import Architecture
+from zootwins.population.architectures import Architecture
 from zootwins.population.variational import Variational, prune
 
 

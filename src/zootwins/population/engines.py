@@ -4,10 +4,10 @@ import logging
 
 import torch
 
-from zootwins.errors import InputError
 from zootwins.population import Engine
 from zootwins.population.native_engine import NativeEngine, is_available
 from zootwins.population.torch_engine import TorchEngine
+from zootwins.run.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import os
 import torch
 from torch import Tensor
 
-from zootwins.errors import InputError
 from zootwins.population import Evaluation, ImageSet, Population, Scores
+from zootwins.run.errors import InputError
 
 try:
     from zootwins.population import _native

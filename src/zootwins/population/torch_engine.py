@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zootwins.architectures import ACTIVATIONS, Architecture, Layer
 from zootwins.population import Evaluation, Factors, ImageSet, Population, Scores
+from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer
+from zootwins.population.randomness import data_order, normals, uniforms
 from zootwins.population.variational import EPSILON, kl_divergence, log_alpha, noisy_parameters
-from zootwins.randomness import data_order, normals, uniforms
 
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
 _CPU_BLOCK = 16  # models trained together on a CPU: their temporaries stay in the cache

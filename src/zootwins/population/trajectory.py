@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zootwins import tensor_files
-from zootwins.errors import InputError
 from zootwins.population import Engine, ImageSet, Population, layer_sparsity
-from zootwins.shards import Trajectory
+from zootwins.run.errors import InputError
+from zootwins.storage import tensor_files
+from zootwins.storage.shards import Trajectory
 
 log = logging.getLogger(__name__)
 

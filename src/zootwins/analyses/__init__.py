@@ -1,0 +1,1 @@
+"""From shards to long tables, and from long tables to statements."""

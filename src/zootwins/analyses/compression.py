@@ -1,0 +1,60 @@
+"""Compression ratio and theoretical speed-up beside accuracy, for every operating point (as ShrinkBench asks).
+
+Compression: prunable weights over those that are left. Speed-up: multiply-adds of one forward pass over those with a
+non-zero weight. Both as totals over the population, so that one emptied model does not make them infinite.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.intervals import mean_interval
+from zootwins.analyses.results import ZooResults
+from zootwins.analyses.tables import TABLE6_EPOCHS, summary
+
+
+def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """One row a zoo, method and operating point: accuracy and its change in percent, compression, speed-up."""
+    rows = []
+    for results in zoos:
+        original = results.originals["test_accuracy"]
+        for method, point, scores, layers in _points(results):
+            change = scores["test_accuracy"] - original.reindex(scores.index)
+            row = {"zoo": results.zoo.id, "method": method, "point": point}
+            row |= {f"accuracy_{key}": value for key, value in summary(scores["test_accuracy"]).items()}
+            row |= {f"change_{key}": value for key, value in summary(change).items() if key != "models"}
+            row["sparsity"] = 100 * scores["sparsity"].mean()
+            for name, size in (("compression", "weights"), ("speed_up", "multiply_adds")):
+                left = remaining_share(layers, size)
+                low, high = mean_interval(left)
+                row |= {name: _inverse(left.mean()), f"{name}_low": _inverse(high), f"{name}_high": _inverse(low)}
+            rows.append(row)
+    columns = ["zoo", "method", "point", "accuracy_mean", "accuracy_std", "accuracy_models"]
+    columns += ["accuracy_low", "accuracy_high", "change_mean", "change_std", "change_low", "change_high", "sparsity"]
+    columns += ["compression", "compression_low", "compression_high", "speed_up", "speed_up_low", "speed_up_high"]
+    return pd.DataFrame(rows, columns=columns).rename(columns={"accuracy_models": "models"})
+
+
+def remaining_share(layers: pd.DataFrame, size: str) -> np.ndarray:
+    """Each model's share of weights or multiply-adds that is left, `[models]`.
+
+    Args:
+        layers: rows of a layers table at one operating point, by index.
+        size: the column `weights` or `multiply_adds`.
+    """
+    kept = (layers[size] * (1 - layers["sparsity"])).groupby(level="index").sum()
+    return (kept / layers[size].groupby(level="index").sum()).to_numpy()
+
+
+def _points(results: ZooResults) -> Iterator[tuple[str, float, pd.DataFrame, pd.DataFrame]]:
+    """Method, point (MP: percent; VD: epoch), scores and layers of the operating points that the tables show."""
+    for percent in results.mp_percents:
+        yield "mp", percent, results.mp(percent), results.mp(percent, table="mp_layers")
+    for epoch in results.vd_epochs:
+        if epoch in TABLE6_EPOCHS:
+            yield "vd", epoch, results.vd(epoch), results.vd(epoch, "vd_layers")
+
+
+def _inverse(share: float) -> float:
+    return 1 / share if share else np.inf

@@ -1,0 +1,151 @@
+"""The paper's findings as tests on the data: each holds, does not hold, or cannot be told.
+
+A finding states on which side of a bound a statistic lies. It holds where the whole 95 % bootstrap interval does
+(models are drawn), does not hold where the whole interval is on the other side, and cannot be told otherwise.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from zootwins.analyses.correlation import kendall
+from zootwins.analyses.intervals import CONFIDENCE, interval, mean_interval
+from zootwins.analyses.pairing import paired_differences
+from zootwins.analyses.results import ZooResults
+
+SPREAD = 2.0  # "low spread": twins vary less than this times as much as their originals
+ROBUST_UP_TO = 0.8  # sparsity up to which MP is said to beat VD
+BEST = 0.25  # share of a zoo that counts as its best models
+COLUMNS = ["zoo", "method", "finding", "statistic", "value", "low", "high", "bound", "models", "verdict"]
+HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be told"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A statement on one zoo; `above` says on which side of the bound the statistic has to lie."""
+
+    method: str
+    finding: str
+    statistic: str
+    value: float
+    low: float
+    high: float
+    bound: float
+    models: int
+    above: bool = True
+
+    @property
+    def verdict(self) -> str:
+        if self.low > self.bound:
+            return HOLDS if self.above else FAILS
+        if self.high < self.bound:
+            return FAILS if self.above else HOLDS
+        return OPEN  # NaN included
+
+
+def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Every finding on every zoo that has the method and the operating point it speaks of."""
+    rows = [
+        {"zoo": results.zoo.id, "verdict": finding.verdict, **vars(finding)}
+        for results in zoos
+        for finding in (*_by_method(results), *_mp_against_vd(results), *_layers(results))
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _by_method(results: ZooResults) -> Iterator[Finding]:
+    point = results.operating_point("correlation")
+    twins = {}
+    if point.mp_sparsity is not None:
+        twins["mp"] = results.mp(point.mp_sparsity)["test_accuracy"]
+    if point.vd_epoch is not None:
+        twins["vd"] = results.vd(point.vd_epoch)["test_accuracy"]
+    for method, twin in twins.items():
+        original = results.originals["test_accuracy"].reindex(twin.index)
+        pair, models = (original.to_numpy(), twin.to_numpy()), len(twin)
+        yield Finding(
+            method,
+            "sparsification is robust: accuracies spread little",
+            "std of twins / std of originals",
+            float(_spread(*pair, axis=-1)) if np.ptp(pair[0]) else np.nan,
+            *interval(pair, _spread),
+            SPREAD,
+            models,
+            above=False,
+        )
+        tau = kendall(*pair)
+        yield Finding(
+            method,
+            "accuracies of originals and twins correlate",
+            "Kendall's tau-b",
+            tau.value,
+            tau.low,
+            tau.high,
+            0.0,
+            models,
+        )
+        yield Finding(
+            method,
+            "the best originals are among the best twins",
+            f"share of the best {BEST:.0%} of originals among the best {BEST:.0%} of twins",
+            _best_stay(*pair),
+            *interval(pair, _best_stay, vectorized=False),
+            BEST,
+            models,
+        )
+        changes = results.tables[f"{method}_response"]
+        decided = int(((changes["low"] > 0) | (changes["high"] < 0)).sum())
+        exact = stats.binomtest(decided, models).proportion_ci(CONFIDENCE) if models else (np.nan, np.nan)
+        yield Finding(
+            method,
+            "some models are sparsification-friendly, some -hard",
+            "share of models whose rank change has an interval without 0",
+            decided / models if models else np.nan,
+            *exact,
+            1 - CONFIDENCE,
+            models,
+        )
+
+
+def _spread(original: np.ndarray, twin: np.ndarray, axis: int) -> np.ndarray:
+    return twin.std(axis, ddof=1) / original.std(axis, ddof=1)
+
+
+def _best_stay(original: np.ndarray, twin: np.ndarray) -> float:
+    """Share of the best originals whose twins are among the best; of ties, those with the lower index count."""
+    best = max(1, round(BEST * len(original)))
+    chosen = [set(np.argsort(-values, kind="stable")[:best]) for values in (original, twin)]
+    return len(chosen[0] & chosen[1]) / best
+
+
+def _mp_against_vd(results: ZooResults) -> Iterator[Finding]:
+    if len(results.zoo.methods) == 2:
+        differences = paired_differences(results)
+        low = differences[(differences["epoch"] > 0) & (differences["sparsity"] <= ROBUST_UP_TO)].dropna()
+        values = 100 * low.groupby("index")["difference"].mean().to_numpy()
+        yield _mean(
+            "mp − vd", f"MP beats VD up to {ROBUST_UP_TO:.0%} sparsity", "accuracy at equal sparsity, points", values
+        )
+    point = results.operating_point("agreement")
+    if point.mp_sparsity is not None and point.vd_epoch is not None:
+        mp = results.mp(point.mp_sparsity, table="mp_agreement")["agreement"]
+        vd = results.vd(point.vd_epoch, "vd_agreement")["agreement"]
+        values = 100 * (mp - vd).to_numpy()
+        yield _mean("mp − vd", "MP agrees more with the originals than VD", "agreement, points", values)
+
+
+def _layers(results: ZooResults) -> Iterator[Finding]:
+    if "vd_layers" not in results.tables:
+        return
+    layers = results.vd(results.vd_epochs[-1], "vd_layers")
+    taus = [stats.kendalltau(part["weights"], part["sparsity"]).statistic for _, part in layers.groupby(level="index")]
+    yield _mean("vd", "larger layers are sparser", "mean of Kendall's tau-b, size against sparsity", np.array(taus))
+
+
+def _mean(method: str, finding: str, statistic: str, values: np.ndarray) -> Finding:
+    values = values[~np.isnan(values)]
+    mean = values.mean() if len(values) else np.nan
+    return Finding(method, finding, statistic, mean, *mean_interval(values), 0.0, len(values))

@@ -1,0 +1,118 @@
+"""From twin shards to long tables: one row a model, ratio and epoch, all quantities as fractions.
+
+Only scores, sparsities and predictions are read, never weights, and one shard at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.agreement import agreement
+from zootwins.population.architectures import Architecture
+from zootwins.run.errors import InputError
+from zootwins.storage.shards import TwinShard
+
+SCORES = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The long tables of one zoo and method; each begins with model, index, ratio (NaN for vd), epoch.
+
+    Attributes:
+        scores: accuracies and losses, sparsity over all prunable weights, generalization_gap.
+        layers: layer, its sparsity, and its number of weights and multiply-adds.
+        agreement: agreement with the model's original on the test split, at the epochs with predictions.
+    """
+
+    scores: pd.DataFrame
+    layers: pd.DataFrame
+    agreement: pd.DataFrame
+
+
+def collect_metrics(
+    shards: Sequence[TwinShard], predictions: np.ndarray, index: np.ndarray, architecture: Architecture
+) -> Metrics:
+    """The long tables of a zoo's shards, in the shards' order.
+
+    Args:
+        shards: all shards of a zoo and method.
+        predictions: the originals' predicted classes, `[originals, samples]`.
+        index: the originals' indices in models.csv, `[originals]`, ascending.
+
+    Raises:
+        InputError: if the shards do not hold every original exactly once.
+    """
+    _check_complete(shards, index)
+    tables = [_shard_metrics(shard, predictions[np.searchsorted(index, shard.index)], architecture) for shard in shards]
+    scores, layers, agreements = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    return Metrics(scores, layers, agreements)
+
+
+def _check_complete(shards: Sequence[TwinShard], index: np.ndarray) -> None:
+    where: dict[int, TwinShard] = {}
+    for shard in shards:
+        for model, name in zip(shard.index, shard.models, strict=True):
+            if model in where:
+                raise InputError(
+                    f"{shard.path}: model {name} is also in {where[model].path}; delete the stale one of the two"
+                )
+            where[model] = shard
+    missing = sorted(set(index.tolist()) - where.keys())
+    unknown = sorted(where.keys() - set(index.tolist()))
+    if missing:
+        raise InputError(
+            f"{shards[0].path.parent}: no shard holds model {missing[0]} ({len(missing)} are missing); "
+            "delete the shard of its range, and the next run rebuilds it"
+        )
+    if unknown:
+        raise InputError(
+            f"{where[unknown[0]].path}: holds model {unknown[0]}, which is not among the zoo's originals; delete it"
+        )
+
+
+def _shard_metrics(
+    shard: TwinShard, originals: np.ndarray, architecture: Architecture
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    weights = np.array([layer.weights for layer in architecture.layers])
+    names = [layer.name for layer in architecture.layers]
+    sparsity = shard.tensor("sparsity").double().numpy()  # [models, ratios, states, layers]
+
+    scores = _rows(shard, shard.states)
+    for score in SCORES:
+        scores[score] = shard.tensor(score).double().numpy().ravel()
+    scores["sparsity"] = (sparsity @ (weights / weights.sum())).ravel()
+    scores["generalization_gap"] = scores["train_accuracy"] - scores["test_accuracy"]
+
+    layers = _rows(shard, shard.states)
+    layers = layers.loc[layers.index.repeat(len(names))].reset_index(drop=True)
+    rows = len(layers) // len(names)
+    layers["layer"] = np.tile(names, rows)
+    layers["sparsity"] = sparsity.ravel()
+    layers["weights"] = np.tile(weights, rows)
+    layers["multiply_adds"] = np.tile([layer.multiply_adds for layer in architecture.layers], rows)
+
+    agreements = _rows(shard, shard.prediction_states)
+    twins = shard.tensor("predictions").numpy()
+    if twins.shape[-1] != originals.shape[-1]:
+        raise InputError(
+            f"{shard.path}: predictions on {twins.shape[-1]} test samples, the originals' on {originals.shape[-1]}; "
+            "delete it, and the next run rebuilds it"
+        )
+    agreements["agreement"] = agreement(twins, originals[:, None, None]).ravel()
+    return scores, layers, agreements
+
+
+def _rows(shard: TwinShard, states: Sequence[int]) -> pd.DataFrame:
+    """The columns that every table begins with, in the order of a raveled `[models, ratios, states]`."""
+    models, ratios, epochs = np.indices((len(shard.models), len(shard.ratios), len(states))).reshape(3, -1)
+    return pd.DataFrame(
+        {
+            "model": np.array(shard.models, dtype=object)[models],
+            "index": np.array(shard.index, dtype=np.int64)[models],
+            "ratio": np.array(shard.ratios, dtype=np.float64)[ratios],
+            "epoch": np.array(states, dtype=np.int64)[epochs],
+        }
+    )

@@ -1,0 +1,136 @@
+"""Our numbers beside those that the paper printed, with a flag where the paper contradicts itself.
+
+Zoos are matched by their id; a catalogue entry's `compare_with` names a zoo of the paper that is like it but not the
+same, and such rows say so (`same_zoo`).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = [
+    "table",
+    "zoo",
+    "paper_zoo",
+    "same_zoo",
+    "at",
+    "quantity",
+    "paper_mean",
+    "paper_std",
+    "mean",
+    "std",
+    "models",
+    "low",
+    "high",
+    "difference",
+    "difference_in_paper_std",
+    "flag",
+]
+_ROW_KEYS = {
+    "table5": {"sparsity_percent": "{:g} %", "epoch": "epoch {:g}"},
+    "table6": {"epoch": "epoch {:g}"},
+    "table7": {"epoch": "epoch {:g}"},
+    "table8": {"sparsity_percent": "{:g} %"},
+}
+_VALUES = ["mean", "std", "models", "low", "high"]
+_KEYS = ["table", "zoo", "at", "quantity"]
+
+
+def compare(
+    tables: Mapping[str, pd.DataFrame], paper: Mapping[str, pd.DataFrame], counterparts: Mapping[str, str]
+) -> pd.DataFrame:
+    """Every number of the paper whose zoo was run, beside ours; percent.
+
+    A correlation has no standard deviation over models, so its difference in paper standard deviations is undefined.
+
+    Args:
+        tables: our tables by name (`table1`, …), as `zootwins.analyses.tables` makes them.
+        paper: the paper's tables of the same names.
+        counterparts: the paper's zoo for each of ours; those that are not named are compared by their own id.
+    """
+    parts = []
+    for name, printed in paper.items():
+        theirs = _long(name, printed).rename(columns={"mean": "paper_mean", "std": "paper_std", "zoo": "paper_zoo"})
+        ours = _long(name, tables[name])
+        ours["paper_zoo"] = [counterparts.get(zoo, zoo) for zoo in ours["zoo"]]
+        keys = ["table", "paper_zoo", "at", "quantity"]
+        parts.append(ours.merge(theirs[[*keys, "paper_mean", "paper_std"]], on=keys))
+    joined = pd.concat(parts, ignore_index=True)
+    joined["same_zoo"] = joined["zoo"] == joined["paper_zoo"]
+    joined["difference"] = joined["mean"] - joined["paper_mean"]
+    joined["difference_in_paper_std"] = joined["difference"] / joined["paper_std"].replace(0, np.nan)
+    joined["flag"] = [
+        contradiction(*row) for row in joined[["table", "paper_zoo", "at", "quantity"]].itertuples(index=False)
+    ]
+    return joined[COLUMNS]
+
+
+def _long(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """One row a number: table, zoo, at, quantity, and as far as the table has them mean, std, models, low, high."""
+    if name in _ROW_KEYS:
+        keys = _ROW_KEYS[name]
+        at = [", ".join(text.format(row[key]) for key, text in keys.items()) for row in table.to_dict("records")]
+        return table.rename(columns={"metric": "quantity"}).assign(table=name, at=at).reindex(columns=_KEYS + _VALUES)
+    records = []
+    for row in table.to_dict("records"):
+        for method in ("mp", "vd"):
+            for quantity, columns in _quantities(name, f"{method}_"):
+                values = {value: row.get(column) for value, column in columns.items()}
+                records.append({"table": name, "zoo": row["zoo"], "at": method.upper(), "quantity": quantity, **values})
+    long = pd.DataFrame(records, columns=_KEYS + _VALUES)
+    return long.dropna(subset="mean").astype(dict.fromkeys(_VALUES, float))
+
+
+def _quantities(name: str, prefix: str) -> list[tuple[str, dict[str, str]]]:
+    """The quantities of a wide table, and the columns of their values."""
+    if name == "table1":
+        return [
+            (
+                quantity,
+                {"models": "models"} | {value: f"{prefix}{quantity}_{value}" for value in _VALUES if value != "models"},
+            )
+            for quantity in ("accuracy", "sparsity", "agreement")
+        ]
+    bounds = ("low", "high")
+    return [
+        (
+            quantity,
+            {"models": "models", "mean": f"{prefix}{quantity}"}
+            | {bound: f"{prefix}{quantity}_{bound}" for bound in bounds},
+        )
+        for quantity in ("sparsity", "pearson_r", "kendall_tau")
+    ]
+
+
+def contradiction(table: str, zoo: str, at: str, quantity: str) -> str:
+    """Why a number of the paper is not to be relied on, or nothing."""
+    grid = zoo.endswith(("_fixed", "_random"))
+    if table == "table1" and quantity == "agreement" and zoo in ("mnist_s_seed", "usps_s_seed"):
+        return "the text says that MP has the higher agreement; here VD has"
+    if table == "table2" and (zoo, at) in _OTHER_POINT:
+        return "Table 1 has another operating point for this zoo and method"
+    if zoo in ("mnist_s_fixed", "mnist_s_random") and (table, at, quantity) in _UNEQUAL_STARTS:
+        return "Tables 5 and 6 start from different accuracies of the same originals"
+    if table == "table6" and grid and not zoo.startswith("mnist") and at != "epoch 0":
+        return "the learning rate of Table 4 cannot produce these sparsities"
+    if table == "table7" and "_l_" in zoo and quantity.startswith(("conv", "fc")):
+        return "layers do not average to Table 6 (up to 0.6 off; biases counted)"
+    if table == "table8" and quantity.startswith(("conv", "fc")):
+        if zoo in ("cifar10_s_seed", "stl10_s_seed"):
+            return "layers do not average to the requested sparsity"
+        if zoo == "svhn_s_seed":
+            return "every layer at the requested sparsity: pruned layer by layer, or nominal values printed"
+    return ""
+
+
+_OTHER_POINT = {
+    ("usps_s_seed", "MP"),
+    ("svhn_s_seed", "MP"),
+    ("svhn_s_seed", "VD"),
+    ("fmnist_s_seed", "MP"),
+    ("fmnist_s_seed", "VD"),
+    ("cifar10_s_seed", "MP"),
+    ("stl10_s_seed", "MP"),
+}
+_UNEQUAL_STARTS = {("table5", "0 %, epoch 0", "accuracy"), ("table6", "epoch 0", "accuracy")}

@@ -1,0 +1,89 @@
+"""How well a dense model tells its twin's accuracy before any sparsification.
+
+Ridge regression from per-layer statistics of the dense weights (mean, variance, percentiles: the baseline of the
+hyper-representation literature), against the plain line through the original's accuracy.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LinearRegression, RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from zootwins.analyses.intervals import interval
+from zootwins.analyses.results import ZooResults
+
+PERCENTILES = (1, 25, 50, 75, 99)
+FOLDS = 5
+LEAST_MODELS = 2 * FOLDS  # fewer leave a fold with one model
+_PENALTIES = np.logspace(-2, 4, 13)
+
+
+def weight_statistics(parameters: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Mean, variance and percentiles of every layer's weights and biases.
+
+    Args:
+        parameters: `{layer}.weight` and `{layer}.bias`, each `[models, …]`.
+
+    Returns:
+        One row a model, columns such as `conv1.weight.mean`.
+    """
+    columns = {}
+    for name, tensor in parameters.items():
+        flat = tensor.reshape(len(tensor), -1)
+        columns[f"{name}.mean"], columns[f"{name}.variance"] = flat.mean(1), flat.var(1)
+        for percentile, values in zip(PERCENTILES, np.percentile(flat, PERCENTILES, axis=1), strict=True):
+            columns[f"{name}.p{percentile}"] = values
+    return pd.DataFrame(columns)
+
+
+def cross_validated_r2(features: np.ndarray, target: np.ndarray, *, ridge: bool) -> tuple[float, float, float]:
+    """R² of predictions for models that the regression has not seen, and its 95 % bootstrap interval.
+
+    Args:
+        features: `[models, features]`.
+        target: `[models]`.
+        ridge: standardise and penalise, the penalty chosen within the training folds; else ordinary least squares.
+    """
+    if len(target) < LEAST_MODELS or np.ptp(target) == 0:
+        return np.nan, np.nan, np.nan
+    model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)) if ridge else LinearRegression()
+    predicted = cross_val_predict(model, features, target, cv=KFold(FOLDS, shuffle=True, random_state=0))
+    return float(_r2(target, predicted, axis=-1)), *interval((target, predicted), _r2)
+
+
+def _r2(target: np.ndarray, predicted: np.ndarray, axis: int) -> np.ndarray:
+    residual = ((target - predicted) ** 2).sum(axis)
+    return 1 - residual / ((target - target.mean(axis, keepdims=True)) ** 2).sum(axis)
+
+
+def predictability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Cross-validated R² of twin accuracy at the correlation table's operating points, one row a zoo and method."""
+    rows = []
+    for results in zoos:
+        point = results.operating_point("correlation")
+        statistics = results.tables["weight_statistics"].set_index("index")
+        twins = {}
+        if point.mp_sparsity is not None:
+            twins["mp"] = results.mp(point.mp_sparsity)["test_accuracy"]
+        if point.vd_epoch is not None:
+            twins["vd"] = results.vd(point.vd_epoch)["test_accuracy"]
+        for method, twin in twins.items():
+            original = results.originals["test_accuracy"].reindex(twin.index).to_numpy()[:, None]
+            weights = statistics.reindex(twin.index).to_numpy()
+            predictors = {
+                "original_accuracy": (original, False),
+                "weight_statistics": (weights, True),
+                "both": (np.hstack((original, weights)), True),
+            }
+            row = {"zoo": results.zoo.id, "method": method, "models": len(twin)}
+            for name, (features, ridge) in predictors.items():
+                values = cross_validated_r2(features, twin.to_numpy(), ridge=ridge)
+                row |= dict(zip((f"{name}_r2", f"{name}_low", f"{name}_high"), values, strict=True))
+            rows.append(row)
+    names = ("original_accuracy", "weight_statistics", "both")
+    columns = [f"{name}_{suffix}" for name in names for suffix in ("r2", "low", "high")]
+    return pd.DataFrame(rows, columns=["zoo", "method", "models", *columns])

@@ -1,0 +1,54 @@
+"""For every single weight of a network: the share of a zoo's VD twins in which it is pruned (the paper's Figure 3)."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+
+from zootwins.population.variational import log_alpha
+from zootwins.run.errors import InputError
+from zootwins.storage.shards import TwinShard
+
+
+def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
+    """Share of models in which log α reaches the threshold, one row an epoch, layer and weight.
+
+    Only the epochs whose weights are kept are there. One model is read at a time.
+
+    Returns:
+        epoch, layer, weight (position in the flattened `[outputs, inputs, …]`), share, models.
+
+    Raises:
+        InputError: if there is no model in the shards.
+    """
+    models = sum(len(shard.models) for shard in shards)
+    if not models:
+        raise InputError(
+            f"{shards[0].path.parent}: every model that the run takes is excluded, for the reasons in the zoo's "
+            "models.csv; raise max_models in the configuration, or leave the zoo out"
+        )
+    names = [name.removesuffix(".log_sigma2") for name in shards[0].names if name.endswith(".log_sigma2")]
+    tables = []
+    for layer in sorted(names):
+        pruned = sum(
+            _pruned(shard, layer, model, threshold) for shard in shards for model in range(len(shard.models))
+        )  # [states, weights]
+        states, weights = pruned.shape
+        tables.append(
+            pd.DataFrame(
+                {
+                    "epoch": torch.tensor(shards[0].weight_states).repeat_interleave(weights).numpy(),
+                    "layer": layer,
+                    "weight": torch.arange(weights).repeat(states).numpy(),
+                    "share": (pruned.double() / models).flatten().numpy(),
+                    "models": models,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _pruned(shard: TwinShard, layer: str, model: int, threshold: float) -> torch.Tensor:
+    name = f"{layer}.weight"
+    alpha = log_alpha(name, shard.tensor(name, model), shard.tensor(f"{layer}.log_sigma2", model))
+    return (alpha[0] >= threshold).flatten(1).int()

@@ -1,0 +1,129 @@
+"""Who takes sparsification well: how a model's rank in its population changes from original to twin.
+
+A model whose twin ranks higher than itself did is sparsification-friendly, the contrary -hard. Ranks rest on a finite
+test split, so every change carries an interval from resampling the test images, the same draw for all models.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from zootwins.analyses.intervals import CONFIDENCE, RESAMPLES, generator
+from zootwins.analyses.results import ZooResults
+from zootwins.storage.shards import TwinShard
+
+FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
+_BATCH = 50  # resamples of the test images held at once
+
+
+def rank_changes(original: np.ndarray, twin: np.ndarray) -> pd.DataFrame:
+    """Ranks by test accuracy among the originals and among the twins, 1 the worst; ties share their mean rank.
+
+    Args:
+        original: whether each original is right on each test image, bool `[models, samples]`.
+        twin: the same for their twins.
+
+    Returns:
+        original_accuracy, twin_accuracy, original_rank, twin_rank, rank_change (positive: friendly), and the bounds
+        of its 95 % interval, low and high; one row a model.
+    """
+    ranks = _ranks(original.mean(1)), _ranks(twin.mean(1))
+    low, high = np.quantile(_resampled_changes(original, twin), _tails(), axis=0)
+    return pd.DataFrame(
+        {
+            "original_accuracy": original.mean(1),
+            "twin_accuracy": twin.mean(1),
+            "original_rank": ranks[0],
+            "twin_rank": ranks[1],
+            "rank_change": ranks[1] - ranks[0],
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def _ranks(accuracy: np.ndarray) -> np.ndarray:
+    # whole numbers of right answers, divided: rounding keeps equal accuracies equal
+    return stats.rankdata(accuracy.round(9), axis=-1)
+
+
+def _resampled_changes(original: np.ndarray, twin: np.ndarray) -> np.ndarray:
+    samples = original.shape[1]
+    rng = generator()
+    correct = np.concatenate((original, twin)).astype(np.float32).T  # [samples, 2 · models]
+    changes = []
+    for _ in range(0, RESAMPLES, _BATCH):
+        draws = rng.multinomial(samples, np.full(samples, 1 / samples), size=_BATCH).astype(np.float32)
+        before, after = np.split(draws @ correct / samples, 2, axis=1)
+        changes.append(_ranks(after) - _ranks(before))
+    return np.concatenate(changes)
+
+
+def _tails() -> tuple[float, float]:
+    return (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
+
+
+def twin_predictions(shards: Sequence[TwinShard], ratio: float | None, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted classes of the twins at an operating point, `[models, samples]`, and the models' indices.
+
+    Args:
+        shards: the zoo's, in order.
+        ratio: the requested sparsity as a fraction (mp), or None.
+        epoch: one of the shards' `prediction_states`.
+    """
+    parts = []
+    for shard in shards:
+        position = 0 if ratio is None else int(np.argmin(np.abs(np.array(shard.ratios) - ratio)))
+        parts.append(shard.tensor("predictions")[:, position, shard.prediction_states.index(epoch)].numpy())
+    return np.concatenate(parts), np.concatenate([shard.index for shard in shards])
+
+
+def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Every model's rank change with its generating factors, the friendliest first in each zoo and method."""
+    tables = []
+    for results in zoos:
+        for method in results.zoo.methods:
+            if (changes := results.tables.get(f"{method}_response")) is not None:
+                rows = changes.join(results.originals[["seed", *FACTORS]], on="index")
+                rows.insert(0, "zoo", results.zoo.id)
+                rows.insert(1, "method", method)
+                rows.insert(2, "models", len(rows))
+                tables.append(rows.sort_values("rank_change", ascending=False, kind="stable"))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["zoo", "method", "models"])
+
+
+def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Which generating factors go with the rank change: Kruskal and Wallis' test for each factor that varies.
+
+    Effect sizes are ε² = (H − k + 1) / (n − k): 0 where the k levels do not differ, 1 where they tell all.
+    `friendliest` and `hardest` are the levels with the highest and the lowest mean rank change.
+    """
+    rows = []
+    changes = rank_change_table(zoos)
+    for (zoo, method), group in changes.groupby(["zoo", "method"], sort=False):
+        for factor in FACTORS:
+            levels = {level: part["rank_change"].to_numpy() for level, part in group.groupby(factor)}
+            if len(levels) < 2:
+                continue
+            means = {level: values.mean() for level, values in levels.items()}
+            constant = np.ptp(group["rank_change"]) == 0
+            test = (np.nan, np.nan) if constant else stats.kruskal(*levels.values())
+            rows.append(
+                {
+                    "zoo": zoo,
+                    "method": method,
+                    "factor": factor,
+                    "levels": len(levels),
+                    "models": len(group),
+                    "epsilon_squared": (test[0] - len(levels) + 1) / (len(group) - len(levels)),
+                    "p": test[1],
+                    "friendliest": max(means, key=means.get),
+                    "hardest": min(means, key=means.get),
+                    "mean_change_friendliest": max(means.values()),
+                    "mean_change_hardest": min(means.values()),
+                }
+            )
+    columns = ["zoo", "method", "factor", "levels", "models", "epsilon_squared", "p", "friendliest", "hardest"]
+    return pd.DataFrame(rows, columns=[*columns, "mean_change_friendliest", "mean_change_hardest"])

@@ -1,0 +1,235 @@
+"""The paper's tables, from long tables: the paper's columns first, in percent; then n, intervals and p-values.
+
+A cell is the mean over a zoo's models and its standard deviation (ddof 1); `_low` and `_high` are the bounds of the
+mean's 95 % bootstrap interval. Rows come in the order of the zoos given.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.correlation import kendall, pearson
+from zootwins.analyses.intervals import mean_interval
+from zootwins.analyses.results import ZooResults
+from zootwins.population.architectures import LAYER_NAMES
+from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
+
+# The paper's choices of rows.
+TABLE5_PERCENTS = (0, 50, 60, 70, 80, 90)
+TABLE6_EPOCHS = (0, 2, 4, 6, 8, 10, 13, 16, 19, 22, 25)
+TABLE7_EPOCHS = (0, 5, 10, 15, 20, 25)
+TABLE8_PERCENTS = (50, 70, 90)
+
+
+def agreement_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Tables 1 and 9: accuracy, sparsity and agreement with the original, MP beside VD, one row a zoo."""
+    rows = []
+    for results in zoos:
+        point = results.operating_point("agreement")
+        if point.mp_sparsity is None and point.vd_epoch is None:
+            continue
+        cells = {"mp": {}, "vd": {}}
+        if point.mp_sparsity is not None:
+            cells["mp"] = _agreement_cells(
+                results.mp(point.mp_sparsity), results.mp(point.mp_sparsity, table="mp_agreement")
+            )
+        if point.vd_epoch is not None:
+            cells["vd"] = _agreement_cells(results.vd(point.vd_epoch), results.vd(point.vd_epoch, "vd_agreement"))
+        named = {f"{method}_{name}": value for method in cells for name, value in cells[method].items()}
+        models = max(part.get("models", 0) for part in cells.values())
+        rows.append({"zoo": results.zoo.id, "models": models, **named, "vd_epoch": point.vd_epoch})
+    quantities = [
+        f"{method}_{quantity}" for method in ("mp", "vd") for quantity in ("accuracy", "sparsity", "agreement")
+    ]
+    columns = ["zoo", *_suffixed(quantities, ("mean", "std")), "models", "vd_epoch"]
+    return _frame(rows, columns + _suffixed(quantities, ("low", "high")))
+
+
+def _agreement_cells(scores: pd.DataFrame, agreements: pd.DataFrame) -> dict[str, float]:
+    cells = {"models": len(scores)}
+    for quantity, values in (
+        ("accuracy", scores["test_accuracy"]),
+        ("sparsity", scores["sparsity"]),
+        ("agreement", agreements["agreement"]),
+    ):
+        cells |= {f"{quantity}_{name}": value for name, value in summary(values).items() if name != "models"}
+    return cells
+
+
+def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Table 2: Pearson's r and Kendall's tau-b between original and twin test accuracy, one row a zoo."""
+    rows = []
+    for results in zoos:
+        point = results.operating_point("correlation")
+        if point.mp_sparsity is None and point.vd_epoch is None:
+            continue
+        row = {"zoo": results.zoo.id, "vd_epoch": point.vd_epoch, "models": 0}
+        twins = {
+            "mp": None if point.mp_sparsity is None else results.mp(point.mp_sparsity),
+            "vd": None if point.vd_epoch is None else results.vd(point.vd_epoch),
+        }
+        for method, scores in twins.items():
+            if scores is None:
+                continue
+            original = results.originals["test_accuracy"].reindex(scores.index).to_numpy()
+            row["models"] = max(row["models"], len(scores))
+            row[f"{method}_sparsity"] = 100 * scores["sparsity"].mean()
+            for name, statistic in (("pearson_r", pearson), ("kendall_tau", kendall)):
+                coefficient = statistic(original, scores["test_accuracy"].to_numpy())
+                row[f"{method}_{name}"] = 100 * coefficient.value
+                row[f"{method}_{name}_low"] = 100 * coefficient.low
+                row[f"{method}_{name}_high"] = 100 * coefficient.high
+                row[f"{method}_{name}_p"] = coefficient.p
+        rows.append(row)
+    coefficients = [f"{method}_{name}" for method in ("mp", "vd") for name in ("pearson_r", "kendall_tau")]
+    columns = ["zoo", "mp_sparsity", *coefficients[:2], "vd_sparsity", *coefficients[2:], "models", "vd_epoch"]
+    return _frame(rows, columns + _suffixed(coefficients, ("low", "high", "p")))
+
+
+def _frame(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:
+    """Rows as a table with all of the columns; a method that a zoo lacks leaves its cells undefined."""
+    return pd.DataFrame(rows).reindex(columns=columns).astype({"vd_epoch": "Int64"})
+
+
+def configuration_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Table 4: how each zoo was made and twinned; a factor that varies within a zoo lists its values.
+
+    `models` counts them all, as the paper does; `twinned` are those without the excluded ones. A twin's learning rate
+    is `source` where each model keeps its own, and empty where the zoo lacks the method.
+    """
+    return pd.DataFrame([_configuration(results) for results in zoos])
+
+
+def _configuration(results: ZooResults) -> dict[str, object]:
+    zoo, models, originals = results.zoo, results.models, results.originals
+    factors = {
+        name: ", ".join(_text(value) for value in sorted(originals[name].dropna().unique()))
+        for name in ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
+    }
+    layers = next((table for name, table in results.tables.items() if name.endswith("_layers")), None)
+    return {
+        "zoo": zoo.id,
+        "data": zoo.dataset,
+        "architecture": zoo.architecture,
+        "weights": None if layers is None else layers.drop_duplicates("layer")["weights"].sum(),
+        **factors,
+        "models": len(models),
+        "lr_vd": _learning_rate(zoo.variational_dropout),
+        "lr_mp": _learning_rate(zoo.magnitude_pruning),
+        "twinned": len(originals),
+        "seeds": originals["seed"].nunique(),
+        **{f"accuracy_{k}": v for k, v in summary(originals["test_accuracy"]).items() if k != "models"},
+    }
+
+
+def _learning_rate(method: MagnitudePruning | VariationalDropout | None) -> str | None:
+    if method is None:
+        return None
+    return "source" if method.lr is None else f"{method.lr:g}"
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def mp_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Table 5: accuracy and generalization gap right after pruning and after fine-tuning, by requested sparsity."""
+    return _long(
+        ["zoo", "sparsity_percent", "epoch", "metric"],
+        (
+            ((results.zoo.id, percent, epoch, metric), results.mp(percent, epoch)[column])
+            for results in zoos
+            for metric, column in (("accuracy", "test_accuracy"), ("generalization_gap", "generalization_gap"))
+            for percent in TABLE5_PERCENTS
+            if percent in results.mp_percents
+            for epoch in (0, results.zoo.magnitude_pruning.epochs)
+        ),
+    )
+
+
+def vd_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Table 6: accuracy, sparsity and generalization gap over the epochs of variational dropout."""
+    columns = {"accuracy": "test_accuracy", "sparsity": "sparsity", "generalization_gap": "generalization_gap"}
+    return _long(
+        ["zoo", "epoch", "metric"],
+        (
+            ((results.zoo.id, epoch, metric), results.vd(epoch)[column])
+            for results in zoos
+            for metric, column in columns.items()
+            for epoch in TABLE6_EPOCHS
+            if epoch in results.vd_epochs
+        ),
+    )
+
+
+def vd_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Table 7: sparsity of each layer, accuracy and generalization gap over the epochs of variational dropout."""
+    return _long(
+        ["zoo", "epoch", "quantity"],
+        (
+            ((results.zoo.id, epoch, quantity), values)
+            for results in zoos
+            for epoch in TABLE7_EPOCHS
+            if epoch in results.vd_epochs
+            for quantity, values in _layer_quantities(results.vd(epoch, "vd_layers"), results.vd(epoch))
+        ),
+    )
+
+
+def mp_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Table 8: sparsity of each layer, accuracy and generalization gap after magnitude pruning's fine-tuning."""
+    return _long(
+        ["zoo", "sparsity_percent", "quantity"],
+        (
+            ((results.zoo.id, percent, quantity), values)
+            for results in zoos
+            for percent in TABLE8_PERCENTS
+            if percent in results.mp_percents
+            for quantity, values in _layer_quantities(results.mp(percent, table="mp_layers"), results.mp(percent))
+        ),
+    )
+
+
+def _layer_quantities(layers: pd.DataFrame, scores: pd.DataFrame) -> Iterable[tuple[str, pd.Series]]:
+    for layer in LAYER_NAMES:
+        yield layer, layers.loc[layers["layer"] == layer, "sparsity"]
+    yield "accuracy", scores["test_accuracy"]
+    yield "generalization_gap", scores["generalization_gap"]
+
+
+def _long(keys: list[str], cells: Iterable[tuple[tuple, pd.Series]]) -> pd.DataFrame:
+    """A table with one summary a row."""
+    rows = [dict(zip(keys, key, strict=True)) | summary(values) for key, values in cells]
+    return pd.DataFrame(rows, columns=[*keys, "mean", "std", "models", "low", "high"])
+
+
+def summary(fractions: pd.Series) -> dict[str, float]:
+    """Mean, standard deviation and the mean's interval in percent, and the number of models."""
+    values = 100 * fractions.to_numpy(dtype=np.float64)
+    low, high = mean_interval(values)
+    mean = values.mean() if len(values) else np.nan
+    deviation = values.std(ddof=1) if len(values) > 1 else np.nan
+    return {"mean": mean, "std": deviation, "models": len(values), "low": low, "high": high}
+
+
+def _suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
+    return [f"{name}_{suffix}" for name in names for suffix in suffixes]
+
+
+PAPER_TABLES = {
+    "table1": agreement_table,
+    "table2": correlation_table,
+    "table4": configuration_table,
+    "table5": mp_table,
+    "table6": vd_table,
+    "table7": vd_layers_table,
+    "table8": mp_layers_table,
+    "table9": agreement_table,
+}
+
+
+def paper_order(zoos: Iterable[ZooResults], paper: pd.DataFrame) -> list[ZooResults]:
+    """Zoos in the order of one of the paper's tables; those that it does not have follow in their own order."""
+    order = {zoo: position for position, zoo in enumerate(paper["zoo"].unique())}
+    return sorted(zoos, key=lambda results: order.get(results.zoo.id, len(order)))

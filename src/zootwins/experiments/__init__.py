@@ -1,0 +1,1 @@
+"""What takes originals or twins somewhere else; a package each."""

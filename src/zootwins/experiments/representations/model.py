@@ -1,0 +1,91 @@
+"""The auto-encoder: tokens of a network to a latent vector, and back to its weights and log α."""
+
+import torch
+from torch import Tensor, nn
+
+from zootwins.experiments.representations import Settings
+from zootwins.experiments.representations.tokens import Tokens
+
+_POSITION_STD = 0.02
+_LEAST_MAGNITUDE = 0.01  # in standard deviations of the layer: what variational dropout has pruned lies below
+
+
+class AutoEncoder(nn.Module):
+    """Encoder, decoder and projection head; weights go in and come out as `vector / scale`.
+
+    Attributes:
+        scale: `[parameters]`, the standard deviation of each parameter's layer over the training models.
+    """
+
+    scale: Tensor
+
+    def __init__(self, tokens: Tokens, settings: Settings):
+        super().__init__()
+        self.tokens = tokens
+        self.magnitudes = settings.magnitudes
+        dimension, inputs = settings.dimension, 1 + settings.magnitudes
+        self.embed = nn.ModuleList(nn.Linear(inputs * width, dimension) for _, width in tokens.shapes)
+        self.compression = _learned(1, 1, dimension)
+        self.encoder_position = _learned(tokens.count, dimension)
+        self.encoder = _transformer(settings)
+        self.to_latent = nn.Linear(dimension, settings.latent)
+        self.from_latent = nn.Linear(settings.latent, dimension)
+        self.decoder_position = _learned(tokens.count, dimension)
+        self.decoder_type = _learned(2, 1, dimension)
+        self.decoder = _transformer(settings)
+        self.to_weights = nn.ModuleList(nn.Linear(dimension, width) for _, width in tokens.shapes)
+        self.to_alphas = nn.ModuleList(nn.Linear(dimension, width) for _, width in tokens.shapes)
+        hidden = settings.projection_hidden
+        self.project = nn.Sequential(
+            nn.Linear(settings.latent, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Linear(hidden, settings.projection)
+        )
+        self.register_buffer("scale", torch.ones(sum(tokens.sizes)))
+
+    def encode(self, weights: Tensor) -> Tensor:
+        """Latent vectors `[models, latent]` of dense weights `[models, parameters]`.
+
+        With `magnitudes`, a token has log |w| beside w: what variational dropout prunes has a magnitude of its own
+        order, which a linear embedding of w alone cannot tell.
+        """
+        vectors = [weights / self.scale]
+        if self.magnitudes:
+            vectors.append((vectors[0].abs() + _LEAST_MAGNITUDE).log())
+        layers = zip(*map(self.tokens.split, vectors), strict=True)
+        embedded = [embed(torch.cat(layer, dim=-1)) for embed, layer in zip(self.embed, layers, strict=True)]
+        sequence = torch.cat(embedded, dim=1) + self.encoder_position
+        compression = self.compression.expand(len(weights), -1, -1)
+        return self.to_latent(self.encoder(torch.cat((compression, sequence), dim=1))[:, 0])
+
+    def decode(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights and log α, each `[models, parameters]`, of latent vectors `[models, latent]`.
+
+        The two sequences are attended to together. Where a parameter has no log α (`Tokens.noisy`), what stands
+        there means nothing.
+        """
+        positions = (self.decoder_position + self.decoder_type).flatten(0, 1)  # [2 · tokens, dimension]
+        sequence = self.decoder(self.from_latent(latent)[:, None] + positions)
+        weights, alphas = sequence.chunk(2, dim=1)
+        return self._vectors(self.to_weights, weights) * self.scale, self._vectors(self.to_alphas, alphas)
+
+    def _vectors(self, heads: nn.ModuleList, sequence: Tensor) -> Tensor:
+        counts = [count for count, _ in self.tokens.shapes]
+        layers = [head(part) for head, part in zip(heads, sequence.split(counts, dim=1), strict=True)]
+        return torch.cat([layer.flatten(1) for layer in layers], dim=1)
+
+
+def _learned(*shape: int) -> nn.Parameter:
+    return nn.Parameter(_POSITION_STD * torch.randn(shape))
+
+
+def _transformer(settings: Settings) -> nn.TransformerEncoder:
+    block = nn.TransformerEncoderLayer(
+        settings.dimension,
+        settings.heads,
+        settings.feed_forward,
+        settings.dropout,
+        activation="gelu",
+        batch_first=True,
+        norm_first=True,
+    )
+    norm = nn.LayerNorm(settings.dimension)
+    return nn.TransformerEncoder(block, settings.blocks, norm, enable_nested_tensor=False)

@@ -1,0 +1,131 @@
+"""What a hyper-representation is made of: weights and log α of a zoo's VD twins at every epoch, and their scores."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zootwins.experiments.representations.tokens import Tokens
+from zootwins.population.architectures import Architecture, get_architecture
+from zootwins.population.randomness import stream_key
+from zootwins.population.variational import log_alpha, noisy_parameters
+from zootwins.run.errors import InputError
+from zootwins.storage.shards import TwinShard
+
+log = logging.getLogger(__name__)
+
+TARGETS = ("accuracy", "sparsity", "epoch", "generalization_gap")
+TRAIN, VALIDATION = 0.7, 0.15  # the rest is for the test
+LEAST_MODELS = 7  # fewer leave a split empty
+
+
+@dataclass(frozen=True)
+class VdStates:
+    """States of VD twins; rows are models and their epochs, epochs fastest.
+
+    Attributes:
+        tokens: the arrangement of the vectors.
+        weights: dense weights and biases (μ), float32 `[rows, parameters]`.
+        alphas: clamped log α, float32 `[rows, parameters]`, 0 where a parameter has none.
+        table: model, index, and the `TARGETS` (fractions; test accuracy), one line a row.
+    """
+
+    tokens: Tokens
+    weights: Tensor
+    alphas: Tensor
+    table: pd.DataFrame
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in the rows' order."""
+        return self.table["model"].unique().tolist()
+
+    def of(self, models: Sequence[str]) -> "VdStates":
+        """The rows of some models."""
+        return self._chosen(self.table["model"].isin(models))
+
+    def ends(self) -> tuple["VdStates", "VdStates"]:
+        """The models before variational dropout, and after its last epoch."""
+        epoch = self.table["epoch"]
+        return self._chosen(epoch == epoch.min()), self._chosen(epoch == epoch.max())
+
+    def _chosen(self, rows: pd.Series) -> "VdStates":
+        positions = rows.to_numpy().nonzero()[0]
+        table = self.table.iloc[positions].reset_index(drop=True)
+        return VdStates(self.tokens, self.weights[positions], self.alphas[positions], table)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def load_states(shards: Sequence[TwinShard], architecture: str) -> VdStates:
+    """All states of a zoo's VD twins; models that diverged are left out, and the log names them.
+
+    Raises:
+        InputError: if the shards hold the weights of the last state alone.
+    """
+    parts = [_shard_states(shard, architecture) for shard in shards if shard.models]
+    weights, alphas, tables = zip(*parts, strict=True)
+    tokens = Tokens(_architecture(shards, architecture))
+    states = VdStates(tokens, torch.cat(weights), torch.cat(alphas), pd.concat(tables, ignore_index=True))
+    finite = states.weights.isfinite().all(1) & states.alphas.isfinite().all(1)
+    diverged = states.table["model"][~finite.numpy()].unique()
+    if len(diverged):
+        log.warning("%d models diverged and are left out: %s", len(diverged), ", ".join(diverged))
+        states = states.of(sorted(set(states.models) - set(diverged)))
+    return states
+
+
+def _architecture(shards: Sequence[TwinShard], name: str) -> Architecture:
+    return get_architecture(name, shards[0].shape("conv1.weight")[4])
+
+
+def _shard_states(shard: TwinShard, architecture: str) -> tuple[Tensor, Tensor, pd.DataFrame]:
+    if shard.weight_states != shard.states:
+        raise InputError(
+            f"{shard.path}: holds the weights of {len(shard.weight_states)} of {len(shard.states)} states; "
+            "set keep_states: all in the configuration, and the twins are trained again"
+        )
+    tokens = Tokens(_architecture([shard], architecture))
+    names = [name for name in shard.names if name.endswith(("weight", "bias", "log_sigma2"))]
+    parameters = {name: shard.tensor(name).flatten(0, 2) for name in names}
+    partners = noisy_parameters(parameters)
+    alphas = {
+        name: log_alpha(name, parameters[name], parameters[partners[name]])
+        if name in partners
+        else torch.zeros_like(parameters[name])
+        for name in tokens.architecture.parameter_shapes
+    }
+    share = torch.tensor([layer.weights / tokens.architecture.weights for layer in tokens.architecture.layers])
+    accuracy = shard.tensor("test_accuracy")
+    columns = {
+        "accuracy": accuracy,
+        "sparsity": shard.tensor("sparsity") @ share,
+        "epoch": torch.tensor(shard.states).expand_as(accuracy),
+        "generalization_gap": shard.tensor("train_accuracy") - accuracy,
+    }
+    table = pd.DataFrame({name: values.flatten().numpy() for name, values in columns.items()})
+    table.insert(0, "model", [name for name in shard.models for _ in shard.states])
+    table.insert(1, "index", [index for index in shard.index for _ in shard.states])
+    return tokens.join(parameters), tokens.join(alphas), table
+
+
+def split_models(models: Sequence[str], zoo: str, seed: int) -> dict[str, list[str]]:
+    """Models for training, validation and test: 70, 15 and 15 %, another draw for every seed.
+
+    Whole models are drawn, so that no state of a model that is tested was seen in training.
+
+    Raises:
+        InputError: if there are too few.
+    """
+    if len(models) < LEAST_MODELS:
+        raise InputError(
+            f"representations.zoos: {zoo} has {len(models)} models with VD twins; a hyper-representation needs "
+            f"{LEAST_MODELS} at least, and some dozens to be worth it"
+        )
+    drawn = sorted(models, key=lambda model: stream_key("split", zoo, seed, model))
+    train, stop = round(TRAIN * len(models)), round((TRAIN + VALIDATION) * len(models))
+    return {"train": drawn[:train], "validation": drawn[train:stop], "test": drawn[stop:]}

@@ -1,0 +1,54 @@
+"""A trained hyper-representation as a safetensors file, with all that is needed to use it again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from zootwins.experiments.representations import Settings
+from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.tokens import Tokens
+from zootwins.population.architectures import get_architecture
+from zootwins.run.errors import InputError, one_line
+from zootwins.storage import tensor_files
+
+
+@dataclass(frozen=True)
+class Representation:
+    """An auto-encoder, how it was trained, and the names of the models it was trained, validated and tested on."""
+
+    model: AutoEncoder
+    settings: Settings
+    threshold: float
+    split: Mapping[str, list[str]]
+
+
+def save_representation(path: str | Path, representation: Representation, provenance: Mapping[str, str]) -> None:
+    """Write a hyper-representation, whole or not at all."""
+    architecture = representation.model.tokens.architecture
+    description = {
+        "architecture": [architecture.name, architecture.channels],
+        "settings": asdict(representation.settings),
+        "threshold": representation.threshold,
+        "split": representation.split,
+    }
+    tensors = {name: tensor.cpu() for name, tensor in representation.model.state_dict().items()}
+    texts = {key: json.dumps(value) for key, value in description.items()}
+    tensor_files.write(path, "representation", tensors, texts, provenance)
+
+
+def load_representation(path: str | Path, device: str = "cpu") -> Representation:
+    """Read what `save_representation` wrote; the auto-encoder is ready to be evaluated.
+
+    Raises:
+        InputError: if the file is not as it was written.
+    """
+    tensors, metadata = tensor_files.read(path, "representation")
+    try:
+        settings = Settings(**json.loads(metadata["settings"]))
+        model = AutoEncoder(Tokens(get_architecture(*json.loads(metadata["architecture"]))), settings)
+        model.load_state_dict(tensors)
+        threshold, split = (json.loads(metadata[key]) for key in ("threshold", "split"))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # of another version of this program
+        raise InputError(f"{path}: does not fit this version ({one_line(error)}); {tensor_files.REMEDY}") from None
+    return Representation(model.to(device).eval(), settings, threshold, split)

@@ -1,0 +1,154 @@
+"""Training of a hyper-representation, from the states of the training models."""
+
+import logging
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from math import ceil
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+
+from zootwins.experiments.representations import Settings
+from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
+from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.states import VdStates
+from zootwins.experiments.representations.tokens import erase
+from zootwins.population.randomness import stream_key
+from zootwins.population.trajectory import Resume, ignore
+from zootwins.run.errors import InputError
+from zootwins.storage import tensor_files
+
+log = logging.getLogger(__name__)
+_MAXIMAL_GRADIENT = 1.0  # norm; zoos with widely different models would throw training off otherwise
+LOSSES = ("loss", "contrast", "weights", "alphas")
+
+
+def layer_scale(states: VdStates) -> Tensor:
+    """Standard deviation of each layer's parameters over models and states, `[parameters]`."""
+    parts = states.weights.split(states.tokens.sizes, dim=1)
+    return torch.cat([part.std().expand(part.shape[1]) for part in parts])
+
+
+def train(
+    states: VdStates,
+    settings: Settings,
+    threshold: float,
+    key: tuple[str, int],
+    device: str,
+    resume: Resume | None = None,
+    on_epoch: Callable[[int, int], None] = ignore,
+) -> tuple[AutoEncoder, pd.DataFrame]:
+    """Train an auto-encoder on the states of the training models.
+
+    Every batch is seen as two views, in each of which a model's neurons have another order and a stretch of its
+    weights is erased; what has to be reconstructed is the view before it was erased.
+
+    Args:
+        threshold: of log α, where a weight is pruned.
+        key: zoo and seed: the same give the same auto-encoder, on the same device and number of threads.
+        resume: where to save the training after epochs, and to go on from if there is one.
+
+    Returns:
+        The auto-encoder, ready to be evaluated, and its history: epoch and the mean of every loss.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(stream_key("representation", *key))
+        model = AutoEncoder(states.tokens, settings)
+        model.scale.copy_(layer_scale(states))
+        model.to(device)
+        optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        rows = torch.stack((states.weights, states.alphas), dim=1).to(device)
+        steps = settings.epochs * ceil(len(rows) / settings.batch_size)
+        schedule = OneCycleLR(optimizer, settings.lr, steps, cycle_momentum=False)
+        training = {"model": model, "optimizer": optimizer, "schedule": schedule}
+        history = _load(resume, training)
+        for epoch in range(len(history) + 1, settings.epochs + 1):
+            torch.manual_seed(stream_key("representation", *key, epoch))  # a resumed run draws what it would have
+            losses = _train_epoch(model, optimizer, schedule, rows, settings, threshold)
+            history.append(losses)
+            log.info("epoch %d of %d: %s", epoch, settings.epochs, _line(losses))
+            on_epoch(epoch, settings.epochs)
+            _save(resume, training, history)
+    table = pd.DataFrame(history, columns=LOSSES)
+    table.insert(0, "epoch", range(1, len(history) + 1))
+    return model.eval(), table
+
+
+def _train_epoch(
+    model: AutoEncoder,
+    optimizer: Optimizer,
+    schedule: OneCycleLR,
+    rows: Tensor,
+    settings: Settings,
+    threshold: float,
+) -> list[float]:
+    """Train on all rows `[rows, 2, parameters]` of weights and log α once; the mean of every loss."""
+    model.train()
+    generator = torch.Generator().manual_seed(torch.initial_seed())  # on the CPU, whatever the device
+    totals = torch.zeros(len(LOSSES))
+    order = torch.randperm(len(rows), generator=generator)
+    for batch in order.split(settings.batch_size):
+        views = torch.cat((rows[batch], rows[batch]))
+        if settings.permutations:
+            permutations = model.tokens.draw_permutations(len(views), generator)
+            views = model.tokens.permute(views, [one.to(rows.device) for one in permutations])
+        erased = erase(views[:, 0], settings.erasing, generator)
+        losses = _losses(model, erased, views, settings, threshold)
+        optimizer.zero_grad()
+        losses[0].backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _MAXIMAL_GRADIENT)
+        optimizer.step()
+        schedule.step()
+        totals += len(batch) / len(rows) * torch.stack(losses).detach().cpu()
+    return totals.tolist()
+
+
+def _losses(model, erased: Tensor, views: Tensor, settings: Settings, threshold: float) -> tuple[Tensor, ...]:
+    """The `LOSSES` of two views of each network, the first views before the second; what counts comes first."""
+    weights, alphas = views.unbind(1)
+    latent = model.encode(erased)
+    decoded_weights, decoded_alphas = model.decode(latent)
+    contrast = nt_xent(*model.project(latent).chunk(2), settings.temperature)
+    of_weights = weight_errors(decoded_weights, weights, model.scale).mean()
+    noisy = model.tokens.noisy.to(views.device)
+    of_alphas = alpha_errors(decoded_alphas, alphas, threshold, settings.alpha_scale)[:, noisy].mean()
+    reconstruction = settings.weights_factor * of_weights + of_alphas
+    share = settings.contrastive_weight
+    return share * contrast + (1 - share) * reconstruction, contrast, of_weights, of_alphas
+
+
+def _line(losses: list[float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in zip(LOSSES, losses, strict=True))
+
+
+def _save(resume: Resume | None, training: Mapping[str, Any], history: list[list[float]]) -> None:
+    """Save the training as torch writes it, in a file of ours, whose checksum tells a flipped bit."""
+    if resume is not None:
+        content = BytesIO()
+        torch.save({name: part.state_dict() for name, part in training.items()} | {"history": history}, content)
+        tensors = {"training": torch.frombuffer(content.getbuffer(), dtype=torch.uint8)}
+        metadata = {"digest": resume.digest, "epoch": str(len(history)), "steps": str(training["schedule"].last_epoch)}
+        tensor_files.write(resume.path, "state", tensors, metadata, {})
+
+
+def _load(resume: Resume | None, training: Mapping[str, Any]) -> list[list[float]]:
+    """The history of a training that was killed, its state put into the parts of this one; empty if there is none."""
+    if resume is None or not resume.path.exists():
+        return []
+    try:
+        tensors, metadata = tensor_files.read(resume.path, "state")
+    except InputError as error:
+        log.warning("starting from epoch 0: %s", error)
+        return []
+    if metadata["digest"] != resume.digest:
+        log.info("%s: from another configuration; starting from epoch 0", resume.path)
+        return []
+    saved = torch.load(BytesIO(tensors["training"].numpy().tobytes()), map_location="cpu", weights_only=True)
+    for name, part in training.items():
+        part.load_state_dict(saved[name])
+    log.info("%s: resuming after epoch %s", resume.path, metadata["epoch"])
+    return saved["history"]

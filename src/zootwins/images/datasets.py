@@ -1,0 +1,282 @@
+"""Image data and its splits: a zoo's own `dataset.pt`, or torchvision's data sets as the paper prepares them.
+
+Transforms, splits and normalisation: the paper's appendix and the authors' code. This is the only module that
+imports torchvision.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset, random_split
+
+from zootwins.population import ImageData, ImageSet
+from zootwins.population.architectures import CLASSES
+from zootwins.run.errors import InputError, one_line
+from zootwins.storage import tensor_files, torch_files
+
+SPLIT_SEED = 42
+SPLITS = {"train": "trainset", "validation": "valset", "test": "testset"}
+MNIST, HALF = ((0.1307,), (0.3081,)), ((0.5,), (0.5,))
+_AT_ONCE = 1024  # images whose temporaries are held at a time
+
+
+@dataclass(frozen=True)
+class Source:
+    """A torchvision data set and its preparation.
+
+    Attributes:
+        dataset: the name of torchvision's class.
+        train: number of training images; torchvision's training set is split into these and
+        validation: the validation images.
+        test: number of test images.
+        normalisation: mean and standard deviation of pixels in 0 … 1.
+        resize: an edge in pixels.
+        gray_crop: whether images are turned to grey and cropped to the 28 pixels in the centre.
+        folder: where in the data folder the files are; a set that has one is bundled, and not to be downloaded.
+    """
+
+    dataset: str
+    train: int
+    validation: int
+    test: int
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]]
+    resize: int | None = None
+    gray_crop: bool = False
+    folder: str = ""
+
+
+SOURCES = {
+    "mnist": Source("MNIST", 50_000, 10_000, 10_000, MNIST),
+    "fashion_mnist": Source("FashionMNIST", 50_000, 10_000, 10_000, HALF),
+    "fashion_mnist_mini": Source("FashionMNIST", 600, 200, 600, HALF, folder="fashion_mnist_mini"),
+    "svhn": Source("SVHN", 60_000, 13_257, 26_032, HALF, gray_crop=True),
+    "usps": Source("USPS", 6_000, 1_291, 2_007, MNIST, resize=28),
+    "cifar10": Source("CIFAR10", 42_000, 8_000, 10_000, HALF),
+    "cifar10_28": Source("CIFAR10", 42_000, 8_000, 10_000, HALF, resize=28),
+    "stl10_28": Source("STL10", 4_200, 800, 8_000, HALF, resize=28),
+    "stl10_32": Source("STL10", 4_200, 800, 8_000, HALF, resize=32),
+}
+
+
+@dataclass(frozen=True)
+class StoredData:
+    """Data as stored: for each split uint8 pixels (or float32 numbers, already normalised) and labels.
+
+    Attributes:
+        images: `[samples, channels, height, width]` by split.
+        labels: uint8 `[samples]` by split.
+        mean: per channel, of pixels in 0 … 1; meaningless where images are float32.
+        std: per channel, likewise.
+    """
+
+    images: Mapping[str, Tensor]
+    labels: Mapping[str, Tensor]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def torchvision_data(name: str, data_dir: str | Path) -> StoredData:
+    """One of `SOURCES`, found in `data_dir` or downloaded into it.
+
+    Raises:
+        InputError: if it is neither there nor to be had, or not of the size that the paper splits.
+    """
+    source = SOURCES[name]
+    whole, test = _open_torchvision(source, Path(data_dir))
+    expected = (source.train + source.validation, source.test)
+    if (len(whole), len(test)) != expected:
+        raise InputError(
+            f"{data_dir}: {source.dataset} has {len(whole)} training and {len(test)} test images, {name} needs "
+            f"{expected[0]} and {expected[1]}; remove its files from there, or set data_dir to the right ones"
+        )
+    generator = torch.Generator().manual_seed(SPLIT_SEED)
+    train, validation = random_split(whole, [source.train, source.validation], generator=generator)
+    images, labels = {}, {}
+    for split, part in (("train", train), ("validation", validation), ("test", test)):
+        pairs = [(_prepare(image, source), int(label)) for image, label in part]
+        images[split] = torch.stack([image for image, _ in pairs])
+        labels[split] = torch.tensor([label for _, label in pairs], dtype=torch.uint8)
+    channels = images["test"].shape[1]
+    mean, std = ((value * channels)[:channels] for value in source.normalisation)
+    return StoredData(images, labels, mean, std)
+
+
+def _open_torchvision(source: Source, data_dir: Path) -> tuple:
+    """Training and test set as torchvision has them, untransformed."""
+    dataset = getattr(_torchvision().datasets, source.dataset)
+    splits = [{"split": split} for split in ("train", "test")]
+    if source.dataset not in ("SVHN", "STL10"):
+        splits = [{"train": True}, {"train": False}]
+    folder = data_dir / source.folder
+    try:
+        if source.folder:
+            return tuple(dataset(folder, **split) for split in splits)
+        with _alone_in(folder):
+            try:
+                return tuple(dataset(folder, **split) for split in splits)
+            except (RuntimeError, FileNotFoundError):  # what is missing, or fails torchvision's checksum
+                return tuple(dataset(folder, **split, download=True) for split in splits)
+    except Exception as error:  # torchvision's readers raise whatever they stumble over
+        reason = one_line(error) or type(error).__name__
+        got = "is not there, or not whole" if source.folder else "is not there and could not be downloaded"
+        raise InputError(
+            f"{folder}: torchvision's {source.dataset} {got} ({reason}); "
+            "put its files there, or set data_dir to where they are"
+        ) from None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold other jobs off a data folder meanwhile: zoos share data sets, and torchvision writes them in place."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):  # then nobody writes
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _torchvision():
+    """torchvision; where torch is a CPU build, the schemas of two operators that its import wants come first."""
+    try:
+        import torchvision
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        for operator in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float t) -> Tensor")
+        import torchvision
+    return torchvision
+
+
+def _prepare(image, source: Source) -> Tensor:
+    """uint8 `[channels, height, width]`: the pixels that the authors' ToTensor sees."""
+    transforms = _torchvision().transforms.functional
+    if source.gray_crop:
+        image = transforms.center_crop(transforms.rgb_to_grayscale(image), [28, 28])
+    if source.resize:
+        image = transforms.resize(image, [source.resize, source.resize])
+    return transforms.pil_to_tensor(image)
+
+
+def read_dataset_pt(content: bytes, where: str) -> StoredData:
+    """A zoo's own `dataset.pt`: TensorDatasets trainset, valset and testset, already normalised.
+
+    Images come back as uint8 where they are pixels normalised in one of the known ways, exactly; else as they are.
+
+    Raises:
+        InputError: if it is none, or holds anything that would have to be executed.
+    """
+    try:
+        stored = torch_files.load(content, allowed=[TensorDataset])
+        images, labels = {}, {}
+        for split, key in SPLITS.items():
+            images[split], labels[split] = _image_tensors(stored, key)
+    except torch_files.RefusedFileError as error:
+        raise InputError(
+            f"{where}: not a data set of plain tensors ({error}); it is refused, not executed: name a data set in "
+            "the catalogue and remove the file, or ask the zoo's authors"
+        ) from None
+    shapes = {tuple(part.shape[1:]) for part in images.values()}
+    if len(shapes) > 1:
+        raise InputError(f"{where}: its splits have images of different shapes ({shapes}); ask the zoo's authors")
+    channels = images["test"].shape[1]
+    for normalisation in (MNIST, HALF):
+        mean, std = ((value * channels)[:channels] for value in normalisation)
+        pixels = {split: _to_pixels(part, mean, std) for split, part in images.items()}
+        if all(part is not None for part in pixels.values()):
+            return StoredData(pixels, labels, mean, std)
+    return StoredData(images, labels, (0.0,) * channels, (1.0,) * channels)
+
+
+def _image_tensors(stored: object, key: str) -> tuple[Tensor, Tensor]:
+    """Images, float32 `[samples, channels, height, width]`, and labels, uint8, of one TensorDataset."""
+    part = stored.get(key) if isinstance(stored, dict) else None
+    tensors = vars(part).get("tensors") if isinstance(part, TensorDataset) else None
+    if not isinstance(tensors, tuple | list) or len(tensors) != 2:
+        raise torch_files.RefusedFileError(f"{key} is no TensorDataset of images and labels")
+    images, labels = torch_files.as_floats(tensors[0]), torch_files.as_integers(tensors[1])
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape or labels.shape != images.shape[:1]:
+        raise torch_files.RefusedFileError(f"{key} has images {list(images.shape)} and labels {list(labels.shape)}")
+    if labels.min() < 0 or labels.max() >= CLASSES:
+        raise torch_files.RefusedFileError(f"{key} has labels outside 0 … {CLASSES - 1}")
+    return images, labels.to(torch.uint8)
+
+
+def _column(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)[:, None, None]
+
+
+def _to_pixels(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor | None:
+    """The uint8 pixels whose normalisation is exactly these images, if there are any."""
+    parts = []
+    for part in images.split(_AT_ONCE):
+        parts.append(((part * _column(std) + _column(mean)) * 255).round().clamp(0, 255).to(torch.uint8))
+        if not torch.equal(_normalise(parts[-1], mean, std), part):
+            return None
+    return torch.cat(parts)
+
+
+def _normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """As torchvision's ToTensor and Normalize compute it, bit for bit."""
+    return pixels.float().div_(255).sub_(_column(mean)).div_(_column(std))
+
+
+def as_trained_on(data: StoredData) -> dict[str, TensorDataset]:
+    """The content of a `dataset.pt` of this data."""
+    image_data = _image_data(data)
+    sets = {key: getattr(image_data, split) for split, key in SPLITS.items()}
+    return {key: TensorDataset(part.images, part.labels) for key, part in sets.items()} | {"dataset_seed": SPLIT_SEED}
+
+
+def save_dataset(path: str | Path, data: StoredData, provenance: Mapping[str, str]) -> None:
+    """Write `{split}.images` and `{split}.labels` to a safetensors file, whole or not at all."""
+    tensors = {f"{split}.images": images for split, images in data.images.items()}
+    tensors |= {f"{split}.labels": labels for split, labels in data.labels.items()}
+    tensor_files.write(
+        path, "dataset", tensors, {"mean": json.dumps(data.mean), "std": json.dumps(data.std)}, provenance
+    )
+
+
+def load_stored(path: str | Path) -> StoredData:
+    """Read what `save_dataset` wrote.
+
+    Raises:
+        InputError: if the file is not as it was written.
+    """
+    tensors, metadata = tensor_files.read(path, "dataset")
+    try:
+        mean, std = (tuple(map(float, json.loads(metadata[key]))) for key in ("mean", "std"))
+        images, labels = ({split: tensors[f"{split}.{kind}"] for split in SPLITS} for kind in ("images", "labels"))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise InputError(f"{path}: not all of a data set; {tensor_files.REMEDY}") from None
+    for split in SPLITS:
+        kinds, shape, samples = (images[split].dtype, labels[split].dtype), images[split].shape, labels[split].shape
+        if (
+            kinds not in ((torch.uint8, torch.uint8), (torch.float32, torch.uint8))
+            or len(shape) != 4
+            or (samples, len(mean), len(std)) != (shape[:1], shape[1], shape[1])
+        ):
+            raise InputError(f"{path}: {split} has no images with labels and a normalisation; {tensor_files.REMEDY}")
+    return StoredData(images, labels, mean, std)
+
+
+def load_dataset(path: str | Path) -> ImageData:
+    """The normalised splits that models see; see `load_stored`."""
+    return _image_data(load_stored(path))
+
+
+def _image_data(data: StoredData) -> ImageData:
+    splits = {}
+    for split, images in data.images.items():
+        normalised = _normalise(images, data.mean, data.std) if images.dtype == torch.uint8 else images
+        splits[split] = ImageSet(normalised, data.labels[split].long())
+    return ImageData(**splits)

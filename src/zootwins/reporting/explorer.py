@@ -1,0 +1,67 @@
+"""A page to explore populations in: original against twin accuracy of every model, self-contained, drawn by Plotly."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from plotly.offline import get_plotlyjs
+
+from zootwins.analyses.results import ZooResults
+
+TEMPLATE = Path(__file__).with_name("explorer.html")
+FACTORS = ("seed", "activation", "init", "optimizer", "lr", "weight_decay", "dropout")
+
+
+def explorer_page(zoos: Sequence[ZooResults]) -> str:
+    """The page as HTML text, data and plotting library within."""
+    data = {results.zoo.id: zoo_data(results) for results in zoos if results.zoo.methods}
+    # `</` would end the script element that the data are in
+    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    return Template(TEMPLATE.read_text()).substitute(plotly=get_plotlyjs(), data=text)
+
+
+def zoo_data(results: ZooResults) -> dict[str, Any]:
+    """What the page shows of a zoo; accuracies and sparsities as whole numbers, in hundredths of a percent.
+
+    `methods.{mp,vd}` hold `steps` (percent or epochs), the step shown first, the mean `sparsity` of each step and
+    `accuracy` `[steps, models]`, MP after fine-tuning.
+    """
+    originals = results.originals
+    tables = {}
+    if results.zoo.magnitude_pruning:
+        mp = results.tables["mp"]
+        tables["mp"] = mp[mp["epoch"] == results.zoo.magnitude_pruning.epochs].assign(step=100 * mp["ratio"].round(6))
+    if results.zoo.variational_dropout:
+        tables["vd"] = results.tables["vd"].rename(columns={"epoch": "step"})
+    point = results.operating_point("correlation")
+    start = {"mp": point.mp_sparsity, "vd": point.vd_epoch}
+    return {
+        "title": results.zoo.title,
+        "models": originals["model"].tolist(),
+        "factors": {name: _plain(originals[name]) for name in FACTORS},
+        "original": _hundredths(originals["test_accuracy"]),
+        "methods": {name: _method(table, originals.index, start[name]) for name, table in tables.items()},
+    }
+
+
+def _method(table: pd.DataFrame, models: pd.Index, start: float | None) -> dict[str, Any]:
+    accuracy = table.pivot_table(index="step", columns="index", values="test_accuracy").reindex(columns=models)
+    steps = accuracy.index.to_numpy(dtype=float)
+    return {
+        "steps": [int(step) if step.is_integer() else step for step in steps.round(6).tolist()],
+        "start": len(steps) - 1 if start is None else int(np.argmin(np.abs(steps - start))),
+        "sparsity": _hundredths(table.groupby("step")["sparsity"].mean()),
+        "accuracy": [_hundredths(row) for row in accuracy.to_numpy()],
+    }
+
+
+def _plain(values: pd.Series) -> list[Any]:
+    return [f"{value:g}" if isinstance(value, float) else value for value in values.tolist()]
+
+
+def _hundredths(fractions: Sequence[float]) -> list[int]:
+    return np.rint(1e4 * np.asarray(fractions, dtype=float)).astype(int).tolist()

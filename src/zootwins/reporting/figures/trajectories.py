@@ -1,0 +1,56 @@
+"""Figure 2: the distribution of a zoo over the training of its originals and over variational dropout."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from zootwins.analyses.results import ZooResults
+from zootwins.reporting.figures import BANDS, COLOURS, COLUMN, fan, styled
+
+SPARSITY = "#009E73"
+
+
+@styled
+def trajectories(zoos: Sequence[ZooResults]) -> Figure:
+    """One row a zoo. Left: test accuracy of the originals while trained. Right: accuracy and sparsity of VD twins."""
+    rows = len(zoos)
+    figure, grid = plt.subplots(rows, 2, figsize=(COLUMN, 0.55 + 1.25 * rows), sharey="row", squeeze=False)
+    for (left, right), results in zip(grid, zoos, strict=True):
+        _draw(left, results.tables["history"], "test_accuracy", COLOURS["original"])
+        left.set_title(f"{results.zoo.title}, n = {len(results.originals)}", fontsize=6.5)
+        left.set_ylabel("%")
+        left.set_ylim(0, 100)
+        if "vd" in results.tables:
+            _draw(right, results.tables["vd"], "test_accuracy", COLOURS["vd"])
+            _draw(right, results.tables["vd"], "sparsity", SPARSITY)
+        else:
+            right.text(0.5, 0.5, "no variational dropout", transform=right.transAxes, ha="center", color="#555555")
+    for axes, text in zip(grid[-1], ("Epoch of original training", "Epoch of variational dropout"), strict=True):
+        axes.set_xlabel(text)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=3, columnspacing=1)
+    return figure
+
+
+def _draw(axes: Axes, table: pd.DataFrame, quantity: str, colour: str) -> None:
+    wide = table.pivot_table(index="index", columns="epoch", values=quantity)
+    fan(axes, wide.columns.to_numpy(dtype=float), 100 * wide.to_numpy(dtype=np.float64), colour)
+    axes.set_xlim(wide.columns.min(), wide.columns.max())
+
+
+def _legend() -> list[Patch]:
+    colours = {
+        "accuracy, originals": COLOURS["original"],
+        "accuracy, VD twins": COLOURS["vd"],
+        "sparsity, VD twins": SPARSITY,
+    }
+    shades = {"quartiles": BANDS[2], "10–90 %": BANDS[1], "min–max": BANDS[0]}
+    opacity = np.cumsum([BANDS[0][2], BANDS[1][2], BANDS[2][2]])[::-1]  # bands lie on top of one another
+    return [Patch(color=colour, label=label) for label, colour in colours.items()] + [
+        Patch(color="#000000", alpha=alpha, linewidth=0, label=label)
+        for label, alpha in zip(shades, opacity, strict=True)
+    ]

@@ -1,0 +1,109 @@
+"""Figure 1: the workflow, drawn from its rule graph, data flowing downwards.
+
+Layers and crossings after Sugiyama, Tagawa and Toda (1981): rules as low as what uses them allows, edges that skip a
+layer reserve a place in it, places ordered by the mean position of what comes in.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.path import Path
+
+from zootwins.reporting.figures import COLUMN, styled
+
+Edge = tuple[str, str]
+BOX = (0.78, 0.3)  # inches
+GAP = 0.24  # between layers, inches
+MARGIN = 0.05  # at the sides, inches
+
+
+def parse_rule_graph(dot: str) -> list[Edge]:
+    """The edges (from, to) between rules in the output of `snakemake --rulegraph dot`."""
+    labels = dict(re.findall(r'^\s*(\d+)\[label = "([^"]+)"', dot, re.MULTILINE))
+    return [(labels[a], labels[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE)]
+
+
+def reduce_edges(edges: Iterable[Edge]) -> list[Edge]:
+    """The edges that no longer way stands for (the transitive reduction of an acyclic graph)."""
+    edges = list(edges)
+    after: dict[str, set[str]] = {}
+    for a, b in edges:
+        after.setdefault(a, set()).add(b)
+
+    def reaches(start: str, end: str) -> bool:
+        return any(step == end or reaches(step, end) for step in after.get(start, ()))
+
+    return [(a, b) for a, b in edges if not any(reaches(step, b) for step in after[a] if step != b)]
+
+
+def layers_of(edges: Iterable[Edge]) -> dict[str, int]:
+    """The layer of each node, 0 at the top: as low as possible, above all that it leads to."""
+    edges = list(edges)
+    heights: dict[str, int] = {}
+
+    def height(node: str) -> int:
+        if node not in heights:
+            heights[node] = max((1 + height(b) for a, b in edges if a == node), default=0)
+        return heights[node]
+
+    top = max(height(node) for edge in edges for node in edge)
+    return {node: top - level for node, level in heights.items()}
+
+
+@styled
+def workflow_graph(edges: Iterable[Edge]) -> Figure:
+    """Rules as boxes, files as arrows; arrows that a longer way stands for are left out."""
+    edges = reduce_edges(edges)
+    layers = layers_of(edges)
+    # a way is the edge with a place in every layer that it crosses
+    ways = [[a, *((a, b, level) for level in range(layers[a] + 1, layers[b])), b] for a, b in edges]
+    rows: list[list] = [[] for _ in range(max(layers.values()) + 1)]
+    for way in ways:
+        for level, place in enumerate(way, layers[way[0]]):
+            if place not in rows[level]:
+                rows[level].append(place)
+    x = _positions(rows, ways)
+    height = len(rows) * (BOX[1] + GAP)
+    y = {place: height - level * (BOX[1] + GAP) - BOX[1] / 2 for level, row in enumerate(rows) for place in row}
+
+    figure = plt.figure(figsize=(COLUMN, height), layout="none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(0, COLUMN)
+    axes.set_ylim(GAP / 2, height + GAP / 2)
+    axes.set_axis_off()
+    for way in ways:
+        points = [(x[way[0]], y[way[0]] - BOX[1] / 2)]
+        for place in way[1:-1]:
+            points += [(x[place], y[place] + BOX[1] / 2), (x[place], y[place] - BOX[1] / 2)]
+        points.append((x[way[-1]], y[way[-1]] + BOX[1] / 2))
+        arrow = FancyArrowPatch(path=Path(points), arrowstyle="-|>", mutation_scale=5, color="#777777", linewidth=0.7)
+        axes.add_patch(arrow)
+    for name in layers:
+        text = name.replace("_", "\n", 1).replace("_", " ")
+        axes.text(
+            x[name],
+            y[name],
+            text,
+            ha="center",
+            va="center",
+            fontsize=6,
+            linespacing=1.1,
+            bbox={"boxstyle": "round,pad=0.35", "facecolor": "#e8f1f8", "edgecolor": "#0072B2", "linewidth": 0.7},
+        )
+    return figure
+
+
+def _positions(rows: list[list], ways: list[list]) -> dict:
+    """Horizontal positions: evenly in each row, ordered by the mean of what comes from the row above."""
+    x: dict = {}
+    for row in rows:
+        incoming = {place: [x[a] for way in ways for a, b in pairwise(way) if b == place] for place in row}
+        row.sort(key=lambda place: (sum(incoming[place]) / len(incoming[place]) if incoming[place] else 0, str(place)))
+        space = (COLUMN - BOX[0] - 2 * MARGIN) / max(1, len(row) - 1)
+        first = COLUMN / 2 if len(row) == 1 else BOX[0] / 2 + MARGIN
+        x |= {place: first + i * space for i, place in enumerate(row)}
+    return x

@@ -1,0 +1,1 @@
+"""What every job shares: errors of one line, logs, provenance."""

@@ -1,0 +1,93 @@
+"""What every workflow script shares: a log, a thread count, errors of one line, resumption and provenance."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from zootwins.run.errors import InputError
+from zootwins.run.provenance import digest, record
+
+log = logging.getLogger("zootwins")
+_SECONDS_BETWEEN_LINES = 5
+
+
+@contextmanager
+def job(snakemake) -> Iterator[None]:
+    """Run a script's work with its log in the rule's `log:` file.
+
+    An `InputError` ends the job with its one line in the log, which the default profile shows on the terminal;
+    anything else is a defect and keeps its traceback.
+    """
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        handlers=[logging.FileHandler(snakemake.log[0], mode="w")],
+        force=True,
+    )
+    logging.captureWarnings(capture=True)
+    try:
+        yield
+    except InputError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("unexpected error")
+        raise
+
+
+def configuration(snakemake) -> dict[str, Any]:
+    """What decides a job's results: its rule, wildcards and parameters."""
+    return {"rule": snakemake.rule, **dict(snakemake.wildcards.items()), **dict(snakemake.params.items())}
+
+
+def provenance(snakemake, **more: Any) -> dict[str, str]:
+    """Metadata for the files that a job writes; see `zootwins.run.provenance.record`."""
+    return record(configuration(snakemake), **more)
+
+
+def resume_file(snakemake) -> tuple[Path, str]:
+    """Where a job saves its state while it runs, and the digest of its configuration and input files.
+
+    The file is no output of the rule, since Snakemake removes the outputs of failed jobs.
+    """
+    inputs = [Path(path) for path in snakemake.input]
+    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
+    name = "-".join([snakemake.rule, *snakemake.wildcards])
+    return Path("results/resume") / f"{name}.safetensors", digest([configuration(snakemake), stamps])
+
+
+def progress(snakemake, models: int) -> Callable[[int, int], None]:
+    """Something to call after each epoch: on a terminal it shows models, epoch and time left, every few seconds.
+
+    Several jobs share the terminal, so that each writes whole lines rather than a bar that moves; the log has a line
+    for every epoch anyway.
+    """
+    console = Console(stderr=True)
+    job_name = " ".join([snakemake.rule, *snakemake.wildcards])
+    started = shown = time.monotonic()
+    resumed_at: int | None = None
+
+    def show(epoch: int, epochs: int) -> None:
+        nonlocal shown, resumed_at
+        now = time.monotonic()
+        if resumed_at is None:
+            resumed_at = epoch - 1
+        if not console.is_terminal or now - shown < _SECONDS_BETWEEN_LINES:
+            return
+        shown = now
+        left = timedelta(seconds=round((now - started) / (epoch - resumed_at) * (epochs - epoch)))
+        line = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=epochs, completed=epoch, width=20)
+        line.add_row(job_name, bar, f"epoch {epoch} of {epochs}, {models} models, {left} left")
+        console.print(line)
+
+    return show

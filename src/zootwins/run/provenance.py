@@ -1,0 +1,118 @@
+"""Where a results file comes from: its configuration, its software and the package sources that computed it."""
+
+import ast
+import json
+import platform
+from collections.abc import Mapping
+from functools import cache
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+NATIVE = PACKAGE.parents[1] / "native"
+SOFTWARE = ("zootwins", "torch", "torchvision", "numpy", "scipy", "pandas", "snakemake")
+
+
+def digest(value: Any) -> str:
+    """A short digest of anything that JSON can hold, independent of the order of keys."""
+    return blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
+
+
+def record(settings: Mapping[str, Any], **more: Any) -> dict[str, str]:
+    """Metadata for a results file: what was set, its digest, and the software; every value a string.
+
+    Args:
+        settings: the parameters that decide the file's content.
+        more: further entries, such as the engine or the random streams.
+    """
+    entries = {
+        "configuration": json.dumps(settings, sort_keys=True, default=str),
+        "configuration_digest": digest(settings),
+        "software": json.dumps({name: _version(name) for name in SOFTWARE} | {"python": platform.python_version()}),
+    }
+    return entries | {key: value if isinstance(value, str) else json.dumps(value) for key, value in more.items()}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def code_digest(script: Path, *modules: str) -> str:
+    """Digest of what a script computes with: the sources of all it imports from this package, and of `modules`.
+
+    Snakemake sees a rule's script but not what the script imports; as a parameter of the rule, this digest makes
+    it rerun when, and only when, a module changes that it computes with. `modules` are those that the script loads by
+    name. Sources are compared as syntax trees without docstrings, so that prose and formatting can be improved
+    without recomputing a zoo; files that a module reads from beside itself (a template, a style sheet) count as they
+    are, and so do the kernels' sources for what trains with them.
+    """
+    files = sorted(_closure([*_imports(_syntax(script)), *modules]))
+    content: list[str] = [ast.dump(_without_docstrings(_syntax(path))) for path in files]
+    content += [path.read_text() for file in files for path in _companions(file)]
+    if PACKAGE / "population/native_engine.py" in files and NATIVE.is_dir():
+        content += [path.read_text() for path in sorted(NATIVE.rglob("*")) if path.suffix in {".cpp", ".hpp", ".h"}]
+    return digest(content)
+
+
+def _syntax(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
+            del body[0]
+    return tree
+
+
+def _companions(path: Path) -> list[Path]:
+    """Files beside a module that it names, such as a template."""
+    names = {node.value for node in ast.walk(_syntax(path)) if isinstance(node, ast.Constant)}
+    beside = (file for file in sorted(path.parent.iterdir()) if file.is_file() and file.suffix not in {".py", ".so"})
+    return [file for file in beside if file.name in names]
+
+
+def _closure(modules: list[str]) -> set[Path]:
+    """Files of modules, of their parent packages, and of everything they import from this package, transitively."""
+    found: set[Path] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        path = _file(module)
+        if path is None or path in found:
+            continue
+        found.add(path)
+        todo += [*_imports(_syntax(path)), module.rpartition(".")[0]]
+    return found
+
+
+def _imports(tree: ast.Module) -> list[str]:
+    """What a module imports, by full name; of `from a import b`, both a and a.b, since b may be a module."""
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _file(module: str) -> Path | None:
+    parts = module.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*parts[1:])
+    candidates = (base.with_suffix(".py"), base / "__init__.py") if parts[1:] else (base / "__init__.py",)
+    return next((path for path in candidates if path.is_file()), None)

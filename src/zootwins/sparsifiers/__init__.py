@@ -1,0 +1,1 @@
+"""The methods that turn originals into twins."""

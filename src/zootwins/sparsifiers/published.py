@@ -1,0 +1,201 @@
+"""Variational twins that others trained: matched with their originals, evaluated again, and recorded as ours are.
+
+The layout is that of the authors' twins of MNIST and SVHN (Zenodo 7023335 and 7027566): a raw zoo whose checkpoints
+hold μ and log σ² of every epoch, and whose params.json names the original.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zootwins.population import Engine, ImageSet, Population, layer_sparsity
+from zootwins.population.architectures import Architecture
+from zootwins.population.variational import Variational, start
+from zootwins.run.errors import InputError
+from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.storage.shards import Trajectory
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.importing import ACCEPTED_DIFFERENCE
+from zootwins.zoos.originals import Originals
+from zootwins.zoos.raw_zoo import read_twins
+
+log = logging.getLogger(__name__)
+
+
+def match_twins(
+    path: str | Path, architecture: Architecture, epochs: int, expected: int, originals: pd.DataFrame
+) -> pd.DataFrame:
+    """models.csv of a zoo of published twins: a row a twin, with what is known of its original, and why it is excluded.
+
+    Args:
+        path: the zip or folder of the twins.
+        epochs: the last epoch; each twin has to have checkpoints 0 … epochs.
+        expected: how many twins there are, the broken ones counted.
+        originals: models.csv of the originals.
+
+    Returns:
+        The originals' columns, with `model`, `index`, `status` and `reason` of the twin; and `original`, the name.
+
+    Raises:
+        InputError: if there is another number of twins, or none with an original.
+    """
+    with open_members(path) as members:
+        # one twin at a time: the checkpoints are looked at and not kept
+        read = [(t.name, t.original, t.reason) for t in read_twins(members, architecture, range(epochs + 1))]
+    if len(read) != expected:
+        raise InputError(f"{path}: holds {len(read)} twins, but the catalogue says {expected}; correct its key models")
+    known = originals.set_index("model")
+    taken: set[str] = set()
+    reasons = []
+    for name, original, reason in read:
+        reason = reason or _mismatch(original, known, taken)
+        reasons.append(reason)
+        if reason:
+            log.warning("excluded %s: %s", name, reason)
+        else:
+            taken.add(original)
+    if not taken:
+        raise InputError(
+            f"{path}: every twin is excluded, {read[0][0]} because: {reasons[0]}; correct twins_of or architecture in "
+            "the catalogue if the archive is whole"
+        )
+    names = [original for _, original, _ in read]
+    table = known.reindex(names).reset_index(names="original")
+    table = table.assign(
+        model=[name for name, _, _ in read],
+        index=range(len(read)),
+        status=["excluded" if reason else "ok" for reason in reasons],
+        reason=reasons,
+    )
+    integers = {"seed": "Int64", "batch_size": "Int64", "epoch": "Int64"}
+    return table[[*originals.columns, "original"]].astype(integers)
+
+
+def _mismatch(original: str, known: pd.DataFrame, taken: set[str]) -> str:
+    """Why a twin cannot be set beside the original that it names, or nothing."""
+    if original not in known.index:
+        return f"its original {original!r} is not in the zoo"
+    if known.status[original] != "ok":
+        return f"its original {original} is excluded: {known.reason[original]}"
+    return f"another twin has the same original, {original}" if original in taken else ""
+
+
+def select_originals(
+    table: pd.DataFrame, originals: Originals, index: Tensor, predictions: Tensor, history: pd.DataFrame
+) -> tuple[Tensor, dict[str, Tensor], Tensor, pd.DataFrame]:
+    """What there is of the originals, renumbered for the twins of `match_twins` that are not excluded.
+
+    Args:
+        index: the originals' indices, `[originals]`, of `predictions`, `[originals, samples]`.
+        history: the originals' training.
+
+    Returns:
+        The twins' indices `[rows]`, their originals' parameters and predictions `[rows, …]`, and history.
+    """
+    twins = table[table.status == "ok"]
+    numbers = dict(zip(originals.models, originals.index, strict=True))
+    positions = {name: row for row, name in enumerate(originals.models)}
+    predicted = {number: row for row, number in enumerate(index.tolist())}
+    rows = [positions[name] for name in twins.original]
+    trained = twins[["model", "index", "original"]].merge(
+        history.drop(columns="index"), left_on="original", right_on="model", suffixes=("", "_of_original")
+    )
+    return (
+        torch.tensor(twins["index"].tolist()),
+        {name: tensor[rows] for name, tensor in originals.parameters.items()},
+        predictions[[predicted[numbers[name]] for name in twins.original]],
+        trained[history.columns.tolist()],
+    )
+
+
+def import_twins(
+    path: str | Path,
+    originals: Originals,
+    settings: VariationalDropout,
+    engine: Engine,
+    test: ImageSet,
+    weight_states: Sequence[int],
+) -> Trajectory:
+    """Twins as variational dropout would have recorded them, evaluated again on the test split.
+
+    Train accuracies are those that their authors recorded: evaluated for state 0, in noisy training mode after it, as
+    ours. Train losses are NaN, since the recorded ones hold the KL term.
+
+    Args:
+        path: the zip or folder of the twins.
+        originals: the originals, under their twins' names.
+        weight_states: the states whose parameters are kept.
+
+    Raises:
+        InputError: if test accuracies or sparsities are not those recorded, or a twin is no longer there.
+    """
+    states = range(settings.epochs + 1)
+    with open_members(path) as members:
+        twins = list(read_twins(members, originals.architecture, states, originals.models))
+    broken = [twin for twin in twins if twin.reason]
+    if broken or [twin.name for twin in twins] != list(originals.models):
+        raise InputError(f"{path}: its twins are not those of models.csv; delete the zoo's models.csv")
+    variational = Variational(threshold=settings.threshold)
+    parameters = {
+        name: torch.zeros(len(twins), len(states), *like.shape[1:])
+        for name, like in start(originals.parameters, variational).items()
+    }
+    for name, tensor in parameters.items():
+        for row, twin in enumerate(twins):
+            tensor[row] = torch.stack([twin.checkpoints[state][name] for state in states])
+    rows = [row for twin in twins for row in twin.history if row["epoch"] in states]  # by epoch, as history is
+    recorded = {
+        key: torch.tensor([row[key] for row in rows], dtype=torch.float32).view(len(twins), len(states))
+        for key in ("train_accuracy", "test_accuracy", "sparsity")
+    }
+    population = Population(
+        originals.architecture,
+        originals.factors,
+        torch.zeros(len(twins), dtype=torch.int64),  # an evaluation draws no random numbers
+        {},
+        variational=variational,
+    )
+    scores = [_evaluate(replace(population, parameters=_at(parameters, s)), engine, test) for s in states]
+    tensors = {name: torch.stack([of_state[name] for of_state in scores], dim=1) for name in scores[0]}
+    shares = torch.tensor([layer.weights for layer in originals.architecture.layers]) / originals.architecture.weights
+    _compare(path, "test accuracies", recorded["test_accuracy"] - tensors["test_accuracy"])
+    _compare(path, "sparsities", recorded["sparsity"] - tensors["sparsity"] @ shares)
+    tensors["train_accuracy"] = recorded["train_accuracy"]
+    tensors["train_loss"] = torch.full_like(tensors["train_accuracy"], torch.nan)
+    tensors |= {name: tensor[:, list(weight_states)] for name, tensor in parameters.items()}
+    return Trajectory(list(states), list(weight_states), list(states), tensors)
+
+
+def _at(parameters: dict[str, Tensor], state: int) -> dict[str, Tensor]:
+    return {name: tensor[:, state].contiguous() for name, tensor in parameters.items()}
+
+
+def _evaluate(population: Population, engine: Engine, test: ImageSet) -> dict[str, Tensor]:
+    """What a shard keeps of one state's evaluation, each `[models, …]`."""
+    evaluation = engine.evaluate(population, test)
+    sparsity = layer_sparsity(population.deterministic().parameters, population.architecture)
+    return {
+        "test_accuracy": evaluation.accuracy.float(),
+        "test_loss": evaluation.loss.float(),
+        "sparsity": sparsity.float(),
+        "predictions": evaluation.predictions,
+    }
+
+
+def _compare(path: str | Path, what: str, differences: Tensor) -> None:
+    """Refuse twins whose recorded numbers are not those found here; what was not recorded is NaN."""
+    if len(differences) and differences.isnan().all():
+        log.warning("%s: no %s are recorded, so that those found here stand unchecked", path, what)
+        return
+    difference = differences.abs().nanmean().item()
+    log.info("%s differ from the recorded ones by %.3f points in the mean", what, 100 * difference)
+    if difference > ACCEPTED_DIFFERENCE:
+        raise InputError(
+            f"{path}: {what} differ from the recorded ones by {100 * difference:.1f} points in the mean; correct "
+            "twins_of, dataset or variational_dropout.threshold in the catalogue"
+        )

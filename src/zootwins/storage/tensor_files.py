@@ -1,0 +1,97 @@
+"""The program's own safetensors files: each says of what kind it is and carries a checksum that its readers compare.
+
+A kind is more than a label: `KINDS` says which metadata belong to a file's content, which the checksum covers beside
+the tensors. What only tells where a file comes from may change.
+"""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from zootwins.run.errors import InputError, one_line
+from zootwins.storage.files import replacing
+
+KINDS = {
+    "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "ratios"),
+    "originals": (),
+    "predictions": (),
+    "dataset": ("mean", "std"),
+    "representation": ("architecture", "settings", "threshold", "split"),
+    "state": ("digest", "epoch", "steps"),  # of a run that goes on (population.trajectory, representations.training)
+}
+REMEDY = "delete it, and the next run rebuilds it"
+
+
+def write(
+    path: str | Path,
+    kind: str,
+    tensors: Mapping[str, Tensor],
+    description: Mapping[str, str],
+    provenance: Mapping[str, str],
+) -> None:
+    """Write a file, whole or not at all.
+
+    Args:
+        path: the file.
+        kind: one of `KINDS`.
+        tensors: by name.
+        description: the metadata that `KINDS` lists.
+        provenance: further metadata, not covered by the checksum.
+    """
+    metadata = {"format": f"zootwins-{kind}", **description}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata["checksum"] = _checksum(kind, metadata, sorted(contiguous.items()))
+    with replacing(path) as temporary:
+        save_file(contiguous, temporary, metadata=metadata | dict(provenance))
+
+
+def check(path: str | Path, kind: str) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+    """Read a file once, a tensor at a time, to compare it with the checksum that was written with it.
+
+    Returns:
+        Its metadata, and the shapes of its tensors by name.
+
+    Raises:
+        InputError: if the file is not a whole one of its kind as it was written; it names the file and the remedy.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != f"zootwins-{kind}":
+                raise InputError(f"{path}: a safetensors file, but none of this program's of kind {kind}; {REMEDY}")
+            names = sorted(file.keys())
+            found = _checksum(kind, metadata, ((name, file.get_tensor(name)) for name in names))
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a readable safetensors file ({one_line(error)}); {REMEDY}") from None
+    if found != metadata.get("checksum"):
+        wrong = "does not match" if "checksum" in metadata else "is missing"
+        raise InputError(f"{path}: damaged (its checksum {wrong}); {REMEDY}")
+    return metadata, shapes
+
+
+def read(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file, checked.
+
+    Raises:
+        InputError: as `check`.
+    """
+    metadata, shapes = check(path, kind)
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in shapes}, metadata
+
+
+def _checksum(kind: str, metadata: Mapping[str, str], tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """blake2b of what describes a file and of its tensors, in the order of their names."""
+    checksum = blake2b(digest_size=16)
+    for key in ("format", *KINDS[kind]):
+        checksum.update(f"{key}={metadata.get(key)}\n".encode())
+    for name, tensor in tensors:
+        checksum.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        checksum.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return checksum.hexdigest()

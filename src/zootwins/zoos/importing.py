@@ -1,0 +1,136 @@
+"""From a raw zoo to stacked tensors and tables, every model checked and evaluated again."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zootwins.population import Engine, Factors, ImageSet, Population
+from zootwins.population.architectures import get_architecture
+from zootwins.run.errors import InputError
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.raw_zoo import RawModel, read_models
+
+log = logging.getLogger(__name__)
+
+ACCEPTED_DIFFERENCE = 0.005  # mean of |recorded − evaluated| test accuracy: 0.5 points
+
+
+@dataclass(frozen=True)
+class ImportedZoo:
+    """A zoo as the rest of the program reads it.
+
+    Attributes:
+        models: models.csv, a row for every model.
+        parameters: `{layer}.weight` and `{layer}.bias`, each `[rows, …]`, of the models that are not excluded.
+        index: int64 `[rows]`, their indices in `models`.
+        predictions: uint8 `[rows, test samples]`.
+        history: a row for every model and epoch of result.json.
+    """
+
+    models: pd.DataFrame
+    parameters: dict[str, Tensor]
+    index: Tensor
+    predictions: Tensor
+    history: pd.DataFrame
+
+
+def import_zoo(
+    path: str | Path, architecture: str, epoch: int | None, expected: int, engine: Engine, test: ImageSet
+) -> ImportedZoo:
+    """Read a raw zoo from a zip or folder and evaluate its models on the test split.
+
+    Args:
+        path: the zip or folder.
+        architecture: what the catalogue says the models are.
+        epoch: the checkpoint to read; the last one if None.
+        expected: how many models the zoo has, the broken ones counted.
+        engine: what evaluates.
+        test: the zoo's test split.
+
+    Raises:
+        InputError: if the archive is refused, has another number of models, no model that is not broken, or models
+            whose accuracies on this data are not those recorded.
+    """
+    shaped = get_architecture(architecture, test.images.shape[1])
+    if tuple(test.images.shape[2:]) != (shaped.image_size, shaped.image_size):
+        raise InputError(
+            f"{path}: {architecture} takes images of {shaped.image_size} pixels, the data has "
+            f"{list(test.images.shape[2:])}; correct dataset or architecture in the catalogue"
+        )
+    with open_members(path) as members:
+        raw = list(read_models(members, shaped, epoch))
+    if len(raw) != expected:
+        raise InputError(f"{path}: holds {len(raw)} models, but the catalogue says {expected}; correct its key models")
+    _exclude_odd_batch_sizes(raw)
+    rows = [index for index, model in enumerate(raw) if not model.reason]
+    for model in raw:
+        if model.reason:
+            log.warning("excluded %s: %s", model.name, model.reason)
+    if not rows:
+        raise InputError(
+            f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; "
+            "correct architecture, dataset or epoch in the catalogue if the zoo is whole"
+        )
+    kept = [raw[index] for index in rows]
+    checkpoints = [next(iter(model.checkpoints.values())) for model in kept]
+    parameters = {name: torch.stack([c[name] for c in checkpoints]) for name in shaped.parameter_shapes}
+    keys = torch.zeros(len(kept), dtype=torch.int64)  # an evaluation draws no random numbers
+    evaluation = engine.evaluate(Population(shaped, [model.factors for model in kept], keys, parameters), test)
+    models = _models_table(raw)
+    models.loc[rows, "test_accuracy"] = evaluation.accuracy.numpy()
+    _compare_with_recorded(path, models)
+    history = pd.DataFrame(
+        [
+            {"model": model.name, "index": index, **row}
+            for index, model in zip(rows, kept, strict=True)
+            for row in model.history
+        ]
+    )
+    return ImportedZoo(models, parameters, torch.tensor(rows), evaluation.predictions, history)
+
+
+def _exclude_odd_batch_sizes(raw: Sequence[RawModel]) -> None:
+    """Keep the models of the most frequent batch size: those that are trained together need the same."""
+    sizes = Counter(model.factors.batch_size for model in raw if not model.reason)
+    for model in raw:
+        if not model.reason and model.factors.batch_size != (usual := sizes.most_common(1)[0][0]):
+            model.reason = f"training::batchsize is {model.factors.batch_size}, the zoo's is {usual}"
+
+
+def _models_table(raw: Sequence[RawModel]) -> pd.DataFrame:
+    records = []
+    for index, model in enumerate(raw):
+        epoch = next(iter(model.checkpoints), None)
+        recorded = [row["test_accuracy"] for row in model.history if row["epoch"] == epoch]
+        factors = asdict(model.factors) if model.factors else {field.name: None for field in fields(Factors)}
+        records.append(
+            {
+                "model": model.name,
+                "index": index,
+                "status": "excluded" if model.reason else "ok",
+                "reason": model.reason,
+                **factors,
+                "epoch": epoch,
+                "recorded_test_accuracy": recorded[0] if recorded else np.nan,
+                "test_accuracy": np.nan,
+            }
+        )
+    integers = {"seed": "Int64", "batch_size": "Int64", "epoch": "Int64"}
+    return pd.DataFrame(records).astype(integers)
+
+
+def _compare_with_recorded(path: str | Path, models: pd.DataFrame) -> None:
+    difference = (models.recorded_test_accuracy - models.test_accuracy).abs().mean()
+    log.info("test accuracies differ from the recorded ones by %.3f points in the mean", 100 * difference)
+    if difference > ACCEPTED_DIFFERENCE:
+        raise InputError(
+            f"{path}: test accuracies differ from the recorded ones by {100 * difference:.1f} points in the mean, so "
+            "the data and the zoo do not belong together; correct dataset or architecture in the catalogue"
+        )

@@ -1,0 +1,118 @@
+"""A zoo's dense models on disk: originals.safetensors, predictions.safetensors and models.csv."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zootwins.population import Factors
+from zootwins.population.architectures import Architecture, get_architecture
+from zootwins.run.errors import InputError
+from zootwins.storage import tensor_files
+
+
+@dataclass(frozen=True)
+class Originals:
+    """Dense models: names, indices in models.csv, generating factors and parameters `[models, …]`."""
+
+    architecture: Architecture
+    models: Sequence[str]
+    index: Sequence[int]
+    factors: Sequence[Factors]
+    parameters: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+
+def load_originals(weights: str | Path, models: str | Path, architecture: str, first: int, stop: int) -> Originals:
+    """The models with index in `first … stop-1` that were not excluded.
+
+    Raises:
+        InputError: if a file cannot be read, or the two do not belong together.
+    """
+    table = read_models(models)
+    chosen = table[(table.status == "ok") & table["index"].between(first, stop - 1)]
+    index, parameters = read_parameters(weights)
+    rows = {number: row for row, number in enumerate(index.tolist())}
+    missing = [name for name, number in zip(chosen.model, chosen["index"], strict=True) if number not in rows]
+    if missing:
+        raise InputError(f"{weights}: has no weights of {missing[0]}, which {models} lists; delete both files")
+    positions = [rows[number] for number in chosen["index"]]
+    shaped = _architecture(weights, architecture, parameters)
+    return Originals(
+        shaped,
+        chosen.model.tolist(),
+        chosen["index"].tolist(),
+        [_factors(row) for row in chosen.to_dict("records")],
+        {name: parameters[name][positions] for name in shaped.parameter_shapes},
+    )
+
+
+def _architecture(path: str | Path, name: str, parameters: Mapping[str, Tensor]) -> Architecture:
+    """The architecture of a name that has the channels, and all the shapes, of stacked parameters."""
+    shapes = {key: tuple(tensor.shape[1:]) for key, tensor in parameters.items()}
+    for channels in (1, 3):
+        if (shaped := get_architecture(name, channels)).parameter_shapes == shapes:
+            return shaped
+    raise InputError(f"{path}: its tensors are not those of {name}; {tensor_files.REMEDY}")
+
+
+def write_rows(
+    path: str | Path, kind: str, index: Tensor, tensors: Mapping[str, Tensor], provenance: Mapping[str, str]
+) -> None:
+    """Write tensors `[rows, …]` of the models that are not excluded, with the models' indices, int64 `[rows]`."""
+    tensor_files.write(path, kind, {**tensors, "index": index}, {}, provenance)
+
+
+def read_parameters(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
+    """Of originals.safetensors: the models' indices `[rows]` and their parameters by name, float32 `[rows, …]`.
+
+    Raises:
+        InputError: if the file is not as it was written.
+    """
+    return _read_rows(path, "originals", torch.float32)
+
+
+def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
+    """Of predictions.safetensors: the models' indices `[rows]` and their predicted classes, uint8 `[rows, samples]`.
+
+    Raises:
+        InputError: if the file is not as it was written.
+    """
+    index, tensors = _read_rows(path, "predictions", torch.uint8)
+    if list(tensors) != ["predictions"] or tensors["predictions"].ndim != 2:
+        raise InputError(f"{path}: holds something else than predictions; {tensor_files.REMEDY}")
+    return index, tensors["predictions"]
+
+
+def _read_rows(path: str | Path, kind: str, dtype: torch.dtype) -> tuple[Tensor, dict[str, Tensor]]:
+    tensors, _ = tensor_files.read(path, kind)
+    index = tensors.pop("index", None)
+    if index is None or index.dtype != torch.int64 or index.ndim != 1:
+        raise InputError(f"{path}: does not tell which models it holds (index); {tensor_files.REMEDY}")
+    for name, tensor in tensors.items():
+        if tensor.dtype != dtype or tensor.shape[:1] != index.shape:
+            raise InputError(
+                f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, not {dtype} [{len(index)}, …]; "
+                f"{tensor_files.REMEDY}"
+            )
+    return index, tensors
+
+
+def read_models(path: str | Path) -> pd.DataFrame:
+    """models.csv: one row a model of the zoo, with those that were excluded and why."""
+    return pd.read_csv(path, dtype={"model": str, "reason": str}, keep_default_na=True)
+
+
+def model_factors(models: pd.DataFrame) -> dict[int, Factors]:
+    """The generating factors of the models that are not excluded, by index."""
+    return {row["index"]: _factors(row) for row in models[models.status == "ok"].to_dict("records")}
+
+
+def _factors(row: dict) -> Factors:
+    types = {field.name: field.type for field in fields(Factors)}
+    return Factors(**{name: kind(row[name]) for name, kind in types.items()})

@@ -1,0 +1,70 @@
+"""Training a zoo from its generating factors: which models it has, what they are called, and their training."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+
+import torch
+
+from zootwins.population import Engine, Factors, ImageData, Population
+from zootwins.population.architectures import get_architecture
+from zootwins.population.initialisation import initial_parameters
+from zootwins.population.randomness import stream_key
+from zootwins.population.trajectory import Resume, ignore, record_trajectory
+from zootwins.storage.shards import Trajectory
+from zootwins.zoos.sources import TrainSource
+
+_VARIED = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
+
+
+def generating_factors(settings: TrainSource) -> list[Factors]:
+    """The factors of every model of a zoo: each combination of the lists, with each of its seeds.
+
+    With `seed_mode` shared all combinations have the seeds 1, 2, …; with drawn every model has one of its own,
+    which depends on its position alone.
+    """
+    factors = []
+    for values in product(*(getattr(settings, name) for name in _VARIED)):
+        shared = dict(zip(_VARIED, values, strict=True))
+        for seed in range(1, settings.seeds + 1):
+            momentum = settings.momentum if shared["optimizer"] == "sgd" else 0.0
+            factors.append(Factors(seed=seed, momentum=momentum, batch_size=settings.batch_size, **shared))
+    if settings.seed_mode == "drawn":
+        factors = [replace(f, seed=stream_key("seed", index) % 2**31) for index, f in enumerate(factors)]
+    return factors
+
+
+def model_names(settings: TrainSource) -> list[str]:
+    """The models' folder names, in the authors' manner: their number and what varies between them."""
+    varied = [name for name in _VARIED if len(getattr(settings, name)) > 1]
+    names = []
+    for index, factors in enumerate(generating_factors(settings)):
+        described = ",".join(f"{name}={getattr(factors, name)}" for name in (*varied, "seed"))
+        names.append(f"NN_tune_trainable_{index:05d}_{described}")
+    return names
+
+
+def train_zoo(
+    engine: Engine,
+    models: Sequence[str],
+    factors: Sequence[Factors],
+    architecture: str,
+    data: ImageData,
+    epochs: int,
+    zoo: str,
+    weight_states: Sequence[int] | None = None,
+    resume: Resume | None = None,
+    on_epoch: Callable[[int, int], None] = ignore,
+) -> Trajectory:
+    """Train the models with the names `models` and these factors, from their own seeds' initial weights."""
+    shaped = get_architecture(architecture, data.train.images.shape[1])
+    initial = [initial_parameters(shaped, each) for each in factors]
+    population = Population(
+        shaped,
+        factors,
+        torch.tensor([stream_key(zoo, model, "train") for model in models], dtype=torch.int64),
+        {name: torch.stack([parameters[name] for parameters in initial]) for name in shaped.parameter_shapes},
+    )
+    return record_trajectory(
+        engine, population, data.train, data.test, epochs, weight_states=weight_states, resume=resume, on_epoch=on_epoch
+    )
