@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from zootwins.catalogue.entries import OperatingPoint, Zoo
 from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
+from zootwins.storage.frames import read_parquet
 from zootwins.zoos.originals import read_models
 
 
@@ -71,7 +71,8 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
     """
     found: dict[str, dict[str, pd.DataFrame]] = {}
     for path in map(Path, files):
-        table = read_models(path) if path.suffix == ".csv" else _read_table(path)
+        # without the models' names, which `index` stands for: at the paper's scale they are 2 GB of text
+        table = read_models(path) if path.suffix == ".csv" else read_parquet(path, without=["model"])
         found.setdefault(path.parent.name, {})[path.stem] = table
     results = []
     for zoo in map(analysed_zoo, zoos):
@@ -81,11 +82,6 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
         }
         results.append(ZooResults(zoo, tables.pop("models"), tables))
     return results
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """A long table without its models' names, which `index` stands for: at the paper's scale they are 2 GB of text."""
-    return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "model"])
 
 
 def analysed_zoo(fields: Mapping[str, Any]) -> Zoo:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
+from zootwins.storage.files import remedy
 
 METHODS = ("mp", "vd", "trained")
 DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "ratios")
@@ -132,7 +133,7 @@ def read_shard(path: str | Path) -> TwinShard:
     method = metadata.get("method")
     description = _description(metadata)
     if method not in METHODS or description is None or not _fits(shapes, method, description):
-        raise InputError(f"{path}: its tensors are not those that its metadata describe; {tensor_files.REMEDY}")
+        raise InputError(f"{path}: its tensors are not those that its metadata describe; {remedy(path)}")
     ratios = {} if method == "mp" else {"ratios": [nan]}
     return TwinShard(Path(path), method, metadata, **description | ratios, stored_shapes=shapes)
 
