@@ -146,7 +146,7 @@ class _Saver:
         tensors |= {f"optimizer_state/{name}": tensor for name, tensor in population.optimizer_state.items()}
         tensors |= {f"records/{name}": tensor for name, tensor in records.stacked().items()}
         metadata = {"digest": self.resume.digest, "epoch": str(epoch), "steps": str(population.steps)}
-        tensor_files.write(self.resume.path, "state", tensors, metadata, {})
+        tensor_files.write_state(self.resume.path, tensors, metadata)
         finished = time.monotonic()
         self.due = finished + (finished - started) * (1 / _SAVING_SHARE - 1)
 
