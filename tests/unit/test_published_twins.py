@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from zootwins.sparsifiers.settings import VariationalDropout
 
 from raw_zoos import PARAMS, state, torch_bytes, twin_files, write_zip
 from test_exporting import ARCHITECTURE, DATA, ENGINE, FACTORS, NAMES, ORIGINALS
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.published import import_twins, match_twins, select_originals
-from zootwins.sparsifiers.settings import VariationalDropout
 from zootwins.sparsifiers.variational_dropout import train
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 from zootwins.zoos.archives import open_members
