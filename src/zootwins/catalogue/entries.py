@@ -203,6 +203,10 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
         directory=source.directory,
         train=source.train,
     )
+    if zoo.twins_of and entry.variational_dropout is False:
+        raise InputError(
+            f"{where}: zoos.{name}: variational_dropout: false contradicts twins_of; leave one of them out"
+        )
     if sum(part is not None for part in (source.archive, source.directory, source.train)) != 1:
         raise InputError(f"{where}: zoos.{name}.source: needs exactly one of archive, directory and train")
     if zoo.train and zoo.train.models != zoo.models:
