@@ -10,15 +10,16 @@ import torch
 from raw_zoos import PARAMS, state, torch_bytes, twin_files, write_zip
 from test_exporting import ARCHITECTURE, DATA, ENGINE, FACTORS, NAMES, ORIGINALS
 from zootwins.run.errors import InputError
+from zootwins.sparsifiers.base import Start
 from zootwins.sparsifiers.published import import_twins, match_twins, select_originals
-from zootwins.sparsifiers.settings import VariationalDropout
-from zootwins.sparsifiers.variational_dropout import train
+from zootwins.sparsifiers.sparsify import sparsify
+from zootwins.sparsifiers.variational_dropout import Settings, VariationalDropout
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.originals import Originals
 from zootwins.zoos.raw_zoo import read_models
 
-SETTINGS = VariationalDropout(epochs=2, threshold=2.0, lr=0.3)
+SETTINGS = Settings(epochs=2, threshold=2.0, lr=0.3)
 MODELS = pd.DataFrame(
     {
         "model": [NAMES[0], "NN_broken", NAMES[1]],
@@ -36,7 +37,7 @@ TWINS = ["NN_tune_trainable_0_twin", "NN_tune_trainable_1_twin"]  # of the origi
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[Path, Trajectory]:
-    trajectory = train(ENGINE, ORIGINALS, DATA, SETTINGS, "zoo")
+    trajectory = sparsify(ENGINE, VariationalDropout(), SETTINGS, Start("zoo", ORIGINALS), DATA)
     path = tmp_path_factory.mktemp("shard") / "0000-0002.safetensors"
     write_trajectory(path, "vd", trajectory, NAMES, [0, 2])
     return path, trajectory

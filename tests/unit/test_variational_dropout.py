@@ -13,8 +13,9 @@ from test_torch_engine import factors, images, population
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import Variational, kl_divergence, log_alpha, prune, start
-from zootwins.sparsifiers.settings import VariationalDropout
-from zootwins.sparsifiers.variational_dropout import kl_weight, train
+from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.sparsify import sparsify
+from zootwins.sparsifiers.variational_dropout import Settings, VariationalDropout, kl_weight
 from zootwins.zoos.originals import Originals
 
 
@@ -73,8 +74,8 @@ def test_what_is_trained_and_recorded():
     originals = Originals(of.architecture, ["a", "b"], [0, 1], of.factors, of.parameters)
     data = ImageData(images(of, 24), images(of, 8), images(of, 30, seed=2))
     before = {name: tensor.clone() for name, tensor in of.parameters.items()}
-    settings = VariationalDropout(epochs=2, threshold=3.0, lr=0.3)
-    tensors = train(TorchEngine(), originals, data, settings, "zoo").tensors
+    settings = Settings(epochs=2, threshold=3.0, lr=0.3)
+    tensors = sparsify(TorchEngine(), VariationalDropout(), settings, Start("zoo", originals), data).tensors
     assert all(torch.equal(of.parameters[name], before[name]) for name in before)
     assert (tensors["fc1.log_sigma2"][:, 0] == -10).all()
     assert tensors["conv1.bias_log_sigma2"].shape == (2, 3, 8)

@@ -1,8 +1,11 @@
 """A population in the raw ModelZoo layout."""
 
+from functools import partial
+
 from zootwins.images.datasets import as_trained_on, load_stored
 from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, provenance
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.exporting import original_models, shard_models
 from zootwins.zoos.originals import load_originals, model_factors, read_models
@@ -25,7 +28,11 @@ with job(snakemake):
             )
             models = original_models(originals, table)
         else:
-            models = shard_models(shards, model_factors(table), snakemake.params.threshold, snakemake.params.lr)
+            sparsifier = get_sparsifier(population)
+            settings = sparsifier.Settings(**snakemake.params.settings)
+            models = shard_models(
+                shards, model_factors(table), partial(sparsifier.deterministic, settings=settings), settings.lr
+            )
     write_raw_zoo(
         snakemake.output[0],
         f"{zoo}_{population}",

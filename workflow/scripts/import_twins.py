@@ -5,13 +5,13 @@ from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import kept_states
 from zootwins.run.job import job, provenance
 from zootwins.sparsifiers.published import import_twins
-from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.sparsifiers.variational_dropout import Settings
 from zootwins.storage.ranges import shard_slice
 from zootwins.storage.shards import write_trajectory
 from zootwins.zoos.originals import load_originals
 
 with job(snakemake):
-    settings = VariationalDropout(**snakemake.params.settings)
+    settings = Settings(**snakemake.params.settings)
     engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
     originals = load_originals(
         snakemake.input.originals,

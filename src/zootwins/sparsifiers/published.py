@@ -17,7 +17,7 @@ from zootwins.population import Engine, ImageSet, Population, layer_sparsity
 from zootwins.population.architectures import Architecture
 from zootwins.population.variational import Variational, start
 from zootwins.run.errors import InputError
-from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.sparsifiers.variational_dropout import Settings
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.importing import ACCEPTED_DIFFERENCE
@@ -116,7 +116,7 @@ def select_originals(
 def import_twins(
     path: str | Path,
     originals: Originals,
-    settings: VariationalDropout,
+    settings: Settings,
     engine: Engine,
     test: ImageSet,
     weight_states: Sequence[int],

@@ -21,7 +21,7 @@ from zootwins.storage.files import remedy, replacing
 log = logging.getLogger(__name__)
 
 KINDS = {
-    "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "ratios"),
+    "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "axes"),
     "originals": (),
     "predictions": (),
     "dataset": ("mean", "std"),
