@@ -115,6 +115,7 @@ rule import_zoo:
     output:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
+        checksum="results/zoos/{zoo}/models.csv.sha256",
         predictions="results/zoos/{zoo}/predictions.safetensors",
         history="results/zoos/{zoo}/history.parquet",
     log:
@@ -149,6 +150,7 @@ rule match_twins:
     output:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
+        checksum="results/zoos/{zoo}/models.csv.sha256",
         predictions="results/zoos/{zoo}/predictions.safetensors",
         history="results/zoos/{zoo}/history.parquet",
     log:
