@@ -16,8 +16,8 @@ from zootwins.catalogue.entries import load_run
 from zootwins.catalogue.experiments import Representations
 from zootwins.population.architectures import get_architecture
 from zootwins.run.errors import InputError
-from zootwins.storage.ranges import shard_ranges, shard_slice
 from zootwins.sparsifiers.registry import sparsifiers
+from zootwins.storage.ranges import shard_ranges, shard_slice
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())

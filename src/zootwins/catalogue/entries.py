@@ -9,6 +9,7 @@ import yaml
 
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model, validated
 from zootwins.run.errors import InputError
+from zootwins.run.paths import located
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.ranges import shard_ranges
@@ -133,14 +134,14 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
 
     Args:
         config: the run configuration.
-        root: the workflow's folder, which paths in configuration and catalogue are relative to.
+        root: the workflow's folder, where a catalogue is that the working directory does not have.
 
     Raises:
         InputError: for a wrong key or value, for zoos that the catalogue does not have, and for operating points that
             are not run.
     """
     configuration = validated(configuration_model(), config, "configuration")
-    where = str(root / configuration.catalogue)
+    where = str(located(configuration.catalogue, root))
     entries = validated(catalogue_model(), _load(Path(where)), where).zoos
     _check_known("zoos", configuration.zoos, entries, configuration.catalogue)
     catalogue = {zoo: _zoo(zoo, entry, configuration, where) for zoo, entry in entries.items()}
