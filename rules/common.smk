@@ -3,6 +3,7 @@ import csv
 from functools import cache
 from os.path import relpath
 from pathlib import Path
+from shutil import which
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -292,7 +293,8 @@ def growing(mb):
     return memory
 
 
-GPUS = int(RUN.config.device == "cuda")
+# Training jobs take turns on a GPU where there may be one: whether torch can use it is not worth importing torch here.
+GPUS = int(RUN.config.device == "cuda" or (RUN.config.device == "auto" and which("nvidia-smi") is not None))
 ENGINE = {"name": RUN.config.engine, "device": RUN.config.device}
 
 
