@@ -147,7 +147,7 @@ def representation_results(kind):
     try:
         RUN.representation_zoos()
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
     return representation_files(f"_{kind}.parquet")
 
 
