@@ -84,17 +84,6 @@ def all_shards(wildcards):
     ]
 
 
-def checked_files(wildcards):
-    """What `verify` reads, by kind: the files of tensors that the configured zoos are made of and come to."""
-    trained = [zoo for zoo in RUN.zoos if RUN.catalogue[zoo].train]
-    own = [shard for zoo in trained for shard in shard_files(zoo, f"results/zoos/{zoo}/trained")]
-    kinds = ("dataset", "originals", "predictions")
-    return {kind: [f"results/zoos/{zoo}/{kind}.safetensors" for zoo in RUN.zoos] for kind in kinds} | {
-        "shard": own + all_shards(wildcards),
-        "representation": representation_files(".safetensors"),
-    }
-
-
 def representation_files(suffix):
     """A file of every hyper-representation: of all its zoos and seeds."""
     chosen = RUN.config.representations
@@ -103,15 +92,6 @@ def representation_files(suffix):
 
 def method_shards(wildcards):
     return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{wildcards.method}")
-
-
-def metric_files(wildcards):
-    return [
-        f"results/metrics/{zoo}/{method}/{table}.parquet"
-        for zoo in RUN.zoos
-        for method in RUN.catalogue[zoo].methods
-        for table in ("scores", "layers", "agreement")
-    ]
 
 
 def local_archive(wildcards):

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zipfile
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,6 +79,20 @@ def make_table(folder: Path, kind: str) -> Path:
     writers = {".csv": write_csv, ".parquet": partial(write_parquet, metadata={"software": "{}"})}
     writers[path.suffix](TABLE, path)
     return path
+
+
+def test_archives_have_checksums_of_their_own(tmp_path):
+    path = tmp_path / "originals.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("NN_0/params.json", "{}" * 50)
+    assert list(verify({}, {"export": [str(path)]}).status) == ["ok"]
+    content = path.read_bytes()
+    for damage in (content.replace(b"{}{}", b"{}{{", 1), content[:-30]):
+        path.write_bytes(damage)
+        (row,) = verify({}, {"export": [str(path)]}).itertuples()
+        assert row.status == "damaged"
+        assert row.problem.startswith(f"{path}: ")
+        assert row.problem.endswith(f"make it again: snakemake --cores 4 --force {path}")
 
 
 def refusal(path: Path, kind: str) -> str:

@@ -1,6 +1,6 @@
 """Checksums of files that have no place for one in their format's own terms.
 
-Where a format holds free text (parquet's metadata, JSON), the checksum is a *seal* inside the file: a mark and 32
+Where a format holds free text (parquet's metadata), the checksum is a *seal* inside the file: a mark and 32
 digits, blake2b of all the file's bytes with zeros in the digits' place, so that not a bit of the file is left out.
 CSV holds none: its checksum lies beside it, as `sha256sum` writes and checks it.
 """

@@ -1,18 +1,36 @@
 """Whether the files that a run has made are there, and still as they were written."""
 
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from zootwins.run.errors import InputError
+from zootwins.run.errors import InputError, one_line
 from zootwins.storage import checksums, tensor_files
 from zootwins.storage.files import remedy
 
+
+def check_zip(path: str | Path) -> None:
+    """Compare the members of an archive with the checksums that the format itself has.
+
+    Raises:
+        InputError: if one does not match, or the file is no archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a readable zip archive ({one_line(error)}); {remedy(path)}") from None
+    if damaged is not None:
+        raise InputError(f"{path}: damaged ({one_line(damaged)} fails its checksum); {remedy(path)}")
+
+
 CHECKS: dict[str, Callable[[str], object]] = {
     ".parquet": checksums.check_seal,
-    ".json": checksums.check_seal,
     ".csv": checksums.check_beside,
+    ".zip": check_zip,
 }
 
 
@@ -20,7 +38,7 @@ def verify(needed: Mapping[str, Iterable[str]], possible: Mapping[str, Iterable[
     """Compare files with the checksums that were written with them.
 
     Args:
-        needed: files by kind: for tensors one of `tensor_files.KINDS`, for tables anything.
+        needed: files by kind: for tensors one of `tensor_files.KINDS`, for others anything, since their suffix tells.
         possible: likewise, files that were made only if somebody asked for them.
 
     Returns:
