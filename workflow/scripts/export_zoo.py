@@ -1,7 +1,5 @@
 """A population in the raw ModelZoo layout."""
 
-from functools import partial
-
 from zootwins.images.datasets import as_trained_on, load_stored
 from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, provenance
