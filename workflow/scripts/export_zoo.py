@@ -28,9 +28,8 @@ with job(snakemake):
         else:
             sparsifier = get_sparsifier(population)
             settings = sparsifier.Settings(**snakemake.params.settings)
-            models = shard_models(
-                shards, model_factors(table), partial(sparsifier.deterministic, settings=settings), settings.lr
-            )
+            evaluated = sparsifier.weights(settings).deterministic
+            models = shard_models(shards, model_factors(table), evaluated, settings.lr)
     write_raw_zoo(
         snakemake.output[0],
         f"{zoo}_{population}",
