@@ -1,6 +1,5 @@
 """Export: populations in the raw layout come back through the import as the same tensors with the same accuracies."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +84,7 @@ def test_variational_twins_come_back_pruned(tmp_path):
     method, settings = get_sparsifier("vd"), variational_dropout.Settings(epochs=2, threshold=2.0, lr=0.3)
     trajectory = sparsify(ENGINE, method, settings, Start("zoo", ORIGINALS), DATA)
     shard = shard_of(tmp_path, "vd", trajectory)
-    evaluated = partial(method.deterministic, settings=settings)
+    evaluated = method.weights(settings).deterministic
     zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, evaluated)), epoch=2)
     last = {name: tensor[:, 2] for name, tensor in trajectory.tensors.items() if "." in name}
     expected = prune(last, Variational(threshold=2.0))

@@ -1,7 +1,5 @@
 """A population in the raw ModelZoo layout."""
 
-from functools import partial
-
 from zootwins.images.datasets import as_trained_on, load_stored
 from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, provenance
@@ -30,9 +28,8 @@ with job(snakemake):
         else:
             sparsifier = get_sparsifier(population)
             settings = sparsifier.Settings(**snakemake.params.settings)
-            models = shard_models(
-                shards, model_factors(table), partial(sparsifier.deterministic, settings=settings), settings.lr
-            )
+            evaluated = sparsifier.weights(settings).deterministic
+            models = shard_models(shards, model_factors(table), evaluated, settings.lr)
     write_raw_zoo(
         snakemake.output[0],
         f"{zoo}_{population}",

@@ -24,23 +24,24 @@ with job(snakemake):
         *shard_slice(snakemake.wildcards.shard),
     )
     twins = {needed: read_shard(snakemake.input[needed]) for needed in sparsifier.needs(settings)}
-    with Resume(*resume_file(snakemake)) as resume:
-        trajectory = sparsify(
-            engine,
-            sparsifier,
-            settings,
-            Start(zoo, originals, twins),
-            load_dataset(snakemake.input.dataset),
-            kept_states(snakemake.params.keep_states, settings.epochs),
-            resume,
-            progress(snakemake, len(originals)),
-        )
-        write_trajectory(
-            snakemake.output[0],
-            method,
-            trajectory,
-            originals.models,
-            originals.index,
-            axes=sparsifier.axes(settings),
-            metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
-        )
+    resume = Resume(*resume_file(snakemake))
+    trajectory = sparsify(
+        engine,
+        sparsifier,
+        settings,
+        Start(zoo, originals, twins),
+        load_dataset(snakemake.input.dataset),
+        kept_states(snakemake.params.keep_states, settings.epochs),
+        resume,
+        progress(snakemake, len(originals)),
+    )
+    write_trajectory(
+        snakemake.output[0],
+        method,
+        trajectory,
+        originals.models,
+        originals.index,
+        axes=sparsifier.axes(settings),
+        metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
+    )
+    resume.discard()

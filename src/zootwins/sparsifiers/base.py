@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,10 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from zootwins.storage.axes import Axis
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from zootwins.population import Population
+    from zootwins.population import Factors, Population
     from zootwins.population.trajectory import Plan
+    from zootwins.population.weights import Weights
     from zootwins.storage.shards import TwinShard
     from zootwins.zoos.originals import Originals
 
@@ -126,13 +125,20 @@ class Sparsifier(ABC):
     def plan(self, settings: Settings) -> Plan:
         """How the population is trained, and of which states predictions are kept."""
 
-    def deterministic(self, parameters: Mapping[str, Tensor], settings: Settings) -> dict[str, Tensor]:
-        """A twin's weights and biases as they are evaluated."""
-        return dict(parameters)
+    def weights(self, settings: Settings) -> Weights:
+        """What the population's parameters stand for: ordinary weights, noise, gates."""
+        from zootwins.population.weights import Plain
+
+        return Plain()
 
     def point(self, settings: Settings, value: float) -> Point | None:
         """The point of the curve with a value on the dial, or None."""
         return next((point for point in self.curve(settings) if abs(point.value - value) < 1e-6), None)
+
+
+def repeated(factors: Sequence[Factors], times: int, lr: float | None) -> list[Factors]:
+    """Each model's factors for so many twins, with their learning rate where it is not the model's own."""
+    return [own if lr is None else replace(own, lr=lr) for own in factors for _ in range(times)]
 
 
 def twin_keys(method: str, start: Start, axes: Sequence[Axis]) -> list[int]:

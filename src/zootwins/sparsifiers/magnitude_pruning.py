@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from zootwins.sparsifiers import base
-from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, Start, twin_keys
+from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, Start, repeated, twin_keys
 
 if TYPE_CHECKING:
     from zootwins.population import Population
@@ -67,7 +67,7 @@ class MagnitudePruning(Sparsifier):
     def population(self, start: Start, settings: Settings) -> Population:
         import torch
 
-        from zootwins.population import Population, repeated
+        from zootwins.population import Population
         from zootwins.population.masks import pruning_masks
 
         originals, ratios = start.originals, settings.ratios

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from zootwins.sparsifiers import base
-from zootwins.sparsifiers.base import Dial, Point, Sparsifier, Start, twin_keys
+from zootwins.sparsifiers.base import Dial, Point, Sparsifier, Start, repeated, twin_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
-
     from zootwins.population import Population
     from zootwins.population.trajectory import Plan
+    from zootwins.population.variational import GaussianNoise
 
 MILESTONES = (0, 2, 4, 6, 8, 10, 13, 16, 19, 22, 25)  # the epochs of the paper's Table 6
 KL_FULL, KL_EPOCHS = 0.01, 25  # the authors' schedule: the KL term would weigh 0.01 after 25 epochs
@@ -62,16 +59,15 @@ class VariationalDropout(Sparsifier):
     def population(self, start: Start, settings: Settings) -> Population:
         import torch
 
-        from zootwins.population import Population, repeated, variational
+        from zootwins.population import Population
 
-        noise = variational.Variational(threshold=settings.threshold)
-        originals = start.originals
+        weights, originals = self.weights(settings), start.originals
         return Population(
             originals.architecture,
             repeated(originals.factors, 1, settings.lr),
             torch.tensor(twin_keys(self.id, start, ()), dtype=torch.int64),
-            variational.start(originals.parameters, noise),
-            variational=noise,
+            weights.start(originals.parameters),
+            weights=weights,
         )
 
     def plan(self, settings: Settings) -> Plan:
@@ -79,7 +75,7 @@ class VariationalDropout(Sparsifier):
 
         return Plan(settings.epochs, prediction_states=range(settings.epochs + 1), penalty=kl_weight)
 
-    def deterministic(self, parameters: Mapping[str, Tensor], settings: Settings) -> dict[str, Tensor]:
-        from zootwins.population.variational import Variational, prune
+    def weights(self, settings: Settings) -> GaussianNoise:
+        from zootwins.population.variational import GaussianNoise
 
-        return prune(parameters, Variational(settings.threshold))
+        return GaussianNoise(threshold=settings.threshold)
