@@ -3,9 +3,9 @@
 
 def made_files(wildcards):
     """What the configured zoos are made of and come to, by kind, but for what can be had again from elsewhere."""
-    zoos = list(dict.fromkeys(originals_of(RUN.catalogue[zoo]).id for zoo in RUN.zoos)) + list(RUN.zoos)
-    folders = [f"results/zoos/{zoo}" for zoo in dict.fromkeys(zoos)]
-    trained = [zoo for zoo in RUN.zoos if RUN.catalogue[zoo].train]
+    zoos = dict.fromkeys([*RUN.zoos, *(originals_of(RUN.catalogue[zoo]).id for zoo in RUN.zoos)])
+    folders = [f"results/zoos/{zoo}" for zoo in zoos]
+    trained = [zoo for zoo in zoos if RUN.catalogue[zoo].train]
     return {kind: [f"{folder}/{kind}.safetensors" for folder in folders] for kind in TENSORS} | {
         "models": [f"{folder}/models.csv" for folder in folders],
         "history": [f"{folder}/history.parquet" for folder in folders],
