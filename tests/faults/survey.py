@@ -25,7 +25,9 @@ from projects import Project, copy_project
 
 CONFIGURATION = {
     "zoos": ["fmnist_mini_seed"],
-    "representations": {"zoos": ["fmnist_mini_seed"], "seeds": 1, "epochs": 1},
+    "max_models": 8,
+    "models_per_shard": 4,
+    "representations": {"name": "tiny", "zoos": ["fmnist_mini_seed"], "seeds": 1, "dimension": 16, "epochs": 2},
 }
 EXPORT = "results/exports/fmnist_mini_seed/vd.zip"
 SHORTEST = 3.0  # seconds that Snakemake takes before its first job
