@@ -20,22 +20,23 @@ with job(snakemake):
         snakemake.params.architecture,
         *shard_slice(snakemake.wildcards.shard),
     )
-    with Resume(*resume_file(snakemake)) as resume:
-        trajectory = train(
-            engine,
-            originals,
-            load_dataset(snakemake.input.dataset),
-            settings,
-            snakemake.wildcards.zoo,
-            kept_states(snakemake.params.keep_states, settings.epochs),
-            resume,
-            progress(snakemake, len(originals)),
-        )
-        write_trajectory(
-            snakemake.output[0],
-            "vd",
-            trajectory,
-            originals.models,
-            originals.index,
-            metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
-        )
+    resume = Resume(*resume_file(snakemake))
+    trajectory = train(
+        engine,
+        originals,
+        load_dataset(snakemake.input.dataset),
+        settings,
+        snakemake.wildcards.zoo,
+        kept_states(snakemake.params.keep_states, settings.epochs),
+        resume,
+        progress(snakemake, len(originals)),
+    )
+    write_trajectory(
+        snakemake.output[0],
+        "vd",
+        trajectory,
+        originals.models,
+        originals.index,
+        metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
+    )
+    resume.discard()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zootwins.population import Engine, ImageData, Population
 from zootwins.population.randomness import stream_key
-from zootwins.population.trajectory import Resume, ignore, record_trajectory
+from zootwins.population.trajectory import Plan, Resume, ignore, record_trajectory
 from zootwins.sparsifiers.settings import MagnitudePruning
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.originals import Originals
@@ -54,7 +54,7 @@ def pruned_population(originals: Originals, settings: MagnitudePruning, zoo: str
             [stream_key(zoo, model, "mp", f"{ratio:g}") for model in originals.models for ratio in ratios],
             dtype=torch.int64,
         ),
-        {name: tensor * joined[name] if name in joined else tensor for name, tensor in repeated.items()},
+        repeated,
         masks=joined,
     )
 
@@ -80,11 +80,9 @@ def fine_tune(
     trajectory = record_trajectory(
         engine,
         population,
-        data.train,
-        data.test,
-        settings.epochs,
+        data,
+        Plan(settings.epochs, prediction_states=(0, settings.epochs)),
         weight_states=weight_states,
-        prediction_states=(0, settings.epochs),
         resume=resume,
         on_epoch=on_epoch,
     )

@@ -11,8 +11,8 @@ import torch
 
 from zootwins.population import Engine, ImageData, Population
 from zootwins.population.randomness import stream_key
-from zootwins.population.trajectory import Resume, ignore, record_trajectory
-from zootwins.population.variational import Variational, start
+from zootwins.population.trajectory import Plan, Resume, ignore, record_trajectory
+from zootwins.population.variational import GaussianNoise
 from zootwins.sparsifiers.settings import VariationalDropout
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.originals import Originals
@@ -25,13 +25,13 @@ def kl_weight(epoch: int) -> float:
 
 def variational_population(originals: Originals, settings: VariationalDropout, zoo: str) -> Population:
     """The models with a log σ² for every noisy parameter, before training."""
-    variational = Variational(threshold=settings.threshold)
+    weights = GaussianNoise(threshold=settings.threshold)
     return Population(
         originals.architecture,
         [f if settings.lr is None else replace(f, lr=settings.lr) for f in originals.factors],
         torch.tensor([stream_key(zoo, model, "vd") for model in originals.models], dtype=torch.int64),
-        start(originals.parameters, variational),
-        variational=variational,
+        weights.start(originals.parameters),
+        weights=weights,
     )
 
 
@@ -49,12 +49,9 @@ def train(
     return record_trajectory(
         engine,
         variational_population(originals, settings, zoo),
-        data.train,
-        data.test,
-        settings.epochs,
-        kl_weight=kl_weight,
+        data,
+        Plan(settings.epochs, prediction_states=range(settings.epochs + 1), penalty=kl_weight),
         weight_states=weight_states,
-        prediction_states=range(settings.epochs + 1),
         resume=resume,
         on_epoch=on_epoch,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 
 from zootwins.population import Factors
-from zootwins.population.variational import Variational, prune
+from zootwins.population.variational import GaussianNoise
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.originals import Originals
 from zootwins.zoos.raw_texts import METRICS
@@ -32,7 +32,7 @@ def original_models(originals: Originals, models: pd.DataFrame) -> Iterator[RawM
 def shard_models(
     shards: Iterable[TwinShard],
     factors: Mapping[int, Factors],
-    threshold: float = Variational.threshold,
+    threshold: float = GaussianNoise.threshold,
     lr: float | None = None,
 ) -> Iterator[RawModel]:
     """The models of shards, one for each model and ratio; variational twins as they are evaluated, pruned.
@@ -57,7 +57,7 @@ def _raw_model(name: str, factors: Factors, shard: TwinShard, tensors: dict, thr
     checkpoints = {}
     for state, epoch in enumerate(shard.weight_states):
         parameters = {key: tensor[state] for key, tensor in tensors.items() if "." in key}
-        checkpoints[epoch] = prune(parameters, Variational(threshold))
+        checkpoints[epoch] = GaussianNoise(threshold).deterministic(parameters)
     missing = dict.fromkeys(METRICS, math.nan)
     history = [
         {"epoch": epoch, **missing, **{key: tensors[key][state].item() for key in _SCORES}}
