@@ -1,4 +1,4 @@
-"""A new method is a module, a line of the registry, a section of the configuration and a rule; the rest comes with it."""
+"""A new method is a module, a line of the registry, a section of the configuration and a rule; the rest follows."""
 
 import json
 import re
@@ -113,7 +113,9 @@ def test_every_analysis_has_it(toy):
     assert findings.str.contains("MP beats Toy").any()
     for figure in ("figure5", "rank_change", "compression"):
         assert "Toy" in drawn_text(toy.root / f"results/figures/{figure}.svg"), figure
-    methods = json.loads(re.search(r"const data = (.*);", (toy.root / "results/explorer.html").read_text())[1])[ZOO]["methods"]
+    methods = json.loads(re.search(r"const data = (.*);", (toy.root / "results/explorer.html").read_text())[1])[ZOO][
+        "methods"
+    ]
     assert methods["toy_1"]["title"] == "Toy pruning"
     assert methods["toy_1"]["texts"] == ["strength 1", "strength 2"]
 
