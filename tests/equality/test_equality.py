@@ -82,7 +82,8 @@ def trajectory(engine, population: Population, train: ImageSet, test: ImageSet, 
     """Test accuracy `[models, epochs]`."""
     accuracies = []
     for epoch in range(1, epochs + 1):
-        engine.train_epoch(population, train, epoch, kl_weight(epoch))
+        penalty = torch.full((len(population),), kl_weight(epoch), dtype=torch.float64)
+        engine.train_epoch(population, train, epoch, penalty=penalty)
         accuracies.append(engine.evaluate(population, test).accuracy)
     return torch.stack(accuracies, dim=1)
 
@@ -153,10 +154,9 @@ def test_variational_to_the_end_in_float32(zoo, variational_reference, engine):
     population, train, test = variational(zoo, torch.float32)
     actual = trajectory(engine(), population, train, test, zoo[0].methods["vd"].epochs)
     pruned_layers = layer_sparsity(population.deterministic().parameters, population.architecture)
-    sizes = torch.tensor([layer.weights for layer in population.architecture.layers], dtype=torch.float64)
     for name, ours, expected in (
         ("accuracy", actual[:, -5:].mean(1), accuracies[:, -5:].mean(1)),
-        ("sparsity", pruned_layers @ (sizes / sizes.sum()), sparsities),
+        ("sparsity", pruned_layers @ population.architecture.weight_shares, sparsities),
     ):
         difference, error = (ours - expected).mean().abs().item(), expected.std().item() / MODELS**0.5
         print(f"{name}: means {100 * difference:.2f} points apart, standard error {100 * error:.2f}")

@@ -11,7 +11,7 @@ from test_torch_engine import factors, images, population
 from zootwins.images.datasets import HALF, SPLITS, StoredData, as_trained_on, read_dataset_pt
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.variational import Variational, prune
+from zootwins.population.variational import GaussianNoise
 from zootwins.sparsifiers import magnitude_pruning, variational_dropout
 from zootwins.sparsifiers.base import Start
 from zootwins.sparsifiers.registry import get_sparsifier
@@ -87,7 +87,7 @@ def test_variational_twins_come_back_pruned(tmp_path):
     evaluated = method.weights(settings).deterministic
     zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, evaluated)), epoch=2)
     last = {name: tensor[:, 2] for name, tensor in trajectory.tensors.items() if "." in name}
-    expected = prune(last, Variational(threshold=2.0))
+    expected = GaussianNoise(threshold=2.0).deterministic(last)
     assert all(torch.equal(zoo.parameters[name], tensor) for name, tensor in expected.items())
     assert (expected["fc1.weight"] == 0).any()
 

@@ -12,7 +12,7 @@ from scipy import integrate, stats
 from test_torch_engine import factors, images, population
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.variational import Variational, kl_divergence, log_alpha, prune, start
+from zootwins.population.variational import GaussianNoise, kl_divergence, log_alpha
 from zootwins.sparsifiers.base import Start
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.sparsifiers.variational_dropout import Settings, VariationalDropout, kl_weight
@@ -62,7 +62,8 @@ def test_a_weight_is_pruned_where_log_alpha_reaches_the_threshold():
         "conv1.bias": torch.tensor([0.0, 1.0]),
         "fc1.bias": torch.tensor([0.0001]),
     }
-    pruned = prune(start(parameters, Variational()), Variational(threshold=3.0))
+    weights = GaussianNoise(threshold=3.0)
+    pruned = weights.deterministic(weights.start(parameters))
     assert (pruned["conv1.weight"] == 0).tolist() == [False, True, True, False]
     assert (pruned["conv1.bias"] == 0).tolist() == [True, False]
     assert pruned["fc1.bias"].item() == pytest.approx(0.0001)  # deterministic, hence never pruned
@@ -83,7 +84,7 @@ def test_what_is_trained_and_recorded():
     assert tensors["predictions"].shape == (2, 3, 30)
     for state in range(3):
         at = {name: tensor[:, state] for name, tensor in tensors.items() if "." in name}
-        kept = prune(at, Variational(threshold=3.0))
+        kept = GaussianNoise(threshold=3.0).deterministic(at)
         expected = torch.stack([(kept[n] == 0).flatten(1).float().mean(1) for n in of.architecture.weight_names], 1)
         torch.testing.assert_close(tensors["sparsity"][:, state], expected)
     assert (tensors["sparsity"][:, 2] != tensors["sparsity"][:, 0]).any()

@@ -1,4 +1,4 @@
-"""A new method is a module, a line of the registry, a section of the configuration and a rule; the rest comes with it."""
+"""A new method is a module, a line of the registry, a section of the configuration and a rule; the rest follows."""
 
 import json
 import re

@@ -24,7 +24,7 @@ with job(snakemake):
         originals,
         settings,
         engine,
-        load_dataset(snakemake.input.dataset).test,
+        load_dataset(snakemake.input.dataset),
         kept_states(snakemake.params.keep_states, settings.epochs),
     )
     write_trajectory(

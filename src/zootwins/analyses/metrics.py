@@ -88,14 +88,13 @@ def _check_complete(shards: Sequence[TwinShard], index: np.ndarray) -> None:
 def _shard_metrics(
     shard: TwinShard, originals: np.ndarray, architecture: Architecture, curve: Sequence[Point]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    weights = np.array([layer.weights for layer in architecture.layers])
     names = [layer.name for layer in architecture.layers]
     sparsity = shard.twins("sparsity").double().numpy()  # [models, twins, states, layers]
 
     scores = _rows(shard, shard.states, curve)
     for score in SCORES:
         scores[score] = shard.twins(score).double().numpy().ravel()
-    scores["sparsity"] = (sparsity @ (weights / weights.sum())).ravel()
+    scores["sparsity"] = (sparsity @ architecture.weight_shares.numpy()).ravel()
     scores["generalization_gap"] = scores["train_accuracy"] - scores["test_accuracy"]
 
     layers = _rows(shard, shard.states, curve)
@@ -103,7 +102,7 @@ def _shard_metrics(
     rows = len(layers) // len(names)
     layers["layer"] = np.tile(names, rows)
     layers["sparsity"] = sparsity.ravel()
-    layers["weights"] = np.tile(weights, rows)
+    layers["weights"] = np.tile([layer.weights for layer in architecture.layers], rows)
     layers["multiply_adds"] = np.tile([layer.multiply_adds for layer in architecture.layers], rows)
 
     agreements = _rows(shard, shard.prediction_states, curve)

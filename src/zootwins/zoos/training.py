@@ -10,7 +10,7 @@ from zootwins.population import Engine, Factors, ImageData, Population
 from zootwins.population.architectures import get_architecture
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.randomness import stream_key
-from zootwins.population.trajectory import Resume, ignore, record_trajectory
+from zootwins.population.trajectory import Plan, Resume, ignore, record_trajectory
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.sources import FACTORS, TrainSource
 
@@ -76,5 +76,5 @@ def train_zoo(
         {name: torch.stack([parameters[name] for parameters in initial]) for name in shaped.parameter_shapes},
     )
     return record_trajectory(
-        engine, population, data.train, data.test, epochs, weight_states=weight_states, resume=resume, on_epoch=on_epoch
+        engine, population, data, Plan(epochs), weight_states=weight_states, resume=resume, on_epoch=on_epoch
     )
