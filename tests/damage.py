@@ -48,7 +48,7 @@ def _representation(path: Path):
 
 def _state(path: Path):
     tensors, metadata = tensor_files.read(path, "state")
-    return _bytes(tensors), {key: metadata[key] for key in tensor_files.KINDS["state"]}
+    return _bytes(tensors), {key: metadata.get(key) for key in tensor_files.KINDS["state"]}
 
 
 def _table(read):

@@ -26,7 +26,7 @@ from projects import Project, copy_project
 CONFIGURATION = {
     "zoos": ["fmnist_mini_seed"],
     "max_models": 8,
-    "models_per_shard": 4,
+    "models_per_shard": 8,
     "representations": {"name": "tiny", "zoos": ["fmnist_mini_seed"], "seeds": 1, "dimension": 16, "epochs": 2},
 }
 EXPORT = "results/exports/fmnist_mini_seed/vd.zip"

@@ -77,11 +77,11 @@ def test_a_second_run_in_the_same_folder_is_refused_and_does_no_harm(imported, u
 
 @pytest.fixture
 def small_disk(imported):
-    """Called with a file, its folder becomes a disk too small for it; called with a size too, of that size."""
+    """Called with a folder, it becomes a disk, too small for a shard; called again with a size, one of that size."""
     mounted = []
 
-    def mount(file: str, size: str = "256k") -> None:
-        folder = (imported.root / file).parent
+    def mount(name: str, size: str = "256k") -> None:
+        folder = imported.root / name
         folder.mkdir(parents=True, exist_ok=True)
         kind = ["-o", f"remount,size={size}"] if folder in mounted else ["-t", "tmpfs", "-o", f"size={size}", "none"]
         if subprocess.run(["mount", *kind, folder], capture_output=True).returncode:
@@ -94,20 +94,20 @@ def small_disk(imported):
 
 
 def test_a_full_disk_ends_the_job_and_leaves_nothing_half_written(imported, undisturbed, small_disk):
-    small_disk(SHARD)
+    small_disk("results/twins")
     printed = imported.run(TABLE, succeeds=False)
     assert f"{SHARD}: the disk is full; make room there and run the same command again" in printed
     assert "Traceback" not in printed
-    assert list((imported.root / SHARD).parent.iterdir()) == []
+    assert [path for path in (imported.root / "results/twins").rglob("*") if path.is_file()] == []
     assert (imported.root / RESUME).exists()
-    small_disk(SHARD, "64m")
+    small_disk("results/twins", "64m")
     imported.run(TABLE)
     assert resumed_after(imported) >= 1
     assert_undisturbed(imported, undisturbed)
 
 
 def test_a_disk_without_room_to_resume_from_takes_that_chance_not_the_run(imported, undisturbed, small_disk):
-    small_disk(RESUME, "64k")
+    small_disk("results/resume", "64k")
     imported.run(TABLE)
     told = [line for line in (imported.root / LOG).read_text().splitlines() if "WARNING" in line]
     assert all("the run goes on" in line and "the disk is full" in line for line in told)
