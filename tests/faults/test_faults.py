@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from damage import files_of, flip
 from disturbance import (
     EPOCHS,
+    LOG,
     RESUME,
     SHARD,
     TABLE,
@@ -144,10 +145,10 @@ def test_a_damaged_file_is_named_not_averaged_in_and_made_again_by_the_command_t
 ):
     path, trained = done.root / file, (done.root / SHARD).stat().st_mtime_ns
     path.write_bytes(damage(path.read_bytes()))
-    printed = done.run("verify", succeeds=False)
+    verified = done.run("verify", succeeds=False)
     report = pd.read_csv(done.root / "results/verification.csv").set_index("file")
     assert list(report.index[report.status == "damaged"]) == [file]
-    for printed in (printed, done.run(TABLE, "--forcerun", reader, succeeds=False)):
+    for printed in (verified, done.run(TABLE, "--forcerun", reader, succeeds=False)):
         (line,) = {line.split("ERROR ")[1] for line in printed.splitlines() if f"ERROR {file}: " in line}
         assert "Traceback" not in printed
         assert line.endswith(f"make it again: snakemake --cores 4 --force {file}")

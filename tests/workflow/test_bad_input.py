@@ -35,6 +35,21 @@ def test_configuration(project, changes, message):
     assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize(
+    ("target", "changes", "message"),
+    [
+        ("all", {"engine": "jax"}, "engine: 'jax'"),
+        ("results/tables/table3.csv", {}, "representations.zoos is empty"),
+        ("results/models/fmnist_mini_seed/vd/7.safetensors", {}, "7: not among the 3 models of fmnist_mini_seed"),
+    ],
+)
+def test_what_is_refused_while_planning_is_one_line_even_if_nothing_is_to_be_shown(project, target, changes, message):
+    project.configure(**changes)
+    *around, line = project.run("-n", target, "--quiet", "all", succeeds=False).splitlines()
+    assert message in line
+    assert all("profile" in other for other in around), around
+
+
 def with_zoo(project: Project, **changes) -> str:
     """Run the import of a zoo whose catalogue entry is the seed zoo's with changes; what was printed."""
     entry = yaml.safe_load((project.root / "config/zoos.yaml").read_text())["zoos"]["fmnist_mini_seed"] | changes

@@ -105,26 +105,57 @@ def test_a_model_is_a_target_by_name_and_by_index(finished):
         cut = read_shard(finished.root / target)
         assert cut.models == [models.model[2]]
         assert torch.equal(cut.tensor("conv1.weight"), shard.tensor("conv1.weight"))
-    message = finished.run("results/models/fmnist_mini_seed/vd/nobody.safetensors", succeeds=False)
-    assert "nobody is not among the zoo's twins" in message
+    for model in ("nobody", models.model[3], "3"):
+        message = finished.run("-n", f"results/models/fmnist_mini_seed/vd/{model}.safetensors", succeeds=False)
+        assert f"{model}: not among the 3 models of fmnist_mini_seed that this run takes" in message
+        assert "Traceback" not in message
 
 
-def test_verify_reports_every_file_of_tensors_and_fails_for_the_damaged(finished):
+def test_verify_reports_every_file_of_a_run_and_fails_for_the_damaged_and_the_missing(finished):
     finished.run("verify")
-    report = pd.read_csv(finished.root / "results/verification.csv")
+    report = pd.read_csv(finished.root / "results/verification.csv").set_index("file")
     assert set(report.status) == {"ok"}
-    assert report.kind.value_counts().to_dict() == {"shard": 8, "dataset": 2, "originals": 2, "predictions": 2}
-    damaged = finished.root / "results/zoos/fmnist_mini_seed/dataset.safetensors"
-    whole = damaged.rename(damaged.with_name("whole"))
-    content = whole.read_bytes()
+    read_by_jobs = {".safetensors", ".parquet", ".csv"}
+    made = [path for path in (finished.root / "results").rglob("*") if path.suffix in read_by_jobs]
+    assert {str(path.relative_to(finished.root)) for path in made} == {*report.index, "results/verification.csv"}
+
+    zoo = finished.root / "results/zoos/fmnist_mini_seed"
+    damaged, missing = zoo / "dataset.safetensors", zoo / "history.parquet"
+    for path in (damaged, missing):
+        path.rename(path.with_name(f"whole {path.name}"))
+    content = damaged.with_name(f"whole {damaged.name}").read_bytes()
     damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     printed = finished.run("verify", succeeds=False)
-    whole.replace(damaged)
+    for path in (damaged, missing):
+        path.with_name(f"whole {path.name}").replace(path)
     report = pd.read_csv(finished.root / "results/verification.csv").set_index("file")
-    (file,) = report.index[report.status == "damaged"]
-    assert finished.root / file == damaged
-    assert report.problem[file] in printed
+    wrong = report[report.status != "ok"]
+    assert {finished.root / file: status for file, status in wrong.status.items()} == {
+        damaged: "damaged",
+        missing: "missing",
+    }
+    for problem in wrong.problem:
+        assert problem in printed
+    assert f"verification.csv: lists 1 damaged and 1 missing of {len(report)} files" in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [
+        ("zoos/fmnist_mini_seed/models.csv.sha256", "import_zoo"),
+        ("metrics/fmnist_mini_seed/weight_statistics.parquet", "collect_weight_statistics"),
+        ("tables/table2.tex", "make_table"),
+        ("figures/figure5.png", "make_figure"),
+    ],
+)
+def test_all_restores_whatever_of_a_finished_run_is_gone(finished, file, rule):
+    """Of some; tests/faults/survey.py does it with every file."""
+    path = finished.root / "results" / file
+    away = path.rename(path.with_name("away"))
+    planned = finished.planned("all")
+    away.rename(path)
+    assert planned[rule] == 1
 
 
 def test_a_changed_parameter_reruns_what_depends_on_it(finished):
