@@ -131,13 +131,12 @@ def main() -> None:
     finished, seconds = finished_project(arguments.folder.resolve() / "finished")
     print(f"all: {len(results_of(finished))} files in {seconds:.0f} s")
 
-    def copy(name: str) -> Project:
-        return Project(shutil.copytree(finished.root, finished.root.with_name(name), symlinks=True))
+    def copy(name: str, *without: str) -> Project:
+        ignored = shutil.ignore_patterns(*without)
+        return Project(shutil.copytree(finished.root, finished.root.with_name(name), symlinks=True, ignore=ignored))
 
     if arguments.only in (None, "kills"):
-        disturbed = Project(copy_project(finished.root.with_name("killed")))
-        disturbed.configure(**CONFIGURATION)
-        kills(disturbed, finished, seconds, arguments.kills)
+        kills(copy("killed", "results", ".snakemake"), finished, seconds, arguments.kills)
     if arguments.only in (None, "deletions"):
         deletions(copy("deleted"), finished)
     if arguments.only in (None, "flips"):
