@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from zootwins.analyses.cells import lines, mean_std, texts, value_interval
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.tables import TABLE6_EPOCHS, summary
@@ -58,3 +59,20 @@ def _points(results: ZooResults) -> Iterator[tuple[str, float, pd.DataFrame, pd.
 
 def _inverse(share: float) -> float:
     return 1 / share if share else np.inf
+
+
+def arrange_compression(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, method and operating point."""
+    mp = table["method"] == "mp"
+    points = texts(table["point"], "{:g} %").where(mp, texts(table["point"], "epoch {:g}"))
+    return lines(
+        {"Zoo": table["zoo"], "Method": table["method"].str.upper(), "Point": points},
+        {
+            "n": texts(table["models"]),
+            "Accuracy": mean_std(table["accuracy_mean"], table["accuracy_std"]),
+            "Change": value_interval(table["change_mean"], table["change_low"], table["change_high"]),
+            "Sparsity": texts(table["sparsity"], "{:.1f}"),
+            "Compression": texts(table["compression"], "{:.2f} ×"),
+            "Speed-up": texts(table["speed_up"], "{:.2f} ×"),
+        },
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from zootwins.analyses.cells import lines, texts, value_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.tables import TABLE6_EPOCHS, summary
 
@@ -53,3 +54,18 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             )
     columns = ["zoo", "epoch", "sparsity", "mean", "std", "models", "low", "high", "mp_better", "p"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def arrange_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo and VD epoch."""
+    return lines(
+        {"Zoo": table["zoo"], "VD epoch": table["epoch"]},
+        {
+            "n": texts(table["models"]),
+            "Sparsity": texts(table["sparsity"], "{:.1f}"),
+            "MP − VD": value_interval(table["mean"], table["low"], table["high"]),
+            "std": texts(table["std"], "{:.1f}"),
+            "MP better": texts(table["mp_better"], "{:.0f}"),
+            "p": texts(table["p"], "{:.2g}"),
+        },
+    )

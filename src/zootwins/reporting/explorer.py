@@ -11,9 +11,9 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from zootwins.analyses.results import ZooResults
+from zootwins.zoos.sources import FACTORS
 
 TEMPLATE = Path(__file__).with_name("explorer.html")
-FACTORS = ("seed", "activation", "init", "optimizer", "lr", "weight_decay", "dropout")
 
 
 def explorer_page(zoos: Sequence[ZooResults]) -> str:
@@ -42,7 +42,7 @@ def zoo_data(results: ZooResults) -> dict[str, Any]:
     return {
         "title": results.zoo.title,
         "models": originals["model"].tolist(),
-        "factors": {name: _plain(originals[name]) for name in FACTORS},
+        "factors": {name: _plain(originals[name]) for name in ("seed", *FACTORS)},
         "original": _hundredths(originals["test_accuracy"]),
         "methods": {name: _method(table, originals.index, start[name]) for name, table in tables.items()},
     }

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from math import prod
 
+# The generating factors that a zoo may vary beside the seed: columns of models.csv, fields of `Factors`, and the lists
+# of a zoo that is trained here.
+FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
+
 
 @dataclass(frozen=True)
 class ArchiveSource:
@@ -37,5 +41,4 @@ class TrainSource:
 
     @property
     def models(self) -> int:
-        lists = (self.activation, self.init, self.optimizer, self.lr, self.weight_decay, self.dropout)
-        return self.seeds * prod(len(values) for values in lists)
+        return self.seeds * prod(len(getattr(self, name)) for name in FACTORS)

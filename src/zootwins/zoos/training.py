@@ -12,9 +12,7 @@ from zootwins.population.initialisation import initial_parameters
 from zootwins.population.randomness import stream_key
 from zootwins.population.trajectory import Resume, ignore, record_trajectory
 from zootwins.storage.shards import Trajectory
-from zootwins.zoos.sources import TrainSource
-
-_VARIED = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
+from zootwins.zoos.sources import FACTORS, TrainSource
 
 
 def generating_factors(settings: TrainSource) -> list[Factors]:
@@ -24,8 +22,8 @@ def generating_factors(settings: TrainSource) -> list[Factors]:
     which depends on its position alone.
     """
     factors = []
-    for values in product(*(getattr(settings, name) for name in _VARIED)):
-        shared = dict(zip(_VARIED, values, strict=True))
+    for values in product(*(getattr(settings, name) for name in FACTORS)):
+        shared = dict(zip(FACTORS, values, strict=True))
         for seed in range(1, settings.seeds + 1):
             momentum = settings.momentum if shared["optimizer"] == "sgd" else 0.0
             factors.append(Factors(seed=seed, momentum=momentum, batch_size=settings.batch_size, **shared))
@@ -36,7 +34,7 @@ def generating_factors(settings: TrainSource) -> list[Factors]:
 
 def model_names(settings: TrainSource) -> list[str]:
     """The models' folder names, in the authors' manner: their number and what varies between them."""
-    varied = [name for name in _VARIED if len(getattr(settings, name)) > 1]
+    varied = [name for name in FACTORS if len(getattr(settings, name)) > 1]
     names = []
     for index, factors in enumerate(generating_factors(settings)):
         described = ",".join(f"{name}={getattr(factors, name)}" for name in (*varied, "seed"))
