@@ -13,8 +13,8 @@ def lookup_analysis(wildcards):
 
 # The tables of each rule.
 RULE_TABLES = {
-    rule: [table.name for table in TABLES.values() if table.rule == rule]
-    for rule in ("make_table", "make_representation_table")
+    maker: [table.name for table in TABLES.values() if table.rule == maker]
+    for maker in ("make_table", "make_representation_table")
 }
 PAPER_TABLES = TABLES["paper_comparison"].sources
 
