@@ -10,7 +10,6 @@ import argparse
 import filecmp
 import random
 import shutil
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -32,7 +31,8 @@ CONFIGURATION = {
     "representations": {"name": "tiny", "zoos": ["fmnist_mini_seed"], "seeds": 1, "dimension": 16, "epochs": 2},
 }
 EXPORT = "results/exports/fmnist_mini_seed/vd.zip"
-SHORTEST = 3.0  # seconds that Snakemake takes before its first job
+JOBS_BETWEEN = 3  # that are through before the next kill, at most; a run has some forty
+LONGEST = 8.0  # seconds between that moment and the kill; a job takes about as long
 WITHOUT = ("logs", "benchmarks", "resume")  # of the results, what no promise is made of
 SOURCES = ("raw.zip", "source.json")  # archives are had again from where they came from
 
@@ -62,22 +62,29 @@ def differing(project: Project, other: Project) -> list[str]:
     return sorted((ours.keys() | theirs.keys()) - same)
 
 
-def kills(project: Project, finished: Project, seconds: float, number: int) -> None:
-    """Kill a run again and again, at random moments spread over its length; then let it end, and compare."""
+def kills(project: Project, finished: Project, number: int) -> None:
+    """Kill a run again and again, at random moments from its first job to its last; then let it end, and compare."""
     draw, killed = random.Random(0), Counter()
     while killed.total() < number:
         with project.start("all") as snakemake:
-            try:
-                snakemake.wait(SHORTEST + draw.uniform(0, 2 * seconds / number))
-                break  # through before the last kill
-            except subprocess.TimeoutExpired:
-                killed[kill_some(psutil.Process(snakemake.pid), draw)] += 1
+            jobs = draw.randint(0, JOBS_BETWEEN)
+            for line in snakemake.stdout:
+                jobs -= line.startswith("Finished jobid")
+                if jobs <= 0 and line.startswith(("Execute", "Finished jobid")):
+                    break
+            else:  # through before the last kill
+                break
+            time.sleep(draw.uniform(0, LONGEST))
+            killed[which := kill_some(psutil.Process(snakemake.pid), draw)] += 1
+            if which == "a job":  # Snakemake waits for the others; orphans of a killed Snakemake go on beside the next
                 snakemake.communicate()
         project.run("--unlock")
+    started = time.monotonic()
     project.run("all")
-    print(f"kills: {dict(killed)}; files that differ: {differing(project, finished)}")
+    print(f"kills: {dict(killed)}, then to the end in {time.monotonic() - started:.0f} s")
+    print(f"kills: files that differ: {differing(project, finished)}")
     left = [str(path) for path in (project.root / "results").rglob("*.tmp")]
-    print(f"left over: temporary files {left}, states {list((project.root / 'results/resume').iterdir())}")
+    print(f"kills: left over are {left} and {list((project.root / 'results/resume').glob('*'))}")
 
 
 def kill_some(snakemake: psutil.Process, draw: random.Random) -> str:
@@ -140,7 +147,7 @@ def main() -> None:
         return Project(shutil.copytree(finished.root, finished.root.with_name(name), symlinks=True, ignore=ignored))
 
     if arguments.only in (None, "kills"):
-        kills(copy("killed", "results", ".snakemake"), finished, seconds, arguments.kills)
+        kills(copy("killed", "results", ".snakemake"), finished, arguments.kills)
     if arguments.only in (None, "deletions"):
         deletions(copy("deleted"), finished)
     if arguments.only in (None, "flips"):
