@@ -21,10 +21,16 @@ def project(pristine, tmp_path) -> Project:
     ("changes", "message"),
     [
         ({"zoos": ["no_such_zoo"]}, "zoos: 'no_such_zoo' is not in config/zoos.yaml"),
-        ({"max_model": 4}, "'max_model' was unexpected"),
-        ({"magnitude_pruning": {"sparsities": [50, 100]}}, "magnitude_pruning.sparsities.1: 100 is greater than"),
-        ({"magnitude_pruning": {"sparsities": [0, 50]}}, "magnitude_pruning.sparsities.0: 0 is less than"),
-        ({"engine": "jax"}, "engine: 'jax' is not one of"),
+        ({"max_model": 4}, "there is no key 'max_model', did you mean max_models?"),
+        (
+            {"magnitude_pruning": {"sparsities": [50, 100]}},
+            "magnitude_pruning.sparsities.1: 100: input should be less than",
+        ),
+        (
+            {"magnitude_pruning": {"sparsities": [0, 50]}},
+            "magnitude_pruning.sparsities.0: 0: input should be greater than",
+        ),
+        ({"engine": "jax"}, "engine: 'jax': input should be"),
         ({"catalogue": "config/none.yaml"}, "none.yaml: there is no such catalogue"),
     ],
 )
@@ -45,9 +51,9 @@ def test_configuration(project, changes, message):
 )
 def test_what_is_refused_while_planning_is_one_line_even_if_nothing_is_to_be_shown(project, target, changes, message):
     project.configure(**changes)
-    *around, line = project.run("-n", target, "--quiet", "all", succeeds=False).splitlines()
-    assert message in line
-    assert all("profile" in other for other in around), around
+    printed = project.run("-n", target, "--quiet", "all", succeeds=False)
+    assert message in printed.splitlines()[-1]
+    assert "Traceback" not in printed
 
 
 def with_zoo(project: Project, **changes) -> str:
