@@ -18,10 +18,12 @@ def made_files(wildcards):
 
 def possible_files(wildcards):
     """What was made only if somebody asked for it, by kind."""
+    models = representation_files(".safetensors")
+    tables = RULE_TABLES["make_representation_table"] if models else []
     return {
-        "representation": representation_files(".safetensors"),
+        "representation": models,
         "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
-        + expand("results/tables/{table}.csv", table=RULE_TABLES["make_representation_table"]),
+        + expand("results/tables/{table}.csv", table=tables),
     }
 
 

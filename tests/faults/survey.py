@@ -63,7 +63,7 @@ def differing(project: Project, other: Project) -> list[str]:
 
 
 def kills(project: Project, finished: Project, number: int) -> None:
-    """Kill a run again and again, at random moments from its first job to its last; then let it end, and compare."""
+    """Kill a run again and again, at random moments from its first job to its last; let it end, and compare."""
     draw, killed = random.Random(0), Counter()
     while killed.total() < number:
         with project.start("all") as snakemake:
@@ -73,7 +73,9 @@ def kills(project: Project, finished: Project, number: int) -> None:
                 if jobs <= 0 and line.startswith(("Execute", "Finished jobid")):
                     break
             else:  # through before the last kill
-                break
+                compare(project, finished)
+                shutil.rmtree(project.root / "results")
+                continue
             time.sleep(draw.uniform(0, LONGEST))
             killed[which := kill_some(psutil.Process(snakemake.pid), draw)] += 1
             if which == "a job":  # Snakemake waits for the others; orphans of a killed Snakemake go on beside the next
@@ -82,6 +84,11 @@ def kills(project: Project, finished: Project, number: int) -> None:
     started = time.monotonic()
     project.run("all")
     print(f"kills: {dict(killed)}, then to the end in {time.monotonic() - started:.0f} s")
+    compare(project, finished)
+
+
+def compare(project: Project, finished: Project) -> None:
+    """Say what of a run that was killed is not as it should be."""
     print(f"kills: files that differ: {differing(project, finished)}")
     left = [str(path) for path in (project.root / "results").rglob("*.tmp")]
     print(f"kills: left over are {left} and {list((project.root / 'results/resume').glob('*'))}")
