@@ -13,8 +13,10 @@ from zootwins.run.job import job, provenance
 with job(snakemake), TemporaryDirectory() as folder:
     configuration = Path(folder) / "config.json"
     configuration.write_text(json.dumps(snakemake.config))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakemake.input[0], "--rulegraph", "dot"]
-    command += ["--forceall", "--nolock", "--workflow-profile", "none", "--configfile", str(configuration), "--", "all"]
+    # in a folder of its own: while checkpoints are on their way, Snakemake draws other edges
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(Path(snakemake.input[0]).resolve())]
+    command += ["--directory", folder, "--rulegraph", "dot", "--forceall", "--workflow-profile", "none"]
+    command += ["--configfile", str(configuration), "--", "all"]
     listed = subprocess.run(command, capture_output=True, text=True)
     if listed.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{listed.stderr}")
