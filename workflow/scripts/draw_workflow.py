@@ -13,7 +13,7 @@ from zootwins.run.job import job, provenance
 with job(snakemake), TemporaryDirectory() as folder:
     configuration = Path(folder) / "config.json"
     configuration.write_text(json.dumps(snakemake.config))
-    # in a folder of its own: while checkpoints are on their way, Snakemake draws other edges
+    # in a folder of its own, so that the graph does not depend on what a run has made so far
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(Path(snakemake.input[0]).resolve())]
     command += ["--directory", folder, "--rulegraph", "dot", "--forceall", "--workflow-profile", "none"]
     command += ["--configfile", str(configuration), "--", "all"]
