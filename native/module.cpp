@@ -250,6 +250,7 @@ class Job {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  m.attr("sources") = ZOOTWINS_SOURCES;  // the digest of the files that this was compiled from
   m.def("levels", [] {  // names and lanes, fastest first
     std::vector<std::pair<std::string, int>> found;
     for (const Kernels* kernels : levels()) found.emplace_back(kernels->name, kernels->lanes);

@@ -49,8 +49,46 @@ class SitedDropout(nn.Module):
         return hidden * kept / (1 - self.p)
 
 
-def train_one(population: Population, model: int, data: ImageSet, test: ImageSet, epochs: int) -> list[float]:
-    """Test accuracy of one model after each epoch, trained by autograd and torch.optim on the same batches."""
+def set_masks(network: Network, optimizer: torch.optim.Optimizer, masks: dict[int, Tensor]) -> None:
+    """Mask other weights of modules, by their number: those that go are forgotten, their moments too."""
+    for position, mask in masks.items():
+        module = network.module_list[position]
+        if prune.is_pruned(module):
+            module.weight_mask.copy_(mask)
+        else:
+            prune.custom_from_mask(module, "weight", mask)
+        module.weight_orig.data *= mask
+        for moment in ("exp_avg", "exp_avg_sq", "momentum_buffer"):
+            if moment in optimizer.state[module.weight_orig]:
+                optimizer.state[module.weight_orig][moment] *= mask
+
+
+def take_step(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """A step at a learning rate; none at 0, where not even the moments change."""
+    if lr > 0:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+
+
+def train_one(
+    population: Population,
+    model: int,
+    data: ImageSet,
+    test: ImageSet,
+    epochs: int,
+    lr_factors=lambda epoch, batch: 1.0,
+    masks=lambda epoch: {},
+) -> tuple[list[float], Network]:
+    """Test accuracy of one model after each epoch, trained by autograd and torch.optim on the same batches.
+
+    Args:
+        lr_factors: what the learning rate is multiplied with in a batch of an epoch.
+        masks: new masks before an epoch, `{layer}.weight` → bool as the weight.
+
+    Returns:
+        The accuracies, and the trained network.
+    """
     factors, architecture = population.factors[model], population.architecture
     key = population.keys[model : model + 1]
     network = network_of(population, model)
@@ -59,6 +97,7 @@ def train_one(population: Population, model: int, data: ImageSet, test: ImageSet
         if isinstance(module, nn.Dropout):
             network.module_list[position] = sited[position] = SitedDropout(factors.dropout)
     optimizer = optimizer_for(network.parameters(), factors)
+    indices = architecture.module_indices(factors.dropout > 0)
     offsets = architecture.dropout_offsets
     dropped = [
         (offset, layer.outputs * layer.pooled_size**2)
@@ -68,19 +107,20 @@ def train_one(population: Population, model: int, data: ImageSet, test: ImageSet
     accuracies = []
     for epoch in range(1, epochs + 1):
         network.train()
+        set_masks(network, optimizer, {indices[name.split(".")[0]]: mask for name, mask in masks(epoch).items()})
         order = data_order(key, epoch, len(data))[0]
-        for first in range(0, len(data), factors.batch_size):
+        for batch, first in enumerate(range(0, len(data), factors.batch_size)):
             chosen = order[first : first + factors.batch_size]
             numbers = uniforms(key, epoch, first, len(chosen), offsets[-1])[0]
             for module, (offset, size) in zip(sited.values(), dropped, strict=bool(sited)):
                 module.numbers = numbers[:, offset : offset + size]
             optimizer.zero_grad()
             F.cross_entropy(network(data.images[chosen]), data.labels[chosen]).backward()
-            optimizer.step()
+            take_step(optimizer, factors.lr * lr_factors(epoch, batch))
         network.eval()
         with torch.no_grad():
             accuracies.append((network(test.images).argmax(1) == test.labels).double().mean().item())
-    return accuracies
+    return accuracies, network
 
 
 class VariationalLayer(nn.Module):
@@ -156,7 +196,14 @@ class VariationalNetwork(nn.Module):
 
 
 def train_one_variational(
-    population: Population, model: int, data: ImageSet, test: ImageSet, epochs: int, kl_weight, log_sigma2: float
+    population: Population,
+    model: int,
+    data: ImageSet,
+    test: ImageSet,
+    epochs: int,
+    kl_weight,
+    log_sigma2: float,
+    lr_factors=lambda epoch, batch: 1.0,
 ) -> tuple[list[float], VariationalNetwork]:
     """Test accuracy of one model after each epoch of variational dropout, and the trained network."""
     factors = population.factors[model]
@@ -168,7 +215,7 @@ def train_one_variational(
     accuracies = []
     for epoch in range(1, epochs + 1):
         order = data_order(key, epoch, len(data))[0]
-        for first in range(0, len(data), factors.batch_size):
+        for batch, first in enumerate(range(0, len(data), factors.batch_size)):
             chosen = order[first : first + factors.batch_size]
             noise = normals(key, epoch, first, len(chosen), sites)[0].to(data.images.dtype)
             optimizer.zero_grad()
@@ -176,7 +223,7 @@ def train_one_variational(
             logits = network(data.images[chosen], noise, numbers, factors.dropout)
             loss = F.cross_entropy(logits, data.labels[chosen])
             (loss + kl_weight(epoch) * sum(layer.kl() for layer in network.layers)).backward()
-            optimizer.step()
+            take_step(optimizer, factors.lr * lr_factors(epoch, batch))
         with torch.no_grad():
             accuracies.append((network(test.images).argmax(1) == test.labels).double().mean().item())
     return accuracies, network
