@@ -4,6 +4,9 @@ Nothing here is shared with the engines but the random numbers and the names of 
 modules, masks `torch.nn.utils.prune`, optimisers `torch.optim`.
 """
 
+import math
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,7 +14,7 @@ from torch.nn.utils import prune
 
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer, Network, to_state_dict
-from zootwins.population.randomness import data_order, normals, uniforms
+from zootwins.population.randomness import data_order, gate_uniforms, normals, uniforms
 
 
 def optimizer_for(parameters, factors: Factors) -> torch.optim.Optimizer:
@@ -227,3 +230,73 @@ def train_one_variational(
         with torch.no_grad():
             accuracies.append((network(test.images).argmax(1) == test.labels).double().mean().item())
     return accuracies, network
+
+
+class GatedLayer(nn.Module):
+    """A convolution or linear layer whose weights have hard concrete gates, written from the formulas of the papers."""
+
+    def __init__(self, layer: Layer, weight: Tensor, bias: Tensor, log_alpha: Tensor):
+        super().__init__()
+        self.layer = layer
+        self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+        self.log_alpha = nn.Parameter(log_alpha.clone())
+
+    def expected_gates(self) -> Tensor:
+        """The number of gates that are expected to be open."""
+        return (1 / (1 + torch.exp(-(self.log_alpha - 2 / 3 * math.log(0.1 / 1.1))))).sum()
+
+    def forward(self, hidden: Tensor, uniforms: Tensor) -> Tensor:
+        u = uniforms.view_as(self.weight)
+        s = 1 / (1 + torch.exp(-(torch.log(u + 1e-8) - torch.log(1 - u) + self.log_alpha) / (2 / 3)))
+        weight = self.weight * torch.clamp(s * (1.1 + 0.1) - 0.1, min=0, max=1)
+        return (F.conv2d if self.layer.is_conv else F.linear)(hidden, weight, self.bias)
+
+
+def train_one_gated(
+    population: Population,
+    model: int,
+    data: ImageSet,
+    epochs: int,
+    penalty: float,
+    gate_lr: float | None,
+    lr_factors=lambda epoch, batch: 1.0,
+) -> list[GatedLayer]:
+    """The layers of one model after some epochs of L0 regularisation; without dropout.
+
+    `gate_lr` is that of an Adam of the gates' own; else they share the weights' optimiser, but not their decay.
+    """
+    factors, architecture = population.factors[model], population.architecture
+    key = population.keys[model : model + 1]
+    layers = [
+        GatedLayer(
+            layer, *(population.parameters[f"{layer.name}.{kind}"][model] for kind in ("weight", "bias", "log_alpha"))
+        )
+        for layer in architecture.layers
+    ]
+    optimizers = [(optimizer_for([p for layer in layers for p in (layer.weight, layer.bias)], factors), factors.lr)]
+    gates = [layer.log_alpha for layer in layers]
+    if gate_lr is None:
+        optimizers.append((optimizer_for(gates, replace(factors, weight_decay=0.0)), factors.lr))
+    else:
+        optimizers.append((torch.optim.Adam(gates), gate_lr))
+    offsets = architecture.gate_offsets
+    for epoch in range(1, epochs + 1):
+        order = data_order(key, epoch, len(data))[0]
+        for batch, first in enumerate(range(0, len(data), factors.batch_size)):
+            chosen = order[first : first + factors.batch_size]
+            numbers = gate_uniforms(key, epoch, first, offsets[-1])[0].to(data.images.dtype)
+            hidden = data.images[chosen]
+            for module, offset in zip(layers, offsets, strict=False):
+                layer = module.layer
+                hidden = module(
+                    hidden.flatten(1) if layer.name == "fc1" else hidden, numbers[offset : offset + layer.weights]
+                )
+                hidden = F.max_pool2d(hidden, 2) if layer.pool else hidden
+                hidden = ACTIVATIONS[factors.activation](hidden) if layer.activation else hidden
+            loss = F.cross_entropy(hidden, data.labels[chosen])
+            for optimizer, _ in optimizers:
+                optimizer.zero_grad()
+            (loss + penalty * sum(layer.expected_gates() for layer in layers)).backward()
+            for optimizer, lr in optimizers:
+                take_step(optimizer, lr * lr_factors(epoch, batch))
+    return layers

@@ -11,7 +11,7 @@ import torch
 
 from reference import network_of, train_one, train_one_variational
 from test_torch_engine import MIXED, PENALTIES, ROUNDING, images, population
-from zootwins.population import GaussianNoise, Population, native_engine
+from zootwins.population import GaussianNoise, HardConcrete, Population, native_engine
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
 
@@ -61,6 +61,14 @@ def train(engine, of: Population, data, *, moving_masks=True, penalty=None) -> N
 def noisy(of: Population) -> Population:
     weights = GaussianNoise(initial_log_sigma2=-4.0)
     return replace(of, parameters=weights.start(of.parameters), weights=weights)
+
+
+def gated(of: Population) -> Population:
+    weights = HardConcrete(initial_log_alpha=1.0, gate_lr=0.02)
+    return replace(of, parameters=weights.start(of.parameters), weights=weights)
+
+
+KINDS = pytest.mark.parametrize("kind", [lambda of: of, noisy, gated], ids=["plain", "noisy", "gated"])
 
 
 @pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3)])
@@ -115,7 +123,7 @@ def test_penalties_and_learning_rates_of_noisy_models_equal_plain_pytorch():
 
 
 @pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
-@pytest.mark.parametrize("kind", [lambda of: of, noisy], ids=["plain", "noisy"])
+@KINDS
 def test_the_native_engine_follows_the_same_plan(kind):
     exact = kind(population())
     of = replace(exact, parameters={name: parameter.float() for name, parameter in exact.parameters.items()})
@@ -132,7 +140,7 @@ def test_the_native_engine_follows_the_same_plan(kind):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("kind", [lambda of: of, noisy], ids=["plain", "noisy"])
+@KINDS
 def test_a_model_stands_still_to_the_last_bit(engine, kind):
     """Parameters, moments and count of steps are as before, those of its neighbours are not."""
     of = kind(population(dtype=torch.float32))
@@ -150,7 +158,7 @@ def test_a_model_stands_still_to_the_last_bit(engine, kind):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("kind", [lambda of: of, noisy], ids=["plain", "noisy"])
+@KINDS
 def test_a_factor_of_one_changes_no_bit(engine, kind):
     plain, scaled = (kind(population(dtype=torch.float32)) for _ in range(2))
     data = images(plain, SAMPLES)

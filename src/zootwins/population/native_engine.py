@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from zootwins.population import MOMENTS, Evaluation, ImageSet, Population, Scores, new_evaluation
+from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.variational import GaussianNoise
+from zootwins.population.weights import Plain
 from zootwins.run.errors import InputError
 from zootwins.run.provenance import NATIVE
 
@@ -26,7 +28,8 @@ except ImportError:
 
 LEVEL_VARIABLE = "ZOOTWINS_SIMD"
 ACTIVATION_CODES = {"tanh": 0, "relu": 1, "sigmoid": 2, "gelu": 3}  # enum Activation in native/job.h
-KIND_CODES = {"weight": 0, "bias": 1, "log_sigma2": 2, "bias_log_sigma2": 3}  # enum Kind
+KIND_CODES = {"weight": 0, "bias": 1, "log_sigma2": 2, "bias_log_sigma2": 3, "log_alpha": 4}  # enum Kind
+MODE_CODES = {Plain: 0, GaussianNoise: 1, HardConcrete: 2}  # enum Mode
 
 
 def is_available() -> bool:
@@ -112,7 +115,7 @@ class NativeEngine:
             level=simd_level(models, self.threads),
             threads=self.threads,
             large=population.architecture.name == "cnn_l",
-            variational=isinstance(population.weights, GaussianNoise),
+            mode=MODE_CODES[type(population.weights)],
             models=_factors(population, penalty),
             parameters=working.parameters,
             epoch=epoch,
@@ -180,8 +183,8 @@ class _Arrays:
                 moments = [self._contiguous(population.optimizer_state[f"{moment}.{name}"]) for moment in MOMENTS]
             mask = population.masks[name].contiguous() if name in population.masks else None
             codes = layer_codes[layer], KIND_CODES[kind]
-            decays = population.weights.decays(name)
-            self.parameters.append((*codes, self._contiguous(parameter), *moments, mask, decays))
+            rule = population.weights.decays(name), population.weights.own_lr(name)
+            self.parameters.append((*codes, self._contiguous(parameter), *moments, mask, *rule))
 
     def _contiguous(self, tensor: Tensor) -> Tensor:
         contiguous = tensor.detach().float().contiguous()
