@@ -4,9 +4,10 @@
     python benchmarks/engines.py --threads 1 --ways native --populations 64 256 1024 2048
     python benchmarks/engines.py --device cuda --populations 16 256 1024
 
-For magnitude pruning (MP) and variational dropout (VD), on cnn_s and cnn_l, batches of 10, with Adam: what one model
-costs for one sample (forward, backward, optimiser step), the speed-up over the loop, the share of the machine's
-multiply-add peak, and the most memory that was in use. Images are random: the arithmetic does not depend on them.
+For magnitude pruning (MP), variational dropout (VD) and L0 gates (L0), on cnn_s and cnn_l, batches of 10, with Adam:
+what one model costs for one sample (forward, backward, optimiser step), the speed-up over the loop, the share of the
+machine's multiply-add peak, and the most memory that was in use. Images are random: the arithmetic does not depend on
+them.
 `--clock cpu` counts the process's CPU time instead of the wall's: the same for one thread on a quiet machine, and
 still true on a busy one. Writes engines-{device}.csv and engines-{device}.svg.
 
@@ -30,6 +31,7 @@ from torch.nn import functional as F
 
 from zootwins.population import Engine, Factors, ImageSet, Population
 from zootwins.population.architectures import Architecture, Network, get_architecture
+from zootwins.population.hard_concrete import HardConcrete, open_probability, sampled_gate
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine, _native, is_available
 from zootwins.population.torch_engine import TorchEngine
@@ -47,6 +49,7 @@ FACTORS = Factors(
     batch_size=10,
 )
 PENALTY = 0.001
+WEIGHTS = {"vd": GaussianNoise(), "l0": HardConcrete()}
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 REPEATS = 3  # the fastest counts: everything else on the machine only ever adds time
 PEAK_ROUNDS = 10_000_000  # some tenths of a second
@@ -55,7 +58,7 @@ PILOT = 20  # samples that tell how many are needed to fill the time asked for
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained: `mp` or `vd` on an architecture."""
+    """What is trained: `mp`, `vd` or `l0` on an architecture."""
 
     method: str
     architecture: Architecture
@@ -89,8 +92,8 @@ def make_population(case: Case, models: int) -> Population:
     shapes = case.architecture.parameter_shapes
     parameters = {name: 0.1 * torch.randn(models, *shape) for name, shape in shapes.items()}
     population = Population(case.architecture, [FACTORS] * models, torch.arange(models), parameters)
-    if case.method == "vd":
-        population.weights = GaussianNoise()
+    if case.method in WEIGHTS:
+        population.weights = WEIGHTS[case.method]
         population.parameters = population.weights.start(parameters)
     else:
         weights = {name: parameters[name] for name in case.architecture.weight_names}
@@ -135,11 +138,39 @@ def variational_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Calla
     return list(parameters.values()), loss
 
 
+def gated_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
+    """The same with a gate a weight, drawn for the batch, and the penalty of the gates."""
+    shapes = case.architecture.parameter_shapes
+    plain = {name: 0.1 * torch.randn(shape, device=device) for name, shape in shapes.items()}
+    parameters = HardConcrete().start(plain)
+    for parameter in parameters.values():
+        parameter.requires_grad_()
+
+    def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        hidden, penalty = images, 0.0
+        for layer in case.architecture.layers:
+            log_alpha = parameters[f"{layer.name}.log_alpha"]
+            weight = parameters[f"{layer.name}.weight"] * sampled_gate(log_alpha, torch.rand_like(log_alpha))
+            penalty = penalty + open_probability(log_alpha).sum()
+            apply = F.conv2d if layer.is_conv else F.linear
+            hidden = apply(hidden if layer.is_conv else hidden.flatten(1), weight, parameters[f"{layer.name}.bias"])
+            if layer.pool:
+                hidden = F.max_pool2d(hidden, 2)
+            if layer.activation:
+                hidden = torch.tanh(hidden)
+        return F.cross_entropy(hidden, labels) + PENALTY * penalty
+
+    return list(parameters.values()), loss
+
+
+LOSSES = {"mp": plain_loss, "vd": variational_loss, "l0": gated_loss}
+
+
 def loop_samples(case: Case, device: str, clock: str, seconds: float) -> tuple[int, float]:
     """Train one model for some seconds; samples seen and time taken."""
     now = CLOCKS[clock]
     data = training_images(case.architecture, 2000).to(torch.device(device), torch.float32)
-    parameters, loss = (variational_loss if case.method == "vd" else plain_loss)(case, device)
+    parameters, loss = LOSSES[case.method](case, device)
     optimizer = torch.optim.Adam(parameters, lr=FACTORS.lr)
     order = torch.randperm(len(data), device=device).split(FACTORS.batch_size)
 
@@ -295,7 +326,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
-    parser.add_argument("--methods", nargs="+", choices=["mp", "vd"], default=["mp", "vd"])
+    parser.add_argument("--methods", nargs="+", choices=list(LOSSES), default=list(LOSSES))
     parser.add_argument("--architectures", nargs="+", default=["cnn_s:1", "cnn_l:3"], metavar="NAME:CHANNELS")
     parser.add_argument("--populations", nargs="+", type=int, default=[1, 16, 64, 256])
     parser.add_argument("--ways", nargs="+", default=["loop", "processes", "torch", "native"])

@@ -7,13 +7,14 @@
 namespace zootwins {
 
 constexpr int LAYERS = 5;
-enum Kind { WEIGHT, BIAS, LOG_SIGMA2, BIAS_LOG_SIGMA2, KINDS };
+enum Kind { WEIGHT, BIAS, LOG_SIGMA2, BIAS_LOG_SIGMA2, LOG_ALPHA, KINDS };
+enum Mode { PLAIN, GAUSSIAN_NOISE, HARD_CONCRETE, MODES };  // what the parameters stand for
 enum Activation { TANH, RELU, SIGMOID, GELU, ACTIVATIONS };
 
 struct Shape {
   bool large;  // cnn_l instead of cnn_s
   int channels;
-  bool variational;
+  int mode;
 };
 
 // One parameter of the block's models, [models, size] in the natural layout. Null: there is none.
@@ -23,6 +24,7 @@ struct Tensor {
   float* exp_avg_sq;
   const bool* mask;  // true where kept
   bool decays;       // whether weight decay acts on it
+  float own_lr;      // of an Adam of its own; 0: the models' factors say how it is trained
 };
 
 struct Factors {

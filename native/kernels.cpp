@@ -12,6 +12,8 @@ using zootwins::LAYERS;
 
 constexpr float EPSILON = 1e-15f, CONV_CLAMP = 8.0f, LINEAR_CLAMP = 10.0f;  // see population/variational.py
 constexpr float K1 = 0.63576f, K2 = 1.8732f, K3 = 1.48695f;
+// see population/hard_concrete.py; SHIFT is -BETA · log(-GAMMA / ZETA)
+constexpr float BETA = 2.0f / 3.0f, GAMMA = -0.1f, ZETA = 1.1f, GATE_EPSILON = 1e-8f, SHIFT = 1.5985968f;
 constexpr double BETA1 = 0.9, BETA2 = 0.999;  // Adam, as torch.optim's defaults
 constexpr float ADAM_EPSILON = 1e-8f;
 
@@ -126,13 +128,16 @@ struct Arrays {
   V *variance_weight, *variance_bias;                    // α·w² and α·b² + ε
   V *variance_weight_gradient, *variance_bias_gradient;  // of the loss with respect to these
   V *squares;                                            // of the inputs
+  V *weight;                                             // what the inputs are multiplied with: the value, or θ·z
+  V *gate, *gate_slope;                                  // z, and its derivative with respect to log α
   V *out, *slope, *ratio;                                // slope: d out / d z; ratio: d z / d variance
   V *out_gradient, *variance_gradient;
   Pooled pooled;
 };
 
-template <class Network, bool VARIATIONAL, bool TRAINING>
+template <class Network, int MODE, bool TRAINING>
 class Model {
+  static constexpr bool VARIATIONAL = MODE == zootwins::GAUSSIAN_NOISE, GATED = MODE == zootwins::HARD_CONCRETE;
   template <int i>
   using Layer = typename Network::template At<i>;
   using Input = Layer<0>;
@@ -149,6 +154,7 @@ class Model {
     using L = Layer<i>;
     if (kind == zootwins::WEIGHT) return L::WEIGHTS;
     if (kind == zootwins::BIAS) return L::OUTPUTS;
+    if (kind == zootwins::LOG_ALPHA) return GATED ? L::WEIGHTS : 0;
     if (!VARIATIONAL) return 0;
     if (kind == zootwins::LOG_SIGMA2) return L::WEIGHTS;
     return L::LINEAR ? 0 : L::OUTPUTS;
@@ -183,6 +189,11 @@ class Model {
   static constexpr int dropout_sites() {
     if constexpr (i == 0) return 0;
     else return dropout_sites<i - 1>() + Layer<i - 1>::DROPOUT_SITES;
+  }
+  template <int i>
+  static constexpr int gate_blocks() {
+    if constexpr (i == 0) return 0;
+    else return gate_blocks<i - 1>() + (Layer<i - 1>::WEIGHTS + 3) / 4;
   }
 
   static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -219,6 +230,12 @@ class Model {
         a.gradient.of[kind] = gradients + offset;
         offset += count<index.value>(kind);
       }
+      a.weight = a.value.of[zootwins::WEIGHT];
+      if (GATED) {
+        a.weight = arena.take<V>(L::WEIGHTS);
+        a.gate = arena.take<V>(L::WEIGHTS);
+        a.gate_slope = arena.take<V>(L::WEIGHTS);
+      }
       a.out = arena.take<V>(L::UNITS);
       a.slope = arena.take<V>(L::UNITS);
       a.pooled.row = arena.take<Bits>(L::POOL ? L::UNITS : 0);
@@ -245,11 +262,10 @@ class Model {
   template <int i, class F>
   void each_element(const Block& block, int kind, F&& f) {
     using L = Layer<i>;
-    const bool is_weight = kind == zootwins::WEIGHT || kind == zootwins::LOG_SIGMA2;
+    const bool is_weight = kind == zootwins::WEIGHT || kind == zootwins::LOG_SIGMA2 || kind == zootwins::LOG_ALPHA;
     const int size = int(count<i>(kind));
-    constexpr int TAPS = L::KERNEL * L::KERNEL;
     for (int n = 0; n < size; n++) {
-      const int at = is_weight ? L::weight_index(n / (L::INPUTS * TAPS), n / TAPS % L::INPUTS, n % TAPS) : n;
+      const int at = is_weight ? L::weight_place(n) : n;
       for (int lane = 0; lane < LANES; lane++) {
         const int model = lane < block.models ? lane : block.models - 1;
         f(at, lane, int64_t(model) * size + n);
@@ -338,7 +354,7 @@ class Model {
       const V* x = input<i>();
       if constexpr (VARIATIONAL)
         for (int n = 0; n < L::INPUT_UNITS; n++) a.squares[n] = x[n] * x[n];
-      convolve<L, VARIATIONAL>(x, a.value.of[zootwins::WEIGHT], a.value.of[zootwins::BIAS], a.out, a.pooled, a.squares,
+      convolve<L, VARIATIONAL>(x, a.weight, a.value.of[zootwins::BIAS], a.out, a.pooled, a.squares,
                                a.variance_weight, a.variance_bias, a.ratio,
                                Noise{&lanes.philox, epoch, position, noise_sites<i>(), scratch});
       if constexpr (L::ACTIVATION) lanes.activate(a.out, a.slope, L::UNITS, scratch);
@@ -383,7 +399,7 @@ class Model {
                                       a.variance_weight_gradient);
       if constexpr (i > 0) {
         V* dx = layers[i - 1].out_gradient;
-        input_gradient<L>(spread_out<L>(g, a.pooled), a.value.of[zootwins::WEIGHT], dx, nullptr);
+        input_gradient<L>(spread_out<L>(g, a.pooled), a.weight, dx, nullptr);
         if constexpr (VARIATIONAL)
           input_gradient<L>(spread_out<L>(g_variance, a.pooled), a.variance_weight, dx, x);
       }
@@ -487,35 +503,75 @@ class Model {
     }
   }
 
+  // Draws the gates of a batch, and with them its weights.
+  void prepare_gates(const Lanes& lanes, uint32_t epoch, uint32_t first_position) {
+    each_layer([&](auto index) {
+      using L = Layer<index.value>;
+      const Arrays& a = layers[index.value];
+      for (int first = 0; first < L::WEIGHTS; first += 4) {
+        U words[4];
+        Philox::words(lanes.philox, gate_blocks<index.value>() + first / 4, first_position, epoch, GATES, words);
+        for (int i = 0; i < 4 && first + i < L::WEIGHTS; i++) {
+          const int n = L::weight_place(first + i);
+          const V u = to_uniform(words[i]);
+          const V logistic = logarithm((u + GATE_EPSILON) / (1.0f - u));
+          const V s = sigmoid((logistic + a.value.of[zootwins::LOG_ALPHA][n]) * (1 / BETA));
+          const V stretched = s * (ZETA - GAMMA) + GAMMA;
+          const M opened = greater(stretched, V{}), whole = less_equal(splat(1.0f), stretched);
+          a.gate[n] = select(whole, splat(1.0f), keep(opened, stretched));
+          a.gate_slope[n] = keep(M(opened & ~whole), s * (1.0f - s) * ((ZETA - GAMMA) / BETA));
+          a.weight[n] = a.value.of[zootwins::WEIGHT][n] * a.gate[n];
+        }
+      }
+    });
+  }
+
+  // From the gradients of θ·z to those of θ and log α, and the penalty's.
+  void add_gate_gradients(V penalty) {
+    each_layer([&](auto index) {
+      using L = Layer<index.value>;
+      const Arrays& a = layers[index.value];
+      for (int n = 0; n < L::WEIGHTS; n++) {
+        const V e = exponential(-SHIFT - a.value.of[zootwins::LOG_ALPHA][n]);
+        const V g = a.gradient.of[zootwins::WEIGHT][n];
+        a.gradient.of[zootwins::LOG_ALPHA][n] =
+            a.value.of[zootwins::WEIGHT][n] * g * a.gate_slope[n] + penalty * (e / ((1.0f + e) * (1.0f + e)));
+        a.gradient.of[zootwins::WEIGHT][n] = g * a.gate[n];
+      }
+    });
+  }
+
   // A step of every lane whose learning rate's factor is not 0; the others stand still, and so do their moments.
   // `steps` counts each lane's, from 1.
   void update(const Block& block, const Lanes& lanes, V lr_factor, const int64_t (&steps)[LANES]) {
     const M moves = greater(lr_factor, V{});
-    const V lr = lanes.lr * lr_factor;
-    V step_size = {}, scale = {};
+    V correction = {}, scale = {};
     for (int lane = 0; lane < LANES; lane++) {
       if (lane > 0 && steps[lane] == steps[lane - 1]) {
-        step_size[lane] = step_size[lane - 1];
+        correction[lane] = correction[lane - 1];
         scale[lane] = scale[lane - 1];
       } else {
-        step_size[lane] = float(1 - __builtin_pow(BETA1, double(steps[lane])));
+        correction[lane] = float(1 - __builtin_pow(BETA1, double(steps[lane])));
         scale[lane] = float(1 / __builtin_sqrt(1 - __builtin_pow(BETA2, double(steps[lane]))));
       }
     }
-    step_size = lr / step_size;
     each_layer([&](auto index) {
       for (int kind = 0; kind < zootwins::KINDS; kind++) {
         const size_t first = layers[index.value].value.of[kind] - values;
-        const V weight_decay = block.tensors[index.value][kind].decays ? lanes.weight_decay : V{};
+        const zootwins::Tensor& tensor = block.tensors[index.value][kind];
+        const bool own = tensor.own_lr > 0;
+        const bool has_adam = own || lanes.has_adam, has_sgd = !own && lanes.has_sgd;
+        const V lr = (own ? splat(tensor.own_lr) : lanes.lr) * lr_factor, step_size = lr / correction;
+        const V weight_decay = tensor.decays ? lanes.weight_decay : V{};
         for (size_t n = first; n < first + count<index.value>(kind); n++) {
           const V g = keep(unpack(kept[n]), gradients[n]) + weight_decay * values[n];
           V change = {}, average = {}, average_square = {};
-          if (lanes.has_adam) {
+          if (has_adam) {
             average = exp_avg[n] + (g - exp_avg[n]) * float(1 - BETA1);
             average_square = exp_avg_sq[n] * float(BETA2) + g * g * float(1 - BETA2);
             change = step_size * average / (sqrt(average_square) * scale + ADAM_EPSILON);
           }
-          if (lanes.has_sgd) {
+          if (has_sgd) {
             const V velocity = lanes.momentum * exp_avg[n] + g;
             average = select(lanes.adam, average, velocity);
             average_square = keep(lanes.adam, average_square);
@@ -552,6 +608,7 @@ class Model {
           __builtin_memset(layers[index.value].variance_bias_gradient, 0, L::OUTPUTS * sizeof(V));
         });
       }
+      if constexpr (GATED) prepare_gates(lanes, block.epoch, uint32_t(first));
       for (int64_t position = first; position < first + batch; position++) {
         const float *images[LANES], *next[LANES];
         I label;
@@ -571,6 +628,7 @@ class Model {
         }
       }
       if constexpr (VARIATIONAL) add_variance_gradients(lanes.penalty);
+      if constexpr (GATED) add_gate_gradients(lanes.penalty);
       V lr_factor;
       for (int lane = 0; lane < LANES; lane++) {
         const int model = lane < block.models ? lane : block.models - 1;
@@ -643,34 +701,34 @@ static size_t bytes() {
   return arena.used;
 }
 
-static size_t workspace(const Shape& shape) {
+// Calls f with the type of the model that trains the shape.
+template <class F>
+static auto with_model(const Shape& shape, F&& f) {
   return with_network(shape, [&](auto network) {
     using Network = typename decltype(network)::type;
-    return shape.variational ? bytes<Model<Network, true, true>>() : bytes<Model<Network, false, true>>();
+    switch (shape.mode) {
+      case zootwins::GAUSSIAN_NOISE: return f(Type<Model<Network, zootwins::GAUSSIAN_NOISE, true>>{});
+      case zootwins::HARD_CONCRETE: return f(Type<Model<Network, zootwins::HARD_CONCRETE, true>>{});
+      default: return f(Type<Model<Network, zootwins::PLAIN, true>>{});
+    }
   });
+}
+
+static size_t workspace(const Shape& shape) {
+  return with_model(shape, [](auto model) { return bytes<typename decltype(model)::type>(); });
 }
 
 static int64_t size(const Shape& shape, int layer, int kind) {
-  return with_network(shape, [&](auto network) {
-    using Network = typename decltype(network)::type;
-    return int64_t(shape.variational ? Model<Network, true, true>::size(layer, kind)
-                                     : Model<Network, false, true>::size(layer, kind));
-  });
+  return with_model(shape, [&](auto model) { return int64_t(decltype(model)::type::size(layer, kind)); });
 }
 
 static void train(const Block& block, void* workspace) {
-  with_network(block.shape, [&](auto network) {
-    using Network = typename decltype(network)::type;
-    if (block.shape.variational)
-      model_in<Model<Network, true, true>>(workspace).train(block);
-    else
-      model_in<Model<Network, false, true>>(workspace).train(block);
-  });
+  with_model(block.shape, [&](auto model) { model_in<typename decltype(model)::type>(workspace).train(block); });
 }
 
 static void evaluate(const Block& block, void* workspace) {
   with_network(block.shape, [&](auto network) {
-    model_in<Model<typename decltype(network)::type, false, false>>(workspace).evaluate(block);
+    model_in<Model<typename decltype(network)::type, zootwins::PLAIN, false>>(workspace).evaluate(block);
   });
 }
 

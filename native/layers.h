@@ -37,6 +37,11 @@ struct Layer {
   static constexpr int weight_index(int output, int input, int tap) {
     return ((output / TILE * INPUTS + input) * KERNEL * KERNEL + tap) * TILE + output % TILE;
   }
+  // Where the weight lies that is the n-th in the natural layout, [OUTPUTS][INPUTS][KERNEL][KERNEL].
+  static constexpr int weight_place(int n) {
+    constexpr int TAPS = KERNEL * KERNEL;
+    return weight_index(n / (INPUTS * TAPS), n / TAPS % INPUTS, n % TAPS);
+  }
 };
 
 template <class... L>

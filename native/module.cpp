@@ -124,9 +124,11 @@ using Flags = nb::ndarray<bool, nb::c_contig, nb::device::cpu>;
 using Images = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Labels = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Predictions = nb::ndarray<uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-// layer, kind, parameter, its two moments (none in evaluation), mask (none where nothing is pruned), whether it decays
+// layer, kind, parameter, its two moments (none in evaluation), mask (none where nothing is pruned), whether it decays,
+// the learning rate of its own
 using Parameter =
-    std::tuple<int, int, Floats, std::optional<Floats>, std::optional<Floats>, std::optional<Flags>, bool>;
+    std::tuple<int, int, Floats, std::optional<Floats>, std::optional<Floats>, std::optional<Flags>, bool,
+               std::optional<float>>;
 // key, activation, Adam?, lr, weight decay, momentum, dropout, penalty, steps taken
 using ModelFactors = std::tuple<int64_t, int, bool, float, float, float, float, float, int64_t>;
 
@@ -137,7 +139,7 @@ void check(bool condition, const char* message) {
 // A population as the blocks are cut from it: the fields of a Block, for the first model.
 class Job {
  public:
-  Job(const Kernels& kernels, bool large, bool variational, const Images& images, const Labels& labels,
+  Job(const Kernels& kernels, bool large, int mode, const Images& images, const Labels& labels,
       const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
       const Doubles& accuracy)
       : kernels(kernels) {
@@ -146,7 +148,8 @@ class Job {
     check(images.shape(1) == 1 || images.shape(1) == 3, "images have 1 or 3 channels");
     check(images.shape(0) > 0 && images.shape(0) == labels.shape(0), "as many labels as images, at least one");
     check(loss.size() == models.size() && accuracy.size() == models.size(), "one loss and accuracy a model");
-    block.shape = Shape{large, int(images.shape(1)), variational};
+    check(0 <= mode && mode < zootwins::MODES, "unknown mode");
+    block.shape = Shape{large, int(images.shape(1)), mode};
     block.images = images.data();
     block.labels = labels.data();
     block.samples = int64_t(images.shape(0));
@@ -156,14 +159,15 @@ class Job {
       check(0 <= activation && activation < zootwins::ACTIVATIONS, "unknown activation");
       factors.push_back({uint64_t(key), lr, weight_decay, momentum, dropout, penalty, activation, adam, steps});
     }
-    for (const auto& [layer, kind, value, exp_avg, exp_avg_sq, mask, decays] : parameters) {
+    for (const auto& [layer, kind, value, exp_avg, exp_avg_sq, mask, decays, own_lr] : parameters) {
       check(0 <= layer && layer < zootwins::LAYERS && 0 <= kind && kind < zootwins::KINDS, "unknown parameter");
       const size_t size = size_t(kernels.size(block.shape, layer, kind)) * models.size();
       check(value.size() == size && (!exp_avg || exp_avg->size() == size) &&
                 (!exp_avg_sq || exp_avg_sq->size() == size) && (!mask || mask->size() == size),
             "a parameter, its moments or its mask has the wrong size");
       block.tensors[layer][kind] = {value.data(), exp_avg ? exp_avg->data() : nullptr,
-                                    exp_avg_sq ? exp_avg_sq->data() : nullptr, mask ? mask->data() : nullptr, decays};
+                                    exp_avg_sq ? exp_avg_sq->data() : nullptr, mask ? mask->data() : nullptr, decays,
+                                    own_lr.value_or(0)};
     }
   }
 
@@ -250,6 +254,7 @@ class Job {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  m.attr("sources") = ZOOTWINS_SOURCES;  // the digest of the files that this was compiled from
   m.def("levels", [] {  // names and lanes, fastest first
     std::vector<std::pair<std::string, int>> found;
     for (const Kernels* kernels : levels()) found.emplace_back(kernels->name, kernels->lanes);
@@ -257,14 +262,14 @@ NB_MODULE(_native, m) {
   });
   m.def(
       "train_epoch",
-      [](const std::string& level, int threads, bool large, bool variational, const Images& images,
+      [](const std::string& level, int threads, bool large, int mode, const Images& images,
          const Labels& labels, const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters,
          uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, const Doubles& loss,
          const Doubles& accuracy) {
-        Job(chosen(level), large, variational, images, labels, models, parameters, loss, accuracy)
+        Job(chosen(level), large, mode, images, labels, models, parameters, loss, accuracy)
             .train(epoch, batch_size, lr_factors, threads);
       },
-      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("variational"),
+      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("mode"),
       nb::arg("images"), nb::arg("labels"), nb::arg("models"), nb::arg("parameters"), nb::arg("epoch"),
       nb::arg("batch_size"), nb::arg("lr_factors").none(), nb::arg("loss"), nb::arg("accuracy"));
   m.def(
@@ -273,7 +278,7 @@ NB_MODULE(_native, m) {
          const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
          const Doubles& accuracy, const Predictions& predictions, const std::optional<Floats>& probabilities,
          const std::optional<Floats>& features) {
-        Job(chosen(level), large, false, images, labels, models, parameters, loss, accuracy)
+        Job(chosen(level), large, zootwins::PLAIN, images, labels, models, parameters, loss, accuracy)
             .evaluate(predictions, probabilities, features, threads);
       },
       nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("images"), nb::arg("labels"),

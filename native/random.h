@@ -5,7 +5,7 @@
 
 namespace ZOOTWINS_LEVEL {
 
-constexpr uint32_t NOISE = 1, DROPOUT = 2;  // streams
+constexpr uint32_t NOISE = 1, DROPOUT = 2, GATES = 3;  // streams
 
 // The key schedules of a block's lanes. Even and odd lanes are kept apart, each in the low half of a 64-bit word,
 // because that is what the machine multiplies; the high halves hold rubbish until `words` joins the lanes.

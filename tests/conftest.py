@@ -4,9 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from disturbance import CONFIGURATION, TABLE, ZOO
 from projects import Project, copy_project
+
+# Networks of the tests are small: torch's threads would only wait for each other, and for those of other workers.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

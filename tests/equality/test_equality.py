@@ -89,7 +89,7 @@ def trajectory(engine, population: Population, train: ImageSet, test: ImageSet, 
 
 
 def expected_pruned(population, train, test, epochs) -> torch.Tensor:
-    return torch.tensor([train_one(population, m, train, test, epochs) for m in range(MODELS)], dtype=torch.float64)
+    return torch.tensor([train_one(population, m, train, test, epochs)[0] for m in range(MODELS)], dtype=torch.float64)
 
 
 def expected_variational(population, train, test, epochs) -> tuple[torch.Tensor, torch.Tensor]:

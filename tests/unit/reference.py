@@ -4,6 +4,9 @@ Nothing here is shared with the engines but the random numbers and the names of 
 modules, masks `torch.nn.utils.prune`, optimisers `torch.optim`.
 """
 
+import math
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,7 +14,7 @@ from torch.nn.utils import prune
 
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer, Network, to_state_dict
-from zootwins.population.randomness import data_order, normals, uniforms
+from zootwins.population.randomness import data_order, gate_uniforms, normals, uniforms
 
 
 def optimizer_for(parameters, factors: Factors) -> torch.optim.Optimizer:
@@ -49,8 +52,46 @@ class SitedDropout(nn.Module):
         return hidden * kept / (1 - self.p)
 
 
-def train_one(population: Population, model: int, data: ImageSet, test: ImageSet, epochs: int) -> list[float]:
-    """Test accuracy of one model after each epoch, trained by autograd and torch.optim on the same batches."""
+def set_masks(network: Network, optimizer: torch.optim.Optimizer, masks: dict[int, Tensor]) -> None:
+    """Mask other weights of modules, by their number: those that go are forgotten, their moments too."""
+    for position, mask in masks.items():
+        module = network.module_list[position]
+        if prune.is_pruned(module):
+            module.weight_mask.copy_(mask)
+        else:
+            prune.custom_from_mask(module, "weight", mask)
+        module.weight_orig.data *= mask
+        for moment in ("exp_avg", "exp_avg_sq", "momentum_buffer"):
+            if moment in optimizer.state[module.weight_orig]:
+                optimizer.state[module.weight_orig][moment] *= mask
+
+
+def take_step(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """A step at a learning rate; none at 0, where not even the moments change."""
+    if lr > 0:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+
+
+def train_one(
+    population: Population,
+    model: int,
+    data: ImageSet,
+    test: ImageSet,
+    epochs: int,
+    lr_factors=lambda epoch, batch: 1.0,
+    masks=lambda epoch: {},
+) -> tuple[list[float], Network]:
+    """Test accuracy of one model after each epoch, trained by autograd and torch.optim on the same batches.
+
+    Args:
+        lr_factors: what the learning rate is multiplied with in a batch of an epoch.
+        masks: new masks before an epoch, `{layer}.weight` → bool as the weight.
+
+    Returns:
+        The accuracies, and the trained network.
+    """
     factors, architecture = population.factors[model], population.architecture
     key = population.keys[model : model + 1]
     network = network_of(population, model)
@@ -59,6 +100,7 @@ def train_one(population: Population, model: int, data: ImageSet, test: ImageSet
         if isinstance(module, nn.Dropout):
             network.module_list[position] = sited[position] = SitedDropout(factors.dropout)
     optimizer = optimizer_for(network.parameters(), factors)
+    indices = architecture.module_indices(factors.dropout > 0)
     offsets = architecture.dropout_offsets
     dropped = [
         (offset, layer.outputs * layer.pooled_size**2)
@@ -68,19 +110,20 @@ def train_one(population: Population, model: int, data: ImageSet, test: ImageSet
     accuracies = []
     for epoch in range(1, epochs + 1):
         network.train()
+        set_masks(network, optimizer, {indices[name.split(".")[0]]: mask for name, mask in masks(epoch).items()})
         order = data_order(key, epoch, len(data))[0]
-        for first in range(0, len(data), factors.batch_size):
+        for batch, first in enumerate(range(0, len(data), factors.batch_size)):
             chosen = order[first : first + factors.batch_size]
             numbers = uniforms(key, epoch, first, len(chosen), offsets[-1])[0]
             for module, (offset, size) in zip(sited.values(), dropped, strict=bool(sited)):
                 module.numbers = numbers[:, offset : offset + size]
             optimizer.zero_grad()
             F.cross_entropy(network(data.images[chosen]), data.labels[chosen]).backward()
-            optimizer.step()
+            take_step(optimizer, factors.lr * lr_factors(epoch, batch))
         network.eval()
         with torch.no_grad():
             accuracies.append((network(test.images).argmax(1) == test.labels).double().mean().item())
-    return accuracies
+    return accuracies, network
 
 
 class VariationalLayer(nn.Module):
@@ -156,7 +199,14 @@ class VariationalNetwork(nn.Module):
 
 
 def train_one_variational(
-    population: Population, model: int, data: ImageSet, test: ImageSet, epochs: int, kl_weight, log_sigma2: float
+    population: Population,
+    model: int,
+    data: ImageSet,
+    test: ImageSet,
+    epochs: int,
+    kl_weight,
+    log_sigma2: float,
+    lr_factors=lambda epoch, batch: 1.0,
 ) -> tuple[list[float], VariationalNetwork]:
     """Test accuracy of one model after each epoch of variational dropout, and the trained network."""
     factors = population.factors[model]
@@ -168,7 +218,7 @@ def train_one_variational(
     accuracies = []
     for epoch in range(1, epochs + 1):
         order = data_order(key, epoch, len(data))[0]
-        for first in range(0, len(data), factors.batch_size):
+        for batch, first in enumerate(range(0, len(data), factors.batch_size)):
             chosen = order[first : first + factors.batch_size]
             noise = normals(key, epoch, first, len(chosen), sites)[0].to(data.images.dtype)
             optimizer.zero_grad()
@@ -176,7 +226,77 @@ def train_one_variational(
             logits = network(data.images[chosen], noise, numbers, factors.dropout)
             loss = F.cross_entropy(logits, data.labels[chosen])
             (loss + kl_weight(epoch) * sum(layer.kl() for layer in network.layers)).backward()
-            optimizer.step()
+            take_step(optimizer, factors.lr * lr_factors(epoch, batch))
         with torch.no_grad():
             accuracies.append((network(test.images).argmax(1) == test.labels).double().mean().item())
     return accuracies, network
+
+
+class GatedLayer(nn.Module):
+    """A convolution or linear layer whose weights have hard concrete gates, written from the formulas of the papers."""
+
+    def __init__(self, layer: Layer, weight: Tensor, bias: Tensor, log_alpha: Tensor):
+        super().__init__()
+        self.layer = layer
+        self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+        self.log_alpha = nn.Parameter(log_alpha.clone())
+
+    def expected_gates(self) -> Tensor:
+        """The number of gates that are expected to be open."""
+        return (1 / (1 + torch.exp(-(self.log_alpha - 2 / 3 * math.log(0.1 / 1.1))))).sum()
+
+    def forward(self, hidden: Tensor, uniforms: Tensor) -> Tensor:
+        u = uniforms.view_as(self.weight)
+        s = 1 / (1 + torch.exp(-(torch.log(u + 1e-8) - torch.log(1 - u) + self.log_alpha) / (2 / 3)))
+        weight = self.weight * torch.clamp(s * (1.1 + 0.1) - 0.1, min=0, max=1)
+        return (F.conv2d if self.layer.is_conv else F.linear)(hidden, weight, self.bias)
+
+
+def train_one_gated(
+    population: Population,
+    model: int,
+    data: ImageSet,
+    epochs: int,
+    penalty: float,
+    gate_lr: float | None,
+    lr_factors=lambda epoch, batch: 1.0,
+) -> list[GatedLayer]:
+    """The layers of one model after some epochs of L0 regularisation; without dropout.
+
+    `gate_lr` is that of an Adam of the gates' own; else they share the weights' optimiser, but not their decay.
+    """
+    factors, architecture = population.factors[model], population.architecture
+    key = population.keys[model : model + 1]
+    layers = [
+        GatedLayer(
+            layer, *(population.parameters[f"{layer.name}.{kind}"][model] for kind in ("weight", "bias", "log_alpha"))
+        )
+        for layer in architecture.layers
+    ]
+    optimizers = [(optimizer_for([p for layer in layers for p in (layer.weight, layer.bias)], factors), factors.lr)]
+    gates = [layer.log_alpha for layer in layers]
+    if gate_lr is None:
+        optimizers.append((optimizer_for(gates, replace(factors, weight_decay=0.0)), factors.lr))
+    else:
+        optimizers.append((torch.optim.Adam(gates), gate_lr))
+    offsets = architecture.gate_offsets
+    for epoch in range(1, epochs + 1):
+        order = data_order(key, epoch, len(data))[0]
+        for batch, first in enumerate(range(0, len(data), factors.batch_size)):
+            chosen = order[first : first + factors.batch_size]
+            numbers = gate_uniforms(key, epoch, first, offsets[-1])[0].to(data.images.dtype)
+            hidden = data.images[chosen]
+            for module, offset in zip(layers, offsets, strict=False):
+                layer = module.layer
+                hidden = module(
+                    hidden.flatten(1) if layer.name == "fc1" else hidden, numbers[offset : offset + layer.weights]
+                )
+                hidden = F.max_pool2d(hidden, 2) if layer.pool else hidden
+                hidden = ACTIVATIONS[factors.activation](hidden) if layer.activation else hidden
+            loss = F.cross_entropy(hidden, data.labels[chosen])
+            for optimizer, _ in optimizers:
+                optimizer.zero_grad()
+            (loss + penalty * sum(layer.expected_gates() for layer in layers)).backward()
+            for optimizer, lr in optimizers:
+                take_step(optimizer, lr * lr_factors(epoch, batch))
+    return layers

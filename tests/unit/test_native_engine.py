@@ -1,6 +1,8 @@
 """The native engine against the torch engine in float64, and itself on other lanes, threads and SIMD levels."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,6 +312,22 @@ def test_a_model_that_diverged_stays_so(level, activation):
     y, slope = torch.zeros(1), torch.zeros(1)
     _native.activate(level, ACTIVATION_CODES[activation], x, y, slope)
     assert y.isnan().all()
+
+
+def test_a_build_of_other_sources_is_refused(tmp_path, monkeypatch):
+    """The digest that the build worked out is that of the sources here, until one of them changes."""
+    sources = Path(__file__).parents[2] / "native"
+    assert native_engine.sources_digest(sources) == _native.sources
+    native = shutil.copytree(sources, tmp_path / "native")
+    monkeypatch.setattr(native_engine, "NATIVE", native)
+    NativeEngine()
+    with (native / "simd.h").open("a") as file:
+        file.write("// changed")
+    native_engine.sources_digest.cache_clear()
+    with pytest.raises(InputError, match=r"pip install -e \."):
+        NativeEngine()
+    shutil.rmtree(native)  # not there in an installation that is not editable
+    NativeEngine()
 
 
 def test_an_absent_simd_level_is_refused(monkeypatch):

@@ -64,7 +64,7 @@ def test_training_equals_plain_pytorch(name, channels):
     weights = {key: trained.parameters[key] for key in trained.architecture.weight_names}
     trained.set_masks(pruning_masks(weights, 0.6, "global"))
     data, test = images(trained, 21), images(trained, 40, seed=2)
-    expected = [train_one(trained, model, data, test, epochs=2) for model in range(len(trained))]
+    expected = [train_one(trained, model, data, test, epochs=2)[0] for model in range(len(trained))]
     engine = TorchEngine()
     for epoch in (1, 2):
         engine.train_epoch(trained, data, epoch)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zootwins.population.architectures import Architecture
+from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
 
@@ -67,7 +68,8 @@ class Population:
         factors: one entry a model; batch sizes are equal, everything else may differ.
         keys: int64 `[models]`, each model's random stream (`randomness.stream_key`).
         parameters: `{layer}.weight` and `{layer}.bias`, each `[models, *shape]`; with noise also
-            `{layer}.log_sigma2` (as the weight) and, for convolutions, `{layer}.bias_log_sigma2` (as the bias).
+            `{layer}.log_sigma2` (as the weight) and, for convolutions, `{layer}.bias_log_sigma2` (as the bias), with
+            gates `{layer}.log_alpha` (as the weight).
         masks: `{layer}.weight` → bool `[models, *shape]`, True where kept; empty if nothing is pruned.
         optimizer_state: `exp_avg.{parameter}` and `exp_avg_sq.{parameter}`; in models trained by SGD the first
             is the momentum buffer and the second stays 0. Beside them `steps`, int64 `[models]`: the optimiser steps
@@ -81,7 +83,7 @@ class Population:
     parameters: dict[str, Tensor]
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer_state: dict[str, Tensor] = field(default_factory=dict)
-    weights: Plain | GaussianNoise = field(default_factory=Plain)
+    weights: Plain | GaussianNoise | HardConcrete = field(default_factory=Plain)
 
     def __post_init__(self) -> None:
         self.set_masks(self.masks)

@@ -114,6 +114,11 @@ class Architecture:
         """The same for dropout, which takes one number an output after pooling, in layers that have dropout."""
         return _offsets(layer.outputs * layer.pooled_size**2 * layer.dropout for layer in self.layers)
 
+    @cached_property
+    def gate_offsets(self) -> tuple[int, ...]:
+        """The same for gates, which take one number a weight and batch, numbered as the weights lie in memory."""
+        return _offsets(layer.weights for layer in self.layers)
+
     def module_indices(self, dropout: bool) -> dict[str, int]:
         """Position of each layer in the authors' `module_list`; cnn_s has dropout modules only if p > 0."""
         indices: dict[str, int] = {}

@@ -7,13 +7,19 @@ ZOOTWINS_SIMD (avx512, avx2, baseline) asks for another.
 
 import os
 from collections.abc import Collection
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from zootwins.population import MOMENTS, Evaluation, ImageSet, Population, Scores, new_evaluation
+from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.variational import GaussianNoise
+from zootwins.population.weights import Plain
 from zootwins.run.errors import InputError
+from zootwins.run.provenance import NATIVE
 
 try:
     from zootwins.population import _native
@@ -22,12 +28,36 @@ except ImportError:
 
 LEVEL_VARIABLE = "ZOOTWINS_SIMD"
 ACTIVATION_CODES = {"tanh": 0, "relu": 1, "sigmoid": 2, "gelu": 3}  # enum Activation in native/job.h
-KIND_CODES = {"weight": 0, "bias": 1, "log_sigma2": 2, "bias_log_sigma2": 3}  # enum Kind
+KIND_CODES = {"weight": 0, "bias": 1, "log_sigma2": 2, "bias_log_sigma2": 3, "log_alpha": 4}  # enum Kind
+MODE_CODES = {Plain: 0, GaussianNoise: 1, HardConcrete: 2}  # enum Mode
 
 
 def is_available() -> bool:
     """Whether the extension was built and can be loaded."""
     return _native is not None
+
+
+@cache
+def sources_digest(folder: Path) -> str:
+    """The digest of the kernels' sources in a folder, as CMakeLists.txt works it out when it builds the extension."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in {".h", ".cpp"})
+    lines = [f"{path.name} {sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    return sha256("".join(lines).encode()).hexdigest()
+
+
+def check_build() -> None:
+    """Refuse an extension that was built from other sources than those beside the package.
+
+    An editable installation does not notice when they change, while results record them as what computed them.
+
+    Raises:
+        InputError: if the extension is stale; it says what to run.
+    """
+    if NATIVE.is_dir() and sources_digest(NATIVE) != _native.sources:
+        raise InputError(
+            f"{NATIVE}: the native engine was built before these files changed; run `pip install -e .` in "
+            f"{NATIVE.parent}, or set engine: torch"
+        )
 
 
 def simd_level(models: int, threads: int) -> str:
@@ -53,7 +83,7 @@ class NativeEngine:
     """Trains and evaluates float32 populations on the CPU, on at most `threads` threads.
 
     Raises:
-        InputError: if the extension is not there.
+        InputError: if the extension is not there, or stale.
     """
 
     name = "native"
@@ -61,6 +91,7 @@ class NativeEngine:
     def __init__(self, threads: int = 1):
         if not is_available():
             raise InputError("engine: native was not built here; install with a C++ compiler or choose engine: torch")
+        check_build()
         self.threads = threads
 
     def train_epoch(
@@ -84,7 +115,7 @@ class NativeEngine:
             level=simd_level(models, self.threads),
             threads=self.threads,
             large=population.architecture.name == "cnn_l",
-            variational=isinstance(population.weights, GaussianNoise),
+            mode=MODE_CODES[type(population.weights)],
             models=_factors(population, penalty),
             parameters=working.parameters,
             epoch=epoch,
@@ -152,8 +183,8 @@ class _Arrays:
                 moments = [self._contiguous(population.optimizer_state[f"{moment}.{name}"]) for moment in MOMENTS]
             mask = population.masks[name].contiguous() if name in population.masks else None
             codes = layer_codes[layer], KIND_CODES[kind]
-            decays = population.weights.decays(name)
-            self.parameters.append((*codes, self._contiguous(parameter), *moments, mask, decays))
+            rule = population.weights.decays(name), population.weights.own_lr(name)
+            self.parameters.append((*codes, self._contiguous(parameter), *moments, mask, *rule))
 
     def _contiguous(self, tensor: Tensor) -> Tensor:
         contiguous = tensor.detach().float().contiguous()

@@ -5,7 +5,8 @@ operations for CPU and CUDA; the native engine holds the same generator in C++, 
 its neighbours, the shard size, the thread count or the engine.
 
 The key names a model's random stream; the counter is (block of four sites, position in the epoch's order, epoch,
-stream). A *site* is where a number is used: see `Architecture.noise_offsets` and `dropout_offsets`.
+stream). A *site* is where a number is used: see `Architecture.noise_offsets`, `dropout_offsets` and
+`gate_offsets`.
 """
 
 from hashlib import blake2b
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 STREAMS = "Philox4x32-10, keyed by zoo, model, method and ratio, counted by epoch, position and site"
-ORDER, NOISE, DROPOUT = 0, 1, 2
+ORDER, NOISE, DROPOUT, GATES = 0, 1, 2, 3
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -63,7 +64,16 @@ def _words(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream:
 
 def uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Tensor:
     """Dropout's numbers for positions `first … first + batch` of an epoch, float32 `[models, batch, sites]`."""
-    words = _words(keys, epoch, first, batch, sites, DROPOUT)
+    return _uniforms(keys, epoch, first, batch, sites, DROPOUT)
+
+
+def gate_uniforms(keys: Tensor, epoch: int, first: int, sites: int) -> Tensor:
+    """The gates' numbers for the batch whose first position in an epoch is `first`, float32 `[models, sites]`."""
+    return _uniforms(keys, epoch, first, 1, sites, GATES)[:, 0]
+
+
+def _uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int) -> Tensor:
+    words = _words(keys, epoch, first, batch, sites, stream)
     return to_uniform(torch.stack(words, dim=-1).flatten(2))
 
 

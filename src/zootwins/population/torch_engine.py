@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from zootwins.population import MOMENTS, Evaluation, Factors, ImageSet, Population, Scores, new_evaluation
 from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer
-from zootwins.population.randomness import data_order, normals, uniforms
+from zootwins.population.hard_concrete import HardConcrete
+from zootwins.population.randomness import data_order, gate_uniforms, normals, uniforms
 from zootwins.population.variational import EPSILON, GaussianNoise, log_alpha
 
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
@@ -132,13 +133,11 @@ class _EpochRun:
         self.dropout = self._column("dropout")
         self.has_dropout = any(population.factors[model].dropout > 0 for model in models.tolist())
         self.penalty = penalty[models].to(device, self.flat.dtype) if penalty is not None and penalty.any() else None
-        decays = self._flatten(
-            {name: torch.full_like(t, population.weights.decays(name)) for name, t in population.parameters.items()}
-        )
         self.optimizer = _Optimizer(
             [population.factors[model] for model in models.tolist()],
             self._column,
-            decays,
+            self._row(population.weights.decays),
+            self._row(lambda name: population.weights.own_lr(name) or 0),
             state["steps"][models].to(device),
             None if lr_factors is None else lr_factors[models].to(device, self.flat.dtype),
         )
@@ -162,7 +161,8 @@ class _EpochRun:
         """Train on the epoch's batch of that number, `[models, batch, …]`; logits and losses from before the step."""
         parameters = self._views(self.flat)
         dropout, noise = self._dropout_masks(first, images.shape[1]), self._noise(first, images.shape[1])
-        logits, _ = forward(self.population.architecture, self.activations, parameters, images, dropout, noise)
+        weights = self._gated(parameters, first)
+        logits, _ = forward(self.population.architecture, self.activations, weights, images, dropout, noise)
         losses = F.cross_entropy(logits, labels, reduction="none")
         objective = losses.mean(1).sum()
         if self.penalty is not None:
@@ -192,6 +192,24 @@ class _EpochRun:
     def _column(self, factor: str) -> Tensor:
         values = [getattr(self.population.factors[model], factor) for model in self.models.tolist()]
         return torch.tensor(values, dtype=self.flat.dtype, device=self.device)[:, None]
+
+    def _row(self, value: Callable[[str], float]) -> Tensor:
+        """A number of each parameter, by its name, for all that it holds: `[numbers]`."""
+        parameters = self.population.parameters.items()
+        numbers = [torch.full((tensor[0].numel(),), value(name), dtype=self.flat.dtype) for name, tensor in parameters]
+        return torch.cat(numbers).to(self.device)
+
+    def _gated(self, parameters: Mapping[str, Tensor], first: int) -> Mapping[str, Tensor]:
+        """The weights of the batch that begins at a position of the epoch, where they have gates."""
+        if not isinstance(self.population.weights, HardConcrete):
+            return parameters
+        layers, offsets = self.population.architecture.layers, self.population.architecture.gate_offsets
+        numbers = gate_uniforms(self.keys, self.epoch, first, offsets[-1]).to(self.flat.dtype)
+        sites = {
+            f"{layer.name}.weight": numbers[:, offset : offset + layer.weights].unflatten(1, layer.weight_shape)
+            for layer, offset in zip(layers, offsets[:-1], strict=True)
+        }
+        return self.population.weights.sampled(parameters, sites)
 
     def _dropout_masks(self, first: int, batch: int) -> dict[str, Tensor] | None:
         """Each layer's dropout factors, `[models, outputs, batch, height, width]`: 0, or 1/(1-p)."""
@@ -230,12 +248,20 @@ class _Optimizer:
         factors: Sequence[Factors],
         column: Callable[[str], Tensor],
         decays: Tensor,
+        own_lr: Tensor,
         steps: Tensor,
         lr_factors: Tensor | None,
     ):
-        """For an epoch of models `[models]` that have taken `steps`, each with its `lr_factors` `[models, batches]`."""
+        """For an epoch of models `[models]` that have taken `steps`, each with its `lr_factors` `[models, batches]`.
+
+        Args:
+            decays: 1 where weight decay acts, `[numbers]`.
+            own_lr: the learning rate of what has an Adam of its own, else 0, `[numbers]`.
+        """
         self.lr, self.weight_decay, momentum = column("lr"), column("weight_decay") * decays, column("momentum")
         self.adam = torch.tensor([f.optimizer == "adam" for f in factors], device=self.lr.device)[:, None]
+        if own_lr.any():
+            self.adam, self.lr = self.adam | (own_lr > 0), torch.where(own_lr > 0, own_lr, self.lr)
         self.decay = torch.where(self.adam, ADAM_BETAS[0], momentum)
         self.share = torch.where(self.adam, 1 - ADAM_BETAS[0], torch.ones_like(momentum))
         self.steps, self.lr_factors = steps[:, None], lr_factors

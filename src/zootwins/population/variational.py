@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zootwins.population.weights import Weights
+
 EPSILON = 1e-15  # added to |w| and to output variances
 CONV_CLAMP, FC_CLAMP = 8.0, 10.0
 K1, K2, K3 = 0.63576, 1.8732, 1.48695  # KL approximation, eq. 14 of Molchanov et al.
@@ -38,7 +40,7 @@ def kl_divergence(log_alpha: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class GaussianNoise:
+class GaussianNoise(Weights):
     """Weights of variational dropout: each bears noise of variance σ², and is pruned where log α ≥ `threshold`."""
 
     threshold: float = 3.0
@@ -74,7 +76,3 @@ class GaussianNoise:
             for name, partner in noisy_parameters(parameters).items()
         ]
         return torch.stack(divergences).sum(0)
-
-    def decays(self, parameter: str) -> bool:
-        """Every parameter does, log σ² too, as the authors' optimiser has them all in one group."""
-        return True

@@ -1,8 +1,4 @@
-"""What a population's parameters stand for: ordinary weights here, those with noise in `variational`.
-
-Each kind says what its models are when they are evaluated, what training adds to their loss, and which of their
-parameters weight decay acts on.
-"""
+"""What a population's parameters stand for: ordinary weights here; noise and gates have modules of their own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Plain:
-    """Weights that are what they are."""
+class Weights:
+    """How the parameters that are trained become the weights of networks; engines know the kinds below this class."""
 
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights and biases as they are evaluated, of the parameters' shapes."""
@@ -26,3 +21,12 @@ class Plain:
     def decays(self, parameter: str) -> bool:
         """Whether weight decay acts on the parameter of that name."""
         return True
+
+    def own_lr(self, parameter: str) -> float | None:
+        """The learning rate of an Adam of the parameter's own; None where its model's factors say how it is trained."""
+        return None
+
+
+@dataclass(frozen=True)
+class Plain(Weights):
+    """Weights that are what they are."""
