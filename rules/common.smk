@@ -5,15 +5,25 @@ from functools import cache
 from os.path import relpath
 from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 from zootwins.zoos.archives import folder_digest
 from zootwins.catalogue.entries import load_run
 from zootwins.storage.ranges import shard_slice
 from zootwins.run.errors import InputError
+from zootwins.run.paths import located
 from zootwins.run.provenance import code_digest
 
-ROOT = Path(workflow.basedir)
+if not workflow.current_basedir.is_local:
+    raise WorkflowError("Zoo Twins reads files beside its Snakefile: clone it, and use that Snakefile as the module")
+# The project's folder: `workflow.basedir` is the user's where this is a module of another workflow.
+ROOT = Path(workflow.current_basedir).parent
+# A module's configuration stands alone: the defaults below it.
+defaults = load_configfile(ROOT / "config.yaml")
+update_config(defaults, config)
+config = defaults
 try:
     RUN = load_run(config, ROOT)
 except InputError as error:
@@ -39,8 +49,13 @@ wildcard_constraints:
 
 
 def from_root(path):
-    """A path of the configuration or catalogue, which is relative to the Snakefile, as seen from here."""
+    """A path of the project, as seen from here."""
     return relpath(ROOT / path)
+
+
+def given(path):
+    """A path of the configuration or catalogue, as seen from here."""
+    return relpath(located(path, ROOT))
 
 
 def zoo_of(wildcards):
@@ -96,7 +111,7 @@ def metric_files(wildcards):
 def local_archive(wildcards):
     """The archive of a zoo on this machine, or nothing where it is to be downloaded."""
     archive = zoo_of(wildcards).archive
-    return [from_root(archive.path)] if archive and archive.path else []
+    return [given(archive.path)] if archive and archive.path else []
 
 
 def raw_zoo(wildcards):
@@ -107,13 +122,13 @@ def raw_zoo(wildcards):
 def raw_zoo_of(zoo):
     if zoo.train:
         return f"results/exports/{zoo.id}/trained.zip"
-    return from_root(zoo.directory) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
+    return given(zoo.directory) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
 
 
 @cache
 def digest_of_folder(directory, epoch):
     """Once for all of a zoo's jobs."""
-    return folder_digest(from_root(directory), epoch)
+    return folder_digest(given(directory), epoch)
 
 
 def folder_state(wildcards):

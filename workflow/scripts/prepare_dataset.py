@@ -5,6 +5,7 @@ from pathlib import Path
 from zootwins.images.datasets import read_dataset_pt, save_dataset, torchvision_data
 from zootwins.run.errors import InputError
 from zootwins.run.job import job, log, provenance
+from zootwins.run.paths import located
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.raw_zoo import find_dataset
 
@@ -20,7 +21,7 @@ with job(snakemake):
         raise InputError(f"{snakemake.input.raw_zoo}: has no dataset.pt; name a data set in the catalogue")
     else:
         # no parameter of the rule: the same data from another place is no reason to train again
-        data_dir = Path(snakemake.scriptdir).parents[1] / snakemake.config["data_dir"]
+        data_dir = located(snakemake.config["data_dir"], Path(snakemake.scriptdir).parents[1])
         data, origin = torchvision_data(name, data_dir), f"torchvision: {name}"
     sizes = {split: list(images.shape) for split, images in data.images.items()}
     log.info("%s: %s, %s", origin, sizes, data.images["test"].dtype)

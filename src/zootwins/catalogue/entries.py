@@ -12,6 +12,7 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
 from zootwins.run.errors import InputError
+from zootwins.run.paths import located
 from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
 from zootwins.storage.ranges import shard_ranges
 from zootwins.zoos.sources import ArchiveSource, TrainSource
@@ -141,14 +142,14 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
 
     Args:
         config: the run configuration.
-        root: the workflow's folder: of `schemas/`, and what paths in configuration and catalogue are relative to.
+        root: the workflow's folder: of `schemas/`, and where a catalogue is that the working directory does not have.
 
     Raises:
         InputError: for a key or value that the schemas refuse, for zoos that the catalogue does not have, and for
             operating points that are not run.
     """
     validate(config, root / "schemas/config.schema.yaml", "configuration")
-    entries = _load_catalogue(root / config["catalogue"], root / "schemas/catalogue.schema.yaml")
+    entries = _load_catalogue(located(config["catalogue"], root), root / "schemas/catalogue.schema.yaml")
     _check_known("zoos", config["zoos"], entries, config["catalogue"])
     catalogue = {zoo: _zoo(zoo, entry, config) for zoo, entry in entries.items()}
     for zoo in catalogue.values():
