@@ -11,14 +11,15 @@ test compares.
 import re
 import shutil
 import sys
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from posixpath import dirname, normpath
+from posixpath import dirname, join, normpath, relpath
 from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).parents[1]
+INCLUDED = re.compile(r"<!-- file: ([\w./-]+) -->")
 KEYS = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
 
 
@@ -118,30 +119,26 @@ def _code(value: Any) -> str:
 
 def with_keys(text: str) -> str:
     """A text whose tables of keys are made anew."""
-    known = schemas()
-    return KEYS.sub(lambda match: f"{match[1]}\n{key_tables(*known[match[2]])}\n{match[3]}", text)
+    return KEYS.sub(lambda match: f"{match[1]}\n{key_tables(*schemas()[match[2]])}\n{match[3]}", text)
 
 
-def without_strangers(markdown: str, page: str, pages: Container[str]) -> str:
-    """A page whose links to files of the project that are no pages are plain text."""
+def relinked(markdown: str, source: str, page: str, pages: Mapping[str, str]) -> str:
+    """A text whose links lead from a file of the project to pages; those to files that are no pages become text.
+
+    Args:
+        source: the file that the text is from.
+        page: the page that it is put on.
+        pages: the page of every file that has one.
+    """
 
     def link(match: re.Match) -> str:
-        target = match[2].partition("#")[0]
-        known = not target or ":" in target or normpath(f"{dirname(page)}/{target}".lstrip("/")) in pages
-        return match[0] if known else match[1]
+        mark, text, target, place = match.groups()
+        if not target or ":" in target:
+            return match[0]
+        path = normpath(join(dirname(source), target))
+        return f"{mark}[{text}]({relpath(pages[path], dirname(page) or '.')}{place})" if path in pages else text
 
-    return re.sub(r"(?<!!)\[([^]]+)\]\(([^)]+)\)", link, markdown)
-
-
-def completed(markdown: str, page: str, pages: Container[str]) -> str:
-    """A page with what its comments stand for."""
-
-    def insert(match: re.Match) -> str:
-        return (ROOT / match[1]).read_text().replace("](docs/", "](").replace("](../docs/", "](../")
-
-    markdown = re.sub(r"<!-- file: ([\w./-]+) -->", insert, markdown)
-    markdown = with_keys(markdown) if KEYS.search(markdown) else markdown
-    return without_strangers(markdown, page, pages)
+    return re.sub(r"(!?)\[([^]]+)\]\(([^)#\s]*)(#[^)\s]*|)\)", link, markdown)
 
 
 def write_pages(folder: Path) -> None:
@@ -152,10 +149,16 @@ def write_pages(folder: Path) -> None:
     for package in (ROOT / "src/zootwins").glob("*/__init__.py"):
         name = package.parent.name
         (folder / f"reference/api/{name}.md").write_text(f"# zootwins.{name}\n\n::: zootwins.{name}\n")
-    pages = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    for name, path in pages.items():
-        if path.suffix == ".md":
-            path.write_text(completed(path.read_text(), name, pages))
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    texts = {name: path.read_text() for name, path in files.items() if path.suffix == ".md"}
+    pages = {f"docs/{name}": name for name in files}
+    pages |= {file: name for name, text in texts.items() for file in INCLUDED.findall(text)}
+    for name, text in texts.items():
+        text = relinked(text, f"docs/{name}", name, pages)
+        for file in INCLUDED.findall(text):
+            included = with_keys((ROOT / file).read_text())
+            text = text.replace(f"<!-- file: {file} -->", relinked(included, file, name, pages))
+        files[name].write_text(text)
 
 
 if __name__ == "__main__":

@@ -68,13 +68,20 @@ def test_key_tables_tell_values_bounds_and_defaults(pages):
     assert re.findall("#### `(.*)`", text) == ["part", "zoos.{name}"]
 
 
-def test_links_that_lead_out_of_the_pages_become_text(pages):
-    known = {"own_zoo.md", "reference/files.md"}
-    text = "[a](own_zoo.md#x) [b](../own_zoo.md) [c](LICENSE) [d](https://e.org) ![e](images/e.svg)"
-    assert pages.without_strangers(text, "index.md", known) == text.replace("[c](LICENSE)", "c").replace(
-        "[b](../own_zoo.md)", "b"
+def test_links_lead_to_pages_and_those_to_other_files_become_text(pages):
+    known = {
+        "docs/own_zoo.md": "own_zoo.md",
+        "config/README.md": "reference/keys.md",
+        "docs/images/a.svg": "images/a.svg",
+    }
+    text = "[a](own_zoo.md#x) [b](../config/README.md) [c](../LICENSE) [d](https://e.org) [e](#f) ![g](images/a.svg)"
+    assert pages.relinked(text, "docs/index.md", "index.md", known) == (
+        "[a](own_zoo.md#x) [b](reference/keys.md) c [d](https://e.org) [e](#f) ![g](images/a.svg)"
     )
-    assert pages.without_strangers("[b](../own_zoo.md)", "reference/files.md", known) == "[b](../own_zoo.md)"
+    assert (
+        pages.relinked("[a](../docs/own_zoo.md)", "config/README.md", "reference/keys.md", known)
+        == "[a](../own_zoo.md)"
+    )
 
 
 def test_every_page_is_in_the_navigation_and_every_package_has_one(pages, tmp_path):
