@@ -44,7 +44,7 @@ rule tables:
 rule figures:
     """Every figure of the configured zoos."""
     input:
-        expand("results/figures/{figure}.svg", figure=["figure1", *FIGURE_SOURCES, "paper_comparison"]),
+        expand("results/figures/{figure}.svg", figure=["figure1", *FIGURES, "paper_comparison"]),
 
 
 rule representations:

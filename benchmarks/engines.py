@@ -30,10 +30,10 @@ from torch.nn import functional as F
 
 from zootwins.population import Engine, Factors, ImageSet, Population
 from zootwins.population.architectures import Architecture, Network, get_architecture
+from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine, _native, is_available
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.variational import EPSILON, Variational, kl_divergence, log_alpha, noisy_parameters, start
-from zootwins.sparsifiers.magnitude_pruning import pruning_masks
+from zootwins.population.variational import EPSILON, GaussianNoise, kl_divergence, log_alpha, noisy_parameters
 
 FACTORS = Factors(
     seed=1,
@@ -46,7 +46,7 @@ FACTORS = Factors(
     dropout=0.0,
     batch_size=10,
 )
-KL_WEIGHT = 0.001
+PENALTY = 0.001
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 REPEATS = 3  # the fastest counts: everything else on the machine only ever adds time
 PEAK_ROUNDS = 10_000_000  # some tenths of a second
@@ -90,13 +90,11 @@ def make_population(case: Case, models: int) -> Population:
     parameters = {name: 0.1 * torch.randn(models, *shape) for name, shape in shapes.items()}
     population = Population(case.architecture, [FACTORS] * models, torch.arange(models), parameters)
     if case.method == "vd":
-        population.variational = Variational()
-        population.parameters = start(parameters, population.variational)
+        population.weights = GaussianNoise()
+        population.parameters = population.weights.start(parameters)
     else:
         weights = {name: parameters[name] for name in case.architecture.weight_names}
-        population.masks = pruning_masks(weights, 0.8, "global")
-        for name, mask in population.masks.items():
-            parameters[name] *= mask
+        population.set_masks(pruning_masks(weights, 0.8, "global"))
     return population
 
 
@@ -108,9 +106,9 @@ def plain_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
 
 def variational_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
     """The same with variational dropout: two convolutions a layer, noise on their outputs, and the KL term."""
-    settings = Variational()
     shapes = case.architecture.parameter_shapes
-    parameters = start({name: 0.1 * torch.randn(shape, device=device) for name, shape in shapes.items()}, settings)
+    plain = {name: 0.1 * torch.randn(shape, device=device) for name, shape in shapes.items()}
+    parameters = GaussianNoise().start(plain)
     for parameter in parameters.values():
         parameter.requires_grad_()
 
@@ -132,7 +130,7 @@ def variational_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Calla
                 hidden = F.max_pool2d(hidden, 2)
             if layer.activation:
                 hidden = torch.tanh(hidden)
-        return F.cross_entropy(hidden, labels) + KL_WEIGHT * kl
+        return F.cross_entropy(hidden, labels) + PENALTY * kl
 
     return list(parameters.values()), loss
 
@@ -186,10 +184,12 @@ def epoch_samples(
 ) -> tuple[int, float]:
     """Train a population for an epoch that takes about some seconds; samples a model and time taken."""
     now = CLOCKS[clock]
+    penalty = torch.full((len(population),), PENALTY, dtype=torch.float64)
 
     def train(samples: int) -> float:
         began = now()
-        engine.train_epoch(population, ImageSet(data.images[:samples], data.labels[:samples]), 1, KL_WEIGHT)
+        chosen = ImageSet(data.images[:samples], data.labels[:samples])
+        engine.train_epoch(population, chosen, 1, penalty=penalty)
         return now() - began
 
     train(PILOT)

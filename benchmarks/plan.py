@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import yaml
 from snakemake.utils import update_config
+from zootwins.sparsifiers.settings import VariationalDropout
 
 from zootwins.catalogue.entries import Run, Zoo, load_run
 from zootwins.images.datasets import SOURCES
@@ -26,7 +27,6 @@ from zootwins.population.architectures import Architecture, get_architecture
 from zootwins.population.engines import get_engine
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.trajectory import kept_states
-from zootwins.sparsifiers.settings import VariationalDropout
 from zootwins.sparsifiers.variational_dropout import variational_population
 from zootwins.zoos.originals import Originals
 
@@ -137,6 +137,7 @@ def measure(engine_name: str, models: int = 32, images: int = 200) -> dict[str, 
     """Microseconds a model and image on one core, per architecture, in each of the engine's three modes."""
     engine = get_engine(engine_name, "cpu", threads=1)
     factors = [Factors(seed, "tanh", "uniform", "adam", 1e-3, 0.0, 0.0, 0.0, 10) for seed in range(models)]
+    penalty = torch.full((models,), 1e-3, dtype=torch.float64)
     microseconds = {}
     for name, channels in (("cnn_s", 1), ("cnn_s", 3), ("cnn_l", 3)):
         shape = get_architecture(name, channels)
@@ -150,7 +151,7 @@ def measure(engine_name: str, models: int = 32, images: int = 200) -> dict[str, 
         data = ImageSet(torch.randn(images, channels, shape.image_size, shape.image_size), torch.arange(images) % 10)
         modes: dict[str, Callable[[], object]] = {
             "training": lambda plain=plain, data=data: engine.train_epoch(plain, data, 1),
-            "variational": lambda noisy=noisy, data=data: engine.train_epoch(noisy, data, 1, 1e-3),
+            "variational": lambda noisy=noisy, data=data: engine.train_epoch(noisy, data, 1, penalty=penalty),
             "evaluation": lambda plain=plain, data=data: engine.evaluate(plain, data),
         }
         microseconds[f"{name}_{channels}"] = {

@@ -22,13 +22,15 @@ struct Tensor {
   float* exp_avg;
   float* exp_avg_sq;
   const bool* mask;  // true where kept
+  bool decays;       // whether weight decay acts on it
 };
 
 struct Factors {
   uint64_t key;
-  float lr, weight_decay, momentum, dropout;
+  float lr, weight_decay, momentum, dropout, penalty;
   int32_t activation;
   bool adam;
+  int64_t steps;  // taken before
 };
 
 // As many models as a vector has lanes, or fewer.
@@ -41,11 +43,14 @@ struct Block {
   const int64_t* labels;           // [samples]
   int64_t samples;
   const uint32_t* const* orders;   // [models][samples]; training only
-  int64_t batch_size, steps;       // steps taken before
+  const float* lr_factors;         // [models, batches], of the learning rate; null: 1
+  int64_t batch_size;
   uint32_t epoch;
-  float kl_weight;
   double *loss, *accuracy;         // [models], results
-  uint8_t* predictions;            // [models, samples], result of evaluation
+  // results of evaluation, the latter two null if not asked for
+  uint8_t* predictions;            // [models, samples]
+  float* probabilities;            // [models, samples, classes]
+  float* features;                 // [models, samples, inputs of the last layer]
 };
 
 struct Kernels {

@@ -64,7 +64,8 @@ ZT_NOINLINE void activate_some(M lanes, const V* x, V* y, V* slope, int count) {
 // What differs between the lanes of a block.
 struct Lanes {
   Philox philox;
-  V lr, weight_decay, momentum, dropout, dropout_scale;
+  V lr, weight_decay, momentum, penalty, dropout, dropout_scale;
+  int64_t steps[LANES];
   M adam, activations[zootwins::ACTIVATIONS];
   bool has_activation[zootwins::ACTIVATIONS] = {};
   int kinds_of_activation = 0;
@@ -79,6 +80,8 @@ struct Lanes {
       lr[lane] = spare ? 0 : f.lr;
       weight_decay[lane] = f.weight_decay;
       momentum[lane] = f.momentum;
+      penalty[lane] = f.penalty;
+      steps[lane] = f.steps;
       dropout[lane] = f.dropout;
       dropout_scale[lane] = 1 / (1 - f.dropout);
       kind[lane] = f.activation;
@@ -133,6 +136,7 @@ class Model {
   template <int i>
   using Layer = typename Network::template At<i>;
   using Input = Layer<0>;
+  static constexpr int CLASSES = Layer<LAYERS - 1>::OUTPUTS, FEATURES = Layer<LAYERS - 1>::INPUTS;
 
   Arrays layers[LAYERS];
   size_t parameters = 0;                       // vectors in each of the next five
@@ -399,9 +403,8 @@ class Model {
     return spread;
   }
 
-  // The loss of one sample a lane; with TRAINING, its gradient divided by the batch.
-  void score(const V* logits, I label, float batch, V& loss, I& prediction) {
-    constexpr int CLASSES = Layer<LAYERS - 1>::OUTPUTS;
+  // The loss of one sample a lane; with TRAINING, its gradient divided by the batch, else the classes' probabilities.
+  void score(const V* logits, I label, float batch, V& loss, I& prediction, V* probabilities) {
     V top = logits[0], own = {}, sum = {}, exponentials[CLASSES];
     prediction = I{};
     for (int k = 1; k < CLASSES; k++) {
@@ -419,6 +422,8 @@ class Model {
       for (int k = 0; k < CLASSES; k++)
         layers[LAYERS - 1].out_gradient[k] =
             (exponentials[k] / sum - keep(equal(label, I{} + k), splat(1.0f))) / batch;
+    else
+      for (int k = 0; k < CLASSES; k++) probabilities[k] = exponentials[k] / sum;
   }
 
   // α·w² of every weight, α·b² + ε of every output.
@@ -453,26 +458,26 @@ class Model {
   }
 
   // From the gradients of α·w² to those of w and log σ², and the KL term's.
-  void add_variance_gradients(float kl_weight) {
+  void add_variance_gradients(V penalty) {
     each_layer([&](auto index) {
       using L = Layer<index.value>;
       const Arrays& a = layers[index.value];
       const float bound = L::LINEAR ? LINEAR_CLAMP : CONV_CLAMP;
-      add_variance_gradient(L::WEIGHTS, a, zootwins::WEIGHT, a.variance_weight_gradient, bound, kl_weight);
+      add_variance_gradient(L::WEIGHTS, a, zootwins::WEIGHT, a.variance_weight_gradient, bound, penalty);
       if constexpr (!L::LINEAR)
-        add_variance_gradient(L::OUTPUTS, a, zootwins::BIAS, a.variance_bias_gradient, bound, kl_weight);
+        add_variance_gradient(L::OUTPUTS, a, zootwins::BIAS, a.variance_bias_gradient, bound, penalty);
     });
   }
 
   static void add_variance_gradient(int count, const Arrays& a, int kind, const V* variance_gradient, float bound,
-                                    float kl_weight) {
+                                    V penalty) {
     for (int n = 0; n < count; n++) {
       M inside;
       const V w = a.value.of[kind][n];
       const V log_a = log_alpha(w, a.value.of[kind + 2][n], bound, inside);
       const V alpha = exponential(log_a), e = exponential(-K2 - K3 * log_a);
       const V sigmoid_slope = e / ((1.0f + e) * (1.0f + e));
-      const V kl_slope = -kl_weight * (K1 * K3 * sigmoid_slope + 0.5f / (1.0f + alpha));
+      const V kl_slope = -penalty * (K1 * K3 * sigmoid_slope + 0.5f / (1.0f + alpha));
       const V reciprocal = 1.0f / (absolute(w) + EPSILON);
       // α·w² does not change with w inside the clamp, but for the ε in log α
       const V direct = 2.0f * variance_gradient[n] * alpha * w;
@@ -482,29 +487,46 @@ class Model {
     }
   }
 
-  // `step` counts from 1.
-  void update(const Lanes& lanes, int64_t step) {
-    const double correction1 = 1 - __builtin_pow(BETA1, double(step)), correction2 = 1 - __builtin_pow(BETA2, double(step));
-    const V step_size = lanes.lr / float(correction1);
-    const float scale = float(1 / __builtin_sqrt(correction2));
-    for (size_t n = 0; n < parameters; n++) {
-      const V g = keep(unpack(kept[n]), gradients[n]) + lanes.weight_decay * values[n];
-      V change = {}, first = {}, second = {};
-      if (lanes.has_adam) {
-        first = exp_avg[n] + (g - exp_avg[n]) * float(1 - BETA1);
-        second = exp_avg_sq[n] * float(BETA2) + g * g * float(1 - BETA2);
-        change = step_size * first / (sqrt(second) * scale + ADAM_EPSILON);
+  // A step of every lane whose learning rate's factor is not 0; the others stand still, and so do their moments.
+  // `steps` counts each lane's, from 1.
+  void update(const Block& block, const Lanes& lanes, V lr_factor, const int64_t (&steps)[LANES]) {
+    const M moves = greater(lr_factor, V{});
+    const V lr = lanes.lr * lr_factor;
+    V step_size = {}, scale = {};
+    for (int lane = 0; lane < LANES; lane++) {
+      if (lane > 0 && steps[lane] == steps[lane - 1]) {
+        step_size[lane] = step_size[lane - 1];
+        scale[lane] = scale[lane - 1];
+      } else {
+        step_size[lane] = float(1 - __builtin_pow(BETA1, double(steps[lane])));
+        scale[lane] = float(1 / __builtin_sqrt(1 - __builtin_pow(BETA2, double(steps[lane]))));
       }
-      if (lanes.has_sgd) {
-        const V velocity = lanes.momentum * exp_avg[n] + g;
-        first = select(lanes.adam, first, velocity);
-        second = keep(lanes.adam, second);
-        change = select(lanes.adam, change, lanes.lr * velocity);
-      }
-      exp_avg[n] = first;
-      exp_avg_sq[n] = second;
-      values[n] -= change;
     }
+    step_size = lr / step_size;
+    each_layer([&](auto index) {
+      for (int kind = 0; kind < zootwins::KINDS; kind++) {
+        const size_t first = layers[index.value].value.of[kind] - values;
+        const V weight_decay = block.tensors[index.value][kind].decays ? lanes.weight_decay : V{};
+        for (size_t n = first; n < first + count<index.value>(kind); n++) {
+          const V g = keep(unpack(kept[n]), gradients[n]) + weight_decay * values[n];
+          V change = {}, average = {}, average_square = {};
+          if (lanes.has_adam) {
+            average = exp_avg[n] + (g - exp_avg[n]) * float(1 - BETA1);
+            average_square = exp_avg_sq[n] * float(BETA2) + g * g * float(1 - BETA2);
+            change = step_size * average / (sqrt(average_square) * scale + ADAM_EPSILON);
+          }
+          if (lanes.has_sgd) {
+            const V velocity = lanes.momentum * exp_avg[n] + g;
+            average = select(lanes.adam, average, velocity);
+            average_square = keep(lanes.adam, average_square);
+            change = select(lanes.adam, change, lr * velocity);
+          }
+          exp_avg[n] = select(moves, average, exp_avg[n]);
+          exp_avg_sq[n] = select(moves, average_square, exp_avg_sq[n]);
+          values[n] = select(moves, values[n] - change, values[n]);
+        }
+      }
+    });
   }
 
   void train(const Block& block) {
@@ -515,8 +537,11 @@ class Model {
     const auto image_at = [&](int lane, int64_t position) {
       return block.images + block.orders[lane < block.models ? lane : 0][position] * size_t(Input::INPUT_UNITS);
     };
-    int64_t step = block.steps;
-    for (int64_t first = 0; first < block.samples; first += block.batch_size) {
+    int64_t steps[LANES];
+    for (int lane = 0; lane < LANES; lane++) steps[lane] = lanes.steps[lane];
+    const int64_t batches = (block.samples + block.batch_size - 1) / block.batch_size;
+    for (int64_t number = 0; number < batches; number++) {
+      const int64_t first = number * block.batch_size;
       const int64_t batch = block.samples - first < block.batch_size ? block.samples - first : block.batch_size;
       __builtin_memset(gradients, 0, parameters * sizeof(V));
       if constexpr (VARIATIONAL) {
@@ -538,21 +563,32 @@ class Model {
         load_images(images, next);
         V loss;
         I prediction;
-        score(forward(lanes, block.epoch, uint32_t(position)), label, float(batch), loss, prediction);
+        score(forward(lanes, block.epoch, uint32_t(position)), label, float(batch), loss, prediction, nullptr);
         backward();
         for (int lane = 0; lane < LANES; lane++) {
           losses[lane] += loss[lane];
           correct[lane] += prediction[lane] == label[lane];
         }
       }
-      if constexpr (VARIATIONAL) add_variance_gradients(block.kl_weight);
-      update(lanes, ++step);
+      if constexpr (VARIATIONAL) add_variance_gradients(lanes.penalty);
+      V lr_factor;
+      for (int lane = 0; lane < LANES; lane++) {
+        const int model = lane < block.models ? lane : block.models - 1;
+        lr_factor[lane] = block.lr_factors ? block.lr_factors[model * batches + number] : 1;
+        steps[lane] += lr_factor[lane] > 0;
+      }
+      update(block, lanes, lr_factor, steps);
     }
     store(block);
     for (int lane = 0; lane < block.models; lane++) {
       block.loss[lane] = losses[lane] / double(block.samples);
       block.accuracy[lane] = double(correct[lane]) / double(block.samples);
     }
+  }
+
+  template <int COUNT>
+  static void copy_lane(const V* from, int lane, float* to) {
+    for (int i = 0; i < COUNT; i++) to[i] = from[i][lane];
   }
 
   void evaluate(const Block& block) {
@@ -563,13 +599,16 @@ class Model {
     for (int64_t sample = 0; sample < block.samples; sample++) {
       load_same_image(block.images + sample * Input::INPUT_UNITS);
       const I label = I{} + int32_t(block.labels[sample]);
-      V loss;
+      V loss, probabilities[CLASSES];
       I prediction;
-      score(forward(lanes, 0, 0), label, 1, loss, prediction);
+      score(forward(lanes, 0, 0), label, 1, loss, prediction, probabilities);
       for (int lane = 0; lane < block.models; lane++) {
         losses[lane] += loss[lane];
         correct[lane] += prediction[lane] == label[lane];
-        block.predictions[lane * block.samples + sample] = uint8_t(prediction[lane]);
+        const int64_t row = lane * block.samples + sample;
+        block.predictions[row] = uint8_t(prediction[lane]);
+        if (block.probabilities) copy_lane<CLASSES>(probabilities, lane, block.probabilities + row * CLASSES);
+        if (block.features) copy_lane<FEATURES>(layers[LAYERS - 2].out, lane, block.features + row * FEATURES);
       }
     }
     for (int lane = 0; lane < block.models; lane++) {

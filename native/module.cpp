@@ -119,14 +119,16 @@ void in_parallel(int64_t count, int threads, F work) {
 
 using Floats = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
 using Doubles = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using ConstFloats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Flags = nb::ndarray<bool, nb::c_contig, nb::device::cpu>;
 using Images = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Labels = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Predictions = nb::ndarray<uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-// layer, kind, parameter, its two moments (none in evaluation), mask (none where nothing is pruned)
-using Parameter = std::tuple<int, int, Floats, std::optional<Floats>, std::optional<Floats>, std::optional<Flags>>;
-// key, activation, Adam?, lr, weight decay, momentum, dropout
-using ModelFactors = std::tuple<int64_t, int, bool, float, float, float, float>;
+// layer, kind, parameter, its two moments (none in evaluation), mask (none where nothing is pruned), whether it decays
+using Parameter =
+    std::tuple<int, int, Floats, std::optional<Floats>, std::optional<Floats>, std::optional<Flags>, bool>;
+// key, activation, Adam?, lr, weight decay, momentum, dropout, penalty, steps taken
+using ModelFactors = std::tuple<int64_t, int, bool, float, float, float, float, float, int64_t>;
 
 void check(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
@@ -150,27 +152,28 @@ class Job {
     block.samples = int64_t(images.shape(0));
     block.loss = loss.data();
     block.accuracy = accuracy.data();
-    for (const auto& [key, activation, adam, lr, weight_decay, momentum, dropout] : models) {
+    for (const auto& [key, activation, adam, lr, weight_decay, momentum, dropout, penalty, steps] : models) {
       check(0 <= activation && activation < zootwins::ACTIVATIONS, "unknown activation");
-      factors.push_back({uint64_t(key), lr, weight_decay, momentum, dropout, activation, adam});
+      factors.push_back({uint64_t(key), lr, weight_decay, momentum, dropout, penalty, activation, adam, steps});
     }
-    for (const auto& [layer, kind, value, exp_avg, exp_avg_sq, mask] : parameters) {
+    for (const auto& [layer, kind, value, exp_avg, exp_avg_sq, mask, decays] : parameters) {
       check(0 <= layer && layer < zootwins::LAYERS && 0 <= kind && kind < zootwins::KINDS, "unknown parameter");
       const size_t size = size_t(kernels.size(block.shape, layer, kind)) * models.size();
       check(value.size() == size && (!exp_avg || exp_avg->size() == size) &&
                 (!exp_avg_sq || exp_avg_sq->size() == size) && (!mask || mask->size() == size),
             "a parameter, its moments or its mask has the wrong size");
       block.tensors[layer][kind] = {value.data(), exp_avg ? exp_avg->data() : nullptr,
-                                    exp_avg_sq ? exp_avg_sq->data() : nullptr, mask ? mask->data() : nullptr};
+                                    exp_avg_sq ? exp_avg_sq->data() : nullptr, mask ? mask->data() : nullptr, decays};
     }
   }
 
-  void train(uint32_t epoch, int64_t batch_size, int64_t steps, float kl_weight, int threads) {
+  void train(uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, int threads) {
     check(batch_size > 0, "batches have at least one sample");
+    batches = (block.samples + batch_size - 1) / batch_size;
+    check(!lr_factors || lr_factors->size() == factors.size() * size_t(batches), "a factor a model and step");
     block.epoch = epoch;
     block.batch_size = batch_size;
-    block.steps = steps;
-    block.kl_weight = kl_weight;
+    block.lr_factors = lr_factors ? lr_factors->data() : nullptr;
     check_parameters(true);
     nb::gil_scoped_release release;
     each_block(threads, [&](Block& part, void* workspace) {
@@ -184,8 +187,17 @@ class Job {
     });
   }
 
-  void evaluate(uint8_t* predictions, int threads) {
-    block.predictions = predictions;
+  void evaluate(const Predictions& predictions, const std::optional<Floats>& probabilities,
+                const std::optional<Floats>& features, int threads) {
+    const size_t rows = factors.size() * size_t(block.samples);
+    classes = kernels.size(block.shape, zootwins::LAYERS - 1, zootwins::BIAS);
+    width = kernels.size(block.shape, zootwins::LAYERS - 1, zootwins::WEIGHT) / classes;
+    check(predictions.size() == rows, "predictions are [models, samples]");
+    check(!probabilities || probabilities->size() == rows * size_t(classes), "probabilities are [models, samples, classes]");
+    check(!features || features->size() == rows * size_t(width), "features are [models, samples, inputs of the last layer]");
+    block.predictions = predictions.data();
+    block.probabilities = probabilities ? probabilities->data() : nullptr;
+    block.features = features ? features->data() : nullptr;
     check_parameters(false);
     nb::gil_scoped_release release;
     each_block(threads, [&](Block& part, void* workspace) { kernels.evaluate(part, workspace); });
@@ -195,6 +207,7 @@ class Job {
   const Kernels& kernels;
   Block block{};
   std::vector<Factors> factors;
+  int64_t batches = 0, classes = 0, width = 0;  // numbers that a model has in lr_factors, and a sample in the outputs
 
   void check_parameters(bool training) {
     for (int layer = 0; layer < zootwins::LAYERS; layer++)
@@ -215,7 +228,10 @@ class Job {
       part.factors = factors.data() + first;
       part.loss += first;
       part.accuracy += first;
+      if (part.lr_factors) part.lr_factors += first * batches;
       if (part.predictions) part.predictions += first * part.samples;
+      if (part.probabilities) part.probabilities += first * part.samples * classes;
+      if (part.features) part.features += first * part.samples * width;
       for (int layer = 0; layer < zootwins::LAYERS; layer++)
         for (int kind = 0; kind < zootwins::KINDS; kind++) {
           Tensor& tensor = part.tensors[layer][kind];
@@ -243,26 +259,26 @@ NB_MODULE(_native, m) {
       "train_epoch",
       [](const std::string& level, int threads, bool large, bool variational, const Images& images,
          const Labels& labels, const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters,
-         uint32_t epoch, int64_t batch_size, int64_t steps, float kl_weight, const Doubles& loss,
+         uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, const Doubles& loss,
          const Doubles& accuracy) {
         Job(chosen(level), large, variational, images, labels, models, parameters, loss, accuracy)
-            .train(epoch, batch_size, steps, kl_weight, threads);
+            .train(epoch, batch_size, lr_factors, threads);
       },
       nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("variational"),
       nb::arg("images"), nb::arg("labels"), nb::arg("models"), nb::arg("parameters"), nb::arg("epoch"),
-      nb::arg("batch_size"), nb::arg("steps"), nb::arg("kl_weight"), nb::arg("loss"), nb::arg("accuracy"));
+      nb::arg("batch_size"), nb::arg("lr_factors").none(), nb::arg("loss"), nb::arg("accuracy"));
   m.def(
       "evaluate",
       [](const std::string& level, int threads, bool large, const Images& images, const Labels& labels,
          const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
-         const Doubles& accuracy, const Predictions& predictions) {
-        check(predictions.shape(0) == models.size() && predictions.shape(1) == images.shape(0),
-              "predictions are [models, samples]");
+         const Doubles& accuracy, const Predictions& predictions, const std::optional<Floats>& probabilities,
+         const std::optional<Floats>& features) {
         Job(chosen(level), large, false, images, labels, models, parameters, loss, accuracy)
-            .evaluate(predictions.data(), threads);
+            .evaluate(predictions, probabilities, features, threads);
       },
       nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("images"), nb::arg("labels"),
-      nb::arg("models"), nb::arg("parameters"), nb::arg("loss"), nb::arg("accuracy"), nb::arg("predictions"));
+      nb::arg("models"), nb::arg("parameters"), nb::arg("loss"), nb::arg("accuracy"), nb::arg("predictions"),
+      nb::arg("probabilities").none(), nb::arg("features").none());
   // For benchmarks: multiply-adds in registers only, the most that `threads` threads can do; returns their number.
   m.def("multiply_adds", [](const std::string& level, int threads, int64_t rounds) {
     const Kernels& kernels = chosen(level);

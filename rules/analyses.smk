@@ -1,4 +1,5 @@
-# What tables and figures are made of: their sources, their modules, and the lookups of their rules.
+# What tables and figures are made of: the lookups of their rules.
+from zootwins.reporting.figures.gallery import FIGURES
 
 
 def vd_shards(wildcards):
@@ -9,31 +10,22 @@ def lookup_analysis(wildcards):
     return analysed(wildcards.zoo)
 
 
-# What each table is made of: tables under results/metrics/{zoo}, beside models.csv.
+# What each table is made of (see `ZooResults.tables`); `*/` stands for every method.
 TABLE_SOURCES = {
-    "table1": ["mp", "mp_agreement", "vd", "vd_agreement"],
-    "table2": ["mp", "vd"],
-    "table4": ["mp_layers", "vd_layers"],
-    "table5": ["mp"],
-    "table6": ["vd"],
-    "table7": ["vd", "vd_layers"],
-    "table8": ["mp", "mp_layers"],
-    "table9": ["mp", "mp_agreement", "vd", "vd_agreement"],
-    "rank_changes": ["mp_response", "vd_response"],
-    "rank_change_factors": ["mp_response", "vd_response"],
-    "predictability": ["mp", "vd", "weight_statistics"],
-    "paired_difference": ["mp", "vd"],
-    "compression": ["mp", "mp_layers", "vd", "vd_layers"],
-    "findings": ["mp", "mp_agreement", "mp_response", "vd", "vd_agreement", "vd_layers", "vd_response"],
-}
-# The modules that make tables, where it is not `tables`.
-TABLE_MODULES = {
-    "rank_changes": "response",
-    "rank_change_factors": "response",
-    "predictability": "predictability",
-    "paired_difference": "pairing",
-    "compression": "compression",
-    "findings": "findings",
+    "table1": ["mp/scores", "mp/agreement", "vd/scores", "vd/agreement"],
+    "table2": ["mp/scores", "vd/scores"],
+    "table4": ["mp/layers", "vd/layers"],
+    "table5": ["mp/scores"],
+    "table6": ["vd/scores"],
+    "table7": ["vd/scores", "vd/layers"],
+    "table8": ["mp/scores", "mp/layers"],
+    "table9": ["mp/scores", "mp/agreement", "vd/scores", "vd/agreement"],
+    "rank_changes": ["*/response"],
+    "rank_change_factors": ["*/response"],
+    "predictability": ["*/scores", "weight_statistics"],
+    "paired_difference": ["*/scores"],
+    "compression": ["*/scores", "*/layers"],
+    "findings": ["*/scores", "*/agreement", "*/response", "vd/layers"],
 }
 # The paper's tables that we have numbers of. Another table orders its zoos as one of them does, Table 6 if it does
 # not say otherwise.
@@ -41,27 +33,30 @@ PAPER_TABLES = ["table1", "table2", "table5", "table6", "table7", "table8"]
 PAPER_ORDER = {name: name for name in PAPER_TABLES} | {"table9": "table1"}
 
 ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
+# Results are read by way of the methods' curves.
+METHOD_MODULES = [module_of(method) for method in RUN.config.methods]
 
 
-def has_source(zoo, source):
-    """Whether a zoo has a table of the name: it needs the method, and for a response the operating point too."""
-    method, _, kind = source.partition("_")
-    if method not in ("mp", "vd"):
-        return True
-    points = {"mp": RUN.catalogue[zoo].correlation.mp_sparsity, "vd": RUN.catalogue[zoo].correlation.vd_epoch}
-    return method in RUN.catalogue[zoo].methods and (kind != "response" or points[method] is not None)
+def sources_of(zoo, source):
+    """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point."""
+    if source == "history":
+        return [f"results/zoos/{zoo.id}/history.parquet"]
+    method, _, table = source.rpartition("/")
+    methods = [known for known in zoo.methods if method in (known, "*")] if method else [""]
+    if table == "response":
+        methods = [method for method in methods if method in zoo.operating_points("correlation")]
+    return [f"results/metrics/{zoo.id}/{method}{'/' * bool(method)}{table}.parquet" for method in methods]
 
 
 def results_of_zoos(sources):
     """models.csv and the given tables of every configured zoo, as far as it has them."""
-    models = [f"results/zoos/{zoo}/models.csv" for zoo in RUN.zoos]
-    return models + [
-        f"results/metrics/{zoo}/{source}.parquet" for zoo in RUN.zoos for source in sources if has_source(zoo, source)
-    ]
+    zoos = [RUN.catalogue[zoo] for zoo in RUN.zoos]
+    files = [file for zoo in zoos for source in sources for file in sources_of(zoo, source)]
+    return [f"results/zoos/{zoo.id}/models.csv" for zoo in zoos] + list(dict.fromkeys(files))
 
 
 def table_code(wildcards):
-    return code_of("make_table")
+    return code_of("make_table", *METHOD_MODULES)
 
 
 def table_sources(wildcards):
@@ -72,19 +67,6 @@ def paper_table(wildcards):
     return from_root(f"resources/paper/{PAPER_ORDER.get(wildcards.table, 'table6')}.csv")
 
 
-# What each figure is made of: tables under results/metrics/{zoo}, beside models.csv.
-FIGURE_SOURCES = {
-    "figure2": ["vd"],
-    "figure3": ["vd_prune_shares"],
-    "figure4": ["vd_layers"],
-    "figure5": ["mp", "vd"],
-    "rank_change": ["mp_response", "vd_response"],
-    "predictability": ["mp", "vd", "weight_statistics"],
-    "paired_difference": ["mp", "vd"],
-    "compression": ["mp", "mp_layers", "vd", "vd_layers"],
-}
-# The modules that draw the paper's figures; the others have the names of their files.
-PAPER_FIGURES = {"figure2": "trajectories", "figure3": "weights", "figure4": "layer_size", "figure5": "tradeoff"}
 # The files whose rules Figure 1 shows.
 WORKFLOW_FILES = [
     "Snakefile",
@@ -96,16 +78,15 @@ WORKFLOW_FILES = [
 
 
 def figure_code(wildcards):
-    return code_of("make_figure")
+    return code_of("make_figure", FIGURES[wildcards.figure].module, *METHOD_MODULES)
 
 
 def figure_sources(wildcards):
-    history = [f"results/zoos/{zoo}/history.parquet" for zoo in RUN.zoos] if wildcards.figure == "figure2" else []
-    return results_of_zoos(FIGURE_SOURCES[wildcards.figure]) + history
+    return results_of_zoos(FIGURES[wildcards.figure].sources)
 
 
 def explorer_sources(wildcards):
-    return results_of_zoos(["mp", "vd"])
+    return results_of_zoos(["*/scores"])
 
 
 # What the report's menu says of each table and figure.
@@ -121,20 +102,15 @@ REPORT_LABELS = {
     "rank_changes": "friendly and hard models",
     "rank_change_factors": "factors of friendliness",
     "predictability": "predicting a twin's accuracy",
-    "paired_difference": "MP against VD, paired",
+    "paired_difference": "method against method, paired",
     "compression": "compression and speed-up",
     "findings": "the paper's findings, tested",
-    "figure2": "training and sparsification",
-    "figure3": "pruned weights",
-    "figure4": "layer size and sparsity",
-    "figure5": "accuracy against sparsity",
-    "rank_change": "friendly and hard models",
     "table3": "hyper-representations",
     "zero_shot": "zero-shot twins",
     "latent_space": "latent space",
     "reconstruction": "reconstruction of a network",
     "property_prediction": "properties told from the latent space",
-}
+} | {name: drawing.label for name, drawing in FIGURES.items()}
 
 
 def report_labels(wildcards):
@@ -153,7 +129,7 @@ REPRESENTATION_FIGURES = {
     "zero_shot": "zero_shot",
 }
 REPRESENTATION_TITLES = {
-    zoo: RUN.catalogue[zoo].title for zoo in config["representations"]["zoos"] if zoo in RUN.catalogue
+    zoo: RUN.catalogue[zoo].title for zoo in RUN.config.representations.zoos if zoo in RUN.catalogue
 }
 # The paper's zoo that each is to be compared with.
 REPRESENTATION_COUNTERPARTS = {zoo: RUN.catalogue[zoo].compare_with or zoo for zoo in REPRESENTATION_TITLES}
@@ -161,7 +137,9 @@ REPRESENTATION_COUNTERPARTS = {zoo: RUN.catalogue[zoo].compare_with or zoo for z
 
 def representation_settings(wildcards):
     """The settings of the auto-encoder, without those that say which are trained."""
-    return {key: value for key, value in config["representations"].items() if key not in ("zoos", "seeds")}
+    return {
+        key: value for key, value in RUN.config.representations.model_dump().items() if key not in ("zoos", "seeds")
+    }
 
 
 def representation_results(kind):
@@ -188,5 +166,5 @@ def representation_figure_sources(wildcards):
 
 def pruning_lr(wildcards):
     """The learning rate of magnitude pruning's fine-tuning, if it is not each model's own."""
-    settings = zoo_of(wildcards).magnitude_pruning
+    settings = zoo_of(wildcards).methods.get("mp")
     return settings.lr if settings else None

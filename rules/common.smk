@@ -1,6 +1,5 @@
 # Configuration, wildcards and the lookups of the rules. Nothing is computed here.
 import csv
-from dataclasses import asdict
 from functools import cache
 from os.path import relpath
 from pathlib import Path
@@ -15,6 +14,7 @@ from zootwins.storage.ranges import shard_slice
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located
 from zootwins.run.provenance import code_digest
+from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, module_of
 
 if not workflow.current_basedir.is_local:
     raise WorkflowError("Zoo Twins reads files beside its Snakefile: clone it, and use that Snakefile as the module")
@@ -23,7 +23,7 @@ ROOT = Path(workflow.current_basedir).parent
 # A module's configuration stands alone: the defaults below it.
 defaults = load_configfile(ROOT / "config.yaml")
 update_config(defaults, config)
-config = defaults
+config.update(defaults)
 try:
     RUN = load_run(config, ROOT)
 except InputError as error:
@@ -42,7 +42,7 @@ OWN_TWINS = one_of(id for id, zoo in RUN.catalogue.items() if not zoo.twins_of)
 
 wildcard_constraints:
     zoo="|".join(RUN.catalogue),
-    method="mp|vd",
+    method="|".join(REGISTRY),
     shard=r"\d\d\d\d+-\d\d\d\d+",
     model=r"[^/]+",
     seed=r"\d+",
@@ -89,10 +89,8 @@ def checked_files(wildcards):
 
 def representation_files(suffix):
     """A file of every hyper-representation: of all its zoos and seeds."""
-    chosen = config["representations"]
-    return [
-        f"results/representations/{zoo}/{seed}{suffix}" for zoo in chosen["zoos"] for seed in range(chosen["seeds"])
-    ]
+    chosen = RUN.config.representations
+    return [f"results/representations/{zoo}/{seed}{suffix}" for zoo in chosen.zoos for seed in range(chosen.seeds)]
 
 
 def method_shards(wildcards):
@@ -101,10 +99,10 @@ def method_shards(wildcards):
 
 def metric_files(wildcards):
     return [
-        f"results/metrics/{zoo}/{method}{kind}.parquet"
+        f"results/metrics/{zoo}/{method}/{table}.parquet"
         for zoo in RUN.zoos
         for method in RUN.catalogue[zoo].methods
-        for kind in ("", "_layers", "_agreement")
+        for table in ("scores", "layers", "agreement")
     ]
 
 
@@ -217,40 +215,61 @@ def fetched_epoch(wildcards):
 
 
 def lookup_vd_epochs(wildcards):
-    return zoo_of(wildcards).variational_dropout.epochs
+    return zoo_of(wildcards).methods["vd"].epochs
 
 
 def lookup_dataset(wildcards):
     return zoo_of(wildcards).dataset
 
 
-def magnitude_pruning_settings(wildcards):
-    return asdict(zoo_of(wildcards).magnitude_pruning)
+def method_settings(wildcards):
+    """The settings of a method for a zoo, refused here where the run does not have it."""
+    settings = zoo_of(wildcards).methods.get(wildcards.method)
+    if settings is None:
+        raise WorkflowError(
+            f"{wildcards.zoo} has no twins by {wildcards.method} in this configuration; see its key methods"
+        )
+    return settings.model_dump()
 
 
-def variational_dropout_settings(wildcards):
-    return asdict(zoo_of(wildcards).variational_dropout)
+def imported_settings(wildcards):
+    return zoo_of(wildcards).methods["vd"].model_dump()
 
 
-def exported_lr(wildcards):
-    """The learning rate that a population was trained at, where it is not each model's own."""
-    zoo = zoo_of(wildcards)
-    settings = {"mp": zoo.magnitude_pruning, "vd": zoo.variational_dropout}.get(wildcards.population)
-    return settings.lr if settings else None
+def method_code(script):
+    """Digest of what a script of any method computes with, the method's own module among it."""
+
+    def digest(wildcards):
+        return code_of(script, module_of(wildcards.method))
+
+    return digest
+
+
+def needed_twins(wildcards):
+    """The shards of the same models by the methods that a method starts from."""
+    methods = zoo_of(wildcards).methods
+    needs = get_sparsifier(wildcards.method).needs(methods[wildcards.method]) if wildcards.method in methods else ()
+    return {method: f"results/twins/{wildcards.zoo}/{method}/{wildcards.shard}.safetensors" for method in needs}
+
+
+def exported_settings(wildcards):
+    """The settings of the method that the population to export was made by; none of originals and of a trained zoo."""
+    settings = zoo_of(wildcards).methods.get(wildcards.population)
+    return settings.model_dump() if settings else None
 
 
 def variational_threshold(wildcards):
-    settings = zoo_of(wildcards).variational_dropout
+    settings = zoo_of(wildcards).methods.get("vd")
     return settings.threshold if settings else None
 
 
 def train_settings(wildcards):
     train = zoo_of(wildcards).train
-    return asdict(train) if train else None
+    return train.model_dump() if train else None
 
 
 def archive_settings(wildcards):
-    return asdict(zoo_of(wildcards).archive)
+    return zoo_of(wildcards).archive.model_dump()
 
 
 def imported_models(wildcards):
@@ -261,7 +280,7 @@ def imported_models(wildcards):
 
 def code_of(script, *modules):
     """Digest of what a rule's script computes with: it reruns when a module changes that it imports or loads by name."""
-    return code_digest(ROOT / f"workflow/scripts/{script}.py", *(f"zootwins.{module}" for module in modules))
+    return code_digest(ROOT / f"workflow/scripts/{script}.py", *modules)
 
 
 def growing(mb):
@@ -273,11 +292,10 @@ def growing(mb):
     return memory
 
 
-GPUS = int(config["device"] == "cuda")
-ENGINE = {"name": config["engine"], "device": config["device"]}
+GPUS = int(RUN.config.device == "cuda")
+ENGINE = {"name": RUN.config.engine, "device": RUN.config.device}
 
 
 def analysed(zoo):
     """What tables and figures depend on in a catalogue entry: all but where the zoo comes from."""
-    fields = asdict(RUN.catalogue[zoo]) | {"models": RUN.models(zoo)}
-    return {key: value for key, value in fields.items() if key not in ("archive", "directory", "train", "twins_of")}
+    return RUN.catalogue[zoo].plain(origin=False) | {"models": RUN.models(zoo)}

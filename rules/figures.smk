@@ -18,7 +18,7 @@ rule make_figure:
     benchmark:
         "results/benchmarks/make_figure/{figure}.tsv"
     wildcard_constraints:
-        figure="|".join(FIGURE_SOURCES),
+        figure="|".join(FIGURES),
     conda:
         "../envs/zootwins.yaml"
     threads: 1
@@ -55,7 +55,7 @@ rule make_explorer:
         runtime=30,
     params:
         zoos=ANALYSED_ZOOS,
-        code=code_of("make_explorer"),
+        code=code_of("make_explorer", *METHOD_MODULES),
     script:
         "../workflow/scripts/make_explorer.py"
 
@@ -81,7 +81,7 @@ rule draw_workflow:
         mem_mb=growing(1000),
         runtime=10,
     params:
-        zoos=[asdict(RUN.catalogue[zoo]) for zoo in RUN.zoos],
+        zoos=[RUN.catalogue[zoo].plain() for zoo in RUN.zoos],
         code=code_of("draw_workflow"),
     script:
         "../workflow/scripts/draw_workflow.py"

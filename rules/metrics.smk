@@ -7,9 +7,9 @@ rule collect_metrics:
         shards=method_shards,
         predictions="results/zoos/{zoo}/predictions.safetensors",
     output:
-        metrics="results/metrics/{zoo}/{method}.parquet",
-        layers="results/metrics/{zoo}/{method}_layers.parquet",
-        agreement="results/metrics/{zoo}/{method}_agreement.parquet",
+        scores="results/metrics/{zoo}/{method}/scores.parquet",
+        layers="results/metrics/{zoo}/{method}/layers.parquet",
+        agreement="results/metrics/{zoo}/{method}/agreement.parquet",
     log:
         "results/logs/collect_metrics/{zoo}/{method}.log",
     benchmark:
@@ -23,7 +23,8 @@ rule collect_metrics:
     params:
         architecture=lookup_architecture,
         models=run_models,
-        code=code_of("collect_metrics"),
+        settings=method_settings,
+        code=method_code("collect_metrics"),
     script:
         "../workflow/scripts/collect_metrics.py"
 
@@ -35,7 +36,7 @@ rule collect_rank_changes:
         predictions="results/zoos/{zoo}/predictions.safetensors",
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
-        "results/metrics/{zoo}/{method}_response.parquet",
+        "results/metrics/{zoo}/{method}/response.parquet",
     log:
         "results/logs/collect_rank_changes/{zoo}/{method}.log",
     benchmark:
@@ -48,7 +49,7 @@ rule collect_rank_changes:
         runtime=60,
     params:
         zoo=lookup_analysis,
-        code=code_of("collect_rank_changes"),
+        code=method_code("collect_rank_changes"),
     script:
         "../workflow/scripts/collect_rank_changes.py"
 
@@ -78,7 +79,7 @@ rule collect_prune_shares:
     input:
         vd_shards,
     output:
-        "results/metrics/{zoo}/vd_prune_shares.parquet",
+        "results/metrics/{zoo}/vd/prune_shares.parquet",
     log:
         "results/logs/collect_prune_shares/{zoo}.log",
     benchmark:

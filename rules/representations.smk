@@ -23,7 +23,7 @@ rule train_representation:
         architecture=lookup_architecture,
         settings=representation_settings,
         threshold=variational_threshold,
-        device=config["device"],
+        device=RUN.config.device,
         code=code_of("train_representation"),
     script:
         "../workflow/scripts/train_representation.py"
@@ -50,7 +50,7 @@ rule evaluate_representation:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
-        device=config["device"],
+        device=RUN.config.device,
         code=code_of("evaluate_representation"),
     script:
         "../workflow/scripts/evaluate_representation.py"

@@ -1,49 +1,21 @@
 # From dense models to their sparsified twins, a shard of models a job.
 
 
-rule magnitude_pruning:
-    """Prune the models of a shard at every ratio and fine-tune them."""
+rule sparsify:
+    """Sparsify a shard of models. Each method inherits this rule under a name of its own, which profiles know it by."""
     input:
+        unpack(needed_twins),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
-        "results/twins/{zoo}/mp/{shard}.safetensors",
+        "results/twins/{zoo}/{method}/{shard}.safetensors",
     log:
-        "results/logs/magnitude_pruning/{zoo}/{shard}.log",
+        "results/logs/sparsify/{zoo}/{method}/{shard}.log",
     benchmark:
-        "results/benchmarks/magnitude_pruning/{zoo}/{shard}.tsv"
-    conda:
-        "../envs/zootwins.yaml"
-    threads: 2
-    resources:
-        mem_mb=growing(3000),
-        runtime=720,
-        gpu=GPUS,
-    params:
-        architecture=lookup_architecture,
-        settings=magnitude_pruning_settings,
-        engine=ENGINE,
-        keep_states=config["keep_states"],
-        code=code_of("magnitude_pruning"),
-    script:
-        "../workflow/scripts/magnitude_pruning.py"
-
-
-rule variational_dropout:
-    """Train the models of a shard with variational dropout."""
-    input:
-        originals="results/zoos/{zoo}/originals.safetensors",
-        models="results/zoos/{zoo}/models.csv",
-        dataset="results/zoos/{zoo}/dataset.safetensors",
-    output:
-        "results/twins/{zoo}/vd/{shard}.safetensors",
-    log:
-        "results/logs/variational_dropout/{zoo}/{shard}.log",
-    benchmark:
-        "results/benchmarks/variational_dropout/{zoo}/{shard}.tsv"
+        "results/benchmarks/sparsify/{zoo}/{method}/{shard}.tsv"
     wildcard_constraints:
-        zoo=OWN_TWINS,
+        method=one_of([]),
     conda:
         "../envs/zootwins.yaml"
     threads: 2
@@ -53,12 +25,23 @@ rule variational_dropout:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
-        settings=variational_dropout_settings,
+        settings=method_settings,
         engine=ENGINE,
-        keep_states=config["keep_states"],
-        code=code_of("variational_dropout"),
+        keep_states=RUN.config.keep_states,
+        code=method_code("sparsify"),
     script:
-        "../workflow/scripts/variational_dropout.py"
+        "../workflow/scripts/sparsify.py"
+
+
+use rule sparsify as magnitude_pruning with:
+    wildcard_constraints:
+        method="mp",
+
+
+use rule sparsify as variational_dropout with:
+    wildcard_constraints:
+        method="vd",
+        zoo=OWN_TWINS,
 
 
 rule import_twins:
@@ -85,10 +68,10 @@ rule import_twins:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
-        settings=variational_dropout_settings,
+        settings=imported_settings,
         folder=folder_state,
         engine=ENGINE,
-        keep_states=config["keep_states"],
+        keep_states=RUN.config.keep_states,
         code=code_of("import_twins"),
     script:
         "../workflow/scripts/import_twins.py"

@@ -71,14 +71,14 @@ rule train_zoo:
         architecture=lookup_architecture,
         settings=train_settings,
         engine=ENGINE,
-        keep_states=config["keep_states"],
+        keep_states=RUN.config.keep_states,
         code=code_of("train_zoo"),
     script:
         "../workflow/scripts/train_zoo.py"
 
 
 rule export_zoo:
-    """Write a population (trained, originals, mp or vd) in the raw ModelZoo layout."""
+    """Write a population (trained, originals, or the twins by a method) in the raw ModelZoo layout."""
     input:
         shards=exported_shards,
         originals=exported_originals,
@@ -91,7 +91,7 @@ rule export_zoo:
     benchmark:
         "results/benchmarks/export_zoo/{zoo}/{population}.tsv"
     wildcard_constraints:
-        population="trained|originals|mp|vd",
+        population="|".join(("trained", "originals", *REGISTRY)),
     conda:
         "../envs/zootwins.yaml"
     threads: 1
@@ -101,9 +101,8 @@ rule export_zoo:
     params:
         architecture=lookup_architecture,
         train=train_settings,
-        threshold=variational_threshold,
-        lr=exported_lr,
-        code=code_of("export_zoo"),
+        settings=exported_settings,
+        code=code_of("export_zoo", *(module_of(method) for method in REGISTRY)),
     script:
         "../workflow/scripts/export_zoo.py"
 

@@ -32,6 +32,15 @@ def finished(pristine) -> Project:
     return project
 
 
+@pytest.fixture(scope="module")
+def copied(pristine, tmp_path_factory) -> Project:
+    """A copy that the tests of a module share and may change."""
+    ignored = shutil.ignore_patterns("results", ".snakemake")
+    project = Project(shutil.copytree(pristine, tmp_path_factory.mktemp("copied") / "project", ignore=ignored))
+    project.configure()
+    return project
+
+
 @pytest.fixture
 def project(pristine, tmp_path) -> Project:
     """A copy of its own, without results."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
-PARTS = ("Snakefile", "config.yaml", "config", "profiles", "resources", "rules", "schemas", "src", "workflow", "envs")
+PARTS = ("Snakefile", "config.yaml", "config", "profiles", "resources", "rules", "src", "workflow", "envs")
 SMALL = {  # minutes become seconds: three models of each zoo in shards of two, two epochs
     "max_models": 3,
     "models_per_shard": 2,

@@ -18,8 +18,9 @@ from zootwins.population import ImageData, ImageSet, Population, layer_sparsity,
 from zootwins.population.architectures import get_architecture
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.sparsifiers.magnitude_pruning import pruned_population
-from zootwins.sparsifiers.variational_dropout import kl_weight, variational_population
+from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.variational_dropout import kl_weight
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.importing import import_zoo
 from zootwins.zoos.originals import Originals, model_factors
@@ -65,7 +66,7 @@ def of_type(population: Population, data: ImageData, dtype: torch.dtype) -> tupl
 def pruned(zoo, dtype: torch.dtype):
     """The models pruned to one ratio: `ratios` fastest, the control left out."""
     entry, originals, data = zoo
-    both = pruned_population(originals, entry.magnitude_pruning, entry.id)
+    both = get_sparsifier("mp").population(Start(entry.id, originals), entry.methods["mp"])
     chosen = slice(1, None, 2)
     one = replace(
         both,
@@ -81,7 +82,8 @@ def trajectory(engine, population: Population, train: ImageSet, test: ImageSet, 
     """Test accuracy `[models, epochs]`."""
     accuracies = []
     for epoch in range(1, epochs + 1):
-        engine.train_epoch(population, train, epoch, kl_weight(epoch))
+        penalty = torch.full((len(population),), kl_weight(epoch), dtype=torch.float64)
+        engine.train_epoch(population, train, epoch, penalty=penalty)
         accuracies.append(engine.evaluate(population, test).accuracy)
     return torch.stack(accuracies, dim=1)
 
@@ -103,7 +105,7 @@ def expected_variational(population, train, test, epochs) -> tuple[torch.Tensor,
 
 def variational(zoo, dtype: torch.dtype):
     entry, originals, data = zoo
-    return of_type(variational_population(originals, entry.variational_dropout, entry.id), data, dtype)
+    return of_type(get_sparsifier("vd").population(Start(entry.id, originals), entry.methods["vd"]), data, dtype)
 
 
 def test_pruned_first_epoch_in_float64(zoo):
@@ -127,7 +129,7 @@ ENGINES = [pytest.param(TorchEngine, id="torch"), pytest.param(NativeEngine, id=
 @pytest.mark.parametrize("engine", ENGINES)
 def test_pruned_to_the_end_in_float32(zoo, engine):
     population, train, test = pruned(zoo, torch.float32)
-    epochs = zoo[0].magnitude_pruning.epochs
+    epochs = zoo[0].methods["mp"].epochs
     expected = expected_pruned(population, train, test, epochs)
     actual = trajectory(engine(), population, train, test, epochs)
     print("largest difference, points:", 100 * (actual - expected).abs().max().item())
@@ -137,7 +139,7 @@ def test_pruned_to_the_end_in_float32(zoo, engine):
 @pytest.fixture(scope="module")
 def variational_reference(zoo):
     """What plain PyTorch comes to; trained once for both engines."""
-    return expected_variational(*variational(zoo, torch.float32), zoo[0].variational_dropout.epochs)
+    return expected_variational(*variational(zoo, torch.float32), zoo[0].methods["vd"].epochs)
 
 
 @pytest.mark.slow
@@ -150,12 +152,11 @@ def test_variational_to_the_end_in_float32(zoo, variational_reference, engine):
     """
     accuracies, sparsities = variational_reference
     population, train, test = variational(zoo, torch.float32)
-    actual = trajectory(engine(), population, train, test, zoo[0].variational_dropout.epochs)
+    actual = trajectory(engine(), population, train, test, zoo[0].methods["vd"].epochs)
     pruned_layers = layer_sparsity(population.deterministic().parameters, population.architecture)
-    sizes = torch.tensor([layer.weights for layer in population.architecture.layers], dtype=torch.float64)
     for name, ours, expected in (
         ("accuracy", actual[:, -5:].mean(1), accuracies[:, -5:].mean(1)),
-        ("sparsity", pruned_layers @ (sizes / sizes.sum()), sparsities),
+        ("sparsity", pruned_layers @ population.architecture.weight_shares, sparsities),
     ):
         difference, error = (ours - expected).mean().abs().item(), expected.std().item() / MODELS**0.5
         print(f"{name}: means {100 * difference:.2f} points apart, standard error {100 * error:.2f}")

@@ -124,7 +124,7 @@ def twin_files(shard: TwinShard, position: int, original: str, name: str, dropou
 
     Their linear layers have a `log_sigma2_bias` that nothing sets or uses: here NaN, as uninitialised memory may be.
     """
-    tensors = {key: shard.tensor(key, position)[0] for key in shard.names}
+    tensors = {key: shard.tensor(key, position) for key in shard.shapes}
     indices = CNN_S.module_indices(dropout > 0)
     weights = torch.tensor([float(layer.weights) for layer in CNN_S.layers])
     path = f"/zoos/FMNIST/tune_zoo_fmnist_uniform/{original}"

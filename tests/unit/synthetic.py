@@ -13,14 +13,15 @@ from zootwins.analyses.metrics import collect_metrics
 from zootwins.analyses.predictability import weight_statistics
 from zootwins.analyses.response import rank_changes, twin_predictions
 from zootwins.analyses.results import ZooResults
-from zootwins.catalogue.entries import OperatingPoint, Zoo
+from zootwins.catalogue.entries import Zoo
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.population.architectures import get_architecture
 from zootwins.population.trajectory import Trajectory
-from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
+from zootwins.sparsifiers import magnitude_pruning, variational_dropout
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import TwinShard, read_shard, write_trajectory
 
 ARCHITECTURE = get_architecture("cnn_s", 1)
@@ -51,6 +52,11 @@ SETTINGS = Settings(
     epochs=2,
 )
 
+SETTINGS_OF = {
+    "mp": magnitude_pruning.Settings(sparsities=PERCENTS, epochs=MP_EPOCHS, lr=1e-3),
+    "vd": variational_dropout.Settings(epochs=VD_EPOCHS, threshold=3.0, lr=1e-2),
+}
+
 
 def make_zoo(zoo: str = "mini", **changes) -> Zoo:
     """A catalogue entry for the made-up zoo."""
@@ -61,10 +67,8 @@ def make_zoo(zoo: str = "mini", **changes) -> Zoo:
         "architecture": "cnn_s",
         "models": 12,
         "epoch": None,
-        "magnitude_pruning": MagnitudePruning(PERCENTS, MP_EPOCHS, 1e-3),
-        "variational_dropout": VariationalDropout(VD_EPOCHS, 3.0, 1e-2),
-        "agreement": OperatingPoint(80, VD_EPOCHS),
-        "correlation": OperatingPoint(80, VD_EPOCHS),
+        "methods": SETTINGS_OF,
+        "points": {name: {"mp": 80, "vd": VD_EPOCHS} for name in ("agreement", "correlation")},
     }
     return Zoo(**settings | changes)
 
@@ -131,7 +135,8 @@ def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> 
             growth = torch.linspace(-6, 2, epochs + 1).reshape(-1, *(1,) * len(weight_shape))
             tensors[name.replace("weight", "log_sigma2")] = growth.expand_as(weights).clone()
     trajectory = Trajectory(states, states, prediction_states, tensors)
-    write_trajectory(path, method, trajectory, models["model"], models["index"].tolist(), ratios=ratios)
+    axes = get_sparsifier(method).axes(SETTINGS_OF[method])
+    write_trajectory(path, method, trajectory, models["model"], models["index"].tolist(), axes=axes)
     return read_shard(path)
 
 
@@ -154,11 +159,11 @@ def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResu
     tables = {}
     for method in zoo.methods:
         shard = make_shard(folder / f"{zoo.id}-{method}-0000.safetensors", method, models, seed)
-        metrics = collect_metrics([shard], *make_predictions(models, seed), ARCHITECTURE)
-        twins, index = twin_predictions([shard], 0.8 if method == "mp" else None, shard.states[-1])
+        metrics = collect_metrics([shard], *make_predictions(models, seed), ARCHITECTURE, zoo.curve(method))
+        twins, index = twin_predictions([shard], zoo.point(method, {"mp": 80, "vd": VD_EPOCHS}[method]))
         originals, labels = make_predictions(models, seed)[0], make_labels(seed)
-        tables[f"{method}_response"] = rank_changes(originals == labels, twins == labels).assign(index=index)
-        tables |= {method: metrics.scores, f"{method}_layers": metrics.layers, f"{method}_agreement": metrics.agreement}
+        tables[f"{method}/response"] = rank_changes(originals == labels, twins == labels).assign(index=index)
+        tables |= {f"{method}/{name}": table for name, table in vars(metrics).items()}
     weights = np.random.default_rng(seed).normal(size=(len(models), 20, 36))
     tables["weight_statistics"] = weight_statistics({"fc1.weight": weights}).assign(index=models["index"])
     return ZooResults(zoo, models, tables)

@@ -18,7 +18,7 @@ def test_compression_is_the_inverse_of_the_remaining_weights(tmp_path):
     results = make_results(tmp_path)
     table = compression_table([results]).set_index(["method", "point"])
     for (method, point), row in table.iterrows():
-        scores = results.mp(point) if method == "mp" else results.vd(point)
+        scores = results.at(method, point)
         assert row["compression"] == pytest.approx(1 / (1 - scores["sparsity"].mean()), rel=1e-5)
         assert row["compression_low"] <= row["compression"] <= row["compression_high"]
         change = scores["test_accuracy"].mean() - results.models["test_accuracy"].mean()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from browser import open_page
-from synthetic import PERCENTS, VD_EPOCHS, make_results, make_zoo
+from synthetic import PERCENTS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
 from zootwins.reporting.explorer import explorer_page, zoo_data
 
 
@@ -38,13 +38,13 @@ def test_data_of_a_zoo(results):
     assert data["methods"]["mp"]["steps"] == [0, *PERCENTS]
     assert data["methods"]["vd"]["steps"] == list(range(VD_EPOCHS + 1))
     assert data["methods"]["mp"]["steps"][data["methods"]["mp"]["start"]] == 80
-    final = results.mp(70)["test_accuracy"].loc[results.originals.index]
+    final = results.at("mp", 70)["test_accuracy"].loc[results.originals.index]
     np.testing.assert_array_equal(data["methods"]["mp"]["accuracy"][2], (1e4 * final).round())
     assert data["factors"]["dropout"][:5] == ["0", "0", "0", "0", "0.5"]
 
 
 def test_zoo_without_a_method(results):
-    assert list(zoo_data(replace(results, zoo=make_zoo(magnitude_pruning=None)))["methods"]) == ["vd"]
+    assert list(zoo_data(replace(results, zoo=make_zoo(methods={"vd": SETTINGS_OF["vd"]})))["methods"]) == ["vd"]
 
 
 def choose(browser, control, value):

@@ -11,10 +11,11 @@ from test_torch_engine import factors, images, population
 from zootwins.images.datasets import HALF, SPLITS, StoredData, as_trained_on, read_dataset_pt
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.variational import Variational, prune
-from zootwins.sparsifiers.magnitude_pruning import fine_tune
-from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
-from zootwins.sparsifiers.variational_dropout import train
+from zootwins.population.variational import GaussianNoise
+from zootwins.sparsifiers import magnitude_pruning, variational_dropout
+from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.shards import read_shard, write_trajectory
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.exporting import original_models, shard_models
@@ -70,21 +71,23 @@ def test_a_zoo_trained_here_comes_back_with_its_history(tmp_path, epoch):
 
 
 def test_magnitude_twins_come_back_one_a_ratio(tmp_path):
-    settings = MagnitudePruning((50.0,), epochs=1, lr=1e-3)
-    trajectory = fine_tune(ENGINE, ORIGINALS, DATA, settings, "zoo")
-    shard = shard_of(tmp_path, "mp", trajectory, ratios=settings.ratios)
+    method, settings = get_sparsifier("mp"), magnitude_pruning.Settings(sparsities=(50.0,), epochs=1, lr=1e-3)
+    trajectory = sparsify(ENGINE, method, settings, Start("zoo", ORIGINALS), DATA)
+    shard = shard_of(tmp_path, "mp", trajectory, axes=method.axes(settings))
     zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]})))
-    assert list(zoo.models.model) == [f"{name},sparsity={ratio}" for name in NAMES for ratio in ("0", "0.5")]
+    assert list(zoo.models.model) == [f"{name},ratio={ratio}" for name in NAMES for ratio in ("0", "0.5")]
     for name in ARCHITECTURE.parameter_shapes:
         assert torch.equal(zoo.parameters[name], trajectory.tensors[name][:, :, 1].flatten(0, 1))
 
 
 def test_variational_twins_come_back_pruned(tmp_path):
-    trajectory = train(ENGINE, ORIGINALS, DATA, VariationalDropout(epochs=2, threshold=2.0, lr=0.3), "zoo")
+    method, settings = get_sparsifier("vd"), variational_dropout.Settings(epochs=2, threshold=2.0, lr=0.3)
+    trajectory = sparsify(ENGINE, method, settings, Start("zoo", ORIGINALS), DATA)
     shard = shard_of(tmp_path, "vd", trajectory)
-    zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, threshold=2.0)), epoch=2)
+    evaluated = method.weights(settings).deterministic
+    zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, evaluated)), epoch=2)
     last = {name: tensor[:, 2] for name, tensor in trajectory.tensors.items() if "." in name}
-    expected = prune(last, Variational(threshold=2.0))
+    expected = GaussianNoise(threshold=2.0).deterministic(last)
     assert all(torch.equal(zoo.parameters[name], tensor) for name, tensor in expected.items())
     assert (expected["fc1.weight"] == 0).any()
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
+from synthetic import MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
 from zootwins.analyses.prune_shares import prune_shares
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.gallery import FIGURES
@@ -31,12 +31,12 @@ def texts(figure):
 @pytest.mark.parametrize("name", FIGURES)
 def test_says_how_many_models_and_is_the_same_when_drawn_again(results, name, tmp_path):
     paths = [tmp_path / f"{name}.{suffix}" for suffix in ("pdf", "svg", "png")]
-    figure = FIGURES[name]([results, replace(results, zoo=make_zoo("other"))])
+    figure = FIGURES[name].draw([results, replace(results, zoo=make_zoo("other"))])
     assert "n = 12" in texts(figure) or "24 models" in texts(figure)
     assert figure.get_figwidth() == 3.4
     save(figure, paths, {"configuration_digest": "abc"})
     first = [path.read_bytes() for path in paths]
-    save(FIGURES[name]([results, replace(results, zoo=make_zoo("other"))]), paths, {"configuration_digest": "abc"})
+    save(FIGURES[name].draw([results, replace(results, zoo=make_zoo("other"))]), paths, {"configuration_digest": "abc"})
     assert [path.read_bytes() for path in paths] == first
     assert all(b"configuration_digest" in content for content in first[1:])
 
@@ -44,21 +44,26 @@ def test_says_how_many_models_and_is_the_same_when_drawn_again(results, name, tm
 @pytest.mark.parametrize("name", FIGURES)
 def test_zoo_without_variational_dropout(results, name):
     tables = {key: table for key, table in results.tables.items() if not key.startswith("vd")}
-    bare = replace(results, zoo=make_zoo(variational_dropout=None), tables=tables)
-    assert FIGURES[name]([bare]).axes or "None of the zoos" in texts(FIGURES[name]([bare]))
+    bare = replace(results, zoo=make_zoo(methods={"mp": SETTINGS_OF["mp"]}), tables=tables)
+    assert FIGURES[name].draw([bare]).axes or "None of the zoos" in texts(FIGURES[name].draw([bare]))
 
 
 def test_tradeoff_shows_the_means(results):
-    axes = FIGURES["figure5"]([results]).axes[0]
+    axes = FIGURES["figure5"].draw([results]).axes[0]
     mp, vd = (container.lines[0] for container in axes.containers)
-    final = results.tables["mp"].query(f"epoch == {MP_EPOCHS}").groupby("ratio")[["sparsity", "test_accuracy"]].mean()
+    final = (
+        results.tables["mp/scores"]
+        .query(f"epoch == {MP_EPOCHS}")
+        .groupby("ratio")[["sparsity", "test_accuracy"]]
+        .mean()
+    )
     np.testing.assert_allclose(mp.get_xydata(), 100 * final)
     assert len(vd.get_xdata()) == VD_EPOCHS + 1
 
 
 def test_trajectories_show_the_median(results):
-    line = FIGURES["figure2"]([results]).axes[1].lines[0]
-    median = results.tables["vd"].groupby("epoch")["test_accuracy"].median()
+    line = FIGURES["figure2"].draw([results]).axes[1].lines[0]
+    median = results.tables["vd/scores"].groupby("epoch")["test_accuracy"].median()
     np.testing.assert_allclose(line.get_ydata(), 100 * median)
 
 
@@ -97,5 +102,5 @@ def test_layer_means_average_over_models(results):
 def test_metadata_is_readable(results, tmp_path):
     from PIL import Image
 
-    save(FIGURES["figure5"]([results]), [tmp_path / "a.png"], {"software": "x"})
+    save(FIGURES["figure5"].draw([results]), [tmp_path / "a.png"], {"software": "x"})
     assert json.loads(Image.open(tmp_path / "a.png").text["Description"]) == {"software": "x"}

@@ -48,34 +48,34 @@ def test_every_finding_is_there_once_with_its_n(results):
 
 def test_correlation_and_the_best(results):
     assert verdict(results, "correlate", "mp") == HOLDS
-    turned = with_table(results, "mp", test_accuracy=1 - results.tables["mp"]["test_accuracy"])
+    turned = with_table(results, "mp/scores", test_accuracy=1 - results.tables["mp/scores"]["test_accuracy"])
     assert verdict(turned, "correlate", "mp") == FAILS
     assert verdict(turned, "best originals", "mp") == FAILS
 
 
 def test_robust(results):
     assert verdict(results, "robust", "vd") == HOLDS
-    accuracy = results.tables["vd"]["test_accuracy"]
-    assert verdict(with_table(results, "vd", test_accuracy=10 * accuracy), "robust", "vd") == FAILS
+    accuracy = results.tables["vd/scores"]["test_accuracy"]
+    assert verdict(with_table(results, "vd/scores", test_accuracy=10 * accuracy), "robust", "vd") == FAILS
 
 
 def test_mp_against_vd(results):
-    better = results.tables["mp"]["test_accuracy"] + 0.2
-    assert verdict(with_table(results, "mp", test_accuracy=better), "MP beats VD", "mp − vd") == HOLDS
-    worse = with_table(results, "mp_agreement", agreement=0.0)
+    better = results.tables["mp/scores"]["test_accuracy"] + 0.2
+    assert verdict(with_table(results, "mp/scores", test_accuracy=better), "MP beats VD", "mp − vd") == HOLDS
+    worse = with_table(results, "mp/agreement", agreement=0.0)
     assert verdict(worse, "agrees more", "mp − vd") == FAILS
 
 
 def test_larger_layers(results):
-    layers = results.tables["vd_layers"]
-    larger = with_table(results, "vd_layers", sparsity=np.log(layers["weights"]))
+    layers = results.tables["vd/layers"]
+    larger = with_table(results, "vd/layers", sparsity=np.log(layers["weights"]))
     assert verdict(larger, "larger layers", "vd") == HOLDS
-    smaller = with_table(results, "vd_layers", sparsity=-np.log(layers["weights"]))
+    smaller = with_table(results, "vd/layers", sparsity=-np.log(layers["weights"]))
     assert verdict(smaller, "larger layers", "vd") == FAILS
 
 
 def test_friendly_and_hard(results):
-    assert verdict(with_table(results, "mp_response", low=1.0, high=2.0), "friendly", "mp") == HOLDS
-    none = with_table(results, "mp_response", low=-1.0, high=1.0)
+    assert verdict(with_table(results, "mp/response", low=1.0, high=2.0), "friendly", "mp") == HOLDS
+    none = with_table(results, "mp/response", low=-1.0, high=1.0)
     assert verdict(none, "friendly", "mp") in (OPEN, FAILS)
     assert isinstance(findings_table([]), pd.DataFrame)

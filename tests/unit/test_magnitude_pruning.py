@@ -12,12 +12,15 @@ from torch.nn.utils import prune
 from test_torch_engine import factors, images, population
 from zootwins.population import ImageData
 from zootwins.population.architectures import get_architecture
+from zootwins.population.masks import pruning_masks
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.sparsifiers.magnitude_pruning import fine_tune, pruned_population, pruning_masks
-from zootwins.sparsifiers.settings import MagnitudePruning
+from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning, Settings
+from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.zoos.originals import Originals
 
-SETTINGS = MagnitudePruning(sparsities=(90, 50), epochs=2, lr=1e-2)
+METHOD = MagnitudePruning()
+SETTINGS = Settings(sparsities=(90, 50), epochs=2, lr=1e-2)
 
 
 def weights(name="cnn_s", models=2, seed=0):
@@ -70,9 +73,9 @@ def originals():
 
 @pytest.fixture(scope="module")
 def trajectory(originals):
-    of = pruned_population(originals, SETTINGS, "zoo")
+    of = METHOD.population(Start("zoo", originals), SETTINGS)
     data = ImageData(images(of, 24), images(of, 8), images(of, 30, seed=2))
-    return fine_tune(TorchEngine(), originals, data, SETTINGS, "zoo")
+    return sparsify(TorchEngine(), METHOD, SETTINGS, Start("zoo", originals), data)
 
 
 def test_pruned_weights_are_zero_at_every_state(trajectory):
@@ -96,7 +99,7 @@ def test_the_control_is_not_pruned_and_state_0_is_before_fine_tuning(trajectory,
 
 def test_originals_are_left_alone_and_ratios_draw_their_own_order(originals):
     before = copy.deepcopy(originals.parameters)
-    of = pruned_population(originals, SETTINGS, "zoo")
+    of = METHOD.population(Start("zoo", originals), SETTINGS)
     assert len(set(of.keys.tolist())) == 6
     assert {f.lr for f in of.factors} == {1e-2}
     TorchEngine().train_epoch(of, images(of, 8), 1)
@@ -104,5 +107,5 @@ def test_originals_are_left_alone_and_ratios_draw_their_own_order(originals):
 
 
 def test_a_learning_rate_of_none_is_each_models_own(originals):
-    own = pruned_population(originals, MagnitudePruning(sparsities=(50,), epochs=1), "zoo")
+    own = METHOD.population(Start("zoo", originals), Settings(sparsities=(50,), epochs=1))
     assert {f.lr for f in own.factors} == {3e-3}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import erfc, expit
 from torch.nn import functional as F
 
-from zootwins.population import Factors, ImageSet, Population, native_engine, randomness, variational
+from zootwins.population import Factors, GaussianNoise, ImageSet, Plain, Population, native_engine, randomness
 from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
 from zootwins.population.native_engine import ACTIVATION_CODES, LEVEL_VARIABLE, NativeEngine
 from zootwins.population.torch_engine import TorchEngine
@@ -40,14 +40,27 @@ def make_population(models, *, name="cnn_s", channels=1, vd=False, spread=0.0, s
         return torch.randn(len(models), *shape, generator=generator)
 
     parameters = {key: 0.15 * normal(shape) for key, shape in architecture.parameter_shapes.items()}
-    settings = variational.Variational() if vd else None
+    weights = GaussianNoise() if vd else Plain()
     if vd:
-        parameters = variational.start(parameters, settings)
+        parameters = weights.start(parameters)
         for key, value in parameters.items():
             if key.endswith("log_sigma2"):
                 value += spread * normal(value.shape[1:])
     keys = torch.tensor([randomness.stream_key("test", seed, model) for model in range(len(models))])
-    return Population(architecture, models, keys, parameters, variational=settings)
+    return Population(architecture, models, keys, parameters, weights=weights)
+
+
+def penalties(population):
+    """Weights of the penalty, different for each model, and 0 for the second."""
+    return 0.01 * torch.arange(len(population), dtype=torch.float64).sub(1).abs()
+
+
+def random_masks(population, share, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.rand(population.parameters[name].shape, generator=generator) < share
+        for name in population.architecture.weight_names
+    }
 
 
 def make_data(architecture, samples, seed=0):
@@ -59,7 +72,7 @@ def make_data(architecture, samples, seed=0):
 def float64(population):
     """A copy in float64, for the torch engine: autograd, held against plain PyTorch by its own tests."""
     parameters = {name: parameter.double() for name, parameter in population.parameters.items()}
-    return replace(population, parameters=parameters, optimizer_state={}, steps=0)
+    return replace(population, parameters=parameters, optimizer_state={})
 
 
 def relative_error(actual, expected):
@@ -102,8 +115,8 @@ def populations(draw):
 @given(population=populations(), samples=st.integers(1, 4), epoch=st.integers(0, 50))
 def test_gradients_are_those_of_float64_autograd(population, samples, epoch):
     expected, data = float64(population), make_data(population.architecture, samples)
-    NativeEngine().train_epoch(population, data, epoch, kl_weight=0.01)
-    TorchEngine().train_epoch(expected, data, epoch, kl_weight=0.01)
+    for engine, of in ((NativeEngine(), population), (TorchEngine(), expected)):
+        engine.train_epoch(of, data, epoch, penalty=penalties(of))
     for name in population.parameters:
         for model in range(len(population)):
             actual, exact = (p.optimizer_state[f"exp_avg.{name}"][model] for p in (population, expected))
@@ -122,11 +135,12 @@ def test_an_epoch_agrees_with_the_torch_engine(level, name, channels, vd):
     population = make_population(mixed, name=name, channels=channels, vd=vd)
     expected, data = float64(population), make_data(population.architecture, 10)  # batches of 4, 4 and 2
     for epoch in (1, 2):
-        scores = NativeEngine().train_epoch(population, data, epoch, kl_weight=0.01)
-        exact = TorchEngine().train_epoch(expected, data, epoch, kl_weight=0.01)
+        scores = NativeEngine().train_epoch(population, data, epoch, penalty=penalties(population))
+        exact = TorchEngine().train_epoch(expected, data, epoch, penalty=penalties(expected))
         torch.testing.assert_close(scores.loss, exact.loss, rtol=EPOCH_TOLERANCE, atol=0)
         torch.testing.assert_close(scores.accuracy, exact.accuracy)
-    assert population.steps == expected.steps == 6
+    for of in (population, expected):
+        assert of.optimizer_state["steps"].tolist() == [6] * len(mixed)
     for key, parameter in population.parameters.items():
         for model in range(len(mixed)):
             assert relative_error(parameter[model], expected.parameters[key][model]) < EPOCH_TOLERANCE, (key, model)
@@ -161,13 +175,14 @@ def test_a_model_does_not_depend_on_neighbours_or_threads(vd):
             [mixed[model]],
             together.keys[model : model + 1],
             {name: p[model : model + 1].clone() for name, p in together.parameters.items()},
-            variational=together.variational,
+            weights=together.weights,
         )
         for model in (0, 2, 7, 13, 18)
     ]
-    scores = NativeEngine(threads=3).train_epoch(together, data, 1, 0.01)
+    weight = penalties(together)
+    scores = NativeEngine(threads=3).train_epoch(together, data, 1, penalty=weight)
     for model, population in zip((0, 2, 7, 13, 18), alone, strict=True):
-        own = NativeEngine(threads=1).train_epoch(population, data, 1, 0.01)
+        own = NativeEngine(threads=1).train_epoch(population, data, 1, penalty=weight[model : model + 1])
         assert torch.equal(own.loss, scores.loss[model : model + 1])
         for name, parameter in population.parameters.items():
             assert torch.equal(parameter, together.parameters[name][model : model + 1]), name
@@ -178,7 +193,8 @@ def test_simd_levels_agree(level, vd, monkeypatch):
     def trained(at):
         monkeypatch.setenv(LEVEL_VARIABLE, at)
         population = make_population([factors("gelu"), factors("sigmoid", dropout=0.5), factors("tanh", "sgd")], vd=vd)
-        NativeEngine().train_epoch(population, make_data(population.architecture, 12), 1, 0.01)
+        data = make_data(population.architecture, 12)
+        NativeEngine().train_epoch(population, data, 1, penalty=penalties(population))
         return population.parameters
 
     expected = trained(LEVELS[0])
@@ -190,10 +206,7 @@ def test_simd_levels_agree(level, vd, monkeypatch):
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_masked_weights_stay_zero(level, optimizer):
     population = make_population([factors(optimizer=optimizer, weight_decay=1e-2)] * 3)
-    generator = torch.Generator().manual_seed(1)
-    for name in population.architecture.weight_names:
-        population.masks[name] = torch.rand(population.parameters[name].shape, generator=generator) < 0.3
-        population.parameters[name] *= population.masks[name]
+    population.set_masks(random_masks(population, 0.3))
     unmasked = {name: p.clone() for name, p in population.parameters.items()}
     for epoch in (1, 2):
         NativeEngine().train_epoch(population, make_data(population.architecture, 6), epoch)

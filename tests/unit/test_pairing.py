@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthetic import MP_EPOCHS, make_results
+from synthetic import MP_EPOCHS, SETTINGS_OF, make_results, make_zoo
 from zootwins.analyses.pairing import paired_differences, paired_table
 
 
@@ -14,7 +14,14 @@ def results(tmp_path):
     made = make_results(tmp_path)
     mp = pd.DataFrame(
         [
-            {"index": i, "ratio": s, "epoch": MP_EPOCHS, "sparsity": s, "test_accuracy": 0.8 * (1 - s)}
+            {
+                "index": i,
+                "ratio": s,
+                "epoch": MP_EPOCHS,
+                "point": 100 * s,
+                "sparsity": s,
+                "test_accuracy": 0.8 * (1 - s),
+            }
             for i in (0, 1)
             for s in (0.0, 0.5, 0.9)
         ]
@@ -22,11 +29,11 @@ def results(tmp_path):
     vd = pd.DataFrame(
         {"index": [0, 1, 0, 1], "epoch": [2, 2, 4, 4], "sparsity": [0.25, 0.5, 0.6, 0.95], "test_accuracy": 0.3}
     )
-    return replace(made, tables={"mp": mp, "vd": vd})
+    return replace(made, tables={"mp/scores": mp, "vd/scores": vd.assign(point=vd["epoch"].astype(float))})
 
 
 def test_mp_is_taken_at_the_twins_sparsity(results):
-    table = paired_differences(results).set_index(["index", "epoch"])["difference"]
+    table = paired_differences(results, "mp", "vd").set_index(["index", "epoch"])["difference"]
     assert table[0, 2] == pytest.approx(0.6 - 0.3)
     assert table[1, 2] == pytest.approx(0.4 - 0.3)
     assert table[0, 4] == pytest.approx(0.32 - 0.3)
@@ -34,12 +41,13 @@ def test_mp_is_taken_at_the_twins_sparsity(results):
 
 
 def test_table(results):
-    table = paired_table([results]).set_index("epoch")
+    table = paired_table([results]).set_index("point")
+    assert set(zip(table["method"], table["against"], strict=True)) == {("mp", "vd")}
     assert table.loc[2, "mean"] == pytest.approx(20)
     assert table.loc[2, "models"] == 2
-    assert table.loc[2, "mp_better"] == 100
+    assert table.loc[2, "better"] == 100
     assert table.loc[4, "models"] == 1
 
 
 def test_zoo_with_one_method_is_left_out(results):
-    assert paired_table([replace(results, zoo=replace(results.zoo, magnitude_pruning=None))]).empty
+    assert paired_table([replace(results, zoo=make_zoo(methods={"vd": SETTINGS_OF["vd"]}))]).empty

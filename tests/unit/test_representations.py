@@ -145,21 +145,21 @@ def test_states_are_those_of_the_shards(tmp_path):
     states = load_states([shard], "cnn_s")
     assert len(states) == 7 * len(shard.states)
     row = states.table.index[(states.table["index"] == 3) & (states.table["epoch"] == 2)][0]
-    weight = shard.tensor("fc1.weight")[3, 0, 2]
+    weight = shard.tensor("fc1.weight")[3, 2]
     assert torch.equal(states.tokens.separate(states.weights[row])["fc1.weight"], weight)
-    alpha = log_alpha("fc1.weight", weight, shard.tensor("fc1.log_sigma2")[3, 0, 2])
+    alpha = log_alpha("fc1.weight", weight, shard.tensor("fc1.log_sigma2")[3, 2])
     assert torch.equal(states.tokens.separate(states.alphas[row])["fc1.weight"], alpha)
     line = states.table.loc[row]
-    assert line["accuracy"] == shard.tensor("test_accuracy")[3, 0, 2].item()
+    assert line["accuracy"] == shard.tensor("test_accuracy")[3, 2].item()
     assert line["generalization_gap"] == pytest.approx(0.02, abs=1e-6)
     sizes = torch.tensor([layer.weights for layer in ARCHITECTURE.layers]).double()
-    expected = (shard.tensor("sparsity")[3, 0, 2].double() * sizes).sum() / sizes.sum()
+    expected = (shard.tensor("sparsity")[3, 2].double() * sizes).sum() / sizes.sum()
     assert line["sparsity"] == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_diverged_models_are_left_out_by_name(tmp_path, caplog):
     shard = make_shard(tmp_path / "shard.safetensors", "vd", make_models(7))
-    tensors = {name: shard.tensor(name)[:, 0] for name in shard.names}
+    tensors = {name: shard.tensor(name) for name in shard.shapes}
     tensors["fc1.weight"][2, -1, 0, 0] = torch.nan
     trajectory = Trajectory(shard.states, shard.weight_states, shard.prediction_states, tensors)
     write_trajectory(shard.path, "vd", trajectory, shard.models, shard.index)
@@ -171,7 +171,7 @@ def test_diverged_models_are_left_out_by_name(tmp_path, caplog):
 
 def test_final_states_alone_are_refused(tmp_path):
     shard = make_shard(tmp_path / "shard.safetensors", "vd", make_models(2))
-    last = {name: shard.tensor(name)[:, 0] for name in shard.names}
+    last = {name: shard.tensor(name) for name in shard.shapes}
     parameters = {name for name in last if "." in name}
     last = {name: tensor[:, -1:] if name in parameters else tensor for name, tensor in last.items()}
     trajectory = Trajectory(shard.states, shard.states[-1:], shard.prediction_states, last)

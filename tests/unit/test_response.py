@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as npst
 
-from synthetic import make_models, make_results, make_shard
+from synthetic import make_models, make_results, make_shard, make_zoo
 from zootwins.analyses import response
 from zootwins.analyses.response import factor_table, rank_change_table, rank_changes, twin_predictions
 
@@ -45,7 +45,7 @@ def test_a_clear_change_is_told_from_chance():
 def test_predictions_at_an_operating_point(tmp_path):
     models = make_models(4)
     shards = [make_shard(tmp_path / f"{i}.safetensors", "mp", models.iloc[2 * i : 2 * i + 2]) for i in range(2)]
-    predictions, index = twin_predictions(shards, 0.7, 3)
+    predictions, index = twin_predictions(shards, make_zoo().point("mp", 70))
     assert index.tolist() == [0, 1, 2, 3]
     np.testing.assert_array_equal(predictions[2], shards[1].tensor("predictions")[0, 2, 1])
 
@@ -65,9 +65,9 @@ def test_friendliest_first(results):
 
 
 def test_factor_that_decides_is_found(results):
-    changes = results.tables["mp_response"].copy()
+    changes = results.tables["mp/response"].copy()
     changes["rank_change"] = np.where(results.models["optimizer"] == "adam", 3.0, -3.0)
-    decided = factor_table([type(results)(results.zoo, results.models, {"mp_response": changes})])
+    decided = factor_table([type(results)(results.zoo, results.models, {"mp/response": changes})])
     effects = decided.set_index("factor")
     assert set(effects.index) == {"activation", "optimizer", "dropout"}  # the others do not vary
     assert effects.loc["optimizer", "epsilon_squared"] == pytest.approx(1)

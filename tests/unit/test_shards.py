@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zootwins.run.errors import InputError
+from zootwins.storage.axes import Axis
 from zootwins.storage.ranges import shard_ranges, shard_slice
 from zootwins.storage.shards import Trajectory, cut_model, read_shard, write_trajectory
 
@@ -19,9 +20,9 @@ def write(path, method="mp", models=3):
         "mask.fc1.weight": torch.rand(*shape[:2], 4, 5) > 0.5,
     }
     names = [f"model_{index}" for index in range(models)]
-    ratios = (0.0, 0.5) if method == "mp" else ()
+    axes = (Axis("ratio", (0.0, 0.5)),) if method == "mp" else ()
     trajectory = Trajectory([0, 1, 2], [0, 1, 2], [0, 1, 2], tensors)
-    write_trajectory(path, method, trajectory, names, range(4, 4 + models), ratios=ratios, metadata={"engine": "torch"})
+    write_trajectory(path, method, trajectory, names, range(4, 4 + models), axes=axes, metadata={"engine": "torch"})
     return tensors
 
 
@@ -33,9 +34,23 @@ def test_what_is_written_is_read(tmp_path, method):
     assert shard.index == [4, 5, 6]
     assert shard.metadata["engine"] == "torch"
     for name, tensor in tensors.items():
-        uniform = tensor if method == "mp" else tensor.unsqueeze(1)
-        assert torch.equal(shard.tensor(name), uniform)
-        assert torch.equal(shard.tensor(name, 1), uniform[1])
+        assert torch.equal(shard.tensor(name), tensor)
+        assert torch.equal(shard.tensor(name, 1), tensor[1])
+        assert torch.equal(shard.twins(name), tensor if method == "mp" else tensor.unsqueeze(1))
+        assert torch.equal(shard.twins(name, 1), tensor[1] if method == "mp" else tensor[1:2])
+    assert shard.coordinates == ([{"ratio": 0.0}, {"ratio": 0.5}] if method == "mp" else [{}])
+
+
+def test_twins_on_two_axes_have_the_last_fastest(tmp_path):
+    axes = (Axis("penalty", (1.0, 10.0)), Axis("threshold", (0.0, 1.0, 2.0)))
+    tensor = torch.randn(4, 2, 3, 5)
+    trajectory = Trajectory([0, 1, 2, 3, 4], [], [], {"test_accuracy": tensor})
+    write_trajectory(tmp_path / "a.safetensors", "any", trajectory, list("abcd"), range(4), axes=axes)
+    shard = read_shard(tmp_path / "a.safetensors")
+    assert list(shard.axes) == list(axes)
+    for twin, place in enumerate(shard.coordinates):
+        at = tensor[:, axes[0].values.index(place["penalty"]), axes[1].values.index(place["threshold"])]
+        assert torch.equal(shard.twins("test_accuracy")[:, twin], at)
 
 
 def test_one_model_is_cut_out(tmp_path):

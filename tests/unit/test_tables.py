@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthetic import MP_EPOCHS, VD_EPOCHS, make_results, make_zoo
+from synthetic import MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
 from zootwins.analyses.tables import PAPER_TABLES as TABLES
 from zootwins.analyses.tables import paper_order, summary
-from zootwins.catalogue.entries import OperatingPoint
 from zootwins.run.errors import InputError
-from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.sparsifiers import variational_dropout
 
 PAPER = Path(__file__).parents[2] / "resources" / "paper"
 FLOAT32 = 1e-5  # percent, from float32 shards
+VD = {"vd": SETTINGS_OF["vd"]}
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def test_every_row_is_there_once(results, name):
 
 def test_agreement_table_by_hand(results):
     row = TABLES["table1"]([results]).iloc[0]
-    scores = results.tables["mp"]
+    scores = results.tables["mp/scores"]
     scores = scores[(scores["ratio"] == 0.8) & (scores["epoch"] == MP_EPOCHS)]
-    agreements = results.tables["vd_agreement"]
+    agreements = results.tables["vd/agreement"]
     agreements = agreements[agreements["epoch"] == VD_EPOCHS]["agreement"]
     assert row["mp_accuracy_mean"] == pytest.approx(100 * scores["test_accuracy"].mean(), abs=FLOAT32)
     assert row["mp_accuracy_std"] == pytest.approx(100 * np.std(scores["test_accuracy"], ddof=1), abs=FLOAT32)
@@ -54,7 +54,7 @@ def test_agreement_table_by_hand(results):
 
 def test_correlation_table_joins_twins_with_their_own_originals(results):
     row = TABLES["table2"]([results]).iloc[0]
-    twins = results.tables["mp"]
+    twins = results.tables["mp/scores"]
     twins = twins[(twins["ratio"] == 0.8) & (twins["epoch"] == MP_EPOCHS)].sort_values("index")
     r = np.corrcoef(results.models["test_accuracy"], twins["test_accuracy"])[0, 1]
     assert row["mp_pearson_r"] == pytest.approx(100 * r)
@@ -64,24 +64,24 @@ def test_correlation_table_joins_twins_with_their_own_originals(results):
 
 
 def test_zoo_without_a_method_or_a_point(results):
-    bare = replace(results, zoo=replace(results.zoo, magnitude_pruning=None))
+    bare = replace(results, zoo=make_zoo(methods=VD))
     row = TABLES["table1"]([bare]).iloc[0]
     assert math.isnan(row["mp_agreement_mean"])
     assert row["vd_agreement_mean"] > 0
     assert row["models"] == 12
     assert TABLES["table5"]([bare]).empty
     assert TABLES["table5"]([bare]).columns[0] == "zoo"
-    absent = replace(results, zoo=replace(results.zoo, agreement=OperatingPoint(None, None)))
+    absent = replace(results, zoo=make_zoo(points=results.zoo.points | {"agreement": {}}))
     assert TABLES["table1"]([absent]).empty
     assert len(TABLES["table2"]([absent])) == 1
 
 
-def test_operating_point_that_was_not_run_is_named(results):
-    point = OperatingPoint(60, VD_EPOCHS)
+def test_operating_point_that_was_not_run_is_named():
+    points = {"agreement": {"mp": 60}, "correlation": {"vd": VD_EPOCHS + 1}}
     with pytest.raises(InputError, match=r"zoos\.mini\.operating_points\.agreement\.mp_sparsity: 60 is not among"):
-        TABLES["table1"]([replace(results, zoo=make_zoo(agreement=point))])
-    with pytest.raises(InputError, match=r"correlation\.vd_epoch: 5 is beyond variational_dropout\.epochs \(3\)"):
-        TABLES["table2"]([replace(results, zoo=make_zoo(variational_dropout=VariationalDropout(3, 3.0)))])
+        make_zoo(points=points).check_points()
+    with pytest.raises(InputError, match=r"correlation\.vd_epoch: 6 is not among what is run \(0, 1, 2, 3, 4, 5\)"):
+        make_zoo(points=points, methods=VD).check_points()
 
 
 def test_rows_follow_the_paper_where_they_were_run(results):
@@ -98,7 +98,7 @@ def test_layer_tables_average_to_the_sparsity(results):
     table = TABLES["table8"]([results]).set_index(["sparsity_percent", "quantity"])["mean"]
     sizes = {"conv1": 200, "conv2": 1200, "conv3": 96, "fc1": 720, "fc2": 200}
     weighted = sum(size * table[70, layer] for layer, size in sizes.items()) / 2416
-    assert weighted == pytest.approx(100 * results.mp(70)["sparsity"].mean(), abs=FLOAT32)
+    assert weighted == pytest.approx(100 * results.at("mp", 70)["sparsity"].mean(), abs=FLOAT32)
 
 
 def test_configuration_table(results):
@@ -107,7 +107,7 @@ def test_configuration_table(results):
     assert row["activation"] == "relu, tanh"
     assert row["dropout"] == "0, 0.5"
     assert (row["lr_vd"], row["lr_mp"]) == ("0.01", "0.001")
-    own = replace(results, zoo=make_zoo(magnitude_pruning=None, variational_dropout=VariationalDropout(5, 3.0)))
+    own = replace(results, zoo=make_zoo(methods={"vd": variational_dropout.Settings(epochs=5, threshold=3.0)}))
     row = TABLES["table4"]([own]).iloc[0]
     assert row["lr_vd"] == "source"
     assert row["lr_mp"] is None

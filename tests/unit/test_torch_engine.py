@@ -9,9 +9,9 @@ from reference import optimizer_for, train_one, train_one_variational
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population import torch_engine as engine_module
 from zootwins.population.architectures import get_architecture
+from zootwins.population.masks import pruning_masks
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.variational import Variational, start
-from zootwins.sparsifiers.magnitude_pruning import pruning_masks
+from zootwins.population.variational import GaussianNoise
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-11}  # float64 over some hundred operations
 
@@ -29,6 +29,8 @@ MIXED = [
     factors(4, "relu", "adam"),
     factors(5, "tanh", "sgd", dropout=0.5, momentum=0.0),
 ]
+
+PENALTIES = [0.01, 0.0, 0.1, 0.003, 1.0, 0.02]  # their weights, different for each model
 
 
 def population(models=MIXED, name="cnn_s", channels=1, dtype=torch.float64) -> Population:
@@ -60,9 +62,7 @@ def test_training_equals_plain_pytorch(name, channels):
     """Mixed activations, optimisers, dropout and masks; 21 samples leave a last batch of 5."""
     trained = population(name=name, channels=channels)
     weights = {key: trained.parameters[key] for key in trained.architecture.weight_names}
-    trained.masks = pruning_masks(weights, 0.6, "global")
-    for key, mask in trained.masks.items():
-        trained.parameters[key] *= mask
+    trained.set_masks(pruning_masks(weights, 0.6, "global"))
     data, test = images(trained, 21), images(trained, 40, seed=2)
     expected = [train_one(trained, model, data, test, epochs=2) for model in range(len(trained))]
     engine = TorchEngine()
@@ -82,13 +82,13 @@ def test_variational_training_equals_plain_pytorch(name, channels, log_sigma2):
     trained = population(models, name, channels)
     data, test = images(trained, 21), images(trained, 40, seed=2)
     expected = [
-        train_one_variational(trained, model, data, test, 1, lambda epoch: 0.01, log_sigma2)
+        train_one_variational(trained, model, data, test, 1, lambda epoch, w=PENALTIES[model]: w, log_sigma2)
         for model in range(len(models))
     ]
-    trained.variational = Variational(initial_log_sigma2=log_sigma2)
-    trained.parameters = start(trained.parameters, trained.variational)
+    trained.weights = GaussianNoise(initial_log_sigma2=log_sigma2)
+    trained.parameters = trained.weights.start(trained.parameters)
     engine = TorchEngine()
-    engine.train_epoch(trained, data, 1, kl_weight=0.01)
+    engine.train_epoch(trained, data, 1, penalty=torch.tensor(PENALTIES[:4], dtype=torch.float64))
     accuracy = engine.evaluate(trained, test).accuracy
     for model, ((reference_accuracy,), network) in enumerate(expected):
         assert accuracy[model].item() == pytest.approx(reference_accuracy, abs=1e-12)
@@ -130,8 +130,8 @@ def test_a_model_does_not_depend_on_its_neighbours(variational, monkeypatch):
     def trained(chosen, block=16, threads=1):
         of = population(dtype=torch.float32)
         if variational:
-            of.variational = Variational()
-            of.parameters = start(of.parameters, of.variational)
+            of.weights = GaussianNoise()
+            of.parameters = of.weights.start(of.parameters)
         of = replace(
             of,
             factors=[of.factors[model] for model in chosen],
@@ -139,7 +139,8 @@ def test_a_model_does_not_depend_on_its_neighbours(variational, monkeypatch):
             parameters={key: tensor[chosen] for key, tensor in of.parameters.items()},
         )
         monkeypatch.setattr(engine_module, "_CPU_BLOCK", block)
-        TorchEngine(threads=threads).train_epoch(of, images(of, 24), 1, kl_weight=0.01)
+        penalty = torch.tensor(PENALTIES, dtype=torch.float64)[chosen]
+        TorchEngine(threads=threads).train_epoch(of, images(of, 24), 1, penalty=penalty)
         return of.parameters
 
     together = trained([0, 1, 2, 3, 4, 5])

@@ -4,32 +4,40 @@ import pytest
 import torch
 
 from test_torch_engine import factors, images, population
-from zootwins.population import native_engine
+from zootwins.population import GaussianNoise, ImageData, Population, native_engine
+from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.trajectory import Resume, kept_states, record_trajectory
-from zootwins.population.variational import Variational, start
+from zootwins.population.trajectory import SCORES, Plan, Resume, kept_states, record_trajectory
 
 native = pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
-MODELS = [factors(0), factors(1, "relu", "sgd")]
+MODELS = [factors(0), factors(1, "relu", "sgd", dropout=0.5)]
+STEPS = 3  # an epoch
 
 
-def fresh(variational: bool):
+def fresh(noisy: bool = False) -> Population:
     of = population(MODELS, dtype=torch.float32)
-    if variational:
-        of.variational = Variational()
-        of.parameters = start(of.parameters, of.variational)
+    if noisy:
+        of.weights = GaussianNoise()
+        of.parameters = of.weights.start(of.parameters)
     return of
 
 
-def record(of, **settings):
-    return record_trajectory(TorchEngine(), of, images(of, 24), images(of, 30, seed=2), 3, **settings)
+def data_of(of) -> ImageData:
+    return ImageData(images(of, 8 * STEPS), images(of, 16, seed=3), images(of, 30, seed=2))
+
+
+THREE_EPOCHS = Plan(3)
+
+
+def record(of, plan=THREE_EPOCHS, engine=None, **settings):
+    return record_trajectory(engine or TorchEngine(), of, data_of(of), plan, **settings)
 
 
 def test_every_state_is_recorded():
-    of = fresh(variational=False)
+    of = fresh()
     before = {name: tensor.clone() for name, tensor in of.parameters.items()}
-    trajectory = record(of, prediction_states=(0, 3))
+    trajectory = record(of, Plan(3, prediction_states=(0, 3)))
     assert trajectory.states == trajectory.weight_states == [0, 1, 2, 3]
     for name, tensor in before.items():
         assert torch.equal(trajectory.tensors[name][:, 0], tensor)
@@ -41,38 +49,101 @@ def test_every_state_is_recorded():
     torch.testing.assert_close(trajectory.tensors["test_accuracy"][:, 3], accuracy)
 
 
+def test_scores_are_those_of_their_splits():
+    """Each at the last state as an evaluation of that split gives it; in between, no clean accuracy is worked out."""
+    of = fresh()
+    tensors = record(of).tensors
+    assert all(tensors[name].shape == (2, 4) for name in SCORES)
+    for split in ("validation", "test"):
+        evaluation = TorchEngine().evaluate(of, getattr(data_of(of), split))
+        assert torch.equal(tensors[f"{split}_accuracy"][:, 3], evaluation.accuracy.float())
+        assert torch.equal(tensors[f"{split}_loss"][:, 3], evaluation.loss.float())
+    clean = tensors["clean_train_accuracy"]
+    assert torch.equal(clean[:, 0], tensors["train_accuracy"][:, 0])
+    assert clean[:, 1:3].isnan().all()
+    assert torch.equal(clean[:, 3], TorchEngine().evaluate(of, data_of(of).train).accuracy.float())
+
+
 def test_final_states_alone():
-    trajectory = record(fresh(variational=False), weight_states=kept_states("final", 3))
+    trajectory = record(fresh(), weight_states=kept_states("final", 3))
     assert trajectory.weight_states == [3]
     assert trajectory.tensors["conv1.weight"].shape == (2, 1, 8, 1, 5, 5)
     assert trajectory.tensors["test_accuracy"].shape == (2, 4)
 
 
-@pytest.mark.parametrize("variational", [False, True])
-def test_a_killed_run_goes_on_to_the_same_tensors(tmp_path, variational):
-    """Killed after the first epoch: the rest is trained from there, and nothing differs in a single bit."""
-    undisturbed = record(fresh(variational), prediction_states=range(4))
+def falling_masks(epoch: int, of: Population) -> dict[str, torch.Tensor] | None:
+    """Before epoch 2 the smallest 60 % go, before epoch 3 the smallest 30 %: half of what was masked comes back."""
+    ratio = {2: 0.6, 3: 0.3}.get(epoch)
+    return (
+        None
+        if ratio is None
+        else pruning_masks({n: of.parameters[n] for n in ("conv2.weight", "fc1.weight")}, ratio, "global")
+    )
+
+
+def rising_penalty(epoch: int) -> torch.Tensor:
+    return torch.tensor([0.01, 0.1], dtype=torch.float64) * (epoch - 1)
+
+
+def halted(epoch: int) -> torch.Tensor | None:
+    """The first model takes no step in epoch 2, and the second none after the first batch of epoch 3."""
+    return {2: torch.tensor([[0.0] * STEPS, [1.0] * STEPS]), 3: torch.tensor([[1.0] * STEPS, [1.0, 0.0, 0.0]])}.get(
+        epoch
+    )
+
+
+EVERYTHING = Plan(4, prediction_states=range(5), penalty=rising_penalty, lr_factors=halted, masks=falling_masks)
+
+
+def test_a_plan_is_followed_epoch_by_epoch():
+    """As the engine alone comes to it, told everything by hand."""
+    of, tensors = fresh(noisy=True), record(fresh(noisy=True), EVERYTHING).tensors
+    engine = TorchEngine()
+    for epoch in range(1, 5):
+        if (masks := falling_masks(epoch, of)) is not None:
+            of.set_masks(masks)
+        penalty, lr_factors = rising_penalty(epoch), halted(epoch)
+        engine.train_epoch(of, data_of(of).train, epoch, penalty=penalty, lr_factors=lr_factors)
+        for name, parameter in of.parameters.items():
+            assert torch.equal(tensors[name][:, epoch], parameter), (epoch, name)
+    zeros = [(tensors["conv2.weight"][:, epoch] == 0).sum().item() for epoch in range(5)]
+    assert zeros[0] == zeros[1] == 0
+    assert zeros[2] > zeros[3] >= zeros[4] > 0
+
+
+def test_one_weight_of_the_penalty_is_that_of_all_models():
+    one, each = (
+        record(fresh(noisy=True), Plan(2, penalty=penalty)).tensors
+        for penalty in (lambda epoch: 0.1, lambda epoch: torch.tensor([0.1, 0.1], dtype=torch.float64))
+    )
+    assert all(torch.equal(one[name], each[name]) for name in one if one[name].isfinite().all())
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 3])
+@pytest.mark.parametrize("engine", [TorchEngine(), pytest.param("native", marks=native)])
+@pytest.mark.parametrize("plan", [Plan(4, prediction_states=range(5)), EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_a_killed_run_goes_on_to_the_same_tensors(tmp_path, plan, noisy, engine, killed_after, monkeypatch):
+    """Killed before an epoch's state is saved, it goes on from the last one that was: not a single bit differs."""
+    monkeypatch.setattr("zootwins.population.trajectory._SAVING_SHARE", 1)  # after every epoch
+    engine = NativeEngine() if engine == "native" else engine
+    undisturbed = record(fresh(noisy), plan, engine)
     resume = Resume(tmp_path / "resume.safetensors", "digest")
 
     def die(epoch, epochs):
-        if epoch == 2:
+        if epoch == killed_after + 1:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), resume:
-        record(fresh(variational), prediction_states=range(4), resume=resume, on_epoch=die)
-    assert resume.path.exists()
+    with pytest.raises(KeyboardInterrupt):
+        record(fresh(noisy), plan, engine, resume=resume, on_epoch=die)
     trained = []
-    with resume:
-        resumed = record(
-            fresh(variational),
-            prediction_states=range(4),
-            resume=resume,
-            on_epoch=lambda epoch, epochs: trained.append(epoch),
-        )
-    assert trained == [2, 3]
+    resumed = record(fresh(noisy), plan, engine, resume=resume, on_epoch=lambda epoch, epochs: trained.append(epoch))
+    assert trained == list(range(killed_after + 1, 5))
     assert resumed.tensors.keys() == undisturbed.tensors.keys()
     for name, tensor in undisturbed.tensors.items():
-        assert torch.equal(resumed.tensors[name], tensor), name
+        assert torch.equal(resumed.tensors[name].nan_to_num(-1), tensor.nan_to_num(-1)), name
+    assert resume.path.exists()
+    resume.discard()
     assert not resume.path.exists()
 
 
@@ -87,28 +158,27 @@ def test_a_killed_run_goes_on_to_the_same_tensors(tmp_path, variational):
     ids=["empty", "something else", "truncated", "a bit flipped"],
 )
 def test_a_damaged_resume_file_is_not_trusted(tmp_path, damage):
-    path = tmp_path / "resume.safetensors"
-    record(fresh(variational=False), resume=Resume(path, "digest"))  # leaves the file: no `with`
-    path.write_bytes(damage(path.read_bytes()))
+    resume = Resume(tmp_path / "resume.safetensors", "digest")
+    record(fresh(), resume=resume)
+    resume.path.write_bytes(damage(resume.path.read_bytes()))
     trained = []
-    record(
-        fresh(variational=False),
-        resume=Resume(path, "digest"),
-        on_epoch=lambda epoch, epochs: trained.append(epoch),
-    )
+    record(fresh(), resume=resume, on_epoch=lambda epoch, epochs: trained.append(epoch))
     assert trained == [1, 2, 3]
 
 
-def test_a_resume_file_of_another_configuration_is_not_used(tmp_path):
+@pytest.mark.parametrize(
+    ("digest", "engine"),
+    [("another", TorchEngine()), pytest.param("one", "native", marks=native)],
+    ids=["another configuration", "another engine"],
+)
+def test_a_resume_file_of_another_run_is_not_used(tmp_path, digest, engine):
+    """Engines agree to rounding only, so that a run is not to be half of the one and half of the other."""
     path = tmp_path / "resume.safetensors"
-    record(fresh(variational=False), resume=Resume(path, "one"))  # leaves the file: no `with`
+    record(fresh(), resume=Resume(path, "one"))
     assert path.exists()
+    engine = NativeEngine() if engine == "native" else engine
     trained = []
-    record(
-        fresh(variational=False),
-        resume=Resume(path, "another"),
-        on_epoch=lambda epoch, epochs: trained.append(epoch),
-    )
+    record(fresh(), engine=engine, resume=Resume(path, digest), on_epoch=lambda epoch, epochs: trained.append(epoch))
     assert trained == [1, 2, 3]
 
 
@@ -116,7 +186,8 @@ def test_a_resume_file_of_another_configuration_is_not_used(tmp_path):
 def test_a_shard_all_of_whose_models_are_excluded_is_empty(engine):
     engine = NativeEngine() if engine == "native" else engine
     of = population([], dtype=torch.float32)
-    trajectory = record_trajectory(engine, of, images(of, 24), images(of, 30, seed=2), 2, prediction_states=(0, 2))
+    plan = Plan(2, (0, 2), lambda epoch: 0.1, lambda epoch: torch.ones(0, STEPS), lambda epoch, of: {})
+    trajectory = record(of, plan, engine)
     assert trajectory.tensors["conv1.weight"].shape == (0, 3, 8, 1, 5, 5)
-    assert trajectory.tensors["test_accuracy"].shape == (0, 3)
     assert trajectory.tensors["predictions"].shape == (0, 2, 30)
+    assert all(trajectory.tensors[name].shape == (0, 3) for name in SCORES)

@@ -12,9 +12,10 @@ from scipy import integrate, stats
 from test_torch_engine import factors, images, population
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.variational import Variational, kl_divergence, log_alpha, prune, start
-from zootwins.sparsifiers.settings import VariationalDropout
-from zootwins.sparsifiers.variational_dropout import kl_weight, train
+from zootwins.population.variational import GaussianNoise, kl_divergence, log_alpha
+from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.sparsify import sparsify
+from zootwins.sparsifiers.variational_dropout import Settings, VariationalDropout, kl_weight
 from zootwins.zoos.originals import Originals
 
 
@@ -61,7 +62,8 @@ def test_a_weight_is_pruned_where_log_alpha_reaches_the_threshold():
         "conv1.bias": torch.tensor([0.0, 1.0]),
         "fc1.bias": torch.tensor([0.0001]),
     }
-    pruned = prune(start(parameters, Variational()), Variational(threshold=3.0))
+    weights = GaussianNoise(threshold=3.0)
+    pruned = weights.deterministic(weights.start(parameters))
     assert (pruned["conv1.weight"] == 0).tolist() == [False, True, True, False]
     assert (pruned["conv1.bias"] == 0).tolist() == [True, False]
     assert pruned["fc1.bias"].item() == pytest.approx(0.0001)  # deterministic, hence never pruned
@@ -73,8 +75,8 @@ def test_what_is_trained_and_recorded():
     originals = Originals(of.architecture, ["a", "b"], [0, 1], of.factors, of.parameters)
     data = ImageData(images(of, 24), images(of, 8), images(of, 30, seed=2))
     before = {name: tensor.clone() for name, tensor in of.parameters.items()}
-    settings = VariationalDropout(epochs=2, threshold=3.0, lr=0.3)
-    tensors = train(TorchEngine(), originals, data, settings, "zoo").tensors
+    settings = Settings(epochs=2, threshold=3.0, lr=0.3)
+    tensors = sparsify(TorchEngine(), VariationalDropout(), settings, Start("zoo", originals), data).tensors
     assert all(torch.equal(of.parameters[name], before[name]) for name in before)
     assert (tensors["fc1.log_sigma2"][:, 0] == -10).all()
     assert tensors["conv1.bias_log_sigma2"].shape == (2, 3, 8)
@@ -82,7 +84,7 @@ def test_what_is_trained_and_recorded():
     assert tensors["predictions"].shape == (2, 3, 30)
     for state in range(3):
         at = {name: tensor[:, state] for name, tensor in tensors.items() if "." in name}
-        kept = prune(at, Variational(threshold=3.0))
+        kept = GaussianNoise(threshold=3.0).deterministic(at)
         expected = torch.stack([(kept[n] == 0).flatten(1).float().mean(1) for n in of.architecture.weight_names], 1)
         torch.testing.assert_close(tensors["sparsity"][:, state], expected)
     assert (tensors["sparsity"][:, 2] != tensors["sparsity"][:, 0]).any()

@@ -3,6 +3,7 @@
 from zootwins.analyses.metrics import collect_metrics
 from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, log, provenance
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.frames import write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import read_predictions
@@ -11,15 +12,17 @@ with job(snakemake):
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     shards = [read_shard(path) for path in snakemake.input.shards]
     twinned = index < snakemake.params.models
-    channels = shards[0].shape("conv1.weight")[-3]
+    channels = shards[0].shapes["conv1.weight"][-3]
+    sparsifier = get_sparsifier(snakemake.wildcards.method)
     metrics = collect_metrics(
         shards,
         predictions[twinned],
         index[twinned],
         get_architecture(snakemake.params.architecture, channels),
+        sparsifier.curve(sparsifier.Settings(**snakemake.params.settings)),
     )
     metadata = provenance(snakemake, shards=[shard.path.stem for shard in shards])
-    write_parquet(metrics.scores, snakemake.output.metrics, metadata)
+    write_parquet(metrics.scores, snakemake.output.scores, metadata)
     write_parquet(metrics.layers, snakemake.output.layers, metadata)
     write_parquet(metrics.agreement, snakemake.output.agreement, metadata)
     log.info("%d shards, %d rows", len(shards), len(metrics.scores))

@@ -1,7 +1,7 @@
 """Rank changes of a zoo's models at the operating point of the correlation table."""
 
 from zootwins.analyses.response import rank_changes, twin_predictions
-from zootwins.analyses.results import analysed_zoo
+from zootwins.catalogue.entries import Zoo
 from zootwins.images.datasets import load_stored
 from zootwins.run.job import job, provenance
 from zootwins.storage.frames import write_parquet
@@ -9,13 +9,9 @@ from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import read_predictions
 
 with job(snakemake):
-    zoo = analysed_zoo(snakemake.params.zoo)
-    point = zoo.operating_point("correlation")
+    point = Zoo.of(snakemake.params.zoo).operating_points("correlation")[snakemake.wildcards.method]
     shards = [read_shard(path) for path in snakemake.input.shards]
-    if snakemake.wildcards.method == "mp":
-        twins, index = twin_predictions(shards, point.mp_sparsity / 100, zoo.magnitude_pruning.epochs)
-    else:
-        twins, index = twin_predictions(shards, None, point.vd_epoch)
+    twins, index = twin_predictions(shards, point)
     numbers, originals = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     rows = {number: row for row, number in enumerate(numbers.tolist())}
     originals = originals[[rows[number] for number in index.tolist()]]

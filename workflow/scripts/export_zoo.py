@@ -3,6 +3,7 @@
 from zootwins.images.datasets import as_trained_on, load_stored
 from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, provenance
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.exporting import original_models, shard_models
 from zootwins.zoos.originals import load_originals, model_factors, read_models
@@ -25,7 +26,10 @@ with job(snakemake):
             )
             models = original_models(originals, table)
         else:
-            models = shard_models(shards, model_factors(table), snakemake.params.threshold, snakemake.params.lr)
+            sparsifier = get_sparsifier(population)
+            settings = sparsifier.Settings(**snakemake.params.settings)
+            evaluated = sparsifier.weights(settings).deterministic
+            models = shard_models(shards, model_factors(table), evaluated, settings.lr)
     write_raw_zoo(
         snakemake.output[0],
         f"{zoo}_{population}",

@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from zootwins.run.job import job, provenance
@@ -13,7 +12,7 @@ from zootwins.zoos.sources import ArchiveSource
 with job(snakemake):
     archive = ArchiveSource(**snakemake.params.archive)
     if archive.path:
-        archive = replace(archive, path=snakemake.input[0])
+        archive = archive.model_copy(update={"path": snakemake.input[0]})
     epoch = snakemake.params.epoch
     source = fetch_zoo(
         archive,

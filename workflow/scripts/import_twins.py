@@ -5,13 +5,13 @@ from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import kept_states
 from zootwins.run.job import job, provenance
 from zootwins.sparsifiers.published import import_twins
-from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.sparsifiers.variational_dropout import Settings
 from zootwins.storage.ranges import shard_slice
 from zootwins.storage.shards import write_trajectory
 from zootwins.zoos.originals import load_originals
 
 with job(snakemake):
-    settings = VariationalDropout(**snakemake.params.settings)
+    settings = Settings(**snakemake.params.settings)
     engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
     originals = load_originals(
         snakemake.input.originals,
@@ -24,7 +24,7 @@ with job(snakemake):
         originals,
         settings,
         engine,
-        load_dataset(snakemake.input.dataset).test,
+        load_dataset(snakemake.input.dataset),
         kept_states(snakemake.params.keep_states, settings.epochs),
     )
     write_trajectory(

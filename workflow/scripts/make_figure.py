@@ -7,4 +7,4 @@ from zootwins.run.job import job, provenance
 
 with job(snakemake):
     zoos = load_results(snakemake.params.zoos, snakemake.input)
-    save(FIGURES[snakemake.wildcards.figure](zoos), snakemake.output, provenance(snakemake))
+    save(FIGURES[snakemake.wildcards.figure].draw(zoos), snakemake.output, provenance(snakemake))

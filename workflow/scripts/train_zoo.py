@@ -15,24 +15,25 @@ with job(snakemake):
     shard = slice(*shard_slice(snakemake.wildcards.shard))
     models, factors = model_names(settings)[shard], generating_factors(settings)[shard]
     engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
-    with Resume(*resume_file(snakemake)) as resume:
-        trajectory = train_zoo(
-            engine,
-            models,
-            factors,
-            snakemake.params.architecture,
-            load_dataset(snakemake.input.dataset),
-            settings.epochs,
-            snakemake.wildcards.zoo,
-            kept_states(snakemake.params.keep_states, settings.epochs),
-            resume,
-            progress(snakemake, len(models)),
-        )
-        write_trajectory(
-            snakemake.output[0],
-            "trained",
-            trajectory,
-            models,
-            range(shard.start, shard.stop),
-            metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
-        )
+    resume = Resume(*resume_file(snakemake))
+    trajectory = train_zoo(
+        engine,
+        models,
+        factors,
+        snakemake.params.architecture,
+        load_dataset(snakemake.input.dataset),
+        settings.epochs,
+        snakemake.wildcards.zoo,
+        kept_states(snakemake.params.keep_states, settings.epochs),
+        resume,
+        progress(snakemake, len(models)),
+    )
+    write_trajectory(
+        snakemake.output[0],
+        "trained",
+        trajectory,
+        models,
+        range(shard.start, shard.stop),
+        metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
+    )
+    resume.discard()

@@ -4,14 +4,14 @@ Compression: prunable weights over those that are left. Speed-up: multiply-adds 
 non-zero weight. Both as totals over the population, so that one emptied model does not make them infinite.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.tables import TABLE6_EPOCHS, summary
+from zootwins.analyses.tables import summary
 
 
 def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -19,9 +19,11 @@ def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     rows = []
     for results in zoos:
         original = results.originals["test_accuracy"]
-        for method, point, scores, layers in _points(results):
+        points = [(method, point) for method in results.zoo.methods for point in results.milestones(method)]
+        for method, point in points:
+            scores, layers = results.at(method, point), results.at(method, point, "layers")
             change = scores["test_accuracy"] - original.reindex(scores.index)
-            row = {"zoo": results.zoo.id, "method": method, "point": point}
+            row = {"zoo": results.zoo.id, "method": method, "point": point.value}
             row |= {f"accuracy_{key}": value for key, value in summary(scores["test_accuracy"]).items()}
             row |= {f"change_{key}": value for key, value in summary(change).items() if key != "models"}
             row["sparsity"] = 100 * scores["sparsity"].mean()
@@ -45,15 +47,6 @@ def remaining_share(layers: pd.DataFrame, size: str) -> np.ndarray:
     """
     kept = (layers[size] * (1 - layers["sparsity"])).groupby(level="index").sum()
     return (kept / layers[size].groupby(level="index").sum()).to_numpy()
-
-
-def _points(results: ZooResults) -> Iterator[tuple[str, float, pd.DataFrame, pd.DataFrame]]:
-    """Method, point (MP: percent; VD: epoch), scores and layers of the operating points that the tables show."""
-    for percent in results.mp_percents:
-        yield "mp", percent, results.mp(percent), results.mp(percent, table="mp_layers")
-    for epoch in results.vd_epochs:
-        if epoch in TABLE6_EPOCHS:
-            yield "vd", epoch, results.vd(epoch), results.vd(epoch, "vd_layers")
 
 
 def _inverse(share: float) -> float:

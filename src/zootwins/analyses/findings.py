@@ -13,8 +13,9 @@ from scipy import stats
 
 from zootwins.analyses.correlation import kendall
 from zootwins.analyses.intervals import CONFIDENCE, interval, mean_interval
-from zootwins.analyses.pairing import paired_differences
+from zootwins.analyses.pairing import method_pairs, paired_differences
 from zootwins.analyses.results import ZooResults
+from zootwins.sparsifiers.registry import get_sparsifier
 
 SPREAD = 2.0  # "low spread": twins vary less than this times as much as their originals
 ROBUST_UP_TO = 0.8  # sparsity up to which MP is said to beat VD
@@ -51,19 +52,14 @@ def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     rows = [
         {"zoo": results.zoo.id, "verdict": finding.verdict, **vars(finding)}
         for results in zoos
-        for finding in (*_by_method(results), *_mp_against_vd(results), *_layers(results))
+        for finding in (*_by_method(results), *_pairs(results), *_layers(results))
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _by_method(results: ZooResults) -> Iterator[Finding]:
-    point = results.operating_point("correlation")
-    twins = {}
-    if point.mp_sparsity is not None:
-        twins["mp"] = results.mp(point.mp_sparsity)["test_accuracy"]
-    if point.vd_epoch is not None:
-        twins["vd"] = results.vd(point.vd_epoch)["test_accuracy"]
-    for method, twin in twins.items():
+    for method, point in results.operating_points("correlation").items():
+        twin = results.at(method, point)["test_accuracy"]
         original = results.originals["test_accuracy"].reindex(twin.index)
         pair, models = (original.to_numpy(), twin.to_numpy()), len(twin)
         yield Finding(
@@ -96,7 +92,7 @@ def _by_method(results: ZooResults) -> Iterator[Finding]:
             BEST,
             models,
         )
-        changes = results.tables[f"{method}_response"]
+        changes = results.tables[f"{method}/response"]
         decided = int(((changes["low"] > 0) | (changes["high"] < 0)).sum())
         exact = stats.binomtest(decided, models).proportion_ci(CONFIDENCE) if models else (np.nan, np.nan)
         yield Finding(
@@ -121,26 +117,29 @@ def _best_stay(original: np.ndarray, twin: np.ndarray) -> float:
     return len(chosen[0] & chosen[1]) / best
 
 
-def _mp_against_vd(results: ZooResults) -> Iterator[Finding]:
-    if len(results.zoo.methods) == 2:
-        differences = paired_differences(results)
+def _pairs(results: ZooResults) -> Iterator[Finding]:
+    agreement = results.operating_points("agreement")
+    for method, against in method_pairs(results):
+        pair, names = f"{method} − {against}", [get_sparsifier(name).short for name in (method, against)]
+        differences = paired_differences(results, method, against)
         low = differences[(differences["epoch"] > 0) & (differences["sparsity"] <= ROBUST_UP_TO)].dropna()
         values = 100 * low.groupby("index")["difference"].mean().to_numpy()
         yield _mean(
-            "mp − vd", f"MP beats VD up to {ROBUST_UP_TO:.0%} sparsity", "accuracy at equal sparsity, points", values
+            pair,
+            f"{names[0]} beats {names[1]} up to {ROBUST_UP_TO:.0%} sparsity",
+            "accuracy at equal sparsity, points",
+            values,
         )
-    point = results.operating_point("agreement")
-    if point.mp_sparsity is not None and point.vd_epoch is not None:
-        mp = results.mp(point.mp_sparsity, table="mp_agreement")["agreement"]
-        vd = results.vd(point.vd_epoch, "vd_agreement")["agreement"]
-        values = 100 * (mp - vd).to_numpy()
-        yield _mean("mp − vd", "MP agrees more with the originals than VD", "agreement, points", values)
+        if method in agreement and against in agreement:
+            own, other = (results.at(name, agreement[name], "agreement")["agreement"] for name in (method, against))
+            finding = f"{names[0]} agrees more with the originals than {names[1]}"
+            yield _mean(pair, finding, "agreement, points", 100 * (own - other).to_numpy())
 
 
 def _layers(results: ZooResults) -> Iterator[Finding]:
-    if "vd_layers" not in results.tables:
+    if "vd/layers" not in results.tables:
         return
-    layers = results.vd(results.vd_epochs[-1], "vd_layers")
+    layers = results.at("vd", results.values("vd")[-1], "layers")
     taus = [stats.kendalltau(part["weights"], part["sparsity"]).statistic for _, part in layers.groupby(level="index")]
     yield _mean("vd", "larger layers are sparser", "mean of Kendall's tau-b, size against sparsity", np.array(taus))
 

@@ -1,6 +1,6 @@
-"""From twin shards to long tables: one row a model, ratio and epoch, all quantities as fractions.
+"""From twin shards to long tables: one row a twin and state, all quantities as fractions.
 
-Only scores, sparsities and predictions are read, never weights, and one shard at a time.
+Only scores, sparsities and predictions are looked at, never weights, and one shard at a time.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import pandas as pd
 from zootwins.analyses.agreement import agreement
 from zootwins.population.architectures import Architecture
 from zootwins.run.errors import InputError
+from zootwins.sparsifiers.base import Point
 from zootwins.storage.shards import TwinShard
 
 SCORES = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
@@ -19,7 +20,10 @@ SCORES = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
 
 @dataclass(frozen=True)
 class Metrics:
-    """The long tables of one zoo and method; each begins with model, index, ratio (NaN for vd), epoch.
+    """The long tables of one zoo and method.
+
+    Each begins with model, index, a column for each of the method's axes, epoch, and point: the value on the method's
+    dial where the row is an operating point, NaN elsewhere.
 
     Attributes:
         scores: accuracies and losses, sparsity over all prunable weights, generalization_gap.
@@ -33,7 +37,11 @@ class Metrics:
 
 
 def collect_metrics(
-    shards: Sequence[TwinShard], predictions: np.ndarray, index: np.ndarray, architecture: Architecture
+    shards: Sequence[TwinShard],
+    predictions: np.ndarray,
+    index: np.ndarray,
+    architecture: Architecture,
+    curve: Sequence[Point],
 ) -> Metrics:
     """The long tables of a zoo's shards, in the shards' order.
 
@@ -41,12 +49,15 @@ def collect_metrics(
         shards: all shards of a zoo and method.
         predictions: the originals' predicted classes, `[originals, samples]`.
         index: the originals' indices in models.csv, `[originals]`, ascending.
+        curve: the method's operating points.
 
     Raises:
         InputError: if the shards do not hold every original exactly once.
     """
     _check_complete(shards, index)
-    tables = [_shard_metrics(shard, predictions[np.searchsorted(index, shard.index)], architecture) for shard in shards]
+    tables = [
+        _shard_metrics(shard, predictions[np.searchsorted(index, shard.index)], architecture, curve) for shard in shards
+    ]
     scores, layers, agreements = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     return Metrics(scores, layers, agreements)
 
@@ -74,28 +85,27 @@ def _check_complete(shards: Sequence[TwinShard], index: np.ndarray) -> None:
 
 
 def _shard_metrics(
-    shard: TwinShard, originals: np.ndarray, architecture: Architecture
+    shard: TwinShard, originals: np.ndarray, architecture: Architecture, curve: Sequence[Point]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    weights = np.array([layer.weights for layer in architecture.layers])
     names = [layer.name for layer in architecture.layers]
-    sparsity = shard.tensor("sparsity").double().numpy()  # [models, ratios, states, layers]
+    sparsity = shard.twins("sparsity").double().numpy()  # [models, twins, states, layers]
 
-    scores = _rows(shard, shard.states)
+    scores = _rows(shard, shard.states, curve)
     for score in SCORES:
-        scores[score] = shard.tensor(score).double().numpy().ravel()
-    scores["sparsity"] = (sparsity @ (weights / weights.sum())).ravel()
+        scores[score] = shard.twins(score).double().numpy().ravel()
+    scores["sparsity"] = (sparsity @ architecture.weight_shares.numpy()).ravel()
     scores["generalization_gap"] = scores["train_accuracy"] - scores["test_accuracy"]
 
-    layers = _rows(shard, shard.states)
+    layers = _rows(shard, shard.states, curve)
     layers = layers.loc[layers.index.repeat(len(names))].reset_index(drop=True)
     rows = len(layers) // len(names)
     layers["layer"] = np.tile(names, rows)
     layers["sparsity"] = sparsity.ravel()
-    layers["weights"] = np.tile(weights, rows)
+    layers["weights"] = np.tile([layer.weights for layer in architecture.layers], rows)
     layers["multiply_adds"] = np.tile([layer.multiply_adds for layer in architecture.layers], rows)
 
-    agreements = _rows(shard, shard.prediction_states)
-    twins = shard.tensor("predictions").numpy()
+    agreements = _rows(shard, shard.prediction_states, curve)
+    twins = shard.twins("predictions").numpy()
     if twins.shape[-1] != originals.shape[-1]:
         raise InputError(
             f"{shard.path}: predictions on {twins.shape[-1]} test samples, the originals' on {originals.shape[-1]}; "
@@ -105,14 +115,21 @@ def _shard_metrics(
     return scores, layers, agreements
 
 
-def _rows(shard: TwinShard, states: Sequence[int]) -> pd.DataFrame:
-    """The columns that every table begins with, in the order of a raveled `[models, ratios, states]`."""
-    models, ratios, epochs = np.indices((len(shard.models), len(shard.ratios), len(states))).reshape(3, -1)
+def _rows(shard: TwinShard, states: Sequence[int], curve: Sequence[Point]) -> pd.DataFrame:
+    """The columns that every table begins with, in the order of a raveled `[models, twins, states]`."""
+    coordinates = shard.coordinates
+    models, twins, epochs = np.indices((len(shard.models), len(coordinates), len(states))).reshape(3, -1)
+    points = np.full((len(coordinates), len(states)), np.nan)
+    for point in curve:
+        for twin, place in enumerate(coordinates):
+            if point.epoch in states and all(np.isclose(place[name], value) for name, value in point.at.items()):
+                points[twin, list(states).index(point.epoch)] = point.value
     return pd.DataFrame(
         {
             "model": np.array(shard.models, dtype=object)[models],
             "index": np.array(shard.index, dtype=np.int64)[models],
-            "ratio": np.array(shard.ratios, dtype=np.float64)[ratios],
+            **{axis.name: np.array([place[axis.name] for place in coordinates])[twins] for axis in shard.axes},
             "epoch": np.array(states, dtype=np.int64)[epochs],
+            "point": points[twins, epochs],
         }
     )

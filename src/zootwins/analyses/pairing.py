@@ -1,55 +1,65 @@
-"""MP against VD, model by model, at the same sparsity."""
+"""Two methods model by model, at the same sparsity."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.tables import TABLE6_EPOCHS, summary
+from zootwins.analyses.tables import summary
 
 
-def paired_differences(results: ZooResults) -> pd.DataFrame:
-    """Each model's MP accuracy less its VD accuracy, at every VD epoch and at the VD twin's sparsity there.
+def method_pairs(results: ZooResults) -> list[tuple[str, str]]:
+    """Every two of a zoo's methods, in their order."""
+    return list(combinations(results.zoo.methods, 2))
 
-    MP is run at fixed ratios: its accuracy after fine-tuning is interpolated linearly between them. NaN where the
-    VD twin is sparser than the sparsest MP twin.
+
+def paired_differences(results: ZooResults, method: str, against: str) -> pd.DataFrame:
+    """Each model's accuracy by one method less that by another, at the other's operating points and sparsity there.
+
+    The method's accuracies are interpolated linearly between its own operating points. NaN where the other's twin
+    is sparser or less sparse than all of the model's twins.
 
     Returns:
-        index, epoch, sparsity, difference, as fractions.
+        index, point, epoch (of the other method), sparsity, difference (both as fractions).
     """
-    mp = results.tables["mp"].query("epoch == @results.zoo.magnitude_pruning.epochs").sort_values("ratio")
-    curves = {index: part[["sparsity", "test_accuracy"]].to_numpy().T for index, part in mp.groupby("index")}
+    own = results.curve(method).sort_values("sparsity")
+    curves = {index: part[["sparsity", "test_accuracy"]].to_numpy().T for index, part in own.groupby("index")}
     parts = []
-    for index, vd in results.tables["vd"].groupby("index"):
-        sparsity, accuracy = curves[index]
-        matched = np.interp(vd["sparsity"], sparsity, accuracy, right=np.nan)
-        parts.append(vd[["index", "epoch", "sparsity"]].assign(difference=matched - vd["test_accuracy"]))
+    for index, other in results.curve(against).groupby("index"):
+        matched = np.interp(other["sparsity"], *curves[index], left=np.nan, right=np.nan)
+        parts.append(other[["index", "point", "epoch", "sparsity"]].assign(difference=matched - other["test_accuracy"]))
     return pd.concat(parts, ignore_index=True)
 
 
 def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Mean paired difference by VD epoch in points, with Wilcoxon's signed-rank test; positive: MP is better."""
+    """Mean paired difference in points at each of the second method's operating points, by pair of methods.
+
+    With Wilcoxon's signed-rank test; positive: the first method is better, `better` is the share of models for which
+    it is.
+    """
     rows = []
     for results in zoos:
-        if len(results.zoo.methods) < 2:
-            continue
-        differences = paired_differences(results).dropna()
-        for epoch in TABLE6_EPOCHS[1:]:
-            part = differences[differences["epoch"] == epoch]
-            if part.empty:
-                continue
-            values = part["difference"]
-            rows.append(
-                {
-                    "zoo": results.zoo.id,
-                    "epoch": epoch,
-                    "sparsity": 100 * part["sparsity"].mean(),
-                    **summary(values),
-                    "mp_better": 100 * (values > 0).mean(),
-                    "p": stats.wilcoxon(values).pvalue if values.any() else 1.0,
-                }
-            )
-    columns = ["zoo", "epoch", "sparsity", "mean", "std", "models", "low", "high", "mp_better", "p"]
+        for method, against in method_pairs(results):
+            differences = paired_differences(results, method, against).dropna()
+            for point in results.milestones(against):
+                part = differences[np.isclose(differences["point"], point.value)]
+                if point.epoch == 0 or part.empty:
+                    continue
+                values = part["difference"]
+                rows.append(
+                    {
+                        "zoo": results.zoo.id,
+                        "method": method,
+                        "against": against,
+                        "point": point.value,
+                        "sparsity": 100 * part["sparsity"].mean(),
+                        **summary(values),
+                        "better": 100 * (values > 0).mean(),
+                        "p": stats.wilcoxon(values).pvalue if values.any() else 1.0,
+                    }
+                )
+    columns = ["zoo", "method", "against", "point", "sparsity", "mean", "std", "models", "low", "high", "better", "p"]
     return pd.DataFrame(rows, columns=columns)

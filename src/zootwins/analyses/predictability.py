@@ -64,14 +64,9 @@ def predictability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Cross-validated R² of twin accuracy at the correlation table's operating points, one row a zoo and method."""
     rows = []
     for results in zoos:
-        point = results.operating_point("correlation")
         statistics = results.tables["weight_statistics"].set_index("index")
-        twins = {}
-        if point.mp_sparsity is not None:
-            twins["mp"] = results.mp(point.mp_sparsity)["test_accuracy"]
-        if point.vd_epoch is not None:
-            twins["vd"] = results.vd(point.vd_epoch)["test_accuracy"]
-        for method, twin in twins.items():
+        for method, point in results.operating_points("correlation").items():
+            twin = results.at(method, point)["test_accuracy"]
             original = results.originals["test_accuracy"].reindex(twin.index).to_numpy()[:, None]
             weights = statistics.reindex(twin.index).to_numpy()
             predictors = {

@@ -27,7 +27,7 @@ def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
             f"{shards[0].path.parent}: every model that the run takes is excluded, for the reasons in the zoo's "
             "models.csv; raise max_models in the configuration, or leave the zoo out"
         )
-    names = [name.removesuffix(".log_sigma2") for name in shards[0].names if name.endswith(".log_sigma2")]
+    names = [name.removesuffix(".log_sigma2") for name in shards[0].shapes if name.endswith(".log_sigma2")]
     tables = []
     for layer in sorted(names):
         pruned = sum(
@@ -51,4 +51,4 @@ def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
 def _pruned(shard: TwinShard, layer: str, model: int, threshold: float) -> torch.Tensor:
     name = f"{layer}.weight"
     alpha = log_alpha(name, shard.tensor(name, model), shard.tensor(f"{layer}.log_sigma2", model))
-    return (alpha[0] >= threshold).flatten(1).int()
+    return (alpha >= threshold).flatten(1).int()

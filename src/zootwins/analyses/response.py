@@ -12,9 +12,10 @@ from scipy import stats
 
 from zootwins.analyses.intervals import CONFIDENCE, RESAMPLES, generator
 from zootwins.analyses.results import ZooResults
+from zootwins.sparsifiers.base import Point
 from zootwins.storage.shards import TwinShard
+from zootwins.zoos.sources import FACTORS
 
-FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
 _BATCH = 50  # resamples of the test images held at once
 
 
@@ -65,18 +66,21 @@ def _tails() -> tuple[float, float]:
     return (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
 
 
-def twin_predictions(shards: Sequence[TwinShard], ratio: float | None, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+def twin_predictions(shards: Sequence[TwinShard], point: Point) -> tuple[np.ndarray, np.ndarray]:
     """Predicted classes of the twins at an operating point, `[models, samples]`, and the models' indices.
 
     Args:
         shards: the zoo's, in order.
-        ratio: the requested sparsity as a fraction (mp), or None.
-        epoch: one of the shards' `prediction_states`.
+        point: its epoch is one of the shards' `prediction_states`.
     """
     parts = []
     for shard in shards:
-        position = 0 if ratio is None else int(np.argmin(np.abs(np.array(shard.ratios) - ratio)))
-        parts.append(shard.tensor("predictions")[:, position, shard.prediction_states.index(epoch)].numpy())
+        (twin,) = (
+            row
+            for row, place in enumerate(shard.coordinates)
+            if all(np.isclose(place[name], value) for name, value in point.at.items())
+        )
+        parts.append(shard.twins("predictions")[:, twin, shard.prediction_states.index(point.epoch)].numpy())
     return np.concatenate(parts), np.concatenate([shard.index for shard in shards])
 
 
@@ -85,7 +89,7 @@ def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     tables = []
     for results in zoos:
         for method in results.zoo.methods:
-            if (changes := results.tables.get(f"{method}_response")) is not None:
+            if (changes := results.tables.get(f"{method}/response")) is not None:
                 rows = changes.join(results.originals[["seed", *FACTORS]], on="index")
                 rows.insert(0, "zoo", results.zoo.id)
                 rows.insert(1, "method", method)

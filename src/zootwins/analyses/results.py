@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from zootwins.catalogue.entries import OperatingPoint, Zoo
-from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
+from zootwins.catalogue.entries import Zoo
+from zootwins.sparsifiers.base import Point
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.zoos.originals import read_models
 
 
@@ -20,8 +21,8 @@ class ZooResults:
 
     Attributes:
         models: models.csv, the excluded ones too.
-        tables: by name, of `mp`, `mp_layers`, `mp_agreement`, `vd`, `vd_layers`, `vd_agreement`, `history`; what a
-            reader does not need may be absent.
+        tables: by name: `{method}/{table}`, such as `mp/scores`, `mp/layers`, `mp/agreement`, `mp/response`, and
+            `history`, `weight_statistics`; what a reader does not need may be absent.
     """
 
     zoo: Zoo
@@ -33,32 +34,36 @@ class ZooResults:
         """The models that have twins, by their index in models.csv."""
         return self.models[self.models["status"] == "ok"].set_index("index")
 
-    @property
-    def mp_percents(self) -> list[float]:
-        """Requested sparsities of magnitude pruning in percent, the control (0) first; empty if there is none."""
-        pruning = self.zoo.magnitude_pruning
-        return [0.0, *sorted(map(float, pruning.sparsities))] if pruning else []
+    def values(self, method: str) -> list[float]:
+        """A method's operating points, as values on its dial; none if the zoo lacks the method."""
+        return [point.value for point in self.zoo.curve(method)]
 
-    @property
-    def vd_epochs(self) -> range:
-        """Epochs of variational dropout; empty if there is none."""
-        dropout = self.zoo.variational_dropout
-        return range(dropout.epochs + 1) if dropout else range(0)
+    def milestones(self, method: str) -> list[Point]:
+        """The operating points that tables with a row a point show."""
+        return get_sparsifier(method).milestones(self.zoo.methods[method])
 
-    def mp(self, percent: float, epoch: int | None = None, table: str = "mp") -> pd.DataFrame:
-        """Rows of a magnitude pruning table at a requested sparsity and an epoch (the last if None)."""
-        rows = self.tables[table]
-        epoch = self.zoo.magnitude_pruning.epochs if epoch is None else epoch
-        return rows[np.isclose(rows["ratio"], percent / 100) & (rows["epoch"] == epoch)].set_index("index")
+    def at(self, method: str, point: float | Point, table: str = "scores", epoch: int | None = None) -> pd.DataFrame:
+        """Rows of a method's table at an operating point (or its value on the dial), by index.
 
-    def vd(self, epoch: int, table: str = "vd") -> pd.DataFrame:
-        """Rows of a variational dropout table at an epoch."""
-        rows = self.tables[table]
-        return rows[rows["epoch"] == epoch].set_index("index")
+        Args:
+            epoch: another state of the same twins than the point's.
+        """
+        if not isinstance(point, Point):
+            point = self.zoo.point(method, point)
+        rows = self.tables[f"{method}/{table}"]
+        chosen = rows["epoch"] == (point.epoch if epoch is None else epoch)
+        for name, value in point.at.items():
+            chosen &= np.isclose(rows[name], value)
+        return rows[chosen].set_index("index")
 
-    def operating_point(self, comparison: str) -> OperatingPoint:
-        """Where a comparison looks at the twins; see `Zoo.operating_point`."""
-        return self.zoo.operating_point(comparison)
+    def curve(self, method: str, table: str = "scores") -> pd.DataFrame:
+        """Rows of a method's table at all of its operating points; their values on the dial are the column `point`."""
+        rows = self.tables[f"{method}/{table}"]
+        return rows[rows["point"].notna()]
+
+    def operating_points(self, comparison: str) -> dict[str, Point]:
+        """Where a comparison looks at the twins, by method; see `Zoo.operating_points`."""
+        return self.zoo.operating_points(comparison)
 
 
 def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> list[ZooResults]:
@@ -67,14 +72,14 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
     Args:
         zoos: fields of `Zoo` as plain mappings, as Snakemake's parameters hold them; `models` is the number of models
             that the run takes, from the first, of those in models.csv.
-        files: paths `{zoo}/models.csv` and `{zoo}/{table}.parquet`.
+        files: paths `results/zoos/{zoo}/{table}` and `results/metrics/{zoo}/{table}`.
     """
     found: dict[str, dict[str, pd.DataFrame]] = {}
     for path in map(Path, files):
-        table = read_models(path) if path.suffix == ".csv" else _read_table(path)
-        found.setdefault(path.parent.name, {})[path.stem] = table
+        zoo, *name = path.with_suffix("").parts[2:]
+        found.setdefault(zoo, {})["/".join(name)] = read_models(path) if path.suffix == ".csv" else _read_table(path)
     results = []
-    for zoo in map(analysed_zoo, zoos):
+    for zoo in map(Zoo.of, zoos):
         tables = {
             name: table[table["index"] < zoo.models] if "index" in table else table
             for name, table in found[zoo.id].items()
@@ -86,15 +91,3 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
 def _read_table(path: Path) -> pd.DataFrame:
     """A long table without its models' names, which `index` stands for: at the paper's scale they are 2 GB of text."""
     return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "model"])
-
-
-def analysed_zoo(fields: Mapping[str, Any]) -> Zoo:
-    """A zoo from its fields as plain mappings; those that say where it comes from may be absent."""
-    kinds = {
-        "magnitude_pruning": MagnitudePruning,
-        "variational_dropout": VariationalDropout,
-        "agreement": OperatingPoint,
-        "correlation": OperatingPoint,
-    }
-    settings = {name: kind(**fields[name]) if fields[name] is not None else None for name, kind in kinds.items()}
-    return Zoo(**{**fields, **settings})

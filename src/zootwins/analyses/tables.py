@@ -13,11 +13,13 @@ from zootwins.analyses.correlation import kendall, pearson
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.population.architectures import LAYER_NAMES
-from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
+from zootwins.sparsifiers.base import Point, Settings
+from zootwins.sparsifiers.variational_dropout import MILESTONES as TABLE6_EPOCHS
+
+METHODS = ("mp", "vd")  # the paper's
 
 # The paper's choices of rows.
 TABLE5_PERCENTS = (0, 50, 60, 70, 80, 90)
-TABLE6_EPOCHS = (0, 2, 4, 6, 8, 10, 13, 16, 19, 22, 25)
 TABLE7_EPOCHS = (0, 5, 10, 15, 20, 25)
 TABLE8_PERCENTS = (50, 70, 90)
 
@@ -26,24 +28,28 @@ def agreement_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Tables 1 and 9: accuracy, sparsity and agreement with the original, MP beside VD, one row a zoo."""
     rows = []
     for results in zoos:
-        point = results.operating_point("agreement")
-        if point.mp_sparsity is None and point.vd_epoch is None:
+        points = _paper_points(results, "agreement")
+        if not points:
             continue
-        cells = {"mp": {}, "vd": {}}
-        if point.mp_sparsity is not None:
-            cells["mp"] = _agreement_cells(
-                results.mp(point.mp_sparsity), results.mp(point.mp_sparsity, table="mp_agreement")
-            )
-        if point.vd_epoch is not None:
-            cells["vd"] = _agreement_cells(results.vd(point.vd_epoch), results.vd(point.vd_epoch, "vd_agreement"))
-        named = {f"{method}_{name}": value for method in cells for name, value in cells[method].items()}
-        models = max(part.get("models", 0) for part in cells.values())
-        rows.append({"zoo": results.zoo.id, "models": models, **named, "vd_epoch": point.vd_epoch})
-    quantities = [
-        f"{method}_{quantity}" for method in ("mp", "vd") for quantity in ("accuracy", "sparsity", "agreement")
-    ]
+        row = {"zoo": results.zoo.id, "models": 0, "vd_epoch": _vd_epoch(points)}
+        for method, point in points.items():
+            cells = _agreement_cells(results.at(method, point), results.at(method, point, "agreement"))
+            row["models"] = max(row["models"], cells.pop("models"))
+            row |= {f"{method}_{name}": value for name, value in cells.items()}
+        rows.append(row)
+    quantities = [f"{method}_{quantity}" for method in METHODS for quantity in ("accuracy", "sparsity", "agreement")]
     columns = ["zoo", *_suffixed(quantities, ("mean", "std")), "models", "vd_epoch"]
     return _frame(rows, columns + _suffixed(quantities, ("low", "high")))
+
+
+def _paper_points(results: ZooResults, comparison: str) -> dict[str, Point]:
+    """Where a comparison looks at the twins by the paper's two methods."""
+    points = results.operating_points(comparison)
+    return {method: points[method] for method in METHODS if method in points}
+
+
+def _vd_epoch(points: dict[str, Point]) -> int | None:
+    return points["vd"].epoch if "vd" in points else None
 
 
 def _agreement_cells(scores: pd.DataFrame, agreements: pd.DataFrame) -> dict[str, float]:
@@ -61,17 +67,12 @@ def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Table 2: Pearson's r and Kendall's tau-b between original and twin test accuracy, one row a zoo."""
     rows = []
     for results in zoos:
-        point = results.operating_point("correlation")
-        if point.mp_sparsity is None and point.vd_epoch is None:
+        points = _paper_points(results, "correlation")
+        if not points:
             continue
-        row = {"zoo": results.zoo.id, "vd_epoch": point.vd_epoch, "models": 0}
-        twins = {
-            "mp": None if point.mp_sparsity is None else results.mp(point.mp_sparsity),
-            "vd": None if point.vd_epoch is None else results.vd(point.vd_epoch),
-        }
-        for method, scores in twins.items():
-            if scores is None:
-                continue
+        row = {"zoo": results.zoo.id, "vd_epoch": _vd_epoch(points), "models": 0}
+        for method, point in points.items():
+            scores = results.at(method, point)
             original = results.originals["test_accuracy"].reindex(scores.index).to_numpy()
             row["models"] = max(row["models"], len(scores))
             row[f"{method}_sparsity"] = 100 * scores["sparsity"].mean()
@@ -82,7 +83,7 @@ def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                 row[f"{method}_{name}_high"] = 100 * coefficient.high
                 row[f"{method}_{name}_p"] = coefficient.p
         rows.append(row)
-    coefficients = [f"{method}_{name}" for method in ("mp", "vd") for name in ("pearson_r", "kendall_tau")]
+    coefficients = [f"{method}_{name}" for method in METHODS for name in ("pearson_r", "kendall_tau")]
     columns = ["zoo", "mp_sparsity", *coefficients[:2], "vd_sparsity", *coefficients[2:], "models", "vd_epoch"]
     return _frame(rows, columns + _suffixed(coefficients, ("low", "high", "p")))
 
@@ -107,7 +108,7 @@ def _configuration(results: ZooResults) -> dict[str, object]:
         name: ", ".join(_text(value) for value in sorted(originals[name].dropna().unique()))
         for name in ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
     }
-    layers = next((table for name, table in results.tables.items() if name.endswith("_layers")), None)
+    layers = next((table for name, table in results.tables.items() if name.endswith("/layers")), None)
     return {
         "zoo": zoo.id,
         "data": zoo.dataset,
@@ -115,15 +116,15 @@ def _configuration(results: ZooResults) -> dict[str, object]:
         "weights": None if layers is None else layers.drop_duplicates("layer")["weights"].sum(),
         **factors,
         "models": len(models),
-        "lr_vd": _learning_rate(zoo.variational_dropout),
-        "lr_mp": _learning_rate(zoo.magnitude_pruning),
+        "lr_vd": _learning_rate(zoo.methods.get("vd")),
+        "lr_mp": _learning_rate(zoo.methods.get("mp")),
         "twinned": len(originals),
         "seeds": originals["seed"].nunique(),
         **{f"accuracy_{k}": v for k, v in summary(originals["test_accuracy"]).items() if k != "models"},
     }
 
 
-def _learning_rate(method: MagnitudePruning | VariationalDropout | None) -> str | None:
+def _learning_rate(method: Settings | None) -> str | None:
     if method is None:
         return None
     return "source" if method.lr is None else f"{method.lr:g}"
@@ -138,12 +139,12 @@ def mp_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     return _long(
         ["zoo", "sparsity_percent", "epoch", "metric"],
         (
-            ((results.zoo.id, percent, epoch, metric), results.mp(percent, epoch)[column])
+            ((results.zoo.id, percent, epoch, metric), results.at("mp", percent, epoch=epoch)[column])
             for results in zoos
             for metric, column in (("accuracy", "test_accuracy"), ("generalization_gap", "generalization_gap"))
             for percent in TABLE5_PERCENTS
-            if percent in results.mp_percents
-            for epoch in (0, results.zoo.magnitude_pruning.epochs)
+            if percent in results.values("mp")
+            for epoch in (0, results.zoo.methods["mp"].epochs)
         ),
     )
 
@@ -154,11 +155,11 @@ def vd_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     return _long(
         ["zoo", "epoch", "metric"],
         (
-            ((results.zoo.id, epoch, metric), results.vd(epoch)[column])
+            ((results.zoo.id, epoch, metric), results.at("vd", epoch)[column])
             for results in zoos
             for metric, column in columns.items()
             for epoch in TABLE6_EPOCHS
-            if epoch in results.vd_epochs
+            if epoch in results.values("vd")
         ),
     )
 
@@ -171,8 +172,8 @@ def vd_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             ((results.zoo.id, epoch, quantity), values)
             for results in zoos
             for epoch in TABLE7_EPOCHS
-            if epoch in results.vd_epochs
-            for quantity, values in _layer_quantities(results.vd(epoch, "vd_layers"), results.vd(epoch))
+            if epoch in results.values("vd")
+            for quantity, values in _layer_quantities(results.at("vd", epoch, "layers"), results.at("vd", epoch))
         ),
     )
 
@@ -185,8 +186,8 @@ def mp_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             ((results.zoo.id, percent, quantity), values)
             for results in zoos
             for percent in TABLE8_PERCENTS
-            if percent in results.mp_percents
-            for quantity, values in _layer_quantities(results.mp(percent, table="mp_layers"), results.mp(percent))
+            if percent in results.values("mp")
+            for quantity, values in _layer_quantities(results.at("mp", percent, "layers"), results.at("mp", percent))
         ),
     )
 

@@ -1,37 +1,31 @@
-"""The run configuration and the zoo catalogue, checked against their schemas, as typed objects."""
+"""The run configuration joined with the zoo catalogue, as typed objects."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-from referencing import Registry, Resource
 
+from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model, validated
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located
-from zootwins.sparsifiers.settings import MagnitudePruning, VariationalDropout
+from zootwins.sparsifiers.base import Point, Settings
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.ranges import shard_ranges
 from zootwins.zoos.sources import ArchiveSource, TrainSource
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """Where a table looks at the twins: MP sparsity in percent, VD epoch; None leaves the method out."""
-
-    mp_sparsity: float | None
-    vd_epoch: int | None
 
 
 @dataclass(frozen=True)
 class Zoo:
     """A catalogue entry joined with the run's settings; exactly one of the three sources is set.
 
-    `compare_with` is the id of a zoo of the paper that this one is like. `twins_of` is the id of the zoo whose
-    variational twins the source holds; such a zoo is imported, not trained.
+    Attributes:
+        methods: settings of the sparsifiers that the zoo is twinned with, by their ids, in the configuration's order.
+        points: where the comparisons `agreement` and `correlation` look at the twins: a value on each method's dial,
+            None where they do not.
+        compare_with: the id of a zoo of the paper that this one is like.
+        twins_of: the id of the zoo whose variational twins the source holds; such a zoo is imported, not trained.
     """
 
     id: str
@@ -40,42 +34,59 @@ class Zoo:
     architecture: str
     models: int
     epoch: int | None
-    magnitude_pruning: MagnitudePruning | None
-    variational_dropout: VariationalDropout | None
-    agreement: OperatingPoint
-    correlation: OperatingPoint
+    methods: Mapping[str, Settings]
+    points: Mapping[str, Mapping[str, float | None]]
     compare_with: str | None = None
     twins_of: str | None = None
     archive: ArchiveSource | None = None
     directory: str | None = None
     train: TrainSource | None = None
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The sparsification methods that the zoo is twinned with: of mp and vd."""
-        return ("mp",) * bool(self.magnitude_pruning) + ("vd",) * bool(self.variational_dropout)
+    def curve(self, method: str) -> list[Point]:
+        """The operating points of a method, in the order of its dial; none if the zoo lacks it."""
+        return get_sparsifier(method).curve(self.methods[method]) if method in self.methods else []
 
-    def operating_point(self, comparison: str) -> OperatingPoint:
-        """Where a comparison (`agreement` or `correlation`) looks at the zoo's twins; None where it does not or cannot.
+    def point(self, method: str, value: float) -> Point | None:
+        """The operating point of a method with a value on its dial, or None."""
+        return get_sparsifier(method).point(self.methods[method], value) if method in self.methods else None
+
+    def operating_points(self, comparison: str) -> dict[str, Point]:
+        """Where a comparison (`agreement` or `correlation`) looks at the twins, by method; some it may leave out."""
+        values = {method: self.points[comparison].get(method) for method in self.methods}
+        return {method: self.point(method, value) for method, value in values.items() if value is not None}
+
+    def check_points(self) -> None:
+        """Refuse operating points that the run does not have.
 
         Raises:
-            InputError: if the catalogue asks for a sparsity or an epoch that the run does not have.
+            InputError: naming the key and what is run.
         """
-        point: OperatingPoint = getattr(self, comparison)
-        key = f"zoos.{self.id}.operating_points.{comparison}"
-        percent = point.mp_sparsity if self.magnitude_pruning else None
-        epoch = point.vd_epoch if self.variational_dropout else None
-        if percent is not None and percent not in self.magnitude_pruning.sparsities:
-            raise InputError(
-                f"{key}.mp_sparsity: {percent:g} is not among magnitude_pruning.sparsities "
-                f"{list(self.magnitude_pruning.sparsities)}; set one of these in the catalogue, or null"
-            )
-        if epoch is not None and epoch > self.variational_dropout.epochs:
-            raise InputError(
-                f"{key}.vd_epoch: {epoch} is beyond variational_dropout.epochs ({self.variational_dropout.epochs}); "
-                "set an epoch that is run in the catalogue, or null"
-            )
-        return OperatingPoint(percent, epoch)
+        for comparison in COMPARISONS:
+            for method in self.methods:
+                value, dial = self.points[comparison].get(method), get_sparsifier(method).dial
+                if value is not None and self.point(method, value) is None:
+                    run = ", ".join(f"{point.value:g}" for point in self.curve(method))
+                    raise InputError(
+                        f"zoos.{self.id}.operating_points.{comparison}.{method}_{dial.name}: {value:g} is not among "
+                        f"what is run ({run}); set one of these in the catalogue, or null"
+                    )
+
+    def plain(self, *, origin: bool = True) -> dict[str, Any]:
+        """The fields as plain values, as Snakemake's parameters hold them; `origin`: with where the zoo comes from."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["methods"] = {method: settings.model_dump() for method, settings in self.methods.items()}
+        for name in ("archive", "train"):
+            values[name] = values[name] and values[name].model_dump()
+        dropped = () if origin else ("archive", "directory", "train", "twins_of")
+        return {name: value for name, value in values.items() if name not in dropped}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Zoo":
+        """A zoo from its fields as plain values."""
+        methods = {method: get_sparsifier(method).Settings(**own) for method, own in values["methods"].items()}
+        sources = {"archive": ArchiveSource, "train": TrainSource}
+        typed = {name: kind(**values[name]) for name, kind in sources.items() if values.get(name)}
+        return cls(**{**values, **typed, "methods": methods})
 
 
 @dataclass(frozen=True)
@@ -87,54 +98,35 @@ class Run:
         catalogue: every zoo of the catalogue with this run's settings, by id.
     """
 
-    config: Mapping[str, Any]
+    config: Any
     zoos: tuple[str, ...]
     catalogue: Mapping[str, Zoo]
 
     def models(self, zoo: str) -> int:
         """How many of a zoo's models the run takes, from the first."""
-        return min(self.catalogue[zoo].models, self.config["max_models"] or self.catalogue[zoo].models)
+        return min(self.catalogue[zoo].models, self.config.max_models or self.catalogue[zoo].models)
 
     def shards(self, zoo: str) -> list[str]:
         """The names of a zoo's shards."""
-        return shard_ranges(self.models(zoo), self.config["models_per_shard"])
+        return shard_ranges(self.models(zoo), self.config.models_per_shard)
 
-    def representation_zoos(self) -> list[str]:
+    def representation_zoos(self) -> tuple[str, ...]:
         """The zoos that hyper-representations are trained on.
 
         Raises:
             InputError: if none is listed, or one is not in the catalogue or lacks what is needed.
         """
-        key, zoos = "representations.zoos", self.config["representations"]["zoos"]
+        key, zoos = "representations.zoos", self.config.representations.zoos
         if not zoos:
             raise InputError(
                 f"configuration: {key} is empty; list zoos there, or take --configfile config/representations.yaml, "
                 "which takes two cores a quarter of an hour"
             )
-        _check_known(key, zoos, self.catalogue, self.config["catalogue"])
+        _check_known(key, zoos, self.catalogue, self.config.catalogue)
         for zoo in zoos:
-            if not self.catalogue[zoo].variational_dropout or self.config["keep_states"] != "all":
+            if "vd" not in self.catalogue[zoo].methods or self.config.keep_states != "all":
                 raise InputError(f"configuration: {key}: {zoo!r} needs variational dropout and keep_states: all")
         return zoos
-
-
-@cache
-def _validator(schemas: Path, name: str) -> Draft202012Validator:
-    documents = {path.name: yaml.safe_load(path.read_text()) for path in schemas.glob("*.schema.yaml")}
-    registry = Registry().with_resources((key, Resource.from_contents(schema)) for key, schema in documents.items())
-    return Draft202012Validator(documents[name] | {"$id": name}, registry=registry)
-
-
-def validate(document: Mapping[str, Any], schema: Path, where: str) -> None:
-    """Check a document against a JSON schema, given as YAML, which may refer to others in its folder.
-
-    Raises:
-        InputError: naming the file (`where`), the key and what is wrong with it.
-    """
-    error = best_match(_validator(schema.parent, schema.name).iter_errors(document))
-    if error is not None:
-        key = ".".join(str(part) for part in error.absolute_path) or "top level"
-        raise InputError(f"{where}: {key}: {error.message}; the keys are explained in schemas/{schema.name}")
 
 
 def load_run(config: Mapping[str, Any], root: Path) -> Run:
@@ -142,29 +134,29 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
 
     Args:
         config: the run configuration.
-        root: the workflow's folder: of `schemas/`, and where a catalogue is that the working directory does not have.
+        root: the workflow's folder, where a catalogue is that the working directory does not have.
 
     Raises:
-        InputError: for a key or value that the schemas refuse, for zoos that the catalogue does not have, and for
-            operating points that are not run.
+        InputError: for a wrong key or value, for zoos that the catalogue does not have, and for operating points that
+            are not run.
     """
-    validate(config, root / "schemas/config.schema.yaml", "configuration")
-    entries = _load_catalogue(located(config["catalogue"], root), root / "schemas/catalogue.schema.yaml")
-    _check_known("zoos", config["zoos"], entries, config["catalogue"])
-    catalogue = {zoo: _zoo(zoo, entry, config) for zoo, entry in entries.items()}
+    configuration = validated(configuration_model(), config, "configuration")
+    where = str(located(configuration.catalogue, root))
+    entries = validated(catalogue_model(), _load(Path(where)), where).zoos
+    _check_known("zoos", configuration.zoos, entries, configuration.catalogue)
+    catalogue = {zoo: _zoo(zoo, entry, configuration, where) for zoo, entry in entries.items()}
     for zoo in catalogue.values():
         if zoo.twins_of is not None:
-            _check_twins(zoo, catalogue, config["catalogue"])
-    for zoo in config["zoos"]:  # here, and not when the tables are made, hours later
-        catalogue[zoo].operating_point("agreement")
-        catalogue[zoo].operating_point("correlation")
-    return Run(config, tuple(config["zoos"]), catalogue)
+            _check_twins(zoo, catalogue, where)
+    for zoo in configuration.zoos:  # here, and not when the tables are made, hours later
+        catalogue[zoo].check_points()
+    return Run(configuration, configuration.zoos, catalogue)
 
 
 def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:
     for zoo in zoos:
         if zoo not in entries:
-            raise InputError(f"configuration: {key}: {zoo!r} is not in {where}; it has {', '.join(sorted(entries))}")
+            raise InputError(f"configuration: {key}: {zoo!r} is not in {where}; it has {', '.join(entries)}")
 
 
 def _check_twins(zoo: Zoo, catalogue: Mapping[str, Zoo], where: str) -> None:
@@ -177,62 +169,73 @@ def _check_twins(zoo: Zoo, catalogue: Mapping[str, Zoo], where: str) -> None:
     for key in ("dataset", "architecture"):
         if getattr(zoo, key) != getattr(originals, key):
             raise InputError(f"{where}: zoos.{zoo.id}.{key}: is not that of {originals.id}; make them the same")
-    if zoo.train or zoo.epoch is not None or zoo.magnitude_pruning or not zoo.variational_dropout:
+    if zoo.train or zoo.epoch is not None:
         raise InputError(
             f"{where}: zoos.{zoo.id}: twins_of takes variational twins from an archive or directory; "
-            "set magnitude_pruning: false, and leave out epoch, source.train and variational_dropout: false"
+            "leave out epoch and source.train"
         )
 
 
-def _load_catalogue(path: Path, schema: Path) -> dict[str, Any]:
+def _load(path: Path) -> Any:
     try:
-        document = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such catalogue; correct the configuration's key catalogue") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    validate(document, schema, str(path))
-    return document["zoos"]
 
 
-def _zoo(zoo: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Zoo:
-    source = entry["source"]
-    points = entry.get("operating_points", {})
-    pruning = _settings(MagnitudePruning, "magnitude_pruning", entry, config)
-    variational = _settings(VariationalDropout, "variational_dropout", entry, config)
-    usual = {
-        "mp_sparsity": min(pruning.sparsities, key=lambda percent: abs(percent - 80)) if pruning else None,
-        "vd_epoch": variational.epochs if variational else None,
-    }
-    loaded = Zoo(
-        id=zoo,
-        title=entry.get("title", zoo),
-        dataset=entry["dataset"],
-        architecture=entry["architecture"],
-        models=entry["models"],
-        epoch=entry.get("epoch"),
-        magnitude_pruning=pruning,
-        variational_dropout=variational,
-        agreement=OperatingPoint(**usual | points.get("agreement", {})),
-        correlation=OperatingPoint(**usual | points.get("correlation", {})),
-        compare_with=entry.get("compare_with"),
-        twins_of=entry.get("twins_of"),
-        archive=ArchiveSource(**source["archive"]) if "archive" in source else None,
-        directory=source.get("directory"),
-        train=TrainSource(**_tuples(source["train"])) if "train" in source else None,
+def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
+    source, methods = entry.source, _methods(name, entry, config, where)
+    zoo = Zoo(
+        id=name,
+        title=entry.title or name,
+        dataset=entry.dataset,
+        architecture=entry.architecture,
+        models=entry.models,
+        epoch=entry.epoch,
+        methods=methods,
+        points={
+            comparison: _points(getattr(entry.operating_points, comparison), methods) for comparison in COMPARISONS
+        },
+        compare_with=entry.compare_with,
+        twins_of=entry.twins_of,
+        archive=source.archive,
+        directory=source.directory,
+        train=source.train,
     )
-    if loaded.train and loaded.train.models != loaded.models:
+    if zoo.twins_of and entry.variational_dropout is False:
         raise InputError(
-            f"{config['catalogue']}: zoos.{zoo}.models: says {loaded.models}, "
-            f"but the factors of source.train make {loaded.train.models}; correct one of them"
+            f"{where}: zoos.{name}: variational_dropout: false contradicts twins_of; leave one of them out"
         )
-    return loaded
+    if sum(part is not None for part in (source.archive, source.directory, source.train)) != 1:
+        raise InputError(f"{where}: zoos.{name}.source: needs exactly one of archive, directory and train")
+    if zoo.train and zoo.train.models != zoo.models:
+        raise InputError(
+            f"{where}: zoos.{name}.models: says {zoo.models}, but the factors of source.train make {zoo.train.models}; "
+            "correct one of them"
+        )
+    return zoo
 
 
-def _settings(kind: type, key: str, entry: Mapping[str, Any], config: Mapping[str, Any]):
-    own = entry.get(key, {})
-    return None if own is False else kind(**_tuples(config[key] | own))
+def _methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settings]:
+    """The settings of the run's methods that a zoo has; of published twins, variational dropout's alone."""
+    methods = {}
+    for method in config.methods:
+        sparsifier = get_sparsifier(method)
+        own = getattr(entry, sparsifier.section)
+        if own is False or (entry.twins_of and method != "vd"):
+            continue
+        merged = getattr(config, sparsifier.section).model_dump() | own
+        methods[method] = validated(sparsifier.Settings, merged, where, f"zoos.{name}.{sparsifier.section}")
+    return methods
 
 
-def _tuples(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()}
+def _points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:
+    """A value on each method's dial; the usual one where the catalogue has none."""
+    points = {}
+    for method, settings in methods.items():
+        sparsifier = get_sparsifier(method)
+        key = f"{method}_{sparsifier.dial.name}"
+        points[method] = getattr(given, key) if key in given.model_fields_set else sparsifier.usual(settings)
+    return points

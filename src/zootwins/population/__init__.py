@@ -5,7 +5,7 @@ an `Engine` advances it by an epoch or evaluates it. Engines differ in speed, no
 use the same data order, dropout masks and noise (`zootwins.population.randomness`), and agree to float rounding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 from zootwins.population.architectures import Architecture
-from zootwins.population.variational import Variational, prune
+from zootwins.population.variational import GaussianNoise
+from zootwins.population.weights import Plain
+
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of an optimiser, by the names of torch.optim.Adam
 
 
 @dataclass(frozen=True)
@@ -58,26 +61,30 @@ class ImageData:
 class Population:
     """N models of one architecture at an epoch's boundary.
 
+    What is masked is 0, and so are both its moments: a population is made so, and `set_masks` keeps it so.
+
     Attributes:
         factors: one entry a model; batch sizes are equal, everything else may differ.
         keys: int64 `[models]`, each model's random stream (`randomness.stream_key`).
-        parameters: `{layer}.weight` and `{layer}.bias`, each `[models, *shape]`; with `variational` also
+        parameters: `{layer}.weight` and `{layer}.bias`, each `[models, *shape]`; with noise also
             `{layer}.log_sigma2` (as the weight) and, for convolutions, `{layer}.bias_log_sigma2` (as the bias).
         masks: `{layer}.weight` → bool `[models, *shape]`, True where kept; empty if nothing is pruned.
         optimizer_state: `exp_avg.{parameter}` and `exp_avg_sq.{parameter}`; in models trained by SGD the first
-            is the momentum buffer and the second stays 0. Empty before the first step.
-        steps: optimiser steps taken.
-        variational: the settings of variational dropout, or None for ordinary training.
+            is the momentum buffer and the second stays 0. Beside them `steps`, int64 `[models]`: the optimiser steps
+            that each model has taken. Empty before the first step.
+        weights: what the parameters stand for.
     """
 
     architecture: Architecture
     factors: Sequence[Factors]
     keys: Tensor
     parameters: dict[str, Tensor]
-    masks: dict[str, Tensor] = field(default_factory=dict)
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer_state: dict[str, Tensor] = field(default_factory=dict)
-    steps: int = 0
-    variational: Variational | None = None
+    weights: Plain | GaussianNoise = field(default_factory=Plain)
+
+    def __post_init__(self) -> None:
+        self.set_masks(self.masks)
 
     def __len__(self) -> int:
         return len(self.factors)
@@ -87,20 +94,41 @@ class Population:
         """The models' common batch size; 1 where there are no models (a shard all of whose models are excluded)."""
         return self.factors[0].batch_size if self.factors else 1
 
+    def set_masks(self, masks: Mapping[str, Tensor]) -> None:
+        """Mask other weights from now on: those that go become 0, those that come back start from 0.
+
+        The tensors given to the population are left as they are; it holds new ones where anything is masked.
+        """
+        self.masks = dict(masks)
+        self.parameters = _masked(self.parameters, self.masks)
+        for moment in MOMENTS:
+            self.optimizer_state = _masked(self.optimizer_state, {f"{moment}.{n}": m for n, m in self.masks.items()})
+
     def start_optimizer(self) -> None:
         """Give the models a fresh optimiser state, unless they have one."""
         if not self.optimizer_state:
             self.optimizer_state = {
                 f"{moment}.{name}": torch.zeros_like(parameter)
-                for moment in ("exp_avg", "exp_avg_sq")
+                for moment in MOMENTS
                 for name, parameter in self.parameters.items()
             }
+            self.optimizer_state["steps"] = torch.zeros(len(self), dtype=torch.int64)
+
+    def count_steps(self, data: ImageSet, lr_factors: Tensor | None) -> None:
+        """Note the steps of an epoch on `data`: those at which a model did not stand still."""
+        steps = -(-len(data) // self.batch_size) if lr_factors is None else (lr_factors > 0).sum(1)
+        self.optimizer_state["steps"] += steps
 
     def deterministic(self) -> "Population":
-        """The models as they are evaluated: variational weights pruned where log α reaches the threshold."""
-        if self.variational is None:
+        """The models as they are evaluated: ordinary weights, those that noise or gates prune being 0."""
+        if isinstance(self.weights, Plain):
             return self
-        return replace(self, parameters=prune(self.parameters, self.variational), variational=None)
+        return replace(self, parameters=self.weights.deterministic(self.parameters), weights=Plain())
+
+
+def _masked(tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, with 0 where the mask of their name is False."""
+    return {name: tensor * masks[name] if name in masks else tensor for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -113,9 +141,28 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation(Scores):
-    """Scores on an image set, with every predicted class, uint8 `[models, samples]`."""
+    """Scores on an image set, with every predicted class, uint8 `[models, samples]`, and what else was asked for.
+
+    Attributes:
+        probabilities: of the classes, float32 `[models, samples, classes]`.
+        features: the activations before the last layer, float32 `[models, samples, its inputs]`.
+    """
 
     predictions: Tensor
+    probabilities: Tensor | None = None
+    features: Tensor | None = None
+
+
+def new_evaluation(population: Population, data: ImageSet, outputs: Collection[str]) -> Evaluation:
+    """An evaluation to be filled in; there are no scores on no images (NaN)."""
+    models, samples, last = len(population), len(data), population.architecture.layers[-1]
+    scores = torch.full((2, models), torch.nan, dtype=torch.float64)
+    return Evaluation(
+        *scores,
+        torch.zeros(models, samples, dtype=torch.uint8),
+        torch.zeros(models, samples, last.outputs) if "probabilities" in outputs else None,
+        torch.zeros(models, samples, last.inputs) if "features" in outputs else None,
+    )
 
 
 class Engine(Protocol):
@@ -123,11 +170,24 @@ class Engine(Protocol):
 
     name: str
 
-    def train_epoch(self, population: Population, data: ImageSet, epoch: int, kl_weight: float = 0.0) -> Scores:
+    def train_epoch(
+        self,
+        population: Population,
+        data: ImageSet,
+        epoch: int,
+        *,
+        penalty: Tensor | None = None,
+        lr_factors: Tensor | None = None,
+    ) -> Scores:
         """Train every model for one epoch, in place.
 
         Each model takes its own `data_order(key, epoch)` in batches of its batch size (the last may be smaller),
-        minimising mean cross-entropy plus, in variational populations, `kl_weight` times the summed KL term.
+        minimising mean cross-entropy plus its weight in `penalty` times `population.weights.penalty`.
+
+        Args:
+            penalty: float64 `[models]`; none is added where it is None.
+            lr_factors: float32 `[models, steps of this epoch]`, ≥ 0, multiply the learning rates; 1 everywhere if
+                None. At 0 a model stands still: its parameters, moments and count of steps are as before.
 
         Returns:
             Scores over the epoch as training saw them: with dropout and noise, while the weights move. The loss
@@ -135,8 +195,12 @@ class Engine(Protocol):
         """
         ...
 
-    def evaluate(self, population: Population, data: ImageSet) -> Evaluation:
-        """Evaluate `population.deterministic()` without dropout. Ties between classes go to the lower one."""
+    def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
+        """Evaluate `population.deterministic()` without dropout. Ties between classes go to the lower one.
+
+        Args:
+            outputs: which of `probabilities` and `features` the evaluation shall hold as well.
+        """
         ...
 
 

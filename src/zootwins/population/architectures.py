@@ -96,6 +96,11 @@ class Architecture:
         return sum(layer.weights for layer in self.layers)
 
     @cached_property
+    def weight_shares(self) -> Tensor:
+        """Each layer's share of the prunable weights, float64 `[layers]`."""
+        return torch.tensor([layer.weights / self.weights for layer in self.layers], dtype=torch.float64)
+
+    @cached_property
     def noise_offsets(self) -> tuple[int, ...]:
         """Where each layer's noise starts among a sample's random numbers, and their total (last entry).
 

@@ -6,11 +6,13 @@ ZOOTWINS_SIMD (avx512, avx2, baseline) asks for another.
 """
 
 import os
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
-from zootwins.population import Evaluation, ImageSet, Population, Scores
+from zootwins.population import MOMENTS, Evaluation, ImageSet, Population, Scores, new_evaluation
+from zootwins.population.variational import GaussianNoise
 from zootwins.run.errors import InputError
 
 try:
@@ -21,7 +23,6 @@ except ImportError:
 LEVEL_VARIABLE = "ZOOTWINS_SIMD"
 ACTIVATION_CODES = {"tanh": 0, "relu": 1, "sigmoid": 2, "gelu": 3}  # enum Activation in native/job.h
 KIND_CODES = {"weight": 0, "bias": 1, "log_sigma2": 2, "bias_log_sigma2": 3}  # enum Kind
-MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def is_available() -> bool:
@@ -62,7 +63,15 @@ class NativeEngine:
             raise InputError("engine: native was not built here; install with a C++ compiler or choose engine: torch")
         self.threads = threads
 
-    def train_epoch(self, population: Population, data: ImageSet, epoch: int, kl_weight: float = 0.0) -> Scores:
+    def train_epoch(
+        self,
+        population: Population,
+        data: ImageSet,
+        epoch: int,
+        *,
+        penalty: Tensor | None = None,
+        lr_factors: Tensor | None = None,
+    ) -> Scores:
         """Train every model for one epoch, in place: see `Engine.train_epoch`."""
         population.start_optimizer()
         models = len(population)
@@ -75,41 +84,33 @@ class NativeEngine:
             level=simd_level(models, self.threads),
             threads=self.threads,
             large=population.architecture.name == "cnn_l",
-            variational=population.variational is not None,
-            models=_factors(population),
+            variational=isinstance(population.weights, GaussianNoise),
+            models=_factors(population, penalty),
             parameters=working.parameters,
             epoch=epoch,
             batch_size=population.batch_size,
-            steps=population.steps,
-            kl_weight=kl_weight,
+            lr_factors=None if lr_factors is None else lr_factors.float().contiguous(),
             loss=scores.loss,
             accuracy=scores.accuracy,
         )
         working.write_back()
-        population.steps += -(-len(data) // population.batch_size)
+        population.count_steps(data, lr_factors)
         return scores
 
-    def evaluate(self, population: Population, data: ImageSet) -> Evaluation:
+    def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
         """Evaluate the deterministic models without dropout: see `Engine.evaluate`."""
         population = population.deterministic()
-        models = len(population)
-        evaluation = Evaluation(
-            torch.zeros(models, dtype=torch.float64),
-            torch.zeros(models, dtype=torch.float64),
-            torch.zeros(models, len(data), dtype=torch.uint8),
-        )
-        if not models:
+        evaluation = new_evaluation(population, data, outputs)
+        if not len(population) or not len(data):
             return evaluation
         _native.evaluate(
             **_images(data),
-            level=simd_level(models, self.threads),
+            level=simd_level(len(population), self.threads),
             threads=self.threads,
             large=population.architecture.name == "cnn_l",
             models=_factors(population),
             parameters=_Arrays(population, training=False).parameters,
-            loss=evaluation.loss,
-            accuracy=evaluation.accuracy,
-            predictions=evaluation.predictions,
+            **vars(evaluation),
         )
         return evaluation
 
@@ -118,10 +119,19 @@ def _images(data: ImageSet) -> dict[str, Tensor]:
     return {"images": data.images.float().contiguous(), "labels": data.labels.long().contiguous()}
 
 
-def _factors(population: Population) -> list[tuple]:
+def _factors(population: Population, penalty: Tensor | None = None) -> list[tuple]:
+    penalties = [0.0] * len(population) if penalty is None else penalty.tolist()
+    steps = population.optimizer_state["steps"].tolist() if population.optimizer_state else [0] * len(population)
     return [
-        (key, ACTIVATION_CODES[f.activation], f.optimizer == "adam", f.lr, f.weight_decay, f.momentum, f.dropout)
-        for key, f in zip(population.keys.tolist(), population.factors, strict=True)
+        (
+            key,
+            ACTIVATION_CODES[f.activation],
+            f.optimizer == "adam",
+            *(f.lr, f.weight_decay, f.momentum, f.dropout),
+            weight,
+            taken,
+        )
+        for key, f, weight, taken in zip(population.keys.tolist(), population.factors, penalties, steps, strict=True)
     ]
 
 
@@ -141,7 +151,9 @@ class _Arrays:
             if training:
                 moments = [self._contiguous(population.optimizer_state[f"{moment}.{name}"]) for moment in MOMENTS]
             mask = population.masks[name].contiguous() if name in population.masks else None
-            self.parameters.append((layer_codes[layer], KIND_CODES[kind], self._contiguous(parameter), *moments, mask))
+            codes = layer_codes[layer], KIND_CODES[kind]
+            decays = population.weights.decays(name)
+            self.parameters.append((*codes, self._contiguous(parameter), *moments, mask, decays))
 
     def _contiguous(self, tensor: Tensor) -> Tensor:
         contiguous = tensor.detach().float().contiguous()

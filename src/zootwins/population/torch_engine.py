@@ -5,7 +5,7 @@ product with its patches (im2col) and needs no transposition. All parameters liv
 tensor while an epoch runs, so that an optimiser step is a handful of operations whatever the number of layers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zootwins.population import Evaluation, Factors, ImageSet, Population, Scores
+from zootwins.population import MOMENTS, Evaluation, Factors, ImageSet, Population, Scores, new_evaluation
 from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer
 from zootwins.population.randomness import data_order, normals, uniforms
-from zootwins.population.variational import EPSILON, kl_divergence, log_alpha, noisy_parameters
+from zootwins.population.variational import EPSILON, GaussianNoise, log_alpha
 
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
 _CPU_BLOCK = 16  # models trained together on a CPU: their temporaries stay in the cache
@@ -38,26 +38,35 @@ class TorchEngine:
         self.device = torch.device(device)
         self.threads = threads
 
-    def train_epoch(self, population: Population, data: ImageSet, epoch: int, kl_weight: float = 0.0) -> Scores:
+    def train_epoch(
+        self,
+        population: Population,
+        data: ImageSet,
+        epoch: int,
+        *,
+        penalty: Tensor | None = None,
+        lr_factors: Tensor | None = None,
+    ) -> Scores:
         """See `Engine.train_epoch`; works in the parameters' own dtype."""
         population.start_optimizer()
         data = data.to(self.device, next(iter(population.parameters.values())).dtype)
         scores = Scores(*torch.zeros(2, len(population), dtype=torch.float64))
 
         def train_block(models: Tensor) -> None:
-            block = _EpochRun(population, models, self.device, epoch, kl_weight).train(data)
+            run = _EpochRun(population, models, self.device, epoch, penalty, lr_factors)
+            block = run.train(data)
             scores.loss[models], scores.accuracy[models] = block.loss, block.accuracy
 
         self._each_block(population, train_block)
-        population.steps += -(-len(data) // population.batch_size)
+        population.count_steps(data, lr_factors)
         return scores
 
-    def evaluate(self, population: Population, data: ImageSet) -> Evaluation:
+    def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
         """See `Engine.evaluate`."""
         population = population.deterministic()
         data = data.to(self.device, next(iter(population.parameters.values())).dtype)
+        evaluation = new_evaluation(population, data, outputs)
         loss = torch.zeros(len(population), dtype=torch.float64)
-        predictions = torch.zeros(len(population), len(data), dtype=torch.uint8)
 
         @torch.inference_mode()  # holds for one thread only
         def evaluate_block(models: Tensor) -> None:
@@ -68,14 +77,19 @@ class TorchEngine:
             at_once = max(1, _EVALUATED_AT_ONCE[self.device.type] // numbers)
             for first in range(0, len(data), at_once):
                 chunk = slice(first, first + at_once)
-                logits = forward(population.architecture, runs, parameters, data.images[None, chunk])
+                logits, features = forward(population.architecture, runs, parameters, data.images[None, chunk])
                 labels = data.labels[chunk].expand(len(models), -1)
                 loss[models] += F.cross_entropy(logits, labels, reduction="none").double().sum(1).cpu()
-                predictions[models, chunk] = logits.argmax(1).to(torch.uint8).cpu()
+                evaluation.predictions[models, chunk] = logits.argmax(1).to(torch.uint8).cpu()
+                if evaluation.probabilities is not None:
+                    evaluation.probabilities[models, chunk] = logits.softmax(1).transpose(1, 2).float().cpu()
+                if evaluation.features is not None:
+                    evaluation.features[models, chunk] = features.transpose(1, 2).float().cpu()
 
         self._each_block(population, evaluate_block)
-        accuracy = (predictions == data.labels.cpu()).double().mean(1)
-        return Evaluation(loss / len(data), accuracy, predictions)
+        evaluation.loss.copy_(loss / len(data))
+        evaluation.accuracy.copy_((evaluation.predictions == data.labels.cpu()).double().mean(1))
+        return evaluation
 
     def _each_block(self, population: Population, work: Callable[[Tensor], None]) -> None:
         """Call `work` with the indices of each block of models, those of one activation standing together."""
@@ -98,20 +112,36 @@ class TorchEngine:
 class _EpochRun:
     """One epoch of a block of models: flat parameters, their optimiser, and the random numbers of each step."""
 
-    def __init__(self, population: Population, models: Tensor, device: torch.device, epoch: int, kl_weight: float):
-        self.population, self.models, self.device = population, models, device
-        self.epoch, self.kl_weight = epoch, kl_weight
+    def __init__(
+        self,
+        population: Population,
+        models: Tensor,
+        device: torch.device,
+        epoch: int,
+        penalty: Tensor | None,
+        lr_factors: Tensor | None,
+    ):
+        self.population, self.models, self.device, self.epoch = population, models, device, epoch
         self.keys = population.keys[models].to(device)
         self.activations = _activation_runs(population, models)
         self.flat = self._flatten(population.parameters).requires_grad_()
         state = population.optimizer_state
-        self.exp_avg = self._flatten({name: state[f"exp_avg.{name}"] for name in population.parameters})
-        self.exp_avg_sq = self._flatten({name: state[f"exp_avg_sq.{name}"] for name in population.parameters})
+        self.moments = [self._flatten({n: state[f"{moment}.{n}"] for n in population.parameters}) for moment in MOMENTS]
         kept = {name: torch.ones_like(tensor) for name, tensor in population.parameters.items()} | population.masks
         self.mask = self._flatten(kept).to(self.flat.dtype) if population.masks else None
         self.dropout = self._column("dropout")
         self.has_dropout = any(population.factors[model].dropout > 0 for model in models.tolist())
-        self.optimizer = _Optimizer([population.factors[model] for model in models.tolist()], self._column)
+        self.penalty = penalty[models].to(device, self.flat.dtype) if penalty is not None and penalty.any() else None
+        decays = self._flatten(
+            {name: torch.full_like(t, population.weights.decays(name)) for name, t in population.parameters.items()}
+        )
+        self.optimizer = _Optimizer(
+            [population.factors[model] for model in models.tolist()],
+            self._column,
+            decays,
+            state["steps"][models].to(device),
+            None if lr_factors is None else lr_factors[models].to(device, self.flat.dtype),
+        )
 
     def train(self, data: ImageSet) -> Scores:
         """Train the epoch and give parameters and optimiser state back to the population."""
@@ -122,35 +152,32 @@ class _EpochRun:
         for batch, first in enumerate(range(0, len(data), batch_size)):
             chosen = order[:, first : first + batch_size]
             labels = data.labels[chosen]
-            logits, losses = self._step(data.images[chosen], labels, first, self.population.steps + batch + 1)
+            logits, losses = self._step(data.images[chosen], labels, first, batch)
             loss += losses.double().sum(1)
             correct += (logits.argmax(1) == labels).double().sum(1)
         self._give_back()
         return Scores((loss / len(data)).cpu(), (correct / len(data)).cpu())
 
-    def _step(self, images: Tensor, labels: Tensor, first: int, step: int) -> tuple[Tensor, Tensor]:
-        """Train on a batch, `[models, batch, …]`; returns logits and losses from before the step."""
+    def _step(self, images: Tensor, labels: Tensor, first: int, batch: int) -> tuple[Tensor, Tensor]:
+        """Train on the epoch's batch of that number, `[models, batch, …]`; logits and losses from before the step."""
         parameters = self._views(self.flat)
         dropout, noise = self._dropout_masks(first, images.shape[1]), self._noise(first, images.shape[1])
-        logits = forward(self.population.architecture, self.activations, parameters, images, dropout, noise)
+        logits, _ = forward(self.population.architecture, self.activations, parameters, images, dropout, noise)
         losses = F.cross_entropy(logits, labels, reduction="none")
         objective = losses.mean(1).sum()
-        if self.population.variational and self.kl_weight:
-            objective = objective + self.kl_weight * sum(
-                kl_divergence(log_alpha(name, parameters[name], parameters[partner])).sum()
-                for name, partner in noisy_parameters(parameters).items()
-            )
+        if self.penalty is not None:
+            objective = objective + (self.penalty * self.population.weights.penalty(parameters)).sum()
         (gradient,) = torch.autograd.grad(objective, self.flat)
         with torch.no_grad():
-            self.optimizer.step(self.flat, gradient, self.exp_avg, self.exp_avg_sq, step, self.mask)
+            self.optimizer.step(self.flat, gradient, self.moments, batch, self.mask)
         return logits.detach(), losses.detach()
 
     def _give_back(self) -> None:
         state = self.population.optimizer_state
         for name, tensor in self._views(self.flat.detach()).items():
             self.population.parameters[name][self.models] = tensor.cpu()
-        for moment in ("exp_avg", "exp_avg_sq"):
-            for name, tensor in self._views(getattr(self, moment)).items():
+        for moment, numbers in zip(MOMENTS, self.moments, strict=True):
+            for name, tensor in self._views(numbers).items():
                 state[f"{moment}.{name}"][self.models] = tensor.cpu()
 
     def _flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -181,7 +208,7 @@ class _EpochRun:
 
     def _noise(self, first: int, batch: int) -> dict[str, Tensor] | None:
         """Each layer's standard normal noise, `[models, outputs, batch, height, width]`."""
-        if self.population.variational is None:
+        if not isinstance(self.population.weights, GaussianNoise):
             return None
         layers, offsets = self.population.architecture.layers, self.population.architecture.noise_offsets
         numbers = normals(self.keys, self.epoch, first, batch, offsets[-1]).to(self.flat.dtype)
@@ -198,24 +225,45 @@ class _Optimizer:
     divides by the root of the second moment.
     """
 
-    def __init__(self, factors: Sequence[Factors], column: Callable[[str], Tensor]):
-        self.lr, self.weight_decay, momentum = column("lr"), column("weight_decay"), column("momentum")
+    def __init__(
+        self,
+        factors: Sequence[Factors],
+        column: Callable[[str], Tensor],
+        decays: Tensor,
+        steps: Tensor,
+        lr_factors: Tensor | None,
+    ):
+        """For an epoch of models `[models]` that have taken `steps`, each with its `lr_factors` `[models, batches]`."""
+        self.lr, self.weight_decay, momentum = column("lr"), column("weight_decay") * decays, column("momentum")
         self.adam = torch.tensor([f.optimizer == "adam" for f in factors], device=self.lr.device)[:, None]
         self.decay = torch.where(self.adam, ADAM_BETAS[0], momentum)
         self.share = torch.where(self.adam, 1 - ADAM_BETAS[0], torch.ones_like(momentum))
+        self.steps, self.lr_factors = steps[:, None], lr_factors
 
-    def step(
-        self, flat: Tensor, gradient: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, step: int, mask: Tensor | None
-    ) -> None:
+    def step(self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], batch: int, mask: Tensor | None) -> None:
         """One step, in place, of the flat parameters `[models, numbers]`; masked numbers stay as they are."""
+        if self.lr_factors is None:
+            self.steps += 1
+            self._move(flat, gradient, moments, self.lr, mask)
+            return
+        factor = self.lr_factors[:, batch : batch + 1]
+        moves = factor > 0
+        before = [tensor.clone() for tensor in (flat, *moments)]
+        self.steps += moves
+        self._move(flat, gradient, moments, self.lr * factor, mask)
+        for tensor, old in zip((flat, *moments), before, strict=True):
+            tensor.copy_(torch.where(moves, tensor, old))
+
+    def _move(self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], lr: Tensor, mask: Tensor | None) -> None:
+        exp_avg, exp_avg_sq = moments
         gradient = gradient.addcmul(flat, self.weight_decay)
         if mask is not None:
             gradient *= mask
         exp_avg.mul_(self.decay).addcmul_(gradient, self.share)
         exp_avg_sq.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1 - ADAM_BETAS[1]).mul_(self.adam)
-        correction = 1 - ADAM_BETAS[1] ** step
-        denominator = torch.where(self.adam, (exp_avg_sq / correction).sqrt() + ADAM_EPSILON, 1)
-        step_size = torch.where(self.adam, self.lr / (1 - ADAM_BETAS[0] ** step), self.lr)
+        corrections = [(1 - beta ** self.steps.double()).to(flat.dtype) for beta in ADAM_BETAS]
+        denominator = torch.where(self.adam, (exp_avg_sq / corrections[1]).sqrt() + ADAM_EPSILON, 1)
+        step_size = torch.where(self.adam, lr / corrections[0], lr)
         flat.sub_(step_size * exp_avg / denominator)
 
 
@@ -254,9 +302,10 @@ def forward(
     images: Tensor,
     dropout: Mapping[str, Tensor] | None = None,
     noise: Mapping[str, Tensor] | None = None,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Logits `[models, classes, batch]` of images `[models or 1, batch, channels, height, width]`.
 
+    Beside them the features, which the last layer takes, `[models, its inputs, batch]`.
     `dropout` holds factors that a layer's activations are multiplied with; `noise` is standard normal noise of a
     layer's outputs, without which the weights are taken as they are.
     """
@@ -264,6 +313,7 @@ def forward(
     for layer in architecture.layers:
         if layer.name == "fc1":
             hidden = hidden.permute(0, 1, 3, 4, 2).flatten(1, 3)[..., None, None]
+        features = hidden
         patches, batch = _patches(layer, hidden)
         hidden = _linear(layer, parameters, patches)
         if noise is not None:
@@ -276,7 +326,7 @@ def forward(
             hidden = _activate(activations, hidden)
         if dropout is not None and layer.dropout:
             hidden = hidden * dropout[layer.name]
-    return hidden[..., 0, 0]
+    return hidden[..., 0, 0], features[..., 0, 0]
 
 
 def _patches(layer: Layer, hidden: Tensor) -> tuple[Tensor, int]:

@@ -1,4 +1,4 @@
-"""Training a population for some epochs and recording every state: what training, MP and VD have in common.
+"""Training a population for some epochs and recording every state: what training and all methods have in common.
 
 A run can be killed at any time: after an epoch its whole state is saved beside the results, and the next run of the
 same configuration goes on from there to the same tensors.
@@ -6,14 +6,14 @@ same configuration goes on from there to the same tensors.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from zootwins.population import Engine, ImageSet, Population, layer_sparsity
+from zootwins.population import Engine, ImageData, Population, Scores, layer_sparsity
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
 from zootwins.storage.shards import Trajectory
@@ -21,7 +21,34 @@ from zootwins.storage.shards import Trajectory
 log = logging.getLogger(__name__)
 
 _SAVING_SHARE = 0.05  # of the time spent on saving what a killed run would lose
-SCORES = ("train_accuracy", "train_loss", "test_accuracy", "test_loss", "sparsity")
+SCORES = (  # float32 `[models, states]` each; clean_train_accuracy is NaN but at the first and the last state
+    *("train_accuracy", "train_loss", "clean_train_accuracy"),
+    *("validation_accuracy", "validation_loss", "test_accuracy", "test_loss"),
+)
+SPARSITY = "sparsity"  # float32 `[models, states, layers]`
+PREDICTIONS = "predictions"  # on the test images, uint8 `[models, prediction states, samples]`
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a population is trained: for how many epochs, and what changes at their boundaries.
+
+    Each function is asked anew when a killed run goes on, so that it has to answer from its arguments alone.
+
+    Attributes:
+        epochs: their number; 1 is the first.
+        prediction_states: the states whose predictions on the test images are kept.
+        penalty: the weight of the penalty in an epoch, one for all models or float64 `[models]`.
+        lr_factors: what the learning rates are multiplied with in an epoch, float32 `[models, steps]`, or None.
+        masks: new masks before an epoch, by name of the weights, or None to leave them as they are; see
+            `Population.set_masks`.
+    """
+
+    epochs: int
+    prediction_states: Sequence[int] = ()
+    penalty: Callable[[int], Tensor | float] | None = None
+    lr_factors: Callable[[int], Tensor | None] | None = None
+    masks: Callable[[int, Population], Mapping[str, Tensor] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -31,13 +58,9 @@ class Resume:
     path: Path
     digest: str
 
-    def __enter__(self) -> "Resume":
-        return self
-
-    def __exit__(self, kind, error, traceback) -> None:
-        """Remove the saved state once the run's results are safe; after an error it stays for the next run."""
-        if kind is None:
-            self.path.unlink(missing_ok=True)
+    def discard(self) -> None:
+        """Remove the saved state: the run's results are safe."""
+        self.path.unlink(missing_ok=True)
 
 
 def kept_states(keep: str, epochs: int) -> list[int]:
@@ -65,111 +88,152 @@ def ignore(epoch: int, epochs: int) -> None:
 def record_trajectory(
     engine: Engine,
     population: Population,
-    training: ImageSet,
-    test: ImageSet,
-    epochs: int,
+    data: ImageData,
+    plan: Plan,
     *,
-    kl_weight: Callable[[int], float] = lambda epoch: 0.0,
     weight_states: Sequence[int] | None = None,
-    prediction_states: Sequence[int] = (),
     resume: Resume | None = None,
     on_epoch: Callable[[int, int], None] = ignore,
 ) -> Trajectory:
-    """Train `population` (in place) for `epochs` and record states 0 … epochs.
+    """Train `population` (in place) by `plan` and record states 0 … epochs.
 
     The scores on the training images are, for state 0, those of an evaluation; for the others those of the epoch
-    that led there, as training saw them (with dropout and noise, while the weights moved).
+    that led there, as training saw them (with dropout and noise, while the weights moved). `clean_train_accuracy` is
+    an evaluation's at both ends.
 
     Args:
-        kl_weight: the weight of the KL term in epoch 1 … epochs.
         weight_states: states whose parameters are kept; all if None.
-        prediction_states: states whose predictions on the test images are kept.
         resume: where to save the state after epochs, and to go on from if there is one.
         on_epoch: called after each epoch with the epoch and their number.
     """
+    epochs = plan.epochs
     kept = list(range(epochs + 1)) if weight_states is None else sorted(weight_states)
-    records, done = _load(resume, population)
-    if done < 0:
-        scores = engine.evaluate(population, training)
-        _record(records, 0, engine, population, test, scores, kept, prediction_states)
+    saved = None if resume is None else _SavedState(resume, engine)
+    records, done = (_Records(), None) if saved is None else saved.load(population)
+    recorder = _Recorder(engine, population, data, records, kept, plan)
+    if done is None:
+        recorder.record(0, engine.evaluate(population, data.train))
         done = 0
-    saver = _Saver(resume)
     for epoch in range(done + 1, epochs + 1):
-        scores = engine.train_epoch(population, training, epoch, kl_weight(epoch))
-        _record(records, epoch, engine, population, test, scores, kept, prediction_states)
-        log.info(
-            "epoch %d of %d, %d models: train loss %.4f, test accuracy %.2f %%, sparsity %.1f %%",
-            epoch,
-            epochs,
-            len(population),
-            scores.loss.mean(),
-            100 * records.states["test_accuracy"][-1].mean(),
-            100 * (layer_weights(population) * records.states["sparsity"][-1]).sum(1).mean(),
-        )
+        recorder.record(epoch, _train_epoch(engine, population, data, plan, epoch))
+        log.info("epoch %d of %d, %d models: %s", epoch, epochs, len(population), recorder.summary())
         on_epoch(epoch, epochs)
-        if epoch < epochs:
-            saver.save(population, records, epoch)
-    return Trajectory(list(range(epochs + 1)), kept, sorted(prediction_states), records.stacked())
+        if epoch < epochs and saved is not None:
+            saved.save(population, records, epoch)
+    return Trajectory(list(range(epochs + 1)), kept, sorted(plan.prediction_states), records.stacked())
 
 
-def layer_weights(population: Population) -> Tensor:
-    """Each layer's share of the network's weights, `[layers]`."""
-    architecture = population.architecture
-    return torch.tensor([layer.weights / architecture.weights for layer in architecture.layers])
+def _train_epoch(engine: Engine, population: Population, data: ImageData, plan: Plan, epoch: int) -> Scores:
+    masks = plan.masks and plan.masks(epoch, population)
+    if masks is not None:
+        population.set_masks(masks)
+    penalty = 0.0 if plan.penalty is None else plan.penalty(epoch)
+    return engine.train_epoch(
+        population,
+        data.train,
+        epoch,
+        penalty=torch.as_tensor(penalty, dtype=torch.float64).expand(len(population)),
+        lr_factors=plan.lr_factors and plan.lr_factors(epoch),
+    )
 
 
-def _record(records, state, engine, population, test, training_scores, weight_states, prediction_states) -> None:
-    evaluation = engine.evaluate(population, test)
+def evaluate_state(engine: Engine, population: Population, data: ImageData) -> dict[str, Tensor]:
+    """What is recorded of a state by evaluating it on validation and test images, each `[models, …]`."""
+    recorded = {}
+    for split in ("validation", "test"):
+        evaluation = engine.evaluate(population, getattr(data, split))
+        recorded[f"{split}_accuracy"] = evaluation.accuracy.float()
+        recorded[f"{split}_loss"] = evaluation.loss.float()
     sparsity = layer_sparsity(population.deterministic().parameters, population.architecture)
-    values = (training_scores.accuracy, training_scores.loss, evaluation.accuracy, evaluation.loss, sparsity)
-    for name, value in zip(SCORES, values, strict=True):
-        records.add(name, value.float())
-    if state in weight_states:
-        for name, parameter in population.parameters.items():
-            records.add(name, parameter)
-    if state in prediction_states:
-        records.add("predictions", evaluation.predictions)
+    return recorded | {SPARSITY: sparsity.float(), PREDICTIONS: evaluation.predictions}
 
 
-class _Saver:
-    """Saves a run's state after an epoch, seldom enough that saving takes a small share of the time."""
+@dataclass(frozen=True)
+class _Recorder:
+    """Evaluates a population and notes what is to be known of its states."""
 
-    def __init__(self, resume: Resume | None):
-        self.resume = resume
+    engine: Engine
+    population: Population
+    data: ImageData
+    records: _Records
+    weight_states: Sequence[int]
+    plan: Plan
+
+    def record(self, state: int, training: Scores) -> None:
+        """Note a state that an epoch with these scores led to; for state 0 they are an evaluation's."""
+        population = self.population
+        if state == 0:
+            clean = training.accuracy
+        elif state == self.plan.epochs:
+            clean = self.engine.evaluate(population, self.data.train).accuracy
+        else:
+            clean = torch.full((len(population),), torch.nan)
+        evaluated = evaluate_state(self.engine, population, self.data)
+        trained = {"train_accuracy": training.accuracy, "train_loss": training.loss, "clean_train_accuracy": clean}
+        for name in SCORES:
+            self.records.add(name, (trained | evaluated)[name].float())
+        self.records.add(SPARSITY, evaluated[SPARSITY])
+        if state in self.weight_states:
+            for name, parameter in population.parameters.items():
+                self.records.add(name, parameter)
+        if state in self.plan.prediction_states:
+            self.records.add(PREDICTIONS, evaluated[PREDICTIONS])
+
+    def summary(self) -> str:
+        """Means over the models of the last state."""
+        last = {name: self.records.states[name][-1] for name in (*SCORES, SPARSITY)}
+        sparsity = last[SPARSITY].double() @ self.population.architecture.weight_shares
+        return (
+            f"train loss {last['train_loss'].mean():.4f}, test accuracy {100 * last['test_accuracy'].mean():.2f} %, "
+            f"sparsity {100 * sparsity.mean():.1f} %"
+        )
+
+
+class _SavedState:
+    """A run's state on disk, saved seldom enough that it takes a small share of the time.
+
+    It belongs to one configuration and one engine, since engines agree to rounding only.
+    """
+
+    def __init__(self, resume: Resume, engine: Engine):
+        self.path, self.digest = resume.path, f"{resume.digest}, {engine.name}"
         self.due = 0.0
 
     def save(self, population: Population, records: _Records, epoch: int) -> None:
+        """Save the state after an epoch, if it is time."""
         started = time.monotonic()
-        if self.resume is None or started < self.due:
+        if started < self.due:
             return
-        tensors = {f"parameters/{name}": tensor for name, tensor in population.parameters.items()}
-        tensors |= {f"optimizer_state/{name}": tensor for name, tensor in population.optimizer_state.items()}
-        tensors |= {f"records/{name}": tensor for name, tensor in records.stacked().items()}
-        metadata = {"digest": self.resume.digest, "epoch": str(epoch), "steps": str(population.steps)}
-        tensor_files.write(self.resume.path, "state", tensors, metadata, {})
+        kinds = {
+            "parameters": population.parameters,
+            "optimizer_state": population.optimizer_state,
+            "masks": population.masks,
+            "records": records.stacked(),
+        }
+        tensors = {f"{kind}/{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
+        tensor_files.write(self.path, "state", tensors, {"digest": self.digest, "epoch": str(epoch)}, {})
         finished = time.monotonic()
         self.due = finished + (finished - started) * (1 / _SAVING_SHARE - 1)
 
-
-def _load(resume: Resume | None, population: Population) -> tuple[_Records, int]:
-    """The records and the epoch that a killed run got to, its state put into `population`; -1 if there is none."""
-    records = _Records()
-    if resume is None or not resume.path.exists():
-        return records, -1
-    try:
-        tensors, metadata = tensor_files.read(resume.path, "state")
-    except InputError as error:
-        log.warning("starting from epoch 0: %s", error)
-        return records, -1
-    if metadata.get("digest") != resume.digest:
-        log.info("%s: from another configuration; starting from epoch 0", resume.path)
-        return records, -1
-    for key, tensor in tensors.items():
-        kind, name = key.split("/")
-        if kind == "records":
-            records.states[name] = list(tensor.unbind(1))
-        else:
-            getattr(population, kind)[name] = tensor
-    population.steps = int(metadata["steps"])
-    log.info("%s: resuming after epoch %s", resume.path, metadata["epoch"])
-    return records, int(metadata["epoch"])
+    def load(self, population: Population) -> tuple[_Records, int | None]:
+        """The records and the epoch that a killed run got to, its state put into `population`; None without one."""
+        records = _Records()
+        if not self.path.exists():
+            return records, None
+        try:
+            tensors, metadata = tensor_files.read(self.path, "state")
+        except InputError as error:
+            log.warning("starting from epoch 0: %s", error)
+            return records, None
+        if metadata.get("digest") != self.digest:
+            log.info("%s: from another configuration or engine; starting from epoch 0", self.path)
+            return records, None
+        kinds: dict[str, dict[str, Tensor]] = {"parameters": {}, "optimizer_state": {}, "masks": {}, "records": {}}
+        for key, tensor in tensors.items():
+            kind, name = key.split("/")
+            kinds[kind][name] = tensor
+        records.states = {name: list(tensor.unbind(1)) for name, tensor in kinds.pop("records").items()}
+        for kind, named in kinds.items():
+            setattr(population, kind, named)
+        log.info("%s: resuming after epoch %s", self.path, metadata["epoch"])
+        return records, int(metadata["epoch"])

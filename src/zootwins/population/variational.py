@@ -15,14 +15,6 @@ CONV_CLAMP, FC_CLAMP = 8.0, 10.0
 K1, K2, K3 = 0.63576, 1.8732, 1.48695  # KL approximation, eq. 14 of Molchanov et al.
 
 
-@dataclass(frozen=True)
-class Variational:
-    """Settings of variational dropout: a weight is pruned where log α ≥ `threshold`."""
-
-    threshold: float = 3.0
-    initial_log_sigma2: float = -10.0
-
-
 def noisy_parameters(parameters: Mapping[str, Tensor]) -> dict[str, str]:
     """The name of the log σ² of every parameter that has one: `conv1.weight` → `conv1.log_sigma2`, …."""
     partners = {}
@@ -45,26 +37,44 @@ def kl_divergence(log_alpha: Tensor) -> Tensor:
     return -(K1 * torch.sigmoid(K2 + K3 * log_alpha) - 0.5 * torch.log1p(torch.exp(-log_alpha)) - K1)
 
 
-def prune(parameters: Mapping[str, Tensor], settings: Variational) -> dict[str, Tensor]:
-    """Weights and biases with those at or above the threshold set to zero; the log σ² are left out."""
-    partners = noisy_parameters(parameters)
-    pruned = {}
-    for name, parameter in parameters.items():
-        if name in partners:
-            alpha = log_alpha(name, parameter, parameters[partners[name]])
-            pruned[name] = torch.where(alpha >= settings.threshold, 0, parameter)
-        elif name.endswith((".weight", ".bias")):
-            pruned[name] = parameter
-    return pruned
+@dataclass(frozen=True)
+class GaussianNoise:
+    """Weights of variational dropout: each bears noise of variance σ², and is pruned where log α ≥ `threshold`."""
 
+    threshold: float = 3.0
+    initial_log_sigma2: float = -10.0
 
-def start(parameters: Mapping[str, Tensor], settings: Variational) -> dict[str, Tensor]:
-    """A copy with a constant log σ² added for the weights of every layer and the biases of convolutions."""
-    started = {name: parameter.clone() for name, parameter in parameters.items()}
-    for name, parameter in parameters.items():
-        layer, kind = name.split(".")
-        if kind == "weight":
-            started[f"{layer}.log_sigma2"] = torch.full_like(parameter, settings.initial_log_sigma2)
-        elif layer.startswith("conv"):
-            started[f"{layer}.bias_log_sigma2"] = torch.full_like(parameter, settings.initial_log_sigma2)
-    return started
+    def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A copy with a constant log σ² added for the weights of every layer and the biases of convolutions."""
+        started = {name: parameter.clone() for name, parameter in parameters.items()}
+        for name, parameter in parameters.items():
+            layer, kind = name.split(".")
+            if kind == "weight":
+                started[f"{layer}.log_sigma2"] = torch.full_like(parameter, self.initial_log_sigma2)
+            elif layer.startswith("conv"):
+                started[f"{layer}.bias_log_sigma2"] = torch.full_like(parameter, self.initial_log_sigma2)
+        return started
+
+    def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights and biases with those at or above the threshold set to zero; the log σ² are left out."""
+        partners = noisy_parameters(parameters)
+        pruned = {}
+        for name, parameter in parameters.items():
+            if name in partners:
+                alpha = log_alpha(name, parameter, parameters[partners[name]])
+                pruned[name] = torch.where(alpha >= self.threshold, 0, parameter)
+            elif name.endswith((".weight", ".bias")):
+                pruned[name] = parameter
+        return pruned
+
+    def penalty(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """The KL divergence of each model's noisy parameters from the log-uniform prior, summed; `[models]`."""
+        divergences = [
+            kl_divergence(log_alpha(name, parameters[name], parameters[partner])).flatten(1).sum(1)
+            for name, partner in noisy_parameters(parameters).items()
+        ]
+        return torch.stack(divergences).sum(0)
+
+    def decays(self, parameter: str) -> bool:
+        """Every parameter does, log σ² too, as the authors' optimiser has them all in one group."""
+        return True

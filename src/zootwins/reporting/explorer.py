@@ -11,9 +11,11 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from zootwins.analyses.results import ZooResults
+from zootwins.sparsifiers.base import Point, Sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.zoos.sources import FACTORS
 
 TEMPLATE = Path(__file__).with_name("explorer.html")
-FACTORS = ("seed", "activation", "init", "optimizer", "lr", "weight_decay", "dropout")
 
 
 def explorer_page(zoos: Sequence[ZooResults]) -> str:
@@ -27,34 +29,33 @@ def explorer_page(zoos: Sequence[ZooResults]) -> str:
 def zoo_data(results: ZooResults) -> dict[str, Any]:
     """What the page shows of a zoo; accuracies and sparsities as whole numbers, in hundredths of a percent.
 
-    `methods.{mp,vd}` hold `steps` (percent or epochs), the step shown first, the mean `sparsity` of each step and
-    `accuracy` `[steps, models]`, MP after fine-tuning.
+    `methods` hold, by id, a method's title, the name of its dial, the operating points as `steps` and as `texts`, the
+    one shown first, the mean `sparsity` of each and `accuracy` `[steps, models]`.
     """
     originals = results.originals
-    tables = {}
-    if results.zoo.magnitude_pruning:
-        mp = results.tables["mp"]
-        tables["mp"] = mp[mp["epoch"] == results.zoo.magnitude_pruning.epochs].assign(step=100 * mp["ratio"].round(6))
-    if results.zoo.variational_dropout:
-        tables["vd"] = results.tables["vd"].rename(columns={"epoch": "step"})
-    point = results.operating_point("correlation")
-    start = {"mp": point.mp_sparsity, "vd": point.vd_epoch}
+    start = results.operating_points("correlation")
     return {
         "title": results.zoo.title,
         "models": originals["model"].tolist(),
-        "factors": {name: _plain(originals[name]) for name in FACTORS},
+        "factors": {name: _plain(originals[name]) for name in ("seed", *FACTORS)},
         "original": _hundredths(originals["test_accuracy"]),
-        "methods": {name: _method(table, originals.index, start[name]) for name, table in tables.items()},
+        "methods": {
+            method: _method(get_sparsifier(method), results.curve(method), originals.index, start.get(method))
+            for method in results.zoo.methods
+        },
     }
 
 
-def _method(table: pd.DataFrame, models: pd.Index, start: float | None) -> dict[str, Any]:
-    accuracy = table.pivot_table(index="step", columns="index", values="test_accuracy").reindex(columns=models)
+def _method(sparsifier: Sparsifier, table: pd.DataFrame, models: pd.Index, start: Point | None) -> dict[str, Any]:
+    accuracy = table.pivot_table(index="point", columns="index", values="test_accuracy").reindex(columns=models)
     steps = accuracy.index.to_numpy(dtype=float)
     return {
+        "title": sparsifier.title,
+        "dial": sparsifier.dial.label,
         "steps": [int(step) if step.is_integer() else step for step in steps.round(6).tolist()],
-        "start": len(steps) - 1 if start is None else int(np.argmin(np.abs(steps - start))),
-        "sparsity": _hundredths(table.groupby("step")["sparsity"].mean()),
+        "texts": [sparsifier.dial.form.format(step) for step in steps],
+        "start": len(steps) - 1 if start is None else int(np.argmin(np.abs(steps - start.value))),
+        "sparsity": _hundredths(table.groupby("point")["sparsity"].mean()),
         "accuracy": [_hundredths(row) for row in accuracy.to_numpy()],
     }
 

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from zootwins.sparsifiers.registry import get_sparsifier, sparsifiers
 from zootwins.storage.files import replacing
 from zootwins.storage.frames import number_text
 
 UNDEFINED = "–"
-METHODS = {"mp": "Magnitude pruning", "vd": "Variational dropout"}
+METHODS = {method: get_sparsifier(method).title for method in ("mp", "vd")}  # the paper's
+SHORT = {method.id: method.short for method in sparsifiers()}
+DIALS = {method.id: method.dial for method in sparsifiers()}
 QUANTITIES = {"accuracy": "Accuracy", "sparsity": "Sparsity", "generalization_gap": "Gap", "agreement": "Agreement"}
 
 Cell = tuple[tuple[str, ...], tuple[str, ...], str]  # row, column, text
@@ -214,12 +217,14 @@ def _paired(table: pd.DataFrame) -> pd.DataFrame:
     cells = {
         "n": _text("models"),
         "Sparsity": _text("sparsity", "{:.1f}"),
-        "MP − VD": _interval("mean", "low", "high"),
+        "Difference": _interval("mean", "low", "high"),
         "std": _text("std", "{:.1f}"),
-        "MP better": _text("mp_better", "{:.0f}"),
+        "First better": _text("better", "{:.0f}"),
         "p": _text("p", "{:.2g}"),
     }
-    return _columns(table, {"title": "Zoo", "epoch": "VD epoch"}, cells)
+    pair = [f"{SHORT[m]} − {SHORT[a]}" for m, a in zip(table["method"].str.lower(), table["against"], strict=True)]
+    points = [DIALS[a].form.format(p) for a, p in zip(table["against"], table["point"], strict=True)]
+    return _columns(table.assign(pair=pair, point=points), {"title": "Zoo", "pair": "Methods", "point": "At"}, cells)
 
 
 def _compression(table: pd.DataFrame) -> pd.DataFrame:
@@ -231,8 +236,8 @@ def _compression(table: pd.DataFrame) -> pd.DataFrame:
         "Compression": _text("compression", "{:.2f} ×"),
         "Speed-up": _text("speed_up", "{:.2f} ×"),
     }
-    units = {"MP": "{:g} %", "VD": "epoch {:g}"}
-    points = table.assign(point=[units[m].format(p) for m, p in zip(table["method"], table["point"], strict=True)])
+    methods = table["method"].str.lower()
+    points = table.assign(point=[DIALS[m].form.format(p) for m, p in zip(methods, table["point"], strict=True)])
     return _columns(points, {**_ZOO_METHOD, "point": "Point"}, cells)
 
 

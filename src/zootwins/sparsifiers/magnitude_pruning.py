@@ -4,90 +4,87 @@ Global unstructured L1 pruning as `torch.nn.utils.prune` defines it, biases not 
 fine-tuned the same way (paper, section 3 and Table 5).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from zootwins.population import Engine, ImageData, Population
-from zootwins.population.randomness import stream_key
-from zootwins.population.trajectory import Resume, ignore, record_trajectory
-from zootwins.sparsifiers.settings import MagnitudePruning
-from zootwins.storage.shards import Trajectory
-from zootwins.zoos.originals import Originals
+from pydantic import Field, field_validator
 
+from zootwins.sparsifiers import base
+from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, Start, repeated, twin_keys
 
-def pruning_masks(weights: Mapping[str, Tensor], ratio: float, scope: str) -> dict[str, Tensor]:
-    """Which weights stay, bool of the weights' shapes, when the share `ratio` with the least magnitude goes.
+if TYPE_CHECKING:
+    from zootwins.population import Population
+    from zootwins.population.trajectory import Plan
 
-    Exactly round(ratio · number of weights) are pruned; among equals the first ones go.
-
-    Args:
-        weights: `{layer}.weight`, each `[models, …]`.
-        scope: "global" ranks all weights of a model together, "layer" those of each layer.
-    """
-    if scope == "layer":
-        return {name: _keep_largest(weight.flatten(1), ratio).view_as(weight) for name, weight in weights.items()}
-    joined = _keep_largest(torch.cat([weight.flatten(1) for weight in weights.values()], dim=1), ratio)
-    parts = joined.split([weight[0].numel() for weight in weights.values()], dim=1)
-    return {name: part.view_as(weight) for part, (name, weight) in zip(parts, weights.items(), strict=True)}
+Percent = Annotated[float, Field(gt=0, lt=100)]
 
 
-def _keep_largest(weights: Tensor, ratio: float) -> Tensor:
-    pruned = round(ratio * weights.shape[1])
-    smallest = weights.abs().argsort(dim=1, stable=True)[:, :pruned]
-    return torch.ones_like(weights, dtype=torch.bool).scatter(1, smallest, False)
+class Settings(base.Settings):
+    """Settings of magnitude pruning; sparsities in percent."""
 
-
-def pruned_population(originals: Originals, settings: MagnitudePruning, zoo: str) -> Population:
-    """Every model at every ratio, ratios fastest, before fine-tuning."""
-    ratios = settings.ratios
-    weights = {name: originals.parameters[name] for name in originals.architecture.weight_names}
-    masks = [pruning_masks(weights, ratio, settings.scope) for ratio in ratios]
-    joined = {name: torch.stack([mask[name] for mask in masks], dim=1).flatten(0, 1) for name in weights}
-    repeated = {name: tensor.repeat_interleave(len(ratios), dim=0) for name, tensor in originals.parameters.items()}
-    return Population(
-        originals.architecture,
-        [f if settings.lr is None else replace(f, lr=settings.lr) for f in originals.factors for _ in ratios],
-        torch.tensor(
-            [stream_key(zoo, model, "mp", f"{ratio:g}") for model in originals.models for ratio in ratios],
-            dtype=torch.int64,
-        ),
-        {name: tensor * joined[name] if name in joined else tensor for name, tensor in repeated.items()},
-        masks=joined,
+    sparsities: tuple[Percent, ...] = Field(
+        min_length=1,
+        description="Percent of the weights to prune; an unpruned control is always fine-tuned beside them.",
+    )
+    scope: Literal["global", "layer"] = Field(
+        "global", description="Rank weights over the whole network or in each layer."
     )
 
+    @field_validator("sparsities")
+    @classmethod
+    def _ascending(cls, sparsities: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(sparsities)) < len(sparsities):
+            raise ValueError("the same sparsity stands there twice")
+        return tuple(sorted(sparsities))
 
-def fine_tune(
-    engine: Engine,
-    originals: Originals,
-    data: ImageData,
-    settings: MagnitudePruning,
-    zoo: str,
-    weight_states: Sequence[int] | None = None,
-    resume: Resume | None = None,
-    on_epoch: Callable[[int, int], None] = ignore,
-) -> Trajectory:
-    """Prune models at every ratio and fine-tune them.
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """Requested sparsities as fractions, the unpruned control (0) first."""
+        return (0.0, *(percent / 100 for percent in self.sparsities))
 
-    Returns:
-        A trajectory whose tensors start with `[models, ratios, states, …]`, with predictions at the first and the
-        last state, and the masks as `mask.{layer}.weight`, bool `[models, ratios, …]`.
-    """
-    population = pruned_population(originals, settings, zoo)
-    masks = {f"mask.{name}": mask.clone() for name, mask in population.masks.items()}
-    trajectory = record_trajectory(
-        engine,
-        population,
-        data.train,
-        data.test,
-        settings.epochs,
-        weight_states=weight_states,
-        prediction_states=(0, settings.epochs),
-        resume=resume,
-        on_epoch=on_epoch,
-    )
-    shape = (len(originals), len(settings.ratios))
-    trajectory.tensors = {name: tensor.unflatten(0, shape) for name, tensor in (trajectory.tensors | masks).items()}
-    return trajectory
+
+class MagnitudePruning(Sparsifier):
+    """One-shot pruning at several ratios, each fine-tuned with its mask fixed."""
+
+    id = "mp"
+    title = "Magnitude pruning"
+    short = "MP"
+    colour = "#0072B2"
+    section = "magnitude_pruning"
+    dial = Dial("sparsity", "Pruned weights, %", "{:g} % pruned")
+    Settings = Settings
+
+    def axes(self, settings: Settings) -> tuple[Axis, ...]:
+        return (Axis("ratio", settings.ratios),)
+
+    def curve(self, settings: Settings) -> list[Point]:
+        return [Point(round(100 * ratio, 6), settings.epochs, {"ratio": ratio}) for ratio in settings.ratios]
+
+    def usual(self, settings: Settings) -> float:
+        return min(settings.sparsities, key=lambda percent: abs(percent - 80))
+
+    def population(self, start: Start, settings: Settings) -> Population:
+        import torch
+
+        from zootwins.population import Population
+        from zootwins.population.masks import pruning_masks
+
+        originals, ratios = start.originals, settings.ratios
+        weights = {name: originals.parameters[name] for name in originals.architecture.weight_names}
+        masks = [pruning_masks(weights, ratio, settings.scope) for ratio in ratios]
+        population = Population(
+            originals.architecture,
+            repeated(originals.factors, len(ratios), settings.lr),
+            torch.tensor(twin_keys(self.id, start, self.axes(settings)), dtype=torch.int64),
+            {name: tensor.repeat_interleave(len(ratios), dim=0) for name, tensor in originals.parameters.items()},
+        )
+        population.set_masks(
+            {name: torch.stack([mask[name] for mask in masks], dim=1).flatten(0, 1) for name in weights}
+        )
+        return population
+
+    def plan(self, settings: Settings) -> Plan:
+        from zootwins.population.trajectory import Plan
+
+        return Plan(settings.epochs, prediction_states=(0, settings.epochs))

@@ -13,11 +13,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from zootwins.population import Engine, ImageSet, Population, layer_sparsity
+from zootwins.population import Engine, ImageData, Population
 from zootwins.population.architectures import Architecture
-from zootwins.population.variational import Variational, start
+from zootwins.population.trajectory import evaluate_state
+from zootwins.population.variational import GaussianNoise
 from zootwins.run.errors import InputError
-from zootwins.sparsifiers.settings import VariationalDropout
+from zootwins.sparsifiers.variational_dropout import Settings
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.importing import ACCEPTED_DIFFERENCE
@@ -116,12 +117,12 @@ def select_originals(
 def import_twins(
     path: str | Path,
     originals: Originals,
-    settings: VariationalDropout,
+    settings: Settings,
     engine: Engine,
-    test: ImageSet,
+    data: ImageData,
     weight_states: Sequence[int],
 ) -> Trajectory:
-    """Twins as variational dropout would have recorded them, evaluated again on the test split.
+    """Twins as variational dropout would have recorded them, evaluated again here.
 
     Train accuracies are those that their authors recorded: evaluated for state 0, in noisy training mode after it, as
     ours. Train losses are NaN, since the recorded ones hold the KL term.
@@ -140,10 +141,10 @@ def import_twins(
     broken = [twin for twin in twins if twin.reason]
     if broken or [twin.name for twin in twins] != list(originals.models):
         raise InputError(f"{path}: its twins are not those of models.csv; delete the zoo's models.csv")
-    variational = Variational(threshold=settings.threshold)
+    weights = GaussianNoise(threshold=settings.threshold)
     parameters = {
         name: torch.zeros(len(twins), len(states), *like.shape[1:])
-        for name, like in start(originals.parameters, variational).items()
+        for name, like in weights.start(originals.parameters).items()
     }
     for name, tensor in parameters.items():
         for row, twin in enumerate(twins):
@@ -158,13 +159,16 @@ def import_twins(
         originals.factors,
         torch.zeros(len(twins), dtype=torch.int64),  # an evaluation draws no random numbers
         {},
-        variational=variational,
+        weights=weights,
     )
-    scores = [_evaluate(replace(population, parameters=_at(parameters, s)), engine, test) for s in states]
+    scores = [
+        _evaluate(replace(population, parameters=_at(parameters, s)), engine, data, at_end=s in (0, settings.epochs))
+        for s in states
+    ]
     tensors = {name: torch.stack([of_state[name] for of_state in scores], dim=1) for name in scores[0]}
-    shares = torch.tensor([layer.weights for layer in originals.architecture.layers]) / originals.architecture.weights
+    sparsity = tensors["sparsity"].double() @ originals.architecture.weight_shares
     _compare(path, "test accuracies", recorded["test_accuracy"] - tensors["test_accuracy"])
-    _compare(path, "sparsities", recorded["sparsity"] - tensors["sparsity"] @ shares)
+    _compare(path, "sparsities", recorded["sparsity"] - sparsity)
     tensors["train_accuracy"] = recorded["train_accuracy"]
     tensors["train_loss"] = torch.full_like(tensors["train_accuracy"], torch.nan)
     tensors |= {name: tensor[:, list(weight_states)] for name, tensor in parameters.items()}
@@ -175,16 +179,10 @@ def _at(parameters: dict[str, Tensor], state: int) -> dict[str, Tensor]:
     return {name: tensor[:, state].contiguous() for name, tensor in parameters.items()}
 
 
-def _evaluate(population: Population, engine: Engine, test: ImageSet) -> dict[str, Tensor]:
-    """What a shard keeps of one state's evaluation, each `[models, …]`."""
-    evaluation = engine.evaluate(population, test)
-    sparsity = layer_sparsity(population.deterministic().parameters, population.architecture)
-    return {
-        "test_accuracy": evaluation.accuracy.float(),
-        "test_loss": evaluation.loss.float(),
-        "sparsity": sparsity.float(),
-        "predictions": evaluation.predictions,
-    }
+def _evaluate(population: Population, engine: Engine, data: ImageData, *, at_end: bool) -> dict[str, Tensor]:
+    """What a shard keeps of one state's evaluation, each `[models, …]`; training images are for both ends."""
+    clean = engine.evaluate(population, data.train).accuracy if at_end else torch.full((len(population),), torch.nan)
+    return evaluate_state(engine, population, data) | {"clean_train_accuracy": clean.float()}
 
 
 def _compare(path: str | Path, what: str, differences: Tensor) -> None:

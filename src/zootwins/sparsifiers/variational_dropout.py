@@ -4,57 +4,78 @@ Molchanov, Ashukha, Vetrov (2017), with the settings of the paper's authors; the
 `zootwins.population.variational`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
-from zootwins.population import Engine, ImageData, Population
-from zootwins.population.randomness import stream_key
-from zootwins.population.trajectory import Resume, ignore, record_trajectory
-from zootwins.population.variational import Variational, start
-from zootwins.sparsifiers.settings import VariationalDropout
-from zootwins.storage.shards import Trajectory
-from zootwins.zoos.originals import Originals
+from pydantic import Field
+
+from zootwins.sparsifiers import base
+from zootwins.sparsifiers.base import Dial, Point, Sparsifier, Start, repeated, twin_keys
+
+if TYPE_CHECKING:
+    from zootwins.population import Population
+    from zootwins.population.trajectory import Plan
+    from zootwins.population.variational import GaussianNoise
+
+MILESTONES = (0, 2, 4, 6, 8, 10, 13, 16, 19, 22, 25)  # the epochs of the paper's Table 6
+KL_FULL, KL_EPOCHS = 0.01, 25  # the authors' schedule: the KL term would weigh 0.01 after 25 epochs
+
+
+class Settings(base.Settings):
+    """Settings of variational dropout."""
+
+    threshold: float = Field(description="A weight is pruned where its log α reaches this value.")
 
 
 def kl_weight(epoch: int) -> float:
-    """Weight of the KL term in epoch 1, 2, …: 0, 0.0004, … (the authors' schedule, which never gets near 1)."""
-    return min(1.0, 0.01 * (epoch - 1) / 25)
+    """Weight of the KL term in epoch 1, 2, …: 0, 0.0004, …, 0.0096 in epoch 25 (the authors' code).
+
+    It does not depend on how many epochs are run, so that a shorter run is a prefix of a longer one.
+    """
+    return min(1.0, KL_FULL * (epoch - 1) / KL_EPOCHS)
 
 
-def variational_population(originals: Originals, settings: VariationalDropout, zoo: str) -> Population:
-    """The models with a log σ² for every noisy parameter, before training."""
-    variational = Variational(threshold=settings.threshold)
-    return Population(
-        originals.architecture,
-        [f if settings.lr is None else replace(f, lr=settings.lr) for f in originals.factors],
-        torch.tensor([stream_key(zoo, model, "vd") for model in originals.models], dtype=torch.int64),
-        start(originals.parameters, variational),
-        variational=variational,
-    )
+class VariationalDropout(Sparsifier):
+    """Every epoch is an operating point: sparsity grows while the models train."""
 
+    id = "vd"
+    title = "Variational dropout"
+    short = "VD"
+    colour = "#D55E00"
+    section = "variational_dropout"
+    dial = Dial("epoch", "Epoch of variational dropout", "epoch {:g}")
+    Settings = Settings
 
-def train(
-    engine: Engine,
-    originals: Originals,
-    data: ImageData,
-    settings: VariationalDropout,
-    zoo: str,
-    weight_states: Sequence[int] | None = None,
-    resume: Resume | None = None,
-    on_epoch: Callable[[int, int], None] = ignore,
-) -> Trajectory:
-    """Train models with variational dropout; predictions are those of the pruned models, at every state."""
-    return record_trajectory(
-        engine,
-        variational_population(originals, settings, zoo),
-        data.train,
-        data.test,
-        settings.epochs,
-        kl_weight=kl_weight,
-        weight_states=weight_states,
-        prediction_states=range(settings.epochs + 1),
-        resume=resume,
-        on_epoch=on_epoch,
-    )
+    def curve(self, settings: Settings) -> list[Point]:
+        return [Point(epoch, epoch) for epoch in range(settings.epochs + 1)]
+
+    def usual(self, settings: Settings) -> float:
+        return settings.epochs
+
+    def milestones(self, settings: Settings) -> list[Point]:
+        return [point for point in self.curve(settings) if point.epoch in MILESTONES]
+
+    def population(self, start: Start, settings: Settings) -> Population:
+        import torch
+
+        from zootwins.population import Population
+
+        weights, originals = self.weights(settings), start.originals
+        return Population(
+            originals.architecture,
+            repeated(originals.factors, 1, settings.lr),
+            torch.tensor(twin_keys(self.id, start, ()), dtype=torch.int64),
+            weights.start(originals.parameters),
+            weights=weights,
+        )
+
+    def plan(self, settings: Settings) -> Plan:
+        from zootwins.population.trajectory import Plan
+
+        return Plan(settings.epochs, prediction_states=range(settings.epochs + 1), penalty=kl_weight)
+
+    def weights(self, settings: Settings) -> GaussianNoise:
+        from zootwins.population.variational import GaussianNoise
+
+        return GaussianNoise(threshold=settings.threshold)

@@ -1,14 +1,15 @@
 """Shards: one safetensors file for a block of a zoo's models and one method.
 
-On disk every tensor starts with `[models, ratios, states, …]` for magnitude pruning (mp) and with
-`[models, states, …]` for variational dropout (vd) and for originals trained here (trained); `read_shard` gives all
-of them the first form, with one pseudo-ratio where there is none. States are epochs, 0 before training.
+Every tensor of a trajectory is `[models, *axes, states, …]`: the method's axes (magnitude pruning: the requested
+sparsity; variational dropout and originals trained here: none) stand in the file, by name and with their values. States
+are epochs, 0 before training. What is no trajectory, such as final masks, lacks the states.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from torch import Tensor
 
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
+from zootwins.storage.axes import Axis
 
-METHODS = ("mp", "vd", "trained")
-DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "ratios")
+DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "axes")
 
 
 @dataclass
@@ -42,15 +43,15 @@ class TwinShard:
     """A shard on disk; tensors are read on demand, what describes them at once.
 
     Attributes:
-        method: mp, vd or trained.
+        method: the sparsifier's id, or `trained`.
         metadata: all of the file's.
         models: names of the models, in the order of the tensors' first axis.
         index: their indices in models.csv.
-        ratios: requested sparsities as fractions (mp), or one NaN.
+        axes: what a model's twins differ by, in the order of the tensors' next axes.
         states: the epochs that accuracies, losses and sparsities are there for.
         weight_states: those that weights, biases and log σ² are there for.
         prediction_states: those that `predictions` are there for.
-        stored_shapes: shapes of the tensors on disk, by name.
+        shapes: shapes of the tensors, by name.
     """
 
     path: Path
@@ -58,31 +59,30 @@ class TwinShard:
     metadata: Mapping[str, str]
     models: Sequence[str]
     index: Sequence[int]
-    ratios: Sequence[float]
+    axes: Sequence[Axis]
     states: Sequence[int]
     weight_states: Sequence[int]
     prediction_states: Sequence[int]
-    stored_shapes: Mapping[str, tuple[int, ...]]
+    shapes: Mapping[str, tuple[int, ...]]
 
     @property
-    def names(self) -> list[str]:
-        """Names of the tensors."""
-        return list(self.stored_shapes)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor, `[models, ratios, states, …]`."""
-        models, *rest = self.stored_shapes[name]
-        return (models, *rest) if self.method == "mp" else (models, 1, *rest)
+    def coordinates(self) -> list[dict[str, float]]:
+        """Where each of a model's twins lies on the axes, the last axis fastest; one empty mapping without axes."""
+        names = [axis.name for axis in self.axes]
+        return [dict(zip(names, values, strict=True)) for values in product(*(axis.values for axis in self.axes))]
 
     def tensor(self, name: str, model: int | None = None) -> Tensor:
-        """A tensor, `[models, ratios, states, …]`, or only the model's at a position, `[ratios, states, …]`.
-
-        Masks lack the states axis, and so does all that is not stored as a trajectory.
-        """
+        """A tensor, `[models, *axes, states, …]`, or only the model's at a position, `[*axes, states, …]`."""
         with safe_open(self.path, "pt") as file:
             stored = file.get_slice(name)
-            tensor = stored[:] if model is None else stored[model]
-        return tensor if self.method == "mp" else tensor.unsqueeze(1 if model is None else 0)
+            return stored[:] if model is None else stored[model]
+
+    def twins(self, name: str, model: int | None = None) -> Tensor:
+        """A tensor with the axes as one, `[models, twins, states, …]`, twins as `coordinates` lists them."""
+        tensor = self.tensor(name, model)
+        leading = tensor.shape[:1] if model is None else ()
+        twins = prod(len(axis.values) for axis in self.axes)
+        return tensor.reshape(*leading, twins, *tensor.shape[len(leading) + len(self.axes) :])
 
 
 def write_trajectory(
@@ -92,18 +92,18 @@ def write_trajectory(
     models: Iterable[str],
     index: Iterable[int],
     *,
-    ratios: Iterable[float] = (),
+    axes: Iterable[Axis] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a trajectory as a shard, whole or not at all; its tensors are as on disk (see the module).
+    """Write a trajectory as a shard, whole or not at all.
 
     Args:
         path: the shard.
-        method: mp, vd or trained.
+        method: the sparsifier's id, or `trained`.
         trajectory: what was recorded.
         models: names of the models.
         index: their indices in models.csv.
-        ratios: requested sparsities as fractions, for mp.
+        axes: those of the tensors, after the models.
         metadata: provenance.
     """
     description = {
@@ -112,7 +112,7 @@ def write_trajectory(
         "states": trajectory.states,
         "weight_states": trajectory.weight_states,
         "prediction_states": trajectory.prediction_states,
-        "ratios": list(ratios),
+        "axes": [[axis.name, list(axis.values)] for axis in axes],
     }
     _write(path, method, trajectory.tensors, description, metadata or {})
 
@@ -129,31 +129,30 @@ def read_shard(path: str | Path) -> TwinShard:
         InputError: if the file is not a whole shard as it was written; it names the file and how to rebuild it.
     """
     metadata, shapes = tensor_files.check(path, "shard")
-    method = metadata.get("method")
     description = _description(metadata)
-    if method not in METHODS or description is None or not _fits(shapes, method, description):
+    if "method" not in metadata or description is None or not _fits(shapes, description):
         raise InputError(f"{path}: its tensors are not those that its metadata describe; {tensor_files.REMEDY}")
-    ratios = {} if method == "mp" else {"ratios": [nan]}
-    return TwinShard(Path(path), method, metadata, **description | ratios, stored_shapes=shapes)
+    return TwinShard(Path(path), metadata["method"], metadata, **description, shapes=shapes)
 
 
 def _description(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     """What a shard's metadata say of its tensors, or None if they are not lists of what they should be."""
     try:
         description = {key: json.loads(metadata[key]) for key in DESCRIPTION}
-    except (KeyError, ValueError, RecursionError):
+        description["axes"] = [Axis(str(name), tuple(map(float, values))) for name, values in description["axes"]]
+    except (KeyError, ValueError, TypeError, RecursionError):
         return None
-    kinds = {"models": str, "ratios": float}
+    kinds = {"models": str, "axes": Axis}
     for key, values in description.items():
         if not isinstance(values, list) or not all(type(value) is kinds.get(key, int) for value in values):
             return None
     return description
 
 
-def _fits(shapes: Mapping[str, tuple[int, ...]], method: str, description: Mapping[str, Sequence]) -> bool:
-    """Whether every tensor has the models, and for mp the ratios, that the description lists."""
-    models, index, ratios = (description[key] for key in ("models", "index", "ratios"))
-    leading = (len(models), len(ratios)) if method == "mp" else (len(models),)
+def _fits(shapes: Mapping[str, tuple[int, ...]], description: Mapping[str, Sequence]) -> bool:
+    """Whether every tensor has the models and the axes that the description lists."""
+    models, index, axes = (description[key] for key in ("models", "index", "axes"))
+    leading = (len(models), *(len(axis.values) for axis in axes))
     return len(index) == len(models) and all(shape[: len(leading)] == leading for shape in shapes.values())
 
 
@@ -167,7 +166,7 @@ def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str, provena
         for position, (name, index) in enumerate(zip(shard.models, shard.index, strict=True)):
             if model in (name, str(index), f"{index:04d}"):
                 with safe_open(shard.path, "pt") as file:
-                    tensors = {key: file.get_slice(key)[position : position + 1] for key in shard.names}
+                    tensors = {key: file.get_slice(key)[position : position + 1] for key in shard.shapes}
                 description = {key: json.loads(shard.metadata[key]) for key in DESCRIPTION}
                 description |= {"models": [name], "index": [index]}
                 _write(path, shard.method, tensors, description, provenance)

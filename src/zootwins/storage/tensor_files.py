@@ -17,7 +17,7 @@ from zootwins.run.errors import InputError, one_line
 from zootwins.storage.files import replacing
 
 KINDS = {
-    "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "ratios"),
+    "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "axes"),
     "originals": (),
     "predictions": (),
     "dataset": ("mean", "std"),

@@ -1,13 +1,13 @@
-"""Populations back to raw models, for `raw_zoo.write_raw_zoo`: originals, trained zoos and both kinds of twins."""
+"""Populations back to raw models, for `raw_zoo.write_raw_zoo`: originals, trained zoos and twins."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import pandas as pd
+from torch import Tensor
 
 from zootwins.population import Factors
-from zootwins.population.variational import Variational, prune
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.originals import Originals
 from zootwins.zoos.raw_texts import METRICS
@@ -32,32 +32,32 @@ def original_models(originals: Originals, models: pd.DataFrame) -> Iterator[RawM
 def shard_models(
     shards: Iterable[TwinShard],
     factors: Mapping[int, Factors],
-    threshold: float = Variational.threshold,
+    deterministic: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict,
     lr: float | None = None,
 ) -> Iterator[RawModel]:
-    """The models of shards, one for each model and ratio; variational twins as they are evaluated, pruned.
+    """The models of shards, one for each twin, as they are evaluated.
 
     Args:
         shards: shards of one zoo and method.
         factors: of the models, by index.
-        threshold: log α from which variational weights are pruned.
+        deterministic: from what was trained to the weights and biases that are evaluated; as they are by default.
         lr: the learning rate that twins were trained at; their originals' if None.
     """
     for shard in shards:
         for position, (name, index) in enumerate(zip(shard.models, shard.index, strict=True)):
-            tensors = {key: shard.tensor(key, position) for key in shard.names if not key.startswith("mask.")}
-            for column, ratio in enumerate(shard.ratios):
-                of_ratio = {key: tensor[column] for key, tensor in tensors.items()}
-                twin = name if math.isnan(ratio) else f"{name},sparsity={ratio:g}"
-                trained = factors[index] if lr is None else replace(factors[index], lr=lr)
-                yield _raw_model(twin, trained, shard, of_ratio, threshold)
+            tensors = {key: shard.twins(key, position) for key in shard.shapes if not key.startswith("mask.")}
+            trained = factors[index] if lr is None else replace(factors[index], lr=lr)
+            for column, place in enumerate(shard.coordinates):
+                twin = ",".join([name, *(f"{axis}={value:g}" for axis, value in place.items())])
+                of_twin = {key: tensor[column] for key, tensor in tensors.items()}
+                yield _raw_model(twin, trained, shard, of_twin, deterministic)
 
 
-def _raw_model(name: str, factors: Factors, shard: TwinShard, tensors: dict, threshold: float) -> RawModel:
+def _raw_model(name: str, factors: Factors, shard: TwinShard, tensors: dict, deterministic: Callable) -> RawModel:
     checkpoints = {}
     for state, epoch in enumerate(shard.weight_states):
         parameters = {key: tensor[state] for key, tensor in tensors.items() if "." in key}
-        checkpoints[epoch] = prune(parameters, Variational(threshold))
+        checkpoints[epoch] = deterministic(parameters)
     missing = dict.fromkeys(METRICS, math.nan)
     history = [
         {"epoch": epoch, **missing, **{key: tensors[key][state].item() for key in _SCORES}}

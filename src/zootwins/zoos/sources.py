@@ -1,41 +1,78 @@
-"""Where a zoo comes from, as the catalogue says it."""
+"""Where a zoo comes from, as the catalogue says it: an archive, a folder, or its generating factors."""
 
-from dataclasses import dataclass
 from math import prod
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")  # that vary within a zoo, but the seed
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-@dataclass(frozen=True)
-class ArchiveSource:
-    """A zip in the raw ModelZoo layout: a path, a URL, or a file of a Zenodo record; what its bytes must hash to.
+class ArchiveSource(BaseModel):
+    """A zip in the raw ModelZoo layout: a path, a URL, or a file of a Zenodo record; what its bytes must hash to."""
 
-    `file` is the name in the record, or a pattern with * and ? that exactly one name matches.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: str | None = None
-    url: str | None = None
-    zenodo: int | None = None
-    file: str | None = None
-    sha256: str | None = None
-    md5: str | None = None
+    path: str | None = Field(None, description="A local zip, relative to the Snakefile.")
+    url: str | None = Field(None, pattern="^https?://", description="Address of a zip.")
+    zenodo: int | None = Field(
+        None, ge=1, description="A Zenodo record's number; its API tells size, checksum and address."
+    )
+    file: str | None = Field(None, description="Name of one file of the Zenodo record; * and ? match any characters.")
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="Of the whole archive; a remote one is then downloaded whole."
+    )
+    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="The same.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "ArchiveSource":
+        if sum(place is not None for place in (self.path, self.url, self.zenodo)) != 1:
+            raise ValueError("needs exactly one of path, url, and zenodo with file")
+        if (self.zenodo is None) != (self.file is None):
+            raise ValueError("zenodo and file belong together")
+        return self
 
 
-@dataclass(frozen=True)
-class TrainSource:
-    """Generating factors of a zoo to be trained: the product of the lists, times `seeds`."""
+class TrainSource(BaseModel):
+    """Generating factors of a zoo to be trained: every combination of the lists, with `seeds` seeds."""
 
-    seeds: int
-    activation: tuple[str, ...]
-    init: tuple[str, ...]
-    optimizer: tuple[str, ...]
-    lr: tuple[float, ...]
-    weight_decay: tuple[float, ...]
-    dropout: tuple[float, ...] = (0.0,)
-    momentum: float = 0.9
-    epochs: int = 50
-    batch_size: int = 10
-    seed_mode: str = "shared"
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seeds: int = Field(ge=1, description="Seeds a combination.")
+    activation: tuple[Literal["tanh", "relu", "sigmoid", "gelu"], ...] = Field(min_length=1)
+    init: tuple[Literal["uniform", "normal", "kaiming_uniform", "kaiming_normal"], ...] = Field(min_length=1)
+    optimizer: tuple[Literal["adam", "sgd"], ...] = Field(min_length=1)
+    lr: tuple[Positive, ...] = Field(min_length=1)
+    weight_decay: tuple[NotNegative, ...] = Field(min_length=1)
+    dropout: tuple[Share, ...] = Field((0.0,), min_length=1)
+    momentum: Share = Field(0.9, description="Of SGD.")
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(10, ge=1)
+    seed_mode: Literal["shared", "drawn"] = Field(
+        "shared", description="shared: every combination has the seeds 1, 2, …; drawn: every model has its own."
+    )
+    sample: int | None = Field(
+        None,
+        ge=1,
+        description="Only so many of the models, drawn over the whole grid; a larger sample begins with a smaller one.",
+    )
+
+    @model_validator(mode="after")
+    def _enough(self) -> "TrainSource":
+        if self.sample is not None and self.sample > self.combinations:
+            raise ValueError(f"sample: {self.sample} of {self.combinations} models cannot be drawn; lower it")
+        return self
+
+    @property
+    def combinations(self) -> int:
+        """How many models the lists and seeds make."""
+        return self.seeds * prod(len(getattr(self, name)) for name in FACTORS)
 
     @property
     def models(self) -> int:
-        lists = (self.activation, self.init, self.optimizer, self.lr, self.weight_decay, self.dropout)
-        return self.seeds * prod(len(values) for values in lists)
+        """How many models the zoo has."""
+        return self.combinations if self.sample is None else self.sample

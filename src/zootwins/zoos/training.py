@@ -10,11 +10,21 @@ from zootwins.population import Engine, Factors, ImageData, Population
 from zootwins.population.architectures import get_architecture
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.randomness import stream_key
-from zootwins.population.trajectory import Resume, ignore, record_trajectory
+from zootwins.population.trajectory import Plan, Resume, ignore, record_trajectory
 from zootwins.storage.shards import Trajectory
-from zootwins.zoos.sources import TrainSource
+from zootwins.zoos.sources import FACTORS, TrainSource
 
-_VARIED = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
+
+def positions(settings: TrainSource) -> list[int]:
+    """Which of the grid's models the zoo has, as places in the product of the lists and seeds: all, or a sample.
+
+    A sample takes the places in an order that depends on nothing but their numbers, so that it is spread over the
+    grid and a larger one begins with a smaller one.
+    """
+    places = range(settings.combinations)
+    if settings.sample is None:
+        return list(places)
+    return sorted(places, key=lambda place: stream_key("sample", place))[: settings.sample]
 
 
 def generating_factors(settings: TrainSource) -> list[Factors]:
@@ -24,23 +34,23 @@ def generating_factors(settings: TrainSource) -> list[Factors]:
     which depends on its position alone.
     """
     factors = []
-    for values in product(*(getattr(settings, name) for name in _VARIED)):
-        shared = dict(zip(_VARIED, values, strict=True))
+    for values in product(*(getattr(settings, name) for name in FACTORS)):
+        shared = dict(zip(FACTORS, values, strict=True))
         for seed in range(1, settings.seeds + 1):
             momentum = settings.momentum if shared["optimizer"] == "sgd" else 0.0
             factors.append(Factors(seed=seed, momentum=momentum, batch_size=settings.batch_size, **shared))
     if settings.seed_mode == "drawn":
         factors = [replace(f, seed=stream_key("seed", index) % 2**31) for index, f in enumerate(factors)]
-    return factors
+    return [factors[place] for place in positions(settings)]
 
 
 def model_names(settings: TrainSource) -> list[str]:
-    """The models' folder names, in the authors' manner: their number and what varies between them."""
-    varied = [name for name in _VARIED if len(getattr(settings, name)) > 1]
+    """The models' folder names, in the authors' manner: their place in the grid and what varies between them."""
+    varied = [name for name in FACTORS if len(getattr(settings, name)) > 1]
     names = []
-    for index, factors in enumerate(generating_factors(settings)):
+    for place, factors in zip(positions(settings), generating_factors(settings), strict=True):
         described = ",".join(f"{name}={getattr(factors, name)}" for name in (*varied, "seed"))
-        names.append(f"NN_tune_trainable_{index:05d}_{described}")
+        names.append(f"NN_tune_trainable_{place:05d}_{described}")
     return names
 
 
@@ -66,5 +76,5 @@ def train_zoo(
         {name: torch.stack([parameters[name] for parameters in initial]) for name in shaped.parameter_shapes},
     )
     return record_trajectory(
-        engine, population, data.train, data.test, epochs, weight_states=weight_states, resume=resume, on_epoch=on_epoch
+        engine, population, data, Plan(epochs), weight_states=weight_states, resume=resume, on_epoch=on_epoch
     )

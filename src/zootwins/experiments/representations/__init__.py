@@ -5,30 +5,6 @@ knows of a model is told by linear probes. After Schürholt et al. (NeurIPS 2021
 the authors' public code for these is followed.
 """
 
-from dataclasses import dataclass
+from zootwins.catalogue.experiments import RepresentationSettings as Settings
 
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of a hyper-representation; every key is explained in `schemas/config.schema.yaml`."""
-
-    name: str
-    dimension: int
-    heads: int
-    feed_forward: int
-    blocks: int
-    latent: int
-    dropout: float
-    projection_hidden: int
-    projection: int
-    contrastive_weight: float
-    temperature: float
-    weights_factor: float
-    alpha_scale: float
-    magnitudes: bool
-    permutations: bool
-    erasing: float
-    lr: float
-    weight_decay: float
-    batch_size: int
-    epochs: int
+__all__ = ["Settings"]

@@ -80,7 +80,7 @@ def load_states(shards: Sequence[TwinShard], architecture: str) -> VdStates:
 
 
 def _architecture(shards: Sequence[TwinShard], name: str) -> Architecture:
-    return get_architecture(name, shards[0].shape("conv1.weight")[4])
+    return get_architecture(name, shards[0].shapes["conv1.weight"][-3])
 
 
 def _shard_states(shard: TwinShard, architecture: str) -> tuple[Tensor, Tensor, pd.DataFrame]:
@@ -90,8 +90,8 @@ def _shard_states(shard: TwinShard, architecture: str) -> tuple[Tensor, Tensor, 
             "set keep_states: all in the configuration, and the twins are trained again"
         )
     tokens = Tokens(_architecture([shard], architecture))
-    names = [name for name in shard.names if name.endswith(("weight", "bias", "log_sigma2"))]
-    parameters = {name: shard.tensor(name).flatten(0, 2) for name in names}
+    names = [name for name in shard.shapes if name.endswith(("weight", "bias", "log_sigma2"))]
+    parameters = {name: shard.tensor(name).flatten(0, 1) for name in names}
     partners = noisy_parameters(parameters)
     alphas = {
         name: log_alpha(name, parameters[name], parameters[partners[name]])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from zootwins.experiments.representations import Settings
@@ -28,7 +28,7 @@ def save_representation(path: str | Path, representation: Representation, proven
     architecture = representation.model.tokens.architecture
     description = {
         "architecture": [architecture.name, architecture.channels],
-        "settings": asdict(representation.settings),
+        "settings": representation.settings.model_dump(),
         "threshold": representation.threshold,
         "split": representation.split,
     }

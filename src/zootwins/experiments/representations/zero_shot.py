@@ -21,8 +21,8 @@ from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 from zootwins.population import Engine, ImageData, Population, layer_sparsity
 from zootwins.population.architectures import Architecture
+from zootwins.population.masks import pruning_masks
 from zootwins.population.randomness import stream_key
-from zootwins.sparsifiers.magnitude_pruning import pruning_masks
 from zootwins.zoos.originals import Originals
 
 METHODS = ("zero_shot", "zero_shot_mask", "vd", "mp", "random")

@@ -1,7 +1,7 @@
 """Figures: one module each, with a function that takes data and returns a matplotlib Figure.
 
 Accuracies and sparsities are fractions in the data and percent on the axes. Colours are Okabe and Ito's, which
-people with any colour vision tell apart; MP and VD keep theirs in all figures.
+people with any colour vision tell apart; every method keeps its own in all figures.
 """
 
 import json
@@ -15,12 +15,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zootwins.sparsifiers.registry import sparsifiers
 from zootwins.storage.files import replacing
 
 STYLE = Path(__file__).with_name("zootwins.mplstyle")
 COLUMN = 3.4  # width of a paper column, inches
-COLOURS = {"mp": "#0072B2", "vd": "#D55E00", "original": "#000000"}
-NAMES = {"mp": "MP", "vd": "VD"}
+ORIGINAL = "#000000"
+COLOURS = {method.id: method.colour for method in sparsifiers()}
+NAMES = {method.id: method.short for method in sparsifiers()}
 BANDS = ((0.0, 1.0, 0.12), (0.1, 0.9, 0.2), (0.25, 0.75, 0.3))  # quantiles and opacity, widest first
 
 

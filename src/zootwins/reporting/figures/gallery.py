@@ -1,26 +1,51 @@
-"""Every figure that is drawn from results, by the name of its file."""
+"""Every figure that is drawn from results: what draws it, from which tables, and what the report's menu says of it.
+
+What draws a figure is named and not imported, so that Snakemake can read this list quickly.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-from zootwins.analyses.results import ZooResults
-from zootwins.reporting.figures.compression import compression
-from zootwins.reporting.figures.layer_size import layer_size
-from zootwins.reporting.figures.paired_difference import paired_difference
-from zootwins.reporting.figures.predictability import predictability
-from zootwins.reporting.figures.rank_change import rank_change
-from zootwins.reporting.figures.tradeoff import tradeoff
-from zootwins.reporting.figures.trajectories import trajectories
-from zootwins.reporting.figures.weights import weights
+    from zootwins.analyses.results import ZooResults
 
-FIGURES: dict[str, Callable[[Sequence[ZooResults]], Figure]] = {
-    "figure2": trajectories,
-    "figure3": weights,
-    "figure4": layer_size,
-    "figure5": tradeoff,
-    "rank_change": rank_change,
-    "predictability": predictability,
-    "paired_difference": paired_difference,
-    "compression": compression,
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure.
+
+    Attributes:
+        drawn_by: its module, whose function has the name of the module's last part.
+        sources: tables of `ZooResults`; `*/` stands for every method.
+        label: in the report's menu.
+    """
+
+    drawn_by: str
+    sources: tuple[str, ...]
+    label: str
+
+    @property
+    def module(self) -> str:
+        """The module by its full name."""
+        return f"zootwins.reporting.figures.{self.drawn_by}"
+
+    def draw(self, zoos: "Sequence[ZooResults]") -> "Figure":
+        """The figure of some zoos."""
+        function: Callable[..., Figure] = resolve_name(f"{self.module}:{self.drawn_by}")
+        return function(zoos)
+
+
+FIGURES = {
+    "figure2": Drawing("trajectories", ("vd/scores", "history"), "training and sparsification"),
+    "figure3": Drawing("weights", ("vd/prune_shares",), "pruned weights"),
+    "figure4": Drawing("layer_size", ("vd/layers",), "layer size and sparsity"),
+    "figure5": Drawing("tradeoff", ("*/scores",), "accuracy against sparsity"),
+    "rank_change": Drawing("rank_change", ("*/response",), "friendly and hard models"),
+    "predictability": Drawing("predictability", ("*/scores", "weight_statistics"), "predicting a twin's accuracy"),
+    "paired_difference": Drawing("paired_difference", ("*/scores",), "method against method, paired"),
+    "compression": Drawing("compression", ("*/scores", "*/layers"), "compression and speed-up"),
 }

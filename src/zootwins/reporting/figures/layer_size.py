@@ -26,7 +26,7 @@ def layer_size(zoos: Sequence[ZooResults]) -> Figure:
     epochs = [epoch for epoch in EPOCHS if epoch in set(layers["epoch"])]
     if not epochs:
         return message(f"None of the zoos has variational dropout at epochs {', '.join(map(str, EPOCHS))}.")
-    models = sum(len(results.originals) for results in zoos if "vd_layers" in results.tables)
+    models = sum(len(results.originals) for results in zoos if "vd/layers" in results.tables)
     columns = min(2, len(epochs))
     rows = -(-len(epochs) // columns)
     figure, grid = plt.subplots(
@@ -67,7 +67,7 @@ def layer_size(zoos: Sequence[ZooResults]) -> Figure:
 def layer_means(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Mean sparsity of every zoo's layers at every VD epoch: zoo, epoch, layer, weights, sparsity."""
     tables = [
-        results.tables["vd_layers"].assign(zoo=results.zoo.id) for results in zoos if "vd_layers" in results.tables
+        results.tables["vd/layers"].assign(zoo=results.zoo.id) for results in zoos if "vd/layers" in results.tables
     ]
     if not tables:
         return pd.DataFrame(columns=["zoo", "epoch", "layer", "weights", "sparsity"])

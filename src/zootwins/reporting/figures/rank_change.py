@@ -17,12 +17,14 @@ BARS_UP_TO = 100  # models: with more, the intervals would cover the points
 @styled
 def rank_change(zoos: Sequence[ZooResults]) -> Figure:
     """A row a zoo, a panel a method. Coloured: the interval of the rank change excludes 0."""
-    shown = [results for results in zoos if any(f"{method}_response" in results.tables for method in NAMES)]
+    shown = [results for results in zoos if results.operating_points("correlation")]
     if not shown:
         return message("None of the zoos has an operating point to compare ranks at.")
-    figure, grid = plt.subplots(len(shown), 2, figsize=(COLUMN, 0.5 + 1.4 * len(shown)), sharey="row", squeeze=False)
+    methods = list(dict.fromkeys(method for results in shown for method in results.operating_points("correlation")))
+    size = (COLUMN / 2 * max(2, len(methods)), 0.5 + 1.4 * len(shown))
+    figure, grid = plt.subplots(len(shown), len(methods), figsize=size, sharey="row", squeeze=False)
     for row, results in zip(grid, shown, strict=True):
-        for axes, method in zip(row, NAMES, strict=True):
+        for axes, method in zip(row, methods, strict=True):
             _panel(axes, results, method)
     figure.supxlabel("Rank of the original (best: right)", fontsize=7)
     figure.supylabel("Rank of the twin − rank of the original (friendly: top)", fontsize=7)
@@ -30,7 +32,7 @@ def rank_change(zoos: Sequence[ZooResults]) -> Figure:
 
 
 def _panel(axes: Axes, results: ZooResults, method: str) -> None:
-    changes = results.tables.get(f"{method}_response")
+    changes = results.tables.get(f"{method}/response")
     if changes is None:
         axes.set_axis_off()
         return

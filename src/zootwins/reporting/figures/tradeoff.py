@@ -1,4 +1,4 @@
-"""Figure 5: test accuracy against sparsity, magnitude pruning beside variational dropout."""
+"""Figure 5: test accuracy against sparsity, the methods beside one another."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -17,7 +17,7 @@ from zootwins.reporting.figures import COLOURS, COLUMN, NAMES, styled
 def tradeoff(zoos: Sequence[ZooResults]) -> Figure:
     """One panel a zoo: the mean of each operating point, error bars of one standard deviation, and every model.
 
-    MP: the requested sparsities, after fine-tuning. VD: the epochs.
+    The operating points of MP are the requested sparsities, after fine-tuning; those of VD the epochs.
     """
     columns = min(2, len(zoos))
     rows = -(-len(zoos) // columns)
@@ -30,7 +30,8 @@ def tradeoff(zoos: Sequence[ZooResults]) -> Figure:
         _panel(axes, results)
     figure.supxlabel("Sparsity, %", fontsize=7)
     figure.supylabel("Test accuracy, %", fontsize=7)
-    handles = [Line2D([], [], color=COLOURS[m], marker="o", label=f"{NAMES[m]}: mean ± std") for m in ("mp", "vd")]
+    methods = dict.fromkeys(method for results in zoos for method in results.zoo.methods)
+    handles = [Line2D([], [], color=COLOURS[m], marker="o", label=f"{NAMES[m]}: mean ± std") for m in methods]
     handles.append(Line2D([], [], color="#777777", marker=".", alpha=0.5, linestyle="none", label="a model"))
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
@@ -38,10 +39,8 @@ def tradeoff(zoos: Sequence[ZooResults]) -> Figure:
 
 def _panel(axes: Axes, results: ZooResults) -> None:
     for method in results.zoo.methods:
-        table = results.tables[method]
-        if method == "mp":
-            table = table[table["epoch"] == results.zoo.magnitude_pruning.epochs]
-        points = table.groupby("ratio" if method == "mp" else "epoch")[["sparsity", "test_accuracy"]]
+        table = results.curve(method)
+        points = table.groupby("point")[["sparsity", "test_accuracy"]]
         mean, std = 100 * points.mean(), 100 * points.std()
         axes.plot(
             100 * table["sparsity"],

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from zootwins.analyses.results import ZooResults
-from zootwins.reporting.figures import BANDS, COLOURS, COLUMN, fan, styled
+from zootwins.reporting.figures import BANDS, COLOURS, COLUMN, ORIGINAL, fan, styled
 
 SPARSITY = "#009E73"
 
@@ -21,13 +21,13 @@ def trajectories(zoos: Sequence[ZooResults]) -> Figure:
     rows = len(zoos)
     figure, grid = plt.subplots(rows, 2, figsize=(COLUMN, 0.55 + 1.25 * rows), sharey="row", squeeze=False)
     for (left, right), results in zip(grid, zoos, strict=True):
-        _draw(left, results.tables["history"], "test_accuracy", COLOURS["original"])
+        _draw(left, results.tables["history"], "test_accuracy", ORIGINAL)
         left.set_title(f"{results.zoo.title}, n = {len(results.originals)}", fontsize=6.5)
         left.set_ylabel("%")
         left.set_ylim(0, 100)
-        if "vd" in results.tables:
-            _draw(right, results.tables["vd"], "test_accuracy", COLOURS["vd"])
-            _draw(right, results.tables["vd"], "sparsity", SPARSITY)
+        if "vd/scores" in results.tables:
+            _draw(right, results.tables["vd/scores"], "test_accuracy", COLOURS["vd"])
+            _draw(right, results.tables["vd/scores"], "sparsity", SPARSITY)
         else:
             right.text(0.5, 0.5, "no variational dropout", transform=right.transAxes, ha="center", color="#555555")
     for axes, text in zip(grid[-1], ("Epoch of original training", "Epoch of variational dropout"), strict=True):
@@ -44,7 +44,7 @@ def _draw(axes: Axes, table: pd.DataFrame, quantity: str, colour: str) -> None:
 
 def _legend() -> list[Patch]:
     colours = {
-        "accuracy, originals": COLOURS["original"],
+        "accuracy, originals": ORIGINAL,
         "accuracy, VD twins": COLOURS["vd"],
         "sparsity, VD twins": SPARSITY,
     }

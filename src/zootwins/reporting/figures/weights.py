@@ -18,10 +18,10 @@ EPOCHS = (5, 10, 15, 20, 25)
 def weights(zoos: Sequence[ZooResults]) -> Figure:
     """One row of panels a zoo, a panel a layer: weights along x in the order of `[outputs, inputs, …]`, epochs down.
 
-    Reads the tables `vd_prune_shares` (`zootwins.analyses.prune_shares`).
+    Reads the tables `vd/prune_shares` (`zootwins.analyses.prune_shares`).
     """
     shares = {
-        results.zoo.title: results.tables["vd_prune_shares"] for results in zoos if "vd_prune_shares" in results.tables
+        results.zoo.title: results.tables["vd/prune_shares"] for results in zoos if "vd/prune_shares" in results.tables
     }
     if not shares:
         return message("None of the zoos has variational dropout.")

@@ -1,0 +1,59 @@
+"""Settings of the experiments beside twins, as sections of the configuration."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RepresentationSettings(BaseModel):
+    """Settings of a hyper-representation: an auto-encoder over the weights of a zoo's VD twins (Table 3)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="What the tables call these settings.")
+    dimension: int = Field(ge=1, description="Width of a token in the transformers; a multiple of heads.")
+    heads: int = Field(ge=1, description="Attention heads.")
+    feed_forward: int = Field(ge=1, description="Hidden width of a transformer block.")
+    blocks: int = Field(ge=1, description="Transformer blocks, of the encoder and of the decoder each.")
+    latent: int = Field(ge=1, description="Width of the latent vector.")
+    dropout: float = Field(ge=0, lt=1)
+    projection_hidden: int = Field(
+        ge=1, description="Hidden width of the head whose output the contrastive loss compares."
+    )
+    projection: int = Field(ge=1, description="Width of that output.")
+    contrastive_weight: float = Field(
+        ge=0, le=1, description="γ: share of the contrastive loss; the rest is reconstruction."
+    )
+    temperature: float = Field(gt=0, description="Of the contrastive loss.")
+    weights_factor: float = Field(
+        ge=0, description="Factor of the reconstruction of weights, beside 1 for that of log α."
+    )
+    alpha_scale: float = Field(gt=0, description="r: log α is compared as tanh((log α − threshold) / r).")
+    magnitudes: bool = Field(description="Whether the encoder sees log |w| beside w; not in the paper.")
+    permutations: bool = Field(
+        description="Whether neurons are put in another order whenever a model is seen in training."
+    )
+    erasing: float = Field(
+        ge=0, le=1, description="Largest share of a network's parameters that is hidden from the encoder in training."
+    )
+    lr: float = Field(
+        gt=0,
+        description="Highest learning rate of Adam; it rises in the first three tenths of the training and then falls "
+        "to 0 (torch's OneCycleLR).",
+    )
+    weight_decay: float = Field(ge=0)
+    batch_size: int = Field(ge=2)
+    epochs: int = Field(ge=1, le=1000)
+
+
+class Representations(RepresentationSettings):
+    """Hyper-representations: auto-encoders over the weights of VD twins, and which are trained."""
+
+    zoos: tuple[str, ...] = Field(
+        description="Zoos to train them on, by their name in the catalogue; some dozens of models each, and "
+        "keep_states: all."
+    )
+    seeds: int = Field(
+        ge=1,
+        le=100,
+        description="Auto-encoders a zoo, each with its own initial weights and its own split into training, "
+        "validation and test models.",
+    )

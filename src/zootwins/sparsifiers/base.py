@@ -1,0 +1,152 @@
+"""What a sparsifier is: a method that turns dense models into sparse twins.
+
+Snakemake reads every sparsifier whenever it starts, to know the configuration's keys and a method's axes. The modules
+of sparsifiers therefore import torch, and whatever does, only inside the functions that train.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from zootwins.storage.axes import Axis
+
+if TYPE_CHECKING:
+    from zootwins.population import Factors, Population
+    from zootwins.population.trajectory import Plan
+    from zootwins.population.weights import Weights
+    from zootwins.storage.shards import TwinShard
+    from zootwins.zoos.originals import Originals
+
+
+class Settings(BaseModel):
+    """What every method can be told, in its section of the configuration and of a zoo's catalogue entry."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(ge=1, le=1000, description="Epochs of training.")
+    lr: float | None = Field(None, gt=0, description="Learning rate; each model's own if absent.")
+
+
+@dataclass(frozen=True)
+class Dial:
+    """What one turns to get sparser twins of a method: it names the operating points.
+
+    Attributes:
+        name: of the catalogue's key, `{method}_{name}`, such as mp_sparsity.
+        label: of an axis of a figure.
+        form: of a value in text, such as `{:g} % pruned`.
+    """
+
+    name: str
+    label: str
+    form: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """An operating point: a twin of every model.
+
+    Attributes:
+        value: on the method's dial.
+        epoch: the state.
+        at: the values on the method's axes, by name.
+    """
+
+    value: float
+    epoch: int
+    at: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a sparsifier starts from.
+
+    Attributes:
+        zoo: the zoo's id, a part of every random stream's key.
+        originals: the dense models of a shard.
+        twins: the shards of the same models by the methods that `Sparsifier.needs` names.
+    """
+
+    zoo: str
+    originals: Originals
+    twins: Mapping[str, TwinShard] = field(default_factory=dict)
+
+
+class Sparsifier(ABC):
+    """One method; its instances hold nothing, all numbers are in its settings.
+
+    Attributes:
+        id: in file names and tables.
+        title: in texts.
+        short: in figures and tables' headings.
+        colour: in all figures.
+        section: its key in configuration and catalogue; its rule and its module have this name too.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    short: ClassVar[str]
+    colour: ClassVar[str]
+    section: ClassVar[str]
+    dial: ClassVar[Dial]
+    Settings: ClassVar[type[Settings]]
+
+    def needs(self, settings: Settings) -> tuple[str, ...]:
+        """The methods whose twins of the same models this one starts from."""
+        return ()
+
+    def axes(self, settings: Settings) -> tuple[Axis, ...]:
+        """What a model's twins differ by."""
+        return ()
+
+    @abstractmethod
+    def curve(self, settings: Settings) -> list[Point]:
+        """The points of the trade-off between sparsity and accuracy, in the order of the dial."""
+
+    @abstractmethod
+    def usual(self, settings: Settings) -> float:
+        """The operating point, on the dial, that comparisons take where the catalogue names none."""
+
+    def milestones(self, settings: Settings) -> list[Point]:
+        """The points of the curve that tables with a row a point show."""
+        return self.curve(settings)
+
+    @abstractmethod
+    def population(self, start: Start, settings: Settings) -> Population:
+        """The twins before training, `[models · axes]`, the last axis fastest."""
+
+    @abstractmethod
+    def plan(self, settings: Settings) -> Plan:
+        """How the population is trained, and of which states predictions are kept."""
+
+    def weights(self, settings: Settings) -> Weights:
+        """What the population's parameters stand for: ordinary weights, noise, gates."""
+        from zootwins.population.weights import Plain
+
+        return Plain()
+
+    def point(self, settings: Settings, value: float) -> Point | None:
+        """The point of the curve with a value on the dial, or None."""
+        return next((point for point in self.curve(settings) if abs(point.value - value) < 1e-6), None)
+
+
+def repeated(factors: Sequence[Factors], times: int, lr: float | None) -> list[Factors]:
+    """Each model's factors for so many twins, with their learning rate where it is not the model's own."""
+    return [own if lr is None else replace(own, lr=lr) for own in factors for _ in range(times)]
+
+
+def twin_keys(method: str, start: Start, axes: Sequence[Axis]) -> list[int]:
+    """The random stream of every twin, keyed by zoo, model, method and place on the axes, the last axis fastest."""
+    from zootwins.population.randomness import stream_key
+
+    return [
+        stream_key(start.zoo, model, method, *(f"{value:g}" for value in values))
+        for model in start.originals.models
+        for values in product(*(axis.values for axis in axes))
+    ]

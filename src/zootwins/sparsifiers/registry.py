@@ -1,0 +1,28 @@
+"""The sparsifiers there are: a new one is a module, and a line here."""
+
+from functools import cache
+from pkgutil import resolve_name
+
+from zootwins.sparsifiers.base import Sparsifier
+
+# Named, not imported: a job depends on the code of its own method alone.
+REGISTRY = {
+    "mp": "zootwins.sparsifiers.magnitude_pruning:MagnitudePruning",
+    "vd": "zootwins.sparsifiers.variational_dropout:VariationalDropout",
+}
+
+
+@cache
+def get_sparsifier(method: str) -> Sparsifier:
+    """The sparsifier of an id; KeyError if there is none."""
+    return resolve_name(REGISTRY[method])()
+
+
+def sparsifiers() -> list[Sparsifier]:
+    """All of them, in the registry's order."""
+    return [get_sparsifier(method) for method in REGISTRY]
+
+
+def module_of(method: str) -> str:
+    """The module that a method's code is in, by full name."""
+    return REGISTRY[method].partition(":")[0]

@@ -1,0 +1,47 @@
+"""Sparsification of a shard of models, by any method."""
+
+from zootwins.images.datasets import load_dataset
+from zootwins.population.engines import get_engine
+from zootwins.population.randomness import STREAMS
+from zootwins.population.trajectory import Resume, kept_states
+from zootwins.run.job import job, progress, provenance, resume_file
+from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.sparsify import sparsify
+from zootwins.storage.ranges import shard_slice
+from zootwins.storage.shards import read_shard, write_trajectory
+from zootwins.zoos.originals import load_originals
+
+with job(snakemake):
+    zoo, method = snakemake.wildcards.zoo, snakemake.wildcards.method
+    sparsifier = get_sparsifier(method)
+    settings = sparsifier.Settings(**snakemake.params.settings)
+    engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
+    originals = load_originals(
+        snakemake.input.originals,
+        snakemake.input.models,
+        snakemake.params.architecture,
+        *shard_slice(snakemake.wildcards.shard),
+    )
+    twins = {needed: read_shard(snakemake.input[needed]) for needed in sparsifier.needs(settings)}
+    resume = Resume(*resume_file(snakemake))
+    trajectory = sparsify(
+        engine,
+        sparsifier,
+        settings,
+        Start(zoo, originals, twins),
+        load_dataset(snakemake.input.dataset),
+        kept_states(snakemake.params.keep_states, settings.epochs),
+        resume,
+        progress(snakemake, len(originals)),
+    )
+    write_trajectory(
+        snakemake.output[0],
+        method,
+        trajectory,
+        originals.models,
+        originals.index,
+        axes=sparsifier.axes(settings),
+        metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
+    )
+    resume.discard()
