@@ -46,6 +46,7 @@ def test_key_tables_tell_values_bounds_and_defaults(pages):
         "required": ["size", "zoos"],
         "$defs": {
             "Part": {
+                "type": "object",
                 "description": "A part.",
                 "properties": {
                     "lr": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}], "default": None},
