@@ -19,6 +19,7 @@ include: "rules/metrics.smk"
 include: "rules/representations.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/verify.smk"
 
 
 localrules:
@@ -38,28 +39,28 @@ rule twins:
 rule tables:
     """Every table of the configured zoos."""
     input:
-        expand("results/tables/{table}.csv", table=[*TABLE_SOURCES, "paper_comparison"]),
+        expand("results/tables/{table}{form}", table=[*TABLE_SOURCES, "paper_comparison"], form=TABLE_FORMS),
 
 
 rule figures:
     """Every figure of the configured zoos."""
     input:
-        expand("results/figures/{figure}.svg", figure=["figure1", *FIGURES, "paper_comparison"]),
+        expand("results/figures/{figure}{form}", figure=["figure1", *FIGURES, "paper_comparison"], form=FIGURE_FORMS),
 
 
 rule representations:
     """Hyper-representations of the zoos that are listed for them: tables and figures. Not part of `all`."""
     input:
-        expand("results/tables/{table}.csv", table=REPRESENTATION_TABLES),
-        expand("results/figures/{figure}.svg", figure=REPRESENTATION_FIGURES),
+        representation_intermediates,
+        expand("results/tables/{table}{form}", table=REPRESENTATION_TABLES, form=TABLE_FORMS),
+        expand("results/figures/{figure}{form}", figure=REPRESENTATION_FIGURES, form=FIGURE_FORMS),
 
 
 rule all:
-    """Everything but hyper-representations: twins, metrics, tables and figures of the configured zoos."""
+    """Everything but hyper-representations: twins, metrics, tables and figures; whatever of it is gone is restored."""
     default_target: True
     input:
-        all_shards,
-        metric_files,
+        intermediate_files,
         rules.tables.input,
         rules.figures.input,
         rules.make_explorer.output,

@@ -67,12 +67,16 @@ def paper_table(wildcards):
     return from_root(f"resources/paper/{PAPER_ORDER.get(wildcards.table, 'table6')}.csv")
 
 
+# The files that a table and a figure are.
+TABLE_FORMS = [".csv", ".csv.sha256", ".md", ".tex", ".html"]
+FIGURE_FORMS = [".pdf", ".png", ".svg"]
+
 # The files whose rules Figure 1 shows.
 WORKFLOW_FILES = [
     "Snakefile",
     *(
         f"rules/{name}.smk"
-        for name in ("common", "analyses", "zoos", "twins", "metrics", "representations", "tables", "figures")
+        for name in ("common", "analyses", "zoos", "twins", "metrics", "representations", "tables", "figures", "verify")
     ),
 ]
 
@@ -147,7 +151,7 @@ def representation_results(kind):
     try:
         RUN.representation_zoos()
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
     return representation_files(f"_{kind}.parquet")
 
 

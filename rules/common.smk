@@ -3,9 +3,10 @@ import csv
 from functools import cache
 from os.path import relpath
 from pathlib import Path
+from shutil import which
+from sys import stderr
 
 from snakemake.common.configfile import load_configfile
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from zootwins.zoos.archives import folder_digest
@@ -16,8 +17,15 @@ from zootwins.run.paths import located
 from zootwins.run.provenance import code_digest
 from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, module_of
 
+
+def refuse(reason):
+    """End with one line, which Snakemake would wrap into a traceback or, told to be quiet, not show."""
+    stderr.write(f"{reason}\n")
+    raise SystemExit(1)
+
+
 if not workflow.current_basedir.is_local:
-    raise WorkflowError("Zoo Twins reads files beside its Snakefile: clone it, and use that Snakefile as the module")
+    refuse("Zoo Twins reads files beside its Snakefile: clone it, and use that Snakefile as the module")
 # The project's folder: `workflow.basedir` is the user's where this is a module of another workflow.
 ROOT = Path(workflow.current_basedir).parent
 # A module's configuration stands alone: the defaults below it.
@@ -27,7 +35,7 @@ config.update(defaults)
 try:
     RUN = load_run(config, ROOT)
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    refuse(error)
 
 
 def one_of(zoos):
@@ -76,17 +84,6 @@ def all_shards(wildcards):
     ]
 
 
-def checked_files(wildcards):
-    """What `verify` reads, by kind: the files of tensors that the configured zoos are made of and come to."""
-    trained = [zoo for zoo in RUN.zoos if RUN.catalogue[zoo].train]
-    own = [shard for zoo in trained for shard in shard_files(zoo, f"results/zoos/{zoo}/trained")]
-    kinds = ("dataset", "originals", "predictions")
-    return {kind: [f"results/zoos/{zoo}/{kind}.safetensors" for zoo in RUN.zoos] for kind in kinds} | {
-        "shard": own + all_shards(wildcards),
-        "representation": representation_files(".safetensors"),
-    }
-
-
 def representation_files(suffix):
     """A file of every hyper-representation: of all its zoos and seeds."""
     chosen = RUN.config.representations
@@ -95,15 +92,6 @@ def representation_files(suffix):
 
 def method_shards(wildcards):
     return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{wildcards.method}")
-
-
-def metric_files(wildcards):
-    return [
-        f"results/metrics/{zoo}/{method}/{table}.parquet"
-        for zoo in RUN.zoos
-        for method in RUN.catalogue[zoo].methods
-        for table in ("scores", "layers", "agreement")
-    ]
 
 
 def local_archive(wildcards):
@@ -184,15 +172,19 @@ def exported_originals(wildcards):
 
 def shards_of_model(wildcards):
     """The shard that a model is in: by its index, or by its name and models.csv; all as long as that is not there."""
-    folder = f"results/twins/{wildcards.zoo}/{wildcards.method}"
-    names = RUN.shards(wildcards.zoo)
-    if wildcards.model.isdigit():
-        return [f"{folder}/{name}.safetensors" for name in names if int(wildcards.model) in range(*shard_slice(name))]
-    table = Path(f"results/zoos/{wildcards.zoo}/models.csv")
-    for index, row in enumerate(csv.reader(table.read_text().splitlines()[1:]) if table.exists() else []):
-        if wildcards.model == row[0]:
-            return [f"{folder}/{name}.safetensors" for name in names if index in range(*shard_slice(name))]
-    return shard_files(wildcards.zoo, folder)
+    zoo, model = wildcards.zoo, wildcards.model
+    folder, names = f"results/twins/{zoo}/{wildcards.method}", RUN.shards(zoo)
+    table = Path(f"results/zoos/{zoo}/models.csv")
+    if model.isdigit():
+        index = int(model)
+    elif table.exists():
+        rows = csv.reader(table.read_text().splitlines()[1:])
+        index = next((index for index, row in enumerate(rows) if model == row[0]), -1)
+    else:
+        return shard_files(zoo, folder)
+    if index not in range(RUN.models(zoo)):
+        refuse(f"{model}: not among the {RUN.models(zoo)} models of {zoo} that this run takes; {table} lists all")
+    return [f"{folder}/{name}.safetensors" for name in names if index in range(*shard_slice(name))]
 
 
 def lookup_architecture(wildcards):
@@ -226,9 +218,7 @@ def method_settings(wildcards):
     """The settings of a method for a zoo, refused here where the run does not have it."""
     settings = zoo_of(wildcards).methods.get(wildcards.method)
     if settings is None:
-        raise WorkflowError(
-            f"{wildcards.zoo} has no twins by {wildcards.method} in this configuration; see its key methods"
-        )
+        refuse(f"{wildcards.zoo} has no twins by {wildcards.method} in this configuration; see its key methods")
     return settings.model_dump()
 
 
@@ -292,7 +282,8 @@ def growing(mb):
     return memory
 
 
-GPUS = int(RUN.config.device == "cuda")
+# Training jobs take turns on a GPU where there may be one: whether torch can use it is not worth importing torch here.
+GPUS = int(RUN.config.device == "cuda" or (RUN.config.device == "auto" and which("nvidia-smi") is not None))
 ENGINE = {"name": RUN.config.engine, "device": RUN.config.device}
 
 

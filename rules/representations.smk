@@ -8,6 +8,7 @@ rule train_representation:
     output:
         model="results/representations/{zoo}/{seed}.safetensors",
         history="results/representations/{zoo}/{seed}_history.csv",
+        checksum="results/representations/{zoo}/{seed}_history.csv.sha256",
     log:
         "results/logs/train_representation/{zoo}/{seed}.log",
     benchmark:
@@ -95,6 +96,7 @@ rule make_representation_table:
         paper=printed_table,
     output:
         csv="results/tables/{table}.csv",
+        checksum="results/tables/{table}.csv.sha256",
         md="results/tables/{table}.md",
         tex="results/tables/{table}.tex",
         html=report(

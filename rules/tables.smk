@@ -8,6 +8,7 @@ rule make_table:
         paper=paper_table,
     output:
         csv="results/tables/{table}.csv",
+        checksum="results/tables/{table}.csv.sha256",
         md="results/tables/{table}.md",
         tex="results/tables/{table}.tex",
         html=report(
@@ -42,6 +43,7 @@ rule compare_with_paper:
         paper=[from_root(f"resources/paper/{table}.csv") for table in PAPER_TABLES],
     output:
         csv="results/tables/paper_comparison.csv",
+        checksum="results/tables/paper_comparison.csv.sha256",
         md="results/tables/paper_comparison.md",
         tex="results/tables/paper_comparison.tex",
         html=report(

@@ -96,25 +96,3 @@ rule cut_model:
         code=code_of("cut_model"),
     script:
         "../workflow/scripts/cut_model.py"
-
-
-rule verify:
-    """Read all files of tensors that are there and report those that are not as they were written.
-
-    The report is no output: Snakemake would delete it where the job fails, which is where it is wanted.
-    """
-    input:
-        [],
-    log:
-        "results/logs/verify.log",
-    conda:
-        "../envs/zootwins.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=240,
-    params:
-        files=checked_files,
-        report="results/verification.csv",
-    script:
-        "../workflow/scripts/verify.py"

@@ -1,4 +1,8 @@
 # From an archive, a folder or generating factors to checked dense models and their image data.
+#
+# What training starts from comes from checkpoints. Nothing waits for them to know the jobs; but Snakemake looks at the
+# jobs again when one is through, and leaves those out whose input, made again, is what it was: no zoo is trained again
+# because a file was lost.
 
 
 rule fetch_zoo:
@@ -25,7 +29,7 @@ rule fetch_zoo:
         "../workflow/scripts/fetch_zoo.py"
 
 
-rule prepare_dataset:
+checkpoint prepare_dataset:
     """The image data that a zoo was trained on: its own where it brings it along, else torchvision's."""
     input:
         raw_zoo=published_raw_zoo,
@@ -107,7 +111,7 @@ rule export_zoo:
         "../workflow/scripts/export_zoo.py"
 
 
-rule import_zoo:
+checkpoint import_zoo:
     """Read a raw zoo into stacked tensors and a table, each model checked and evaluated again."""
     input:
         raw_zoo=raw_zoo,
@@ -115,6 +119,7 @@ rule import_zoo:
     output:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
+        checksum="results/zoos/{zoo}/models.csv.sha256",
         predictions="results/zoos/{zoo}/predictions.safetensors",
         history="results/zoos/{zoo}/history.parquet",
     log:
@@ -141,7 +146,7 @@ rule import_zoo:
         "../workflow/scripts/import_zoo.py"
 
 
-rule match_twins:
+checkpoint match_twins:
     """Find the original of each published twin: the twins' table, and their originals' weights and predictions."""
     input:
         unpack(files_of_originals),
@@ -149,6 +154,7 @@ rule match_twins:
     output:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
+        checksum="results/zoos/{zoo}/models.csv.sha256",
         predictions="results/zoos/{zoo}/predictions.safetensors",
         history="results/zoos/{zoo}/history.parquet",
     log:

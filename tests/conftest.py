@@ -6,21 +6,12 @@ from pathlib import Path
 import pytest
 
 from disturbance import CONFIGURATION, TABLE, ZOO
-from projects import PARTS, REPOSITORY, SITE, Project
-from zootwins.population import native_engine
+from projects import Project, copy_project
 
 
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        source = REPOSITORY / part
-        ignored = shutil.ignore_patterns("__pycache__", "*.so")
-        shutil.copytree(source, root / part, ignore=ignored) if source.is_dir() else shutil.copy(source, root / part)
-    (root / "src/sitecustomize.py").write_text(SITE)
-    if native_engine.is_available():
-        shutil.copy(native_engine._native.__file__, root / "src/zootwins/population")
-    return root
+    return copy_project(tmp_path_factory.mktemp("copies") / "project")
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,8 @@ CONFIGURATION = {
 }
 ZOO = "fmnist_mini_seed"
 SHARD = f"results/twins/{ZOO}/vd/0000-0001.safetensors"
-RESUME = f"results/resume/variational_dropout-{ZOO}-0000-0001.safetensors"
-LOG = f"results/logs/variational_dropout/{ZOO}/0000-0001.log"
+RESUME = f"results/resume/variational_dropout-{ZOO}-vd-0000-0001.safetensors"
+LOG = f"results/logs/sparsify/{ZOO}/vd/0000-0001.log"
 TABLE = "results/tables/table7.csv"  # VD's accuracies and sparsities over the zoo
 PATIENCE = 120  # seconds, on a machine that is busy with other things
 
@@ -49,7 +49,7 @@ def training_jobs(project: Project) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            trains = process.cmdline()[-1].endswith(".variational_dropout.py")
+            trains = process.cmdline()[-1].endswith(".sparsify.py")
             if trains and process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == project.root:
                 found.append(process)
         except (psutil.Error, IndexError):

@@ -1,12 +1,15 @@
 """A copy of the project that tests may run, change and damage, and how to run it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from zootwins.population import native_engine
 
 REPOSITORY = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "resources", "rules", "src", "workflow", "envs")
@@ -18,6 +21,19 @@ SMALL = {  # minutes become seconds: three models of each zoo in shards of two, 
 }
 # An editable installation puts its own finder before every path; the copy's package has to come first.
 SITE = "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in type(f).__module__]\n"
+
+
+def copy_project(root: Path) -> Path:
+    """Copy what the workflow runs from, the built kernels among it, into a new folder."""
+    root.mkdir(parents=True)
+    for part in PARTS:
+        source = REPOSITORY / part
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(source, root / part, ignore=ignored) if source.is_dir() else shutil.copy(source, root / part)
+    (root / "src/sitecustomize.py").write_text(SITE)
+    if native_engine.is_available():
+        shutil.copy(native_engine._native.__file__, root / "src/zootwins/population")
+    return root
 
 
 @dataclass
@@ -54,7 +70,7 @@ class Project:
         jobs: dict[str, int] = {}
         for line in self.run("-n", *targets).splitlines():
             words = line.split()
-            if line.startswith(("rule ", "localrule ")):
+            if line.removeprefix("local").startswith(("rule ", "checkpoint ")):
                 rule = words[1].rstrip(":")
                 jobs[rule] = jobs.get(rule, 0) + 1
         return jobs

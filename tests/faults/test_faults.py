@@ -5,9 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from safetensors.torch import load_file
 
+from damage import files_of, flip
 from disturbance import (
     EPOCHS,
     RESUME,
@@ -54,6 +56,16 @@ def test_a_killed_snakemake_is_unlocked_and_its_orphan_does_no_harm(imported, un
     assert_undisturbed(imported, undisturbed)
 
 
+def test_after_a_power_cut_the_same_command_ends_the_run(imported, undisturbed):
+    with imported.start(TABLE) as snakemake:
+        wait_for_state(imported)
+        for process in [*psutil.Process(snakemake.pid).children(recursive=True), snakemake]:
+            process.kill()
+    imported.run(TABLE, "--unlock")
+    imported.run(TABLE)
+    assert_undisturbed(imported, undisturbed)
+
+
 def test_a_second_run_in_the_same_folder_is_refused_and_does_no_harm(imported, undisturbed):
     with imported.start(TABLE) as first:
         wait_for_state(imported)
@@ -65,24 +77,41 @@ def test_a_second_run_in_the_same_folder_is_refused_and_does_no_harm(imported, u
 
 @pytest.fixture
 def small_disk(imported):
-    """The folder of the shard on a disk smaller than it; called with a size, it makes the disk larger."""
-    folder = (imported.root / SHARD).parent
-    folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o"]
-    if subprocess.run([*mount, "size=256k", "none", folder], capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield lambda size: subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
-    subprocess.run(["umount", folder], check=True)
+    """Called with a folder, it becomes a disk, too small for a shard; called again with a size, one of that size."""
+    mounted = []
+
+    def mount(name: str, size: str = "256k") -> None:
+        folder = imported.root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        kind = ["-o", f"remount,size={size}"] if folder in mounted else ["-t", "tmpfs", "-o", f"size={size}", "none"]
+        if subprocess.run(["mount", *kind, folder], capture_output=True).returncode:
+            pytest.skip("mounting a small disk needs root")
+        mounted.append(folder)
+
+    yield mount
+    for folder in dict.fromkeys(mounted):
+        subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_ends_the_job_and_leaves_nothing_half_written(imported, undisturbed, small_disk):
+    small_disk("results/twins")
     printed = imported.run(TABLE, succeeds=False)
-    assert "No space left on device" in printed
-    assert list((imported.root / SHARD).parent.iterdir()) == []
+    assert f"{SHARD}: the disk is full; make room there and run the same command again" in printed
+    assert "Traceback" not in printed
+    assert [path for path in (imported.root / "results/twins").rglob("*") if path.is_file()] == []
     assert (imported.root / RESUME).exists()
-    small_disk("64m")
+    small_disk("results/twins", "64m")
     imported.run(TABLE)
     assert resumed_after(imported) >= 1
+    assert_undisturbed(imported, undisturbed)
+
+
+def test_a_disk_without_room_to_resume_from_takes_that_chance_not_the_run(imported, undisturbed, small_disk):
+    small_disk("results/resume", "64k")
+    imported.run(TABLE)
+    told = [line for line in (imported.root / LOG).read_text().splitlines() if "WARNING" in line]
+    assert all("the run goes on" in line and "the disk is full" in line for line in told)
+    assert told
     assert_undisturbed(imported, undisturbed)
 
 
@@ -95,23 +124,59 @@ def flip_a_bit(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit])
-def test_a_damaged_shard_is_named_not_averaged_in_and_rebuilt_on_request(undisturbed, tmp_path, damage):
-    project = Project(shutil.copytree(undisturbed.root, tmp_path / "project", symlinks=True))
-    shard = project.root / SHARD
-    shard.write_bytes(damage(shard.read_bytes()))
-    assert f"{SHARD}: " in project.run("verify", succeeds=False)
-    report = pd.read_csv(project.root / "results/verification.csv").set_index("file")
-    assert list(report.index[report.status == "damaged"]) == [SHARD]
-    metrics = f"results/metrics/{ZOO}/vd.parquet"
-    printed = project.run(metrics, "--forcerun", "collect_metrics", succeeds=False)
-    assert f"{SHARD}: " in printed
-    assert "delete it, and the next run rebuilds it" in printed
-    assert not (project.root / metrics).exists()
-    shard.unlink()
-    project.run(SHARD, TABLE)
-    project.run("verify")
-    assert_undisturbed(project, undisturbed)
+@pytest.fixture
+def done(undisturbed, tmp_path) -> Project:
+    """A copy of a run that is through, for something to happen to its files."""
+    return Project(shutil.copytree(undisturbed.root, tmp_path / "project", symlinks=True))
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "reader"),
+    [
+        (SHARD, truncate, "collect_metrics"),
+        (SHARD, flip_a_bit, "collect_metrics"),
+        (f"results/metrics/{ZOO}/vd/layers.parquet", flip_a_bit, "make_table"),
+        (f"results/zoos/{ZOO}/models.csv", flip_a_bit, "make_table"),
+    ],
+)
+def test_a_damaged_file_is_named_not_averaged_in_and_made_again_by_the_command_that_is_named(
+    done, undisturbed, file, damage, reader
+):
+    path, trained = done.root / file, (done.root / SHARD).stat().st_mtime_ns
+    path.write_bytes(damage(path.read_bytes()))
+    printed = done.run("verify", succeeds=False)
+    report = pd.read_csv(done.root / "results/verification.csv").set_index("file")
+    assert list(report.index[report.status == "damaged"]) == [file]
+    for printed in (printed, done.run(TABLE, "--forcerun", reader, succeeds=False)):
+        (line,) = {line.split("ERROR ")[1] for line in printed.splitlines() if f"ERROR {file}: " in line}
+        assert "Traceback" not in printed
+        assert line.endswith(f"make it again: snakemake --cores 4 --force {file}")
+    done.run("--force", file)
+    done.run(TABLE)
+    assert_undisturbed(done, undisturbed)
+    if file != SHARD:
+        assert (done.root / SHARD).stat().st_mtime_ns == trained
+
+
+@pytest.mark.parametrize("file", ["originals.safetensors", "models.csv.sha256", "dataset.safetensors"])
+def test_what_training_starts_from_comes_back_without_training_again(done, undisturbed, file):
+    lost, trained = done.root / f"results/zoos/{ZOO}" / file, (done.root / SHARD).stat().st_mtime_ns
+    content = lost.read_bytes()
+    lost.unlink()
+    done.run(str(lost.relative_to(done.root)), TABLE)
+    assert lost.read_bytes() == content
+    assert (done.root / SHARD).stat().st_mtime_ns == trained
+    assert_undisturbed(done, undisturbed)
+
+
+@pytest.mark.parametrize(
+    "kind", ["shard", "originals", "predictions", "dataset", "models.csv", "history", "long table"]
+)
+def test_no_flipped_bit_gives_other_data(done, kind):
+    """A small share of the survey's (tests/faults/survey.py)."""
+    outcomes = flip(files_of(done.root / "results", kind), kind, 20)
+    assert outcomes.keys() <= {"told", "harmless"}, outcomes
+    assert outcomes["told"] >= 15  # the others are in what only says where a file comes from
 
 
 @pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built")

@@ -21,7 +21,7 @@ def results(tmp_path_factory):
     made = make_results(folder)
     history = pd.DataFrame([{"index": i, "epoch": e, "test_accuracy": 0.1 * e} for i in range(12) for e in range(6)])
     shares = prune_shares([read_shard(folder / "mini-vd-0000.safetensors")], 3.0)
-    return replace(made, tables={**made.tables, "history": history, "vd_prune_shares": shares})
+    return replace(made, tables={**made.tables, "history": history, "vd/prune_shares": shares})
 
 
 def texts(figure):
@@ -79,7 +79,7 @@ def test_prune_shares_against_single_models(tmp_path):
     shard = read_shard(tmp_path / "mini-vd-0000.safetensors")
     table = prune_shares([shard], 3.0)
     assert len(table) == 2416 * (VD_EPOCHS + 1)
-    mu, log_sigma2 = shard.tensor("fc1.weight")[:, 0, 4], shard.tensor("fc1.log_sigma2")[:, 0, 4]
+    mu, log_sigma2 = shard.tensor("fc1.weight")[:, 4], shard.tensor("fc1.log_sigma2")[:, 4]
     pruned = np.mean([(log_sigma2[i] - 2 * mu[i].abs().log() >= 3).numpy() for i in range(12)], axis=0)
     share = table.query("layer == 'fc1' and epoch == 4").sort_values("weight")["share"]
     np.testing.assert_allclose(share, pruned.ravel())
@@ -95,7 +95,7 @@ def test_layers_are_binned_by_size():
 
 def test_layer_means_average_over_models(results):
     means = layer_means([results]).query("epoch == 5 and layer == 'fc2'")
-    rows = results.tables["vd_layers"].query("epoch == 5 and layer == 'fc2'")
+    rows = results.tables["vd/layers"].query("epoch == 5 and layer == 'fc2'")
     assert means["sparsity"].item() == pytest.approx(rows["sparsity"].mean())
 
 

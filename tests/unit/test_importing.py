@@ -15,6 +15,7 @@ from zootwins.population import Evaluation, ImageSet, Population
 from zootwins.population.architectures import Network, to_state_dict
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
+from zootwins.storage.frames import write_csv
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.importing import ImportedZoo, import_zoo
 from zootwins.zoos.originals import load_originals, read_models, write_rows
@@ -121,7 +122,7 @@ def test_the_tables_survive_their_files(tmp_path):
     """models.csv with commas, quotes and empty fields is read back as it was, and factors with it."""
     name = 'NN_0_model_dropout=0.0,nlin="tanh"'
     zoo = small_zoo(tmp_path, **{name: {}, "NN_1": {"last": b"", "first": None}})
-    zoo.models.to_csv(tmp_path / "models.csv", index=False)
+    write_csv(zoo.models, tmp_path / "models.csv", digits=None)
     back = read_models(tmp_path / "models.csv")
     assert list(back.model) == [name, "NN_1"]
     assert back.seed.tolist() == [3, 3]

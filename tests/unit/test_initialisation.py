@@ -1,5 +1,7 @@
 """Factors, names and initial weights of a zoo to be trained."""
 
+from collections import Counter
+
 import pytest
 import torch
 
@@ -9,15 +11,17 @@ from zootwins.population.initialisation import INITIALISERS, initial_parameters
 from zootwins.zoos.sources import TrainSource
 from zootwins.zoos.training import generating_factors, model_names
 
-SEEDS = TrainSource(4, ("tanh",), ("uniform",), ("adam",), (3e-4,), (0.0,))
+SEEDS = TrainSource(
+    seeds=4, activation=("tanh",), init=("uniform",), optimizer=("adam",), lr=(3e-4,), weight_decay=(0.0,)
+)
 GRID = TrainSource(
-    10,
-    ("tanh", "relu", "sigmoid", "gelu"),
-    tuple(INITIALISERS),
-    ("adam", "sgd"),
-    (1e-3, 1e-4),
-    (1e-3, 1e-4),
-    (0.0, 0.5),
+    seeds=10,
+    activation=("tanh", "relu", "sigmoid", "gelu"),
+    init=tuple(INITIALISERS),
+    optimizer=("adam", "sgd"),
+    lr=(1e-3, 1e-4),
+    weight_decay=(1e-3, 1e-4),
+    dropout=(0.0, 0.5),
     seed_mode="drawn",
 )
 
@@ -66,7 +70,7 @@ def test_a_grid_has_every_combination_and_each_model_a_seed_of_its_own():
 
 
 def test_shared_seeds_are_the_same_for_every_combination():
-    shared = TrainSource(**vars(GRID) | {"seed_mode": "shared"})
+    shared = GRID.model_copy(update={"seed_mode": "shared"})
     seeds = {}
     for each in generating_factors(shared):
         seeds.setdefault(tuple(vars(each).values())[1:], []).append(each.seed)
@@ -88,3 +92,20 @@ def test_names_tell_what_varies():
 
 def test_momentum_is_a_factor_of_sgd_alone():
     assert {(each.optimizer, each.momentum) for each in generating_factors(GRID)} == {("adam", 0.0), ("sgd", 0.9)}
+
+
+def test_a_sample_is_spread_over_the_grid_and_begins_with_a_smaller_one():
+    large, small = (GRID.model_copy(update={"sample": sample}) for sample in (64, 16))
+    assert large.models == 64
+    names = model_names(large)
+    assert names[:16] == model_names(small)
+    assert len(set(names)) == 64
+    assert set(names) < set(model_names(GRID))  # with the places, and so the seeds, that they have in the whole grid
+    factors = generating_factors(large)
+    assert (
+        dict(zip(names, factors, strict=True)).items()
+        <= dict(zip(model_names(GRID), generating_factors(GRID), strict=True)).items()
+    )
+    for factor in ("activation", "init", "optimizer", "lr", "weight_decay", "dropout"):
+        counts = Counter(getattr(one, factor) for one in factors)
+        assert min(counts.values()) >= 64 / len(getattr(GRID, factor)) / 2

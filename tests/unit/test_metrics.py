@@ -59,7 +59,8 @@ def test_every_twin_and_state_has_its_row_in_the_shards_order(tmp_path, models, 
                     expected = shard.twins("test_accuracy")[position, twin, epoch].item()
                     assert row["test_accuracy"].item() == expected
     assert len(metrics.scores) == 5 * len(shards[0].coordinates) * len(shards[0].states)
-    assert metrics.scores.columns[:4].tolist() == ["model", "index", *(["ratio"] if method == "mp" else []), "epoch"]
+    axes = ["ratio"] if method == "mp" else []
+    assert metrics.scores.columns[: 4 + len(axes)].tolist() == ["model", "index", *axes, "epoch", "point"]
 
 
 def test_operating_points_are_the_rows_with_a_value_on_the_dial(tmp_path, models, method):

@@ -24,7 +24,9 @@ def test_the_conda_environment_asks_for_what_the_package_needs():
 
 def test_every_rule_says_what_it_does_and_what_it_takes():
     for path in (ROOT / "rules").glob("*.smk"):
-        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.DOTALL | re.MULTILINE):
+        for name, body in re.findall(
+            r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.DOTALL | re.MULTILINE
+        ):
             for needed in ('"""', "log:", "threads:", "resources:", "mem_mb=", "runtime=", "conda:", "script:"):
                 assert needed in body, f"rule {name} lacks {needed}"
 
@@ -32,7 +34,7 @@ def test_every_rule_says_what_it_does_and_what_it_takes():
 def test_every_rule_has_a_script_of_its_name():
     for path in (ROOT / "rules").glob("*.smk"):
         for name, script in re.findall(
-            r"^rule (\w+):\n(?:.*\n)*?\s+\"\.\./(.*?)\"\n*(?=^\S|\Z)", path.read_text(), re.M
+            r"^(?:rule|checkpoint) (\w+):\n(?:.*\n)*?\s+\"\.\./(.*?)\"\n*(?=^\S|\Z)", path.read_text(), re.M
         ):
             assert script == f"workflow/scripts/{name}.py"
             assert (ROOT / script).is_file()

@@ -203,7 +203,7 @@ def test_overfits_eight_models(tmp_path):
     states, _ = states.ends()
     plain = {"dropout": 0.0, "contrastive_weight": 0.0, "permutations": False, "erasing": 0.0, "weights_factor": 0.03}
     sizes = {"dimension": 96, "feed_forward": 192, "latent": 64, "batch_size": 8}
-    overfitting = replace(SETTINGS, **plain, **sizes, lr=4e-3, epochs=400)
+    overfitting = SETTINGS.model_copy(update=plain | sizes | {"lr": 4e-3, "epochs": 400})
     model, _ = train(states, overfitting, THRESHOLD, ("mini", 0), "cpu")
     r2 = reconstruction_r2(Representation(model, overfitting, THRESHOLD, {}), states, states)
     whole = r2[r2["layer"] == "all"].set_index("quantity")["r2"]
@@ -251,7 +251,7 @@ def test_the_same_key_gives_the_same_model_and_a_killed_training_goes_on(states,
 
 
 def test_a_saved_training_that_is_damaged_or_of_another_configuration_is_not_gone_on_with(states, tmp_path):
-    settings = replace(SETTINGS, epochs=1)
+    settings = SETTINGS.model_copy(update={"epochs": 1})
 
     def trained_epochs(digest="digest"):
         epochs = []
@@ -338,7 +338,9 @@ def test_storage_round_trip_and_damage(states, trained, tmp_path):
 
 def test_without_magnitudes_the_encoder_sees_weights_alone():
     sizes = {
-        magnitudes: AutoEncoder(Tokens(ARCHITECTURE), replace(SETTINGS, magnitudes=magnitudes)).embed[0].in_features
+        magnitudes: AutoEncoder(Tokens(ARCHITECTURE), SETTINGS.model_copy(update={"magnitudes": magnitudes}))
+        .embed[0]
+        .in_features
         for magnitudes in (False, True)
     }
     assert sizes == {False: 26, True: 52}

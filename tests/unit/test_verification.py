@@ -2,10 +2,13 @@
 
 import json
 import struct
-from functools import cache
+import zipfile
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,6 +20,7 @@ from zootwins.experiments.representations.storage import load_representation, sa
 from zootwins.images.datasets import StoredData, load_stored, save_dataset
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
+from zootwins.storage.frames import write_csv, write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.storage.tensor_files import KINDS
 from zootwins.storage.verification import verify
@@ -37,6 +41,8 @@ LABELS = {f"{split}.labels": torch.zeros(4, dtype=torch.uint8) for split in SPLI
 DATA = {"images": IMAGES, "labels": LABELS}
 NORMALISED = {"mean": "[0.5]", "std": "[0.5]"}
 SHARD = dict.fromkeys(KINDS["shard"], "[]") | {"method": "vd", "models": '["a"]', "index": "[0]"}
+TABLES = {"models": ".csv", "history": ".parquet"}
+TABLE = pd.DataFrame({"model": ["a", "b"], "index": [0, 1], "epoch": [0, 0], "test_accuracy": [0.5, np.nan]})
 FLOATS = torch.zeros(1, 2)
 
 
@@ -67,13 +73,35 @@ def make(folder: Path, kind: str) -> Path:
     return path
 
 
+def make_table(folder: Path, kind: str) -> Path:
+    """A whole file of a kind of table."""
+    path = folder / f"{kind}{TABLES[kind]}"
+    writers = {".csv": write_csv, ".parquet": partial(write_parquet, metadata={"software": "{}"})}
+    writers[path.suffix](TABLE, path)
+    return path
+
+
+def test_archives_have_checksums_of_their_own(tmp_path):
+    path = tmp_path / "originals.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("NN_0/params.json", "{}" * 50)
+    assert list(verify({}, {"export": [str(path)]}).status) == ["ok"]
+    content = path.read_bytes()
+    for damage in (content.replace(b"{}{}", b"{}{{", 1), content[:-30]):
+        path.write_bytes(damage)
+        (row,) = verify({}, {"export": [str(path)]}).itertuples()
+        assert row.status == "damaged"
+        assert row.problem.startswith(f"{path}: ")
+        assert row.problem.endswith(f"make it again: snakemake --cores 4 --force {path}")
+
+
 def refusal(path: Path, kind: str) -> str:
     """What the reader of a kind says, one line that names the file and what to do."""
     with pytest.raises(InputError) as caught:
         READERS[kind](path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
-    assert message.endswith("delete it, and the next run rebuilds it")
+    assert message.endswith(f"make it again: snakemake --cores 4 --force {path}")
     assert message.isprintable()
     assert len(message) < 600
     return message
@@ -85,14 +113,31 @@ def test_every_kind_of_result_has_a_reader():
 
 def test_a_report_has_a_row_for_every_file(tmp_path):
     files = {kind: [str(make(tmp_path, kind))] for kind in READERS}
-    report = verify(files | {"shard": [*files["shard"], str(tmp_path / "later.safetensors")]})
-    assert (report.status == "missing").sum() == 1
-    assert (report.status == "ok").sum() == len(READERS)
-    damaged = Path(files["predictions"][0])
-    damaged.write_bytes(damaged.read_bytes()[:-1])
-    report = verify(files).set_index("kind")
-    assert list(report.index[report.status == "damaged"]) == ["predictions"]
-    assert report.problem["predictions"].startswith(f"{damaged}: ")
+    files |= {kind: [str(make_table(tmp_path, kind))] for kind in TABLES}
+    lost, later = (str(tmp_path / f"{name}.safetensors") for name in ("lost", "later"))
+    report = verify(files | {"shard": [*files["shard"], lost]}, {"shard": [later]}).set_index("file")
+    assert report.status[lost] == "missing"
+    assert report.problem[lost] == f"{lost}: missing; make it again: snakemake --cores 4 --force {lost}"
+    assert report.status[later] == "not made"
+    assert set(report.status.drop([lost, later])) == {"ok"}
+    assert len(report) == len(files) + 2
+    for kind in ("predictions", "models", "history"):
+        damaged = Path(files[kind][0])
+        damaged.write_bytes(damaged.read_bytes()[:-1])
+        report = verify(files, {}).set_index("kind")
+        assert report.status[kind] == "damaged"
+        assert report.problem[kind].startswith(f"{damaged}: ")
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    """Snakemake tells by the bytes whether an intermediate that was made again is another."""
+    provenance = {f"entry {number}": "ü\n\x01\u2028" for number in range(20)}
+    for folder in ("first", "second"):
+        tensor_files.write(tmp_path / folder / "a", "originals", {"ü": FLOATS, "b": INDEX}, {}, provenance)
+        write_parquet(TABLE, tmp_path / folder / "b", provenance)
+    for name in "ab":
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    assert provenance.items() <= tensor_files.check(tmp_path / "first/a", "originals")[0].items()
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -121,7 +166,7 @@ def test_files_of_earlier_runs_keep_their_checksums(tmp_path):
     """Another way to compute it would call every shard of every finished run damaged."""
     path = tmp_path / "a.safetensors"
     tensor_files.write(path, "shard", {"a": FLOATS, "b": torch.ones(1, dtype=torch.bool)}, SHARD, {"engine": "torch"})
-    assert read_shard(path).metadata["checksum"] == "6440a53414dba9be85473ed8b88e4cee"
+    assert read_shard(path).metadata["checksum"] == "f09defc12a256bbfa3cba09b4854ad7f"
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -199,13 +244,13 @@ def test_another_file_is_refused(tmp_path, kind):
         ("dataset", IMAGES | LABELS | {"test.images": torch.zeros(4, 1, 5)}, NORMALISED),
         ("dataset", IMAGES | LABELS | {"test.images": torch.zeros(4, 1, 5, 5, dtype=torch.int64)}, NORMALISED),
         ("shard", {"test_loss": FLOATS}, {}),
-        ("shard", {"test_loss": FLOATS}, SHARD | {"method": "xx"}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"axes": '[["ratio", [0.0]]]'}),
+        ("shard", {"test_loss": FLOATS}, SHARD | {"axes": '["ratio"]'}),
         ("shard", {"test_loss": FLOATS}, SHARD | {"models": '"a"'}),
         ("shard", {"test_loss": FLOATS}, SHARD | {"models": "[0]"}),
         ("shard", {"test_loss": FLOATS}, SHARD | {"index": "[0, 1]"}),
         ("shard", {"test_loss": FLOATS}, SHARD | {"index": "[" * 100_000}),
         ("shard", {"test_loss": FLOATS}, SHARD | {"states": "[true]"}),
-        ("shard", {"test_loss": FLOATS}, SHARD | {"method": "mp"}),
         ("shard", {"test_loss": torch.zeros(2, 2)}, SHARD),
         ("shard", {"test_loss": torch.zeros(())}, SHARD),
     ],
@@ -221,7 +266,7 @@ def test_tensors_that_are_not_those_of_the_kind_are_refused_whatever_their_check
 
 def test_weights_of_another_architecture_are_refused(tmp_path):
     weights = make(tmp_path, "originals")
-    make_models(4, excluded=(1,)).to_csv(tmp_path / "models.csv", index=False)
+    write_csv(make_models(4, excluded=(1,)), tmp_path / "models.csv", digits=None)
     assert len(load_originals(weights, tmp_path / "models.csv", "cnn_s", 0, 4)) == 3
-    with pytest.raises(InputError, match=r"originals\.safetensors: its tensors are not those of cnn_l; delete it"):
+    with pytest.raises(InputError, match=r"originals\.safetensors: its tensors are not those of cnn_l; make it"):
         load_originals(weights, tmp_path / "models.csv", "cnn_l", 0, 4)

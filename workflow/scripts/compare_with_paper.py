@@ -9,13 +9,11 @@ from zootwins.reporting.figures import save
 from zootwins.reporting.figures.paper_comparison import paper_comparison
 from zootwins.reporting.typeset import write_texts
 from zootwins.run.job import job, log, provenance
-from zootwins.storage.frames import write_csv
+from zootwins.storage.frames import read_csv, write_csv
 
 with job(snakemake):
-    ours, paper = (
-        {Path(path).stem: pd.read_csv(path) for path in paths}
-        for paths in (snakemake.input.tables, snakemake.input.paper)
-    )
+    ours = {Path(path).stem: read_csv(path) for path in snakemake.input.tables}
+    paper = {Path(path).stem: pd.read_csv(path) for path in snakemake.input.paper}
     zoos = snakemake.params.zoos
     table = compare(ours, paper, {zoo["id"]: zoo["compare_with"] for zoo in zoos if zoo["compare_with"]})
     if table.empty:

@@ -3,8 +3,7 @@
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.run.job import job, provenance
-from zootwins.storage.files import replacing
-from zootwins.storage.frames import write_parquet
+from zootwins.storage.frames import write_csv, write_parquet
 from zootwins.zoos.importing import import_zoo
 from zootwins.zoos.originals import write_rows
 
@@ -22,5 +21,4 @@ with job(snakemake):
     write_rows(snakemake.output.originals, "originals", zoo.index, zoo.parameters, metadata)
     write_rows(snakemake.output.predictions, "predictions", zoo.index, {"predictions": zoo.predictions}, metadata)
     write_parquet(zoo.history, snakemake.output.history, metadata)
-    with replacing(snakemake.output.models) as temporary:
-        zoo.models.to_csv(temporary, index=False)
+    write_csv(zoo.models, snakemake.output.models, digits=None)

@@ -5,11 +5,11 @@ import pandas as pd
 from zootwins.experiments.representations.tables import TABLES
 from zootwins.reporting.typeset import write_texts
 from zootwins.run.job import job, provenance
-from zootwins.storage.frames import write_csv
+from zootwins.storage.frames import read_parquet, write_csv
 
 with job(snakemake):
     name = snakemake.wildcards.table
-    results = pd.concat(map(pd.read_parquet, snakemake.input.results), ignore_index=True)
+    results = pd.concat(map(read_parquet, snakemake.input.results), ignore_index=True)
     results["paper_zoo"] = results["zoo"].map(snakemake.params.counterparts)
     table = TABLES[name](results, *map(pd.read_csv, snakemake.input.paper))
     write_csv(table, snakemake.output.csv)

@@ -1,11 +1,8 @@
 """Published twins beside their originals: the files that import_zoo writes of a raw zoo, for the twins."""
 
-import pandas as pd
-
 from zootwins.run.job import job, provenance
 from zootwins.sparsifiers.published import match_twins, select_originals
-from zootwins.storage.files import replacing
-from zootwins.storage.frames import write_parquet
+from zootwins.storage.frames import read_parquet, write_csv, write_parquet
 from zootwins.zoos.originals import load_originals, read_models, read_predictions, write_rows
 
 with job(snakemake):
@@ -14,11 +11,10 @@ with job(snakemake):
     originals = load_originals(paths.originals, paths.models, params.architecture, 0, len(models))
     table = match_twins(paths.raw_zoo, originals.architecture, params.epochs, params.models, models)
     index, parameters, predictions, history = select_originals(
-        table, originals, *read_predictions(paths.predictions), pd.read_parquet(paths.history)
+        table, originals, *read_predictions(paths.predictions), read_parquet(paths.history)
     )
     metadata = provenance(snakemake)
     write_rows(snakemake.output.originals, "originals", index, parameters, metadata)
     write_rows(snakemake.output.predictions, "predictions", index, {"predictions": predictions}, metadata)
     write_parquet(history, snakemake.output.history, metadata)
-    with replacing(snakemake.output.models) as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(table, snakemake.output.models, digits=None)

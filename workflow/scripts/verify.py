@@ -1,16 +1,27 @@
-"""Read all files of tensors again and report those that are not as they were written."""
+"""Read all files of a run again and report those that are missing or not as they were written."""
+
+from pathlib import Path
 
 from zootwins.run.errors import InputError
 from zootwins.run.job import job, log
-from zootwins.storage.frames import write_csv
+from zootwins.storage.files import replacing
 from zootwins.storage.verification import verify
 
+SHOWN = 20  # of the wrong files; all are in the report
+
 with job(snakemake):
-    report = verify(snakemake.params.files)
-    write_csv(report, snakemake.params.report)
-    log.info("%s: %s", snakemake.params.report, dict(report.status.value_counts()))
-    damaged = report[report.status == "damaged"]
-    for problem in damaged.problem:
+    path = snakemake.params.report
+    cut = [str(model) for model in sorted(Path("results/models").glob("*/*/*.safetensors"))]  # made on request
+    exported = [str(archive) for archive in sorted(Path("results/exports").glob("*/*.zip"))]
+    asked_for = {**snakemake.params.possible, "shard": cut, "export": exported}
+    report = verify(snakemake.params.needed, asked_for)
+    with replacing(path) as temporary:
+        report.to_csv(temporary, index=False)
+    counts = {status: int(number) for status, number in report.status.value_counts().items()}
+    log.info("%s: %s", path, ", ".join(f"{number} {status}" for status, number in counts.items()))
+    wrong = report[report.status.isin(["damaged", "missing"])]
+    for problem in wrong.problem[:SHOWN]:
         log.error("%s", problem)
-    if not damaged.empty:
-        raise InputError(f"{snakemake.params.report}: {len(damaged)} of {len(report)} files are damaged, those above")
+    if not wrong.empty:
+        found = " and ".join(f"{counts[status]} {status}" for status in ("damaged", "missing") if status in counts)
+        raise InputError(f"{path}: lists {found} of {len(report)} files, and for each what to do")

@@ -13,6 +13,7 @@ from zootwins.analyses.agreement import agreement
 from zootwins.population.architectures import Architecture
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point
+from zootwins.storage.files import remedy
 from zootwins.storage.shards import TwinShard
 
 SCORES = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
@@ -76,7 +77,7 @@ def _check_complete(shards: Sequence[TwinShard], index: np.ndarray) -> None:
     if missing:
         raise InputError(
             f"{shards[0].path.parent}: no shard holds model {missing[0]} ({len(missing)} are missing); "
-            "delete the shard of its range, and the next run rebuilds it"
+            "make the shard of its range again: snakemake --cores 4 --force and its path"
         )
     if unknown:
         raise InputError(
@@ -109,7 +110,7 @@ def _shard_metrics(
     if twins.shape[-1] != originals.shape[-1]:
         raise InputError(
             f"{shard.path}: predictions on {twins.shape[-1]} test samples, the originals' on {originals.shape[-1]}; "
-            "delete it, and the next run rebuilds it"
+            f"{remedy(shard.path)}"
         )
     agreements["agreement"] = agreement(twins, originals[:, None, None]).ravel()
     return scores, layers, agreements

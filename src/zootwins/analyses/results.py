@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from zootwins.catalogue.entries import Zoo
 from zootwins.sparsifiers.base import Point
 from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.storage.frames import read_parquet
 from zootwins.zoos.originals import read_models
 
 
@@ -77,7 +77,9 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
     found: dict[str, dict[str, pd.DataFrame]] = {}
     for path in map(Path, files):
         zoo, *name = path.with_suffix("").parts[2:]
-        found.setdefault(zoo, {})["/".join(name)] = read_models(path) if path.suffix == ".csv" else _read_table(path)
+        # without the models' names, which `index` stands for: at the paper's scale they are 2 GB of text
+        table = read_models(path) if path.suffix == ".csv" else read_parquet(path, without=["model"])
+        found.setdefault(zoo, {})["/".join(name)] = table
     results = []
     for zoo in map(Zoo.of, zoos):
         tables = {
@@ -86,8 +88,3 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
         }
         results.append(ZooResults(zoo, tables.pop("models"), tables))
     return results
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """A long table without its models' names, which `index` stands for: at the paper's scale they are 2 GB of text."""
-    return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "model"])

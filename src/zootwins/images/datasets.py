@@ -20,6 +20,7 @@ from zootwins.population import ImageData, ImageSet
 from zootwins.population.architectures import CLASSES
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage import tensor_files, torch_files
+from zootwins.storage.files import remedy
 
 SPLIT_SEED = 42
 SPLITS = {"train": "trainset", "validation": "valset", "test": "testset"}
@@ -257,7 +258,7 @@ def load_stored(path: str | Path) -> StoredData:
         mean, std = (tuple(map(float, json.loads(metadata[key]))) for key in ("mean", "std"))
         images, labels = ({split: tensors[f"{split}.{kind}"] for split in SPLITS} for kind in ("images", "labels"))
     except (KeyError, TypeError, ValueError, RecursionError):
-        raise InputError(f"{path}: not all of a data set; {tensor_files.REMEDY}") from None
+        raise InputError(f"{path}: not all of a data set; {remedy(path)}") from None
     for split in SPLITS:
         kinds, shape, samples = (images[split].dtype, labels[split].dtype), images[split].shape, labels[split].shape
         if (
@@ -265,7 +266,7 @@ def load_stored(path: str | Path) -> StoredData:
             or len(shape) != 4
             or (samples, len(mean), len(std)) != (shape[:1], shape[1], shape[1])
         ):
-            raise InputError(f"{path}: {split} has no images with labels and a normalisation; {tensor_files.REMEDY}")
+            raise InputError(f"{path}: {split} has no images with labels and a normalisation; {remedy(path)}")
     return StoredData(images, labels, mean, std)
 
 

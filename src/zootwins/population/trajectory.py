@@ -211,7 +211,7 @@ class _SavedState:
             "records": records.stacked(),
         }
         tensors = {f"{kind}/{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
-        tensor_files.write(self.path, "state", tensors, {"digest": self.digest, "epoch": str(epoch)}, {})
+        tensor_files.write_state(self.path, tensors, {"digest": self.digest, "epoch": str(epoch)})
         finished = time.monotonic()
         self.due = finished + (finished - started) * (1 / _SAVING_SHARE - 1)
 

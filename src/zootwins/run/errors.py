@@ -1,5 +1,7 @@
 """The one exception that users are meant to read."""
 
+_LONGEST = 200
+
 
 class InputError(ValueError):
     """Something a user gave us is wrong; the message is one line.
@@ -11,4 +13,5 @@ class InputError(ValueError):
 
 def one_line(error: object) -> str:
     """What somebody else says is wrong, fit for a message: printable, in one line, and not without end."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:200]
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 2].rsplit(" ", 1)[0] + " …"

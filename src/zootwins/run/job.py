@@ -20,6 +20,17 @@ log = logging.getLogger("zootwins")
 _SECONDS_BETWEEN_LINES = 5
 
 
+class _LogFile(logging.FileHandler):
+    """A log file whose lines go to the terminal where the disk has no room for them."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, logging's name
+        """Instead of a traceback from within logging."""
+        if isinstance(sys.exception(), OSError):
+            sys.stderr.write(f"{self.format(record)}\n")
+        else:
+            super().handleError(record)
+
+
 @contextmanager
 def job(snakemake) -> Iterator[None]:
     """Run a script's work with its log in the rule's `log:` file.
@@ -30,7 +41,7 @@ def job(snakemake) -> Iterator[None]:
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
-        handlers=[logging.FileHandler(snakemake.log[0], mode="w")],
+        handlers=[_LogFile(snakemake.log[0], mode="w")],
         force=True,
     )
     logging.captureWarnings(capture=True)

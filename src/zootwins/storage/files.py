@@ -1,10 +1,15 @@
 """Files that are either whole or not there."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+from zootwins.run.errors import InputError
+
+_NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 
 
 @contextmanager
@@ -12,18 +17,36 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """A private temporary path beside `path`, renamed to it if the block succeeds and removed if it does not.
 
     The name is unique, so that two writers of one file (an orphaned job and its rerun) cannot hurt each other.
+
+    Raises:
+        InputError: if there is no room for the file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())  # safetensors writes files for their owner alone
         temporary.replace(path)
+    except Exception as error:
+        if (reason := _no_room(error)) is None:
+            raise
+        raise InputError(f"{path}: {reason}; make room there and run the same command again") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remedy(path: str | Path) -> str:
+    """What to do about a file of the run's that is damaged or gone: the end of a message that names it."""
+    return f"make it again: snakemake --cores 4 --force {path}"
+
+
+def _no_room(error: Exception) -> str | None:
+    """Why there is no room for a file, if that is what went wrong; safetensors tells it by the text alone."""
+    codes = (code for code in _NO_ROOM if getattr(error, "errno", None) == code or f"(os error {code})" in str(error))
+    return next((_NO_ROOM[code] for code in codes), None)
 
 
 def _umask() -> int:

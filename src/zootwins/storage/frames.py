@@ -1,27 +1,63 @@
-"""Long tables on disk: parquet that carries its provenance, and CSV; whole or not at all."""
+"""Long tables on disk: parquet that carries its provenance, and CSV; whole or not at all, checked when read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zootwins.storage.files import replacing
+from zootwins.run.errors import InputError, one_line
+from zootwins.storage import checksums
+from zootwins.storage.files import remedy, replacing
 
 
 def write_parquet(frame: pd.DataFrame, path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Write a data frame with metadata beside pandas' own (`pq.read_schema(path).metadata`)."""
+    """Write a data frame with metadata beside pandas' own (`pq.read_schema(path).metadata`) and a checksum."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+    metadata = {**(table.schema.metadata or {}), **metadata, "checksum": checksums.BLANK}
     with replacing(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+        checksums.seal(temporary)
 
 
-def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a data frame as CSV, numbers to six significant digits, what is undefined as an empty field."""
-    with replacing(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.6g")
+def read_parquet(path: str | Path, without: Sequence[str] = ()) -> pd.DataFrame:
+    """What `write_parquet` wrote, but for the columns that the caller can do `without`.
+
+    Raises:
+        InputError: if the file is not as it was written; it names the file and the remedy.
+    """
+    content = BytesIO(checksums.check_seal(path))
+    try:
+        columns = [name for name in pq.read_schema(content).names if name not in without]
+        return pd.read_parquet(content, columns=columns)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable parquet file ({one_line(error)}); {remedy(path)}") from None
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path, digits: int | None = 6) -> None:
+    """Write a data frame as CSV, what is undefined as an empty field, and its checksum beside it.
+
+    Args:
+        frame: the table.
+        path: the file; its checksum is at `checksums.beside(path)`.
+        digits: significant digits of numbers; all if None.
+    """
+    content = frame.to_csv(index=False, float_format=f"%.{digits}g" if digits else None).encode()
+    with replacing(path) as table, replacing(checksums.beside(path)) as checksum:
+        table.write_bytes(content)
+        checksum.write_text(checksums.line_beside(path, content))
+
+
+def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
+    """What `write_csv` wrote; `options` are those of `pandas.read_csv`.
+
+    Raises:
+        InputError: if the file is not as it was written; it names the file and the remedy.
+    """
+    return pd.read_csv(BytesIO(checksums.check_beside(path)), **options)
 
 
 def number_text(value: object) -> str:

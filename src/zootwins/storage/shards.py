@@ -19,6 +19,7 @@ from torch import Tensor
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
 from zootwins.storage.axes import Axis
+from zootwins.storage.files import remedy
 
 DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "axes")
 
@@ -131,7 +132,7 @@ def read_shard(path: str | Path) -> TwinShard:
     metadata, shapes = tensor_files.check(path, "shard")
     description = _description(metadata)
     if "method" not in metadata or description is None or not _fits(shapes, description):
-        raise InputError(f"{path}: its tensors are not those that its metadata describe; {tensor_files.REMEDY}")
+        raise InputError(f"{path}: its tensors are not those that its metadata describe; {remedy(path)}")
     return TwinShard(Path(path), metadata["method"], metadata, **description, shapes=shapes)
 
 

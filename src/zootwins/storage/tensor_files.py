@@ -4,6 +4,8 @@ A kind is more than a label: `KINDS` says which metadata belong to a file's cont
 the tensors. What only tells where a file comes from may change.
 """
 
+import json
+import logging
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -14,7 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from zootwins.run.errors import InputError, one_line
-from zootwins.storage.files import replacing
+from zootwins.storage.files import remedy, replacing
+
+log = logging.getLogger(__name__)
 
 KINDS = {
     "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "axes"),
@@ -24,7 +28,6 @@ KINDS = {
     "representation": ("architecture", "settings", "threshold", "split"),
     "state": ("digest", "epoch", "steps"),  # of a run that goes on (population.trajectory, representations.training)
 }
-REMEDY = "delete it, and the next run rebuilds it"
 
 
 def write(
@@ -48,6 +51,30 @@ def write(
     metadata["checksum"] = _checksum(kind, metadata, sorted(contiguous.items()))
     with replacing(path) as temporary:
         save_file(contiguous, temporary, metadata=metadata | dict(provenance))
+        _sort_header(temporary)
+
+
+def write_state(path: str | Path, tensors: Mapping[str, Tensor], description: Mapping[str, str]) -> None:
+    """Write the state of a run that goes on, so that it can be resumed; where that fails, the run goes on without."""
+    try:
+        write(path, "state", tensors, description, {})
+    except (InputError, OSError, SafetensorError) as error:
+        log.warning("the run goes on, but epoch %s was not saved to resume from: %s", description["epoch"], error)
+
+
+def _sort_header(path: Path) -> None:
+    """Bring a file's metadata, which safetensors writes in a random order, into one: equal content, equal bytes.
+
+    Snakemake compares inputs byte by byte to tell whether one that was made again is another.
+    """
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:  # always, as long as both write JSON without blanks
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def check(path: str | Path, kind: str) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
@@ -59,19 +86,22 @@ def check(path: str | Path, kind: str) -> tuple[dict[str, str], dict[str, tuple[
     Raises:
         InputError: if the file is not a whole one of its kind as it was written; it names the file and the remedy.
     """
+    after = "it is not used" if kind == "state" else remedy(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != f"zootwins-{kind}":
-                raise InputError(f"{path}: a safetensors file, but none of this program's of kind {kind}; {REMEDY}")
+                raise InputError(f"{path}: a safetensors file, but none of this program's of kind {kind}; {after}")
             names = sorted(file.keys())
             found = _checksum(kind, metadata, ((name, file.get_tensor(name)) for name in names))
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there; {after}") from None
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({one_line(error)}); {REMEDY}") from None
+        raise InputError(f"{path}: not a readable safetensors file ({one_line(error)}); {after}") from None
     if found != metadata.get("checksum"):
         wrong = "does not match" if "checksum" in metadata else "is missing"
-        raise InputError(f"{path}: damaged (its checksum {wrong}); {REMEDY}")
+        raise InputError(f"{path}: damaged (its checksum {wrong}); {after}")
     return metadata, shapes
 
 

@@ -12,6 +12,8 @@ from zootwins.population import Factors
 from zootwins.population.architectures import Architecture, get_architecture
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
+from zootwins.storage.files import remedy
+from zootwins.storage.frames import read_csv
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def load_originals(weights: str | Path, models: str | Path, architecture: str, f
     rows = {number: row for row, number in enumerate(index.tolist())}
     missing = [name for name, number in zip(chosen.model, chosen["index"], strict=True) if number not in rows]
     if missing:
-        raise InputError(f"{weights}: has no weights of {missing[0]}, which {models} lists; delete both files")
+        raise InputError(f"{weights}: has no weights of {missing[0]}, which {models} lists; {remedy(weights)}")
     positions = [rows[number] for number in chosen["index"]]
     shaped = _architecture(weights, architecture, parameters)
     return Originals(
@@ -58,7 +60,7 @@ def _architecture(path: str | Path, name: str, parameters: Mapping[str, Tensor])
     for channels in (1, 3):
         if (shaped := get_architecture(name, channels)).parameter_shapes == shapes:
             return shaped
-    raise InputError(f"{path}: its tensors are not those of {name}; {tensor_files.REMEDY}")
+    raise InputError(f"{path}: its tensors are not those of {name}; {remedy(path)}")
 
 
 def write_rows(
@@ -85,7 +87,7 @@ def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
     """
     index, tensors = _read_rows(path, "predictions", torch.uint8)
     if list(tensors) != ["predictions"] or tensors["predictions"].ndim != 2:
-        raise InputError(f"{path}: holds something else than predictions; {tensor_files.REMEDY}")
+        raise InputError(f"{path}: holds something else than predictions; {remedy(path)}")
     return index, tensors["predictions"]
 
 
@@ -93,19 +95,22 @@ def _read_rows(path: str | Path, kind: str, dtype: torch.dtype) -> tuple[Tensor,
     tensors, _ = tensor_files.read(path, kind)
     index = tensors.pop("index", None)
     if index is None or index.dtype != torch.int64 or index.ndim != 1:
-        raise InputError(f"{path}: does not tell which models it holds (index); {tensor_files.REMEDY}")
+        raise InputError(f"{path}: does not tell which models it holds (index); {remedy(path)}")
     for name, tensor in tensors.items():
         if tensor.dtype != dtype or tensor.shape[:1] != index.shape:
             raise InputError(
-                f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, not {dtype} [{len(index)}, …]; "
-                f"{tensor_files.REMEDY}"
+                f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, not {dtype} [{len(index)}, …]; {remedy(path)}"
             )
     return index, tensors
 
 
 def read_models(path: str | Path) -> pd.DataFrame:
-    """models.csv: one row a model of the zoo, with those that were excluded and why."""
-    return pd.read_csv(path, dtype={"model": str, "reason": str}, keep_default_na=True)
+    """models.csv: one row a model of the zoo, with those that were excluded and why.
+
+    Raises:
+        InputError: if the file is not as it was written.
+    """
+    return read_csv(path, dtype={"model": str, "reason": str}, keep_default_na=True)
 
 
 def model_factors(models: pd.DataFrame) -> dict[int, Factors]:

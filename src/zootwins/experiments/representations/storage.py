@@ -11,6 +11,7 @@ from zootwins.experiments.representations.tokens import Tokens
 from zootwins.population.architectures import get_architecture
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage import tensor_files
+from zootwins.storage.files import remedy
 
 
 @dataclass(frozen=True)
@@ -50,5 +51,5 @@ def load_representation(path: str | Path, device: str = "cpu") -> Representation
         model.load_state_dict(tensors)
         threshold, split = (json.loads(metadata[key]) for key in ("threshold", "split"))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:  # of another version of this program
-        raise InputError(f"{path}: does not fit this version ({one_line(error)}); {tensor_files.REMEDY}") from None
+        raise InputError(f"{path}: does not fit this version ({one_line(error)}); {remedy(path)}") from None
     return Representation(model.to(device).eval(), settings, threshold, split)

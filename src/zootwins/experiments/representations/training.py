@@ -132,7 +132,7 @@ def _save(resume: Resume | None, training: Mapping[str, Any], history: list[list
         torch.save({name: part.state_dict() for name, part in training.items()} | {"history": history}, content)
         tensors = {"training": torch.frombuffer(content.getbuffer(), dtype=torch.uint8)}
         metadata = {"digest": resume.digest, "epoch": str(len(history)), "steps": str(training["schedule"].last_epoch)}
-        tensor_files.write(resume.path, "state", tensors, metadata, {})
+        tensor_files.write_state(resume.path, tensors, metadata)
 
 
 def _load(resume: Resume | None, training: Mapping[str, Any]) -> list[list[float]]:
