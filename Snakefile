@@ -39,7 +39,7 @@ rule twins:
 rule tables:
     """Every table of the configured zoos."""
     input:
-        expand("results/tables/{table}{form}", table=[*TABLE_SOURCES, "paper_comparison"], form=TABLE_FORMS),
+        expand("results/tables/{table}{form}", table=[*RULE_TABLES["make_table"], "paper_comparison"], form=TABLE_FORMS),
 
 
 rule figures:
@@ -52,7 +52,7 @@ rule representations:
     """Hyper-representations of the zoos that are listed for them: tables and figures. Not part of `all`."""
     input:
         representation_intermediates,
-        expand("results/tables/{table}{form}", table=REPRESENTATION_TABLES, form=TABLE_FORMS),
+        expand("results/tables/{table}{form}", table=RULE_TABLES["make_representation_table"], form=TABLE_FORMS),
         expand("results/figures/{figure}{form}", figure=REPRESENTATION_FIGURES, form=FIGURE_FORMS),
 
 

@@ -1,5 +1,6 @@
 # What tables and figures are made of: the lookups of their rules.
 from zootwins.reporting.figures.gallery import FIGURES
+from zootwins.reporting.gallery import TABLES
 
 
 def vd_shards(wildcards):
@@ -10,27 +11,12 @@ def lookup_analysis(wildcards):
     return analysed(wildcards.zoo)
 
 
-# What each table is made of (see `ZooResults.tables`); `*/` stands for every method.
-TABLE_SOURCES = {
-    "table1": ["mp/scores", "mp/agreement", "vd/scores", "vd/agreement"],
-    "table2": ["mp/scores", "vd/scores"],
-    "table4": ["mp/layers", "vd/layers"],
-    "table5": ["mp/scores"],
-    "table6": ["vd/scores"],
-    "table7": ["vd/scores", "vd/layers"],
-    "table8": ["mp/scores", "mp/layers"],
-    "table9": ["mp/scores", "mp/agreement", "vd/scores", "vd/agreement"],
-    "rank_changes": ["*/response"],
-    "rank_change_factors": ["*/response"],
-    "predictability": ["*/scores", "weight_statistics"],
-    "paired_difference": ["*/scores"],
-    "compression": ["*/scores", "*/layers"],
-    "findings": ["*/scores", "*/agreement", "*/response", "vd/layers"],
+# The tables of each rule.
+RULE_TABLES = {
+    rule: [table.name for table in TABLES.values() if table.rule == rule]
+    for rule in ("make_table", "make_representation_table")
 }
-# The paper's tables that we have numbers of. Another table orders its zoos as one of them does, Table 6 if it does
-# not say otherwise.
-PAPER_TABLES = ["table1", "table2", "table5", "table6", "table7", "table8"]
-PAPER_ORDER = {name: name for name in PAPER_TABLES} | {"table9": "table1"}
+PAPER_TABLES = TABLES["paper_comparison"].sources
 
 ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
 # Results are read by way of the methods' curves.
@@ -56,15 +42,15 @@ def results_of_zoos(sources):
 
 
 def table_code(wildcards):
-    return code_of("make_table", *METHOD_MODULES)
+    return code_of("make_table", TABLES[wildcards.table].module, *METHOD_MODULES)
 
 
 def table_sources(wildcards):
-    return results_of_zoos(TABLE_SOURCES[wildcards.table])
+    return results_of_zoos(TABLES[wildcards.table].sources)
 
 
 def paper_table(wildcards):
-    return from_root(f"resources/paper/{PAPER_ORDER.get(wildcards.table, 'table6')}.csv")
+    return from_root(f"resources/paper/{TABLES[wildcards.table].order}.csv")
 
 
 # The files that a table and a figure are.
@@ -95,26 +81,10 @@ def explorer_sources(wildcards):
 
 # What the report's menu says of each table and figure.
 REPORT_LABELS = {
-    "table1": "agreement with the originals",
-    "table2": "correlation with the originals",
-    "table4": "configuration of the zoos",
-    "table5": "magnitude pruning",
-    "table6": "variational dropout",
-    "table7": "layers, variational dropout",
-    "table8": "layers, magnitude pruning",
-    "table9": "Table 1 again",
-    "rank_changes": "friendly and hard models",
-    "rank_change_factors": "factors of friendliness",
-    "predictability": "predicting a twin's accuracy",
-    "paired_difference": "method against method, paired",
-    "compression": "compression and speed-up",
-    "findings": "the paper's findings, tested",
-    "table3": "hyper-representations",
-    "zero_shot": "zero-shot twins",
     "latent_space": "latent space",
     "reconstruction": "reconstruction of a network",
     "property_prediction": "properties told from the latent space",
-} | {name: drawing.label for name, drawing in FIGURES.items()}
+} | {name: one.label for name, one in (FIGURES | TABLES).items()}
 
 
 def report_labels(wildcards):
@@ -125,7 +95,6 @@ def report_labels(wildcards):
 
 
 # Hyper-representations: the files of each zoo and seed that a table or figure is made of.
-REPRESENTATION_TABLES = {"table3": "scores", "zero_shot": "zero_shot"}
 REPRESENTATION_FIGURES = {
     "latent_space": "states",
     "reconstruction": "scores",
@@ -156,7 +125,7 @@ def representation_results(kind):
 
 
 def representation_table_sources(wildcards):
-    return representation_results(REPRESENTATION_TABLES[wildcards.table])
+    return representation_results(*TABLES[wildcards.table].sources)
 
 
 def printed_table(wildcards):

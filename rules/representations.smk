@@ -108,7 +108,7 @@ rule make_representation_table:
     log:
         "results/logs/make_representation_table/{table}.log",
     wildcard_constraints:
-        table="|".join(REPRESENTATION_TABLES),
+        table="|".join(RULE_TABLES["make_representation_table"]),
     conda:
         "../envs/zootwins.yaml"
     threads: 1

@@ -22,7 +22,7 @@ rule make_table:
     benchmark:
         "results/benchmarks/make_table/{table}.tsv"
     wildcard_constraints:
-        table="|".join(TABLE_SOURCES),
+        table="|".join(RULE_TABLES["make_table"]),
     conda:
         "../envs/zootwins.yaml"
     threads: 1

@@ -12,7 +12,7 @@ def made_files(wildcards):
         "shard": [file for zoo in trained for file in shard_files(zoo, f"results/zoos/{zoo}/trained")]
         + all_shards(wildcards),
         "metrics": [file for file in results_of_zoos(METRICS) if file.endswith(".parquet")],
-        "table": expand("results/tables/{table}.csv", table=[*TABLE_SOURCES, "paper_comparison"]),
+        "table": expand("results/tables/{table}.csv", table=[*RULE_TABLES["make_table"], "paper_comparison"]),
     }
 
 
@@ -21,7 +21,7 @@ def possible_files(wildcards):
     return {
         "representation": representation_files(".safetensors"),
         "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
-        + expand("results/tables/{table}.csv", table=REPRESENTATION_TABLES),
+        + expand("results/tables/{table}.csv", table=RULE_TABLES["make_representation_table"]),
     }
 
 
@@ -45,7 +45,7 @@ TENSORS = ("dataset", "originals", "predictions")
 METRICS = list(
     dict.fromkeys(
         ["*/scores", "*/layers", "*/agreement"]
-        + [source for sources in TABLE_SOURCES.values() for source in sources]
+        + [source for name in RULE_TABLES["make_table"] for source in TABLES[name].sources]
         + [source for drawing in FIGURES.values() for source in drawing.sources if source != "history"]
     )
 )

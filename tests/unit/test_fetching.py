@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from zenodo import KEY, RECORD, Server, serving
 from zootwins.run.errors import InputError
-from zootwins.zoos import fetching
+from zootwins.zoos import downloads, remote_zip
 from zootwins.zoos.fetching import fetch_zoo, needed_members
 from zootwins.zoos.sources import ArchiveSource
 
@@ -81,7 +81,7 @@ def test_selective_download_has_the_same_bytes_in_every_needed_member(server, ar
 
 
 def test_selective_download_of_a_large_archive_leaves_most_of_it_where_it_is(server, archive, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "_TAIL", 4 << 10)  # the archive is small: do not take a quarter of it as its end
+    monkeypatch.setattr(remote_zip, "_TAIL", 4 << 10)  # the archive is small: do not take a quarter of it as its end
     server.publish({KEY: archive})
     fetch(server, tmp_path)
     assert server.body_bytes < 0.05 * len(archive)
@@ -107,12 +107,12 @@ def test_cut_off_midway_goes_on_from_there(server, archive, tmp_path, download):
     whole = contents_of(archive)
     assert contents(tmp_path / "raw.zip").items() <= whole.items()
     # What had arrived was not sent again, up to one chunk a cut.
-    assert server.body_bytes <= len(archive) + 2 * fetching._CHUNK + 2
+    assert server.body_bytes <= len(archive) + 2 * downloads.CHUNK + 2
 
 
 def test_next_run_goes_on_where_the_last_one_gave_up(server, archive, tmp_path):
     server.publish({KEY: archive})
-    server.cuts = [len(archive) // 2] + [0] * fetching._ATTEMPTS
+    server.cuts = [len(archive) // 2] + [0] * downloads._ATTEMPTS
     with pytest.raises(InputError, match=r"cut off at byte \d+ of \d+ .*run again to go on"):
         fetch(server, tmp_path, download="full")
     assert not (tmp_path / "raw.zip").exists()
@@ -124,9 +124,9 @@ def test_next_run_goes_on_where_the_last_one_gave_up(server, archive, tmp_path):
 
 
 def test_next_selective_run_fetches_only_what_is_missing(server, archive, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "_TAIL", 4 << 10)
+    monkeypatch.setattr(remote_zip, "_TAIL", 4 << 10)
     server.publish({KEY: archive})
-    server.cuts = [None, None] + [0] * fetching._ATTEMPTS  # the directory and the data set arrive
+    server.cuts = [None, None] + [0] * downloads._ATTEMPTS  # the directory and the data set arrive
     with pytest.raises(InputError, match="cut off"):
         fetch(server, tmp_path)
     server.sent.clear()
@@ -282,7 +282,7 @@ def test_needed_members_of_a_zoo_with_missing_checkpoints():
 @settings(deadline=None)  # a busy machine is no defect
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(1, 10**6)).map(lambda pair: (pair[0], sum(pair)))))
 def test_merged_ranges_cover_all_and_lie_far_apart(ranges):
-    merged = fetching._merged(ranges)
+    merged = remote_zip._merged(ranges)
     assert all(any(first <= start and stop <= last for first, last in merged) for start, stop in ranges)
-    assert all(after[0] - before[1] > fetching.GAP for before, after in pairwise(merged))
-    assert sum(stop - start for start, stop in merged) <= sum(stop - start + fetching.GAP for start, stop in ranges)
+    assert all(after[0] - before[1] > remote_zip.GAP for before, after in pairwise(merged))
+    assert sum(stop - start for start, stop in merged) <= sum(stop - start + remote_zip.GAP for start, stop in ranges)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zootwins.analyses.paper_comparison import COLUMNS, compare, contradiction
+from zootwins.analyses.paper_comparison import COLUMNS, arrange_comparison, compare, contradiction
 from zootwins.reporting.figures.paper_comparison import paper_comparison
 
 PAPER = {
@@ -50,6 +50,9 @@ def test_a_counterpart_is_named_as_such():
     assert (table["paper_zoo"] == "fmnist_s_seed").all()
     assert not table["same_zoo"].any()
     assert np.isfinite(table["difference"]).all()
+    notes = arrange_comparison(table)["Note"]
+    assert notes.str.startswith("another zoo than fmnist_s_seed").all()
+    assert notes[table["flag"].to_numpy() != ""].str.contains("; ").all()
     assert paper_comparison(table).axes
     assert not paper_comparison(table.iloc[:0]).axes  # a sentence instead
 

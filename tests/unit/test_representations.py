@@ -18,7 +18,13 @@ from zootwins.experiments.representations.losses import alpha_errors, nt_xent, w
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.states import TARGETS, load_states, split_models
 from zootwins.experiments.representations.storage import Representation, load_representation, save_representation
-from zootwins.experiments.representations.tables import seed_interval, table3, zero_shot_table
+from zootwins.experiments.representations.tables import (
+    arrange_table3,
+    arrange_zero_shot,
+    seed_interval,
+    table3,
+    zero_shot_table,
+)
 from zootwins.experiments.representations.tokens import Tokens, erase
 from zootwins.experiments.representations.training import layer_scale, train
 from zootwins.experiments.representations.zero_shot import METHODS, compare_twins, unseen_models, zero_shot_twins
@@ -377,6 +383,9 @@ def test_table3_begins_with_the_papers_columns():
     assert row["weights_r2_high"] == pytest.approx(10 + 4.3027 * 10 / 3**0.5, rel=1e-4)
     assert (row["paper_zoo"], row["sparsity_r2_paper"]) == ("svhn_s_seed", 97.6)
     assert np.isnan(seed_interval(np.array([1.0]))).all()
+    text = arrange_table3(table).iloc[0]
+    assert text["w"] == f"10.0 [{row['weights_r2_low']:.1f}, {row['weights_r2_high']:.1f}]"
+    assert text["Sparsity, paper"] == "97.6"
 
 
 def test_zero_shot_table_counts_a_model_once():
@@ -385,7 +394,10 @@ def test_zero_shot_table_counts_a_model_once():
          "accuracy": 0.5 + 0.1 * seed, "sparsity": 0.8, "agreement": 0.7}
         for seed in (0, 1) for method in METHODS for epochs in (0, 1) for index in (seed, 5)
     ]  # fmt: skip
-    table = zero_shot_table(pd.DataFrame(rows)).set_index(["method", "epochs"])
+    table = zero_shot_table(pd.DataFrame(rows))
+    text = arrange_zero_shot(table)
+    assert text.loc[("mini", "3", "Magnitude pruning", "1"), "Sparsity"] == "80.0 (0.0)"
+    table = table.set_index(["method", "epochs"])
     assert len(table) == 10
     assert table.loc[("vd", 1), "models"] == 3
     assert table.loc[("vd", 1), "accuracy_mean"] == pytest.approx((50 + 60 + 55) / 3)

@@ -10,10 +10,11 @@ from zootwins.run.job import job, provenance
 from zootwins.storage.frames import write_csv
 
 with job(snakemake):
-    name = snakemake.wildcards.table
+    table = TABLES[snakemake.wildcards.table]
     zoos = load_results(snakemake.params.zoos, snakemake.input.results)
-    table = TABLES[name](paper_order(zoos, pd.read_csv(snakemake.input.paper)))
-    write_csv(table, snakemake.output.csv)
+    rows = table.make(paper_order(zoos, pd.read_csv(snakemake.input.paper)))
+    write_csv(rows, snakemake.output.csv)
 
     titles = {results.zoo.id: results.zoo.title for results in zoos}
-    write_texts(name, table, titles, snakemake.output, provenance(snakemake))
+    grid = table.arrange(rows, titles)
+    write_texts(grid, table.title, table.note, snakemake.output, provenance(snakemake))

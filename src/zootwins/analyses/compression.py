@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from zootwins.analyses.cells import dialled, lines, mean_std, shorts, texts, value_interval
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.tables import summary
@@ -51,3 +52,19 @@ def remaining_share(layers: pd.DataFrame, size: str) -> np.ndarray:
 
 def _inverse(share: float) -> float:
     return 1 / share if share else np.inf
+
+
+def arrange_compression(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, method and operating point."""
+    points = dialled(table["method"], table["point"])
+    return lines(
+        {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Point": points},
+        {
+            "n": texts(table["models"]),
+            "Accuracy": mean_std(table["accuracy_mean"], table["accuracy_std"]),
+            "Change": value_interval(table["change_mean"], table["change_low"], table["change_high"]),
+            "Sparsity": texts(table["sparsity"], "{:.1f}"),
+            "Compression": texts(table["compression"], "{:.2f} ×"),
+            "Speed-up": texts(table["speed_up"], "{:.2f} ×"),
+        },
+    )

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.correlation import kendall
 from zootwins.analyses.intervals import CONFIDENCE, interval, mean_interval
 from zootwins.analyses.pairing import method_pairs, paired_differences
@@ -148,3 +149,17 @@ def _mean(method: str, finding: str, statistic: str, values: np.ndarray) -> Find
     values = values[~np.isnan(values)]
     mean = values.mean() if len(values) else np.nan
     return Finding(method, finding, statistic, mean, *mean_interval(values), 0.0, len(values))
+
+
+def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, method and finding."""
+    return lines(
+        {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Finding": table["finding"]},
+        {
+            "Statistic": texts(table["statistic"]),
+            "n": texts(table["models"]),
+            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
+            "Bound": texts(table["bound"], "{:g}"),
+            "Verdict": texts(table["verdict"]),
+        },
+    )

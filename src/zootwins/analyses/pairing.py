@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from zootwins.analyses.cells import dialled, lines, shorts, texts, value_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.tables import summary
 
@@ -63,3 +64,19 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                 )
     columns = ["zoo", "method", "against", "point", "sparsity", "mean", "std", "models", "low", "high", "better", "p"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def arrange_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, pair of methods and operating point of the second."""
+    pairs = shorts(table["method"]) + " − " + shorts(table["against"])
+    return lines(
+        {"Zoo": table["zoo"], "Methods": pairs, "At": dialled(table["against"], table["point"])},
+        {
+            "n": texts(table["models"]),
+            "Sparsity": texts(table["sparsity"], "{:.1f}"),
+            "Difference": value_interval(table["mean"], table["low"], table["high"]),
+            "std": texts(table["std"], "{:.1f}"),
+            "First better": texts(table["better"], "{:.0f}"),
+            "p": texts(table["p"], "{:.2g}"),
+        },
+    )

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from zootwins.analyses.cells import lines, mean_std, texts
+
 COLUMNS = [
     "table",
     "zoo",
@@ -134,3 +136,20 @@ _OTHER_POINT = {
     ("stl10_s_seed", "MP"),
 }
 _UNEQUAL_STARTS = {("table5", "0 %, epoch 0", "accuracy"), ("table6", "epoch 0", "accuracy")}
+
+
+def arrange_comparison(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a number of the paper; the note says what speaks against the comparison."""
+    another = ("another zoo than " + table["paper_zoo"]).where(~table["same_zoo"].astype(bool), "")
+    notes = ["; ".join(filter(None, both)) for both in zip(another, table["flag"].fillna(""), strict=True)]
+    return lines(
+        {"Table": table["table"], "Zoo": table["zoo"], "At": table["at"], "Quantity": table["quantity"]},
+        {
+            "Paper": mean_std(table["paper_mean"], table["paper_std"]),
+            "Ours": mean_std(table["mean"], table["std"]),
+            "n": texts(table["models"], "{:.0f}"),
+            "Difference": texts(table["difference"], "{:+.1f}"),
+            "in std": texts(table["difference_in_paper_std"], "{:+.1f}"),
+            "Note": pd.Series(notes, table.index, dtype=object),
+        },
+    )

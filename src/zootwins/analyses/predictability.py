@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.intervals import interval
 from zootwins.analyses.results import ZooResults
 
@@ -82,3 +83,16 @@ def predictability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     names = ("original_accuracy", "weight_statistics", "both")
     columns = [f"{name}_{suffix}" for name in names for suffix in ("r2", "low", "high")]
     return pd.DataFrame(rows, columns=["zoo", "method", "models", *columns])
+
+
+def arrange_predictability(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo and method; R² in percent."""
+    headings = {"original_accuracy": "Original accuracy", "weight_statistics": "Weight statistics", "both": "Both"}
+    return lines(
+        {"Zoo": table["zoo"], "Method": shorts(table["method"])},
+        {"n": texts(table["models"])}
+        | {
+            heading: value_interval(*(100 * table[f"{name}_{suffix}"] for suffix in ("r2", "low", "high")))
+            for name, heading in headings.items()
+        },
+    )

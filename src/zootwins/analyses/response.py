@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.intervals import CONFIDENCE, RESAMPLES, generator
 from zootwins.analyses.results import ZooResults
 from zootwins.sparsifiers.base import Point
@@ -131,3 +132,34 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             )
     columns = ["zoo", "method", "factor", "levels", "models", "epsilon_squared", "p", "friendliest", "hardest"]
     return pd.DataFrame(rows, columns=[*columns, "mean_change_friendliest", "mean_change_hardest"])
+
+
+def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:
+    """The three friendliest and the three hardest models of each zoo and method, with their generating factors."""
+    groups = table.groupby(["zoo", "method"], sort=False)
+    ends = pd.concat([groups.head(3), groups.tail(3)])
+    ends = ends[~ends.index.duplicated()].sort_index()
+    return lines(
+        {"Zoo": ends["zoo"], "Method": shorts(ends["method"]), "Model": ends["index"]},
+        {
+            "n": texts(ends["models"]),
+            "Original": texts(100 * ends["original_accuracy"], "{:.1f}"),
+            "Twin": texts(100 * ends["twin_accuracy"], "{:.1f}"),
+            "Rank change": value_interval(ends["rank_change"], ends["low"], ends["high"]),
+            **{factor: texts(ends[factor]) for factor in ("seed", *FACTORS)},
+        },
+    )
+
+
+def arrange_factors(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, method and factor."""
+    return lines(
+        {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Factor": table["factor"]},
+        {
+            "n": texts(table["models"]),
+            "ε²": texts(table["epsilon_squared"], "{:.2f}"),
+            "p": texts(table["p"], "{:.2g}"),
+            "Friendliest": texts(table["friendliest"]) + texts(table["mean_change_friendliest"], " ({:+.1f})"),
+            "Hardest": texts(table["hardest"]) + texts(table["mean_change_hardest"], " ({:+.1f})"),
+        },
+    )

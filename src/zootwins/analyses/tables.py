@@ -9,14 +9,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from zootwins.analyses.cells import QUANTITIES, lines, mean_std, numbers, summaries, texts, value_interval
 from zootwins.analyses.correlation import kendall, pearson
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.population.architectures import LAYER_NAMES
 from zootwins.sparsifiers.base import Point, Settings
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.variational_dropout import MILESTONES as TABLE6_EPOCHS
+from zootwins.zoos.sources import FACTORS
 
-METHODS = ("mp", "vd")  # the paper's
+METHODS = {method: get_sparsifier(method).title for method in ("mp", "vd")}  # the paper's
 
 # The paper's choices of rows.
 TABLE5_PERCENTS = (0, 50, 60, 70, 80, 90)
@@ -104,10 +107,7 @@ def configuration_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 def _configuration(results: ZooResults) -> dict[str, object]:
     zoo, models, originals = results.zoo, results.models, results.originals
-    factors = {
-        name: ", ".join(_text(value) for value in sorted(originals[name].dropna().unique()))
-        for name in ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
-    }
+    factors = {name: ", ".join(_text(value) for value in sorted(originals[name].dropna().unique())) for name in FACTORS}
     layers = next((table for name, table in results.tables.items() if name.endswith("/layers")), None)
     return {
         "zoo": zoo.id,
@@ -218,19 +218,72 @@ def _suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
     return [f"{name}_{suffix}" for name in names for suffix in suffixes]
 
 
-PAPER_TABLES = {
-    "table1": agreement_table,
-    "table2": correlation_table,
-    "table4": configuration_table,
-    "table5": mp_table,
-    "table6": vd_table,
-    "table7": vd_layers_table,
-    "table8": mp_layers_table,
-    "table9": agreement_table,
-}
-
-
 def paper_order(zoos: Iterable[ZooResults], paper: pd.DataFrame) -> list[ZooResults]:
     """Zoos in the order of one of the paper's tables; those that it does not have follow in their own order."""
     order = {zoo: position for position, zoo in enumerate(paper["zoo"].unique())}
     return sorted(zoos, key=lambda results: order.get(results.zoo.id, len(order)))
+
+
+def arrange_agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, the methods beside each other."""
+    cells = {
+        (name, QUANTITIES[quantity]): mean_std(table[f"{method}_{quantity}_mean"], table[f"{method}_{quantity}_std"])
+        for method, name in METHODS.items()
+        for quantity in ("accuracy", "sparsity", "agreement")
+    }
+    return lines({"Zoo": table["zoo"], "n": table["models"]}, cells)
+
+
+def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, the methods beside each other."""
+    cells = {}
+    for method, name in METHODS.items():
+        cells[name, "Sparsity"] = texts(table[f"{method}_sparsity"], "{:.1f}")
+        for column, heading in (("pearson_r", "Pearson r"), ("kendall_tau", "Kendall τ")):
+            bounds = (table[f"{method}_{column}{end}"] for end in ("", "_low", "_high"))
+            cells[name, heading] = value_interval(*bounds)
+    return lines({"Zoo": table["zoo"], "n": table["models"]}, cells)
+
+
+def arrange_configuration(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo."""
+    headings = {
+        "data": "Data",
+        "architecture": "Architecture",
+        "weights": "W",
+        "activation": "Activation",
+        "init": "Initialisation",
+        "optimizer": "Optimiser",
+        "lr": "lr",
+        "weight_decay": "wd",
+        "dropout": "Dropout",
+        "models": "n",
+        "twinned": "Twinned",
+        "lr_vd": "lr VD",
+        "lr_mp": "lr MP",
+    }
+    return lines({"Zoo": table["zoo"]}, {heading: numbers(table[column]) for column, heading in headings.items()})
+
+
+def arrange_mp(table: pd.DataFrame) -> pd.DataFrame:
+    """Requested sparsities from left to right, each before and after fine-tuning."""
+    columns = [texts(table["sparsity_percent"], "{:g} %"), texts(table["epoch"], "epoch {}")]
+    return summaries(table, {"zoo": "Zoo", "models": "n", "metric": ""}, columns)
+
+
+def arrange_vd(table: pd.DataFrame) -> pd.DataFrame:
+    """Epochs from left to right."""
+    columns = [pd.Series("Epoch", table.index), texts(table["epoch"])]
+    return summaries(table, {"zoo": "Zoo", "models": "n", "metric": ""}, columns)
+
+
+def arrange_vd_layers(table: pd.DataFrame) -> pd.DataFrame:
+    """Epochs from top to bottom, layers from left to right."""
+    columns = [table["quantity"].replace(QUANTITIES)]
+    return summaries(table, {"zoo": "Zoo", "models": "n", "epoch": "Epoch"}, columns)
+
+
+def arrange_mp_layers(table: pd.DataFrame) -> pd.DataFrame:
+    """Requested sparsities from top to bottom, layers from left to right."""
+    columns = [table["quantity"].replace(QUANTITIES)]
+    return summaries(table, {"zoo": "Zoo", "models": "n", "sparsity_percent": "Pruned, %"}, columns)

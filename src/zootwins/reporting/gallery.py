@@ -1,23 +1,248 @@
-"""Every table that is made of results, by the name of its file."""
+"""Every table, by the name of its file: what it is made of, by which functions, and what people are told of it.
 
-from collections.abc import Callable, Sequence
+The Snakefile reads this, so that nothing is imported before a table is made: functions go by their names.
+"""
 
-import pandas as pd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from zootwins.analyses.compression import compression_table
-from zootwins.analyses.findings import findings_table
-from zootwins.analyses.pairing import paired_table
-from zootwins.analyses.predictability import predictability_table
-from zootwins.analyses.response import factor_table, rank_change_table
-from zootwins.analyses.results import ZooResults
-from zootwins.analyses.tables import PAPER_TABLES
+if TYPE_CHECKING:
+    import pandas as pd
 
-TABLES: dict[str, Callable[[Sequence[ZooResults]], pd.DataFrame]] = {
-    **PAPER_TABLES,
-    "rank_changes": rank_change_table,
-    "rank_change_factors": factor_table,
-    "predictability": predictability_table,
-    "paired_difference": paired_table,
-    "compression": compression_table,
-    "findings": findings_table,
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the results.
+
+    Attributes:
+        name: its files' name.
+        module: where its functions are, by its full name: what its rule's digest of code has to cover.
+        maker: makes it; the arguments are what its `rule` reads (`make_table`: the results of each zoo).
+        arranger: turns it into text in rows and columns (`zootwins.analyses.cells`).
+        sources: what it is made of, by `rule`. `make_table`: long tables of each zoo, `*/` standing for every method;
+            `make_representation_table`: those of each representation; `compare_with_paper`: other tables.
+        title: what stands above it.
+        note: what its numbers are.
+        label: what the report's menu says of it.
+        order: the paper's table whose order of zoos it takes.
+        rule: the rule that makes it.
+    """
+
+    name: str
+    module: str
+    maker: str
+    arranger: str
+    sources: tuple[str, ...]
+    title: str
+    note: str
+    label: str
+    order: str = "table6"
+    rule: str = "make_table"
+
+    def make(self, *inputs: Any) -> "pd.DataFrame":
+        """The table, long and with ids, numbers in full."""
+        return self._function(self.maker)(*inputs)
+
+    def arrange(self, table: "pd.DataFrame", titles: Mapping[str, str]) -> "pd.DataFrame":
+        """The table's text for people, arranged.
+
+        Args:
+            table: as `make` made it.
+            titles: how people call the zoos, by id.
+        """
+        return self._function(self.arranger)(table).rename(index=titles, level="Zoo")
+
+    def _function(self, name: str) -> Any:
+        return getattr(import_module(self.module), name)
+
+
+_PERCENT = "Percent; mean (standard deviation) over the zoo's n models."
+_AGREEMENT = {
+    "module": "zootwins.analyses.tables",
+    "maker": "agreement_table",
+    "arranger": "arrange_agreement",
+    "sources": ("mp/scores", "mp/agreement", "vd/scores", "vd/agreement"),
+    "note": _PERCENT,
+    "order": "table1",
 }
+
+_TABLES = (
+    Table(
+        "table1",
+        title="Accuracy, sparsity and agreement with the original",
+        label="agreement with the originals",
+        **_AGREEMENT,
+    ),
+    Table(
+        "table2",
+        "zootwins.analyses.tables",
+        "correlation_table",
+        "arrange_correlation",
+        ("mp/scores", "vd/scores"),
+        "Correlation of original and twin test accuracy",
+        "Percent; in brackets the 95 % bootstrap interval over the zoo's n models.",
+        "correlation with the originals",
+        order="table2",
+    ),
+    Table(
+        "table3",
+        "zootwins.experiments.representations.tables",
+        "table3",
+        "arrange_table3",
+        ("scores",),
+        "Hyper-representations of VD twins",
+        "R² in percent on models that were not trained on: mean over seeds and its 95 % interval; n: models of all "
+        "splits. w and log α: reconstruction; the others: ridge regression on the latent space, and the same on "
+        "statistics of the weights and on the raw weights.",
+        "hyper-representations",
+        rule="make_representation_table",
+    ),
+    Table(
+        "table4",
+        "zootwins.analyses.tables",
+        "configuration_table",
+        "arrange_configuration",
+        ("mp/layers", "vd/layers"),
+        "Configuration of the zoos",
+        "Factors that vary within a zoo list their values; W: prunable weights.",
+        "configuration of the zoos",
+    ),
+    Table(
+        "table5",
+        "zootwins.analyses.tables",
+        "mp_table",
+        "arrange_mp",
+        ("mp/scores",),
+        "Magnitude pruning before and after fine-tuning",
+        _PERCENT,
+        "magnitude pruning",
+        order="table5",
+    ),
+    Table(
+        "table6",
+        "zootwins.analyses.tables",
+        "vd_table",
+        "arrange_vd",
+        ("vd/scores",),
+        "Variational dropout over the epochs",
+        _PERCENT,
+        "variational dropout",
+    ),
+    Table(
+        "table7",
+        "zootwins.analyses.tables",
+        "vd_layers_table",
+        "arrange_vd_layers",
+        ("vd/scores", "vd/layers"),
+        "Variational dropout: sparsity of each layer",
+        _PERCENT,
+        "layers, variational dropout",
+        order="table7",
+    ),
+    Table(
+        "table8",
+        "zootwins.analyses.tables",
+        "mp_layers_table",
+        "arrange_mp_layers",
+        ("mp/scores", "mp/layers"),
+        "Magnitude pruning: sparsity of each layer after fine-tuning",
+        _PERCENT,
+        "layers, magnitude pruning",
+        order="table8",
+    ),
+    Table(
+        "table9",
+        title="Accuracy, sparsity and agreement with the original (repeats Table 1)",
+        label="Table 1 again",
+        **_AGREEMENT,
+    ),
+    Table(
+        "rank_changes",
+        "zootwins.analyses.response",
+        "rank_change_table",
+        "arrange_rank_changes",
+        ("*/response",),
+        "The sparsification-friendliest and -hardest models",
+        "Rank by test accuracy among the twins less rank among the originals; in brackets its 95 % interval over the "
+        "test images. The CSV file has every model.",
+        "friendly and hard models",
+    ),
+    Table(
+        "rank_change_factors",
+        "zootwins.analyses.response",
+        "factor_table",
+        "arrange_factors",
+        ("*/response",),
+        "Generating factors and rank change",
+        "Effect size ε² and p-value of Kruskal and Wallis' test; levels with their mean rank change.",
+        "factors of friendliness",
+    ),
+    Table(
+        "predictability",
+        "zootwins.analyses.predictability",
+        "predictability_table",
+        "arrange_predictability",
+        ("*/scores", "weight_statistics"),
+        "How well a dense model tells its twin's accuracy",
+        "Cross-validated R² in percent, and its 95 % bootstrap interval over the n models.",
+        "predicting a twin's accuracy",
+    ),
+    Table(
+        "paired_difference",
+        "zootwins.analyses.pairing",
+        "paired_table",
+        "arrange_pairs",
+        ("*/scores",),
+        "Every two methods at equal sparsity",
+        "Mean difference in test accuracy per model, in points, with its 95 % bootstrap interval; first "
+        "better: percent of models; p: Wilcoxon's signed-rank test.",
+        "method against method, paired",
+    ),
+    Table(
+        "compression",
+        "zootwins.analyses.compression",
+        "compression_table",
+        "arrange_compression",
+        ("*/scores", "*/layers"),
+        "Accuracy, compression and theoretical speed-up",
+        "Accuracy in percent: mean (standard deviation). Change: twin less original, with its 95 % bootstrap interval.",
+        "compression and speed-up",
+    ),
+    Table(
+        "findings",
+        "zootwins.analyses.findings",
+        "findings_table",
+        "arrange_findings",
+        ("*/scores", "*/agreement", "*/response", "vd/layers"),
+        "The paper's findings, tested",
+        "A finding holds where the whole 95 % interval is on its side of the bound.",
+        "the paper's findings, tested",
+    ),
+    Table(
+        "paper_comparison",
+        "zootwins.analyses.paper_comparison",
+        "compare",
+        "arrange_comparison",
+        ("table1", "table2", "table5", "table6", "table7", "table8"),
+        "Our numbers beside the paper's",
+        "Percent; mean (standard deviation). Rows appear for zoos of the paper, and for zoos that the catalogue says "
+        "to compare with one.",
+        "our numbers beside the paper's",
+        rule="compare_with_paper",
+    ),
+    Table(
+        "zero_shot",
+        "zootwins.experiments.representations.tables",
+        "zero_shot_table",
+        "arrange_zero_shot",
+        ("zero_shot",),
+        "Zero-shot twins beside trained and pruned ones",
+        "Percent; mean (standard deviation) over the n models that were not trained on. MP and random pruning take as "
+        "many weights as zero-shot.",
+        "zero-shot twins",
+        rule="make_representation_table",
+    ),
+)
+TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

@@ -23,7 +23,7 @@ from zootwins.storage.shards import Trajectory
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.importing import ACCEPTED_DIFFERENCE
 from zootwins.zoos.originals import Originals
-from zootwins.zoos.raw_zoo import read_twins
+from zootwins.zoos.raw_zoo import RawModel, read_twins
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +51,13 @@ def match_twins(
     if len(read) != expected:
         raise InputError(f"{path}: holds {len(read)} twins, but the catalogue says {expected}; correct its key models")
     known = originals.set_index("model")
-    taken: set[str] = set()
-    reasons = []
-    for name, original, reason in read:
-        reason = reason or _mismatch(original, known, taken)
-        reasons.append(reason)
-        if reason:
-            log.warning("excluded %s: %s", name, reason)
-        else:
-            taken.add(original)
-    if not taken:
+    names = [original for _, original, _ in read]
+    reasons = _reasons(read, known)
+    if all(reasons):
         raise InputError(
             f"{path}: every twin is excluded, {read[0][0]} because: {reasons[0]}; correct twins_of or architecture in "
             "the catalogue if the archive is whole"
         )
-    names = [original for _, original, _ in read]
     table = known.reindex(names).reset_index(names="original")
     table = table.assign(
         model=[name for name, _, _ in read],
@@ -75,6 +67,19 @@ def match_twins(
     )
     integers = {"seed": "Int64", "batch_size": "Int64", "epoch": "Int64"}
     return table[[*originals.columns, "original"]].astype(integers)
+
+
+def _reasons(read: Sequence[tuple[str, str, str]], known: pd.DataFrame) -> list[str]:
+    """Why each twin (its name, its original's, what is wrong with its files) is excluded; empty if it is not."""
+    taken: set[str] = set()
+    reasons = []
+    for name, original, broken in read:
+        reasons.append(reason := broken or _mismatch(original, known, taken))
+        if reason:
+            log.warning("excluded %s: %s", name, reason)
+        else:
+            taken.add(original)
+    return reasons
 
 
 def _mismatch(original: str, known: pd.DataFrame, taken: set[str]) -> str:
@@ -136,36 +141,17 @@ def import_twins(
         InputError: if test accuracies or sparsities are not those recorded, or a twin is no longer there.
     """
     states = range(settings.epochs + 1)
-    with open_members(path) as members:
-        twins = list(read_twins(members, originals.architecture, states, originals.models))
-    broken = [twin for twin in twins if twin.reason]
-    if broken or [twin.name for twin in twins] != list(originals.models):
-        raise InputError(f"{path}: its twins are not those of models.csv; delete the zoo's models.csv")
+    twins = _read(path, originals, states)
     weights = GaussianNoise(threshold=settings.threshold)
-    parameters = {
-        name: torch.zeros(len(twins), len(states), *like.shape[1:])
-        for name, like in weights.start(originals.parameters).items()
-    }
-    for name, tensor in parameters.items():
-        for row, twin in enumerate(twins):
-            tensor[row] = torch.stack([twin.checkpoints[state][name] for state in states])
-    rows = [row for twin in twins for row in twin.history if row["epoch"] in states]  # by epoch, as history is
-    recorded = {
-        key: torch.tensor([row[key] for row in rows], dtype=torch.float32).view(len(twins), len(states))
-        for key in ("train_accuracy", "test_accuracy", "sparsity")
-    }
-    population = Population(
-        originals.architecture,
-        originals.factors,
-        torch.zeros(len(twins), dtype=torch.int64),  # an evaluation draws no random numbers
-        {},
-        weights=weights,
-    )
+    parameters = _parameters(twins, states, weights.start(originals.parameters))
+    keys = torch.zeros(len(twins), dtype=torch.int64)  # an evaluation draws no random numbers
+    population = Population(originals.architecture, originals.factors, keys, {}, weights=weights)
     scores = [
         _evaluate(replace(population, parameters=_at(parameters, s)), engine, data, at_end=s in (0, settings.epochs))
         for s in states
     ]
     tensors = {name: torch.stack([of_state[name] for of_state in scores], dim=1) for name in scores[0]}
+    recorded = _recorded(twins, states)
     sparsity = tensors["sparsity"].double() @ originals.architecture.weight_shares
     _compare(path, "test accuracies", recorded["test_accuracy"] - tensors["test_accuracy"])
     _compare(path, "sparsities", recorded["sparsity"] - sparsity)
@@ -173,6 +159,33 @@ def import_twins(
     tensors["train_loss"] = torch.full_like(tensors["train_accuracy"], torch.nan)
     tensors |= {name: tensor[:, list(weight_states)] for name, tensor in parameters.items()}
     return Trajectory(list(states), list(weight_states), list(states), tensors)
+
+
+def _read(path: str | Path, originals: Originals, states: Sequence[int]) -> list[RawModel]:
+    """The twins of the originals, none of them broken."""
+    with open_members(path) as members:
+        twins = list(read_twins(members, originals.architecture, states, originals.models))
+    if any(twin.reason for twin in twins) or [twin.name for twin in twins] != list(originals.models):
+        raise InputError(f"{path}: its twins are not those of models.csv; delete the zoo's models.csv")
+    return twins
+
+
+def _parameters(twins: Sequence[RawModel], states: Sequence[int], like: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The twins' parameters, `[twins, states, …]`, of the names and shapes of `like`, `[twins, …]`."""
+    parameters = {name: torch.zeros(len(twins), len(states), *tensor.shape[1:]) for name, tensor in like.items()}
+    for name, tensor in parameters.items():
+        for row, twin in enumerate(twins):
+            tensor[row] = torch.stack([twin.checkpoints[state][name] for state in states])
+    return parameters
+
+
+def _recorded(twins: Sequence[RawModel], states: Sequence[int]) -> dict[str, Tensor]:
+    """What the twins' authors recorded of each state, `[twins, states]`."""
+    rows = [row for twin in twins for row in twin.history if row["epoch"] in states]  # by epoch, as history is
+    return {
+        key: torch.tensor([row[key] for row in rows], dtype=torch.float32).view(len(twins), len(states))
+        for key in ("train_accuracy", "test_accuracy", "sparsity")
+    }
 
 
 def _at(parameters: dict[str, Tensor], state: int) -> dict[str, Tensor]:

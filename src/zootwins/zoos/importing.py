@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zootwins.population import Engine, Factors, ImageSet, Population
-from zootwins.population.architectures import get_architecture
+from zootwins.population.architectures import Architecture, get_architecture
 from zootwins.run.errors import InputError
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.raw_zoo import RawModel, read_models
@@ -58,26 +58,9 @@ def import_zoo(
         InputError: if the archive is refused, has another number of models, no model that is not broken, or models
             whose accuracies on this data are not those recorded.
     """
-    shaped = get_architecture(architecture, test.images.shape[1])
-    if tuple(test.images.shape[2:]) != (shaped.image_size, shaped.image_size):
-        raise InputError(
-            f"{path}: {architecture} takes images of {shaped.image_size} pixels, the data has "
-            f"{list(test.images.shape[2:])}; correct dataset or architecture in the catalogue"
-        )
-    with open_members(path) as members:
-        raw = list(read_models(members, shaped, epoch))
-    if len(raw) != expected:
-        raise InputError(f"{path}: holds {len(raw)} models, but the catalogue says {expected}; correct its key models")
-    _exclude_odd_batch_sizes(raw)
+    shaped = _fitting_architecture(path, architecture, test)
+    raw = _read(path, shaped, epoch, expected)
     rows = [index for index, model in enumerate(raw) if not model.reason]
-    for model in raw:
-        if model.reason:
-            log.warning("excluded %s: %s", model.name, model.reason)
-    if not rows:
-        raise InputError(
-            f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; "
-            "correct architecture, dataset or epoch in the catalogue if the zoo is whole"
-        )
     kept = [raw[index] for index in rows]
     checkpoints = [next(iter(model.checkpoints.values())) for model in kept]
     parameters = {name: torch.stack([c[name] for c in checkpoints]) for name in shaped.parameter_shapes}
@@ -86,14 +69,40 @@ def import_zoo(
     models = _models_table(raw)
     models.loc[rows, "test_accuracy"] = evaluation.accuracy.numpy()
     _compare_with_recorded(path, models)
-    history = pd.DataFrame(
-        [
-            {"model": model.name, "index": index, **row}
-            for index, model in zip(rows, kept, strict=True)
-            for row in model.history
-        ]
-    )
-    return ImportedZoo(models, parameters, torch.tensor(rows), evaluation.predictions, history)
+    history = [
+        {"model": model.name, "index": index, **row}
+        for index, model in zip(rows, kept, strict=True)
+        for row in model.history
+    ]
+    return ImportedZoo(models, parameters, torch.tensor(rows), evaluation.predictions, pd.DataFrame(history))
+
+
+def _fitting_architecture(path: str | Path, architecture: str, test: ImageSet) -> Architecture:
+    shaped = get_architecture(architecture, test.images.shape[1])
+    if tuple(test.images.shape[2:]) != (shaped.image_size, shaped.image_size):
+        raise InputError(
+            f"{path}: {architecture} takes images of {shaped.image_size} pixels, the data has "
+            f"{list(test.images.shape[2:])}; correct dataset or architecture in the catalogue"
+        )
+    return shaped
+
+
+def _read(path: str | Path, architecture: Architecture, epoch: int | None, expected: int) -> list[RawModel]:
+    """The models, each that is broken with its reason; at least one is not."""
+    with open_members(path) as members:
+        raw = list(read_models(members, architecture, epoch))
+    if len(raw) != expected:
+        raise InputError(f"{path}: holds {len(raw)} models, but the catalogue says {expected}; correct its key models")
+    _exclude_odd_batch_sizes(raw)
+    for model in raw:
+        if model.reason:
+            log.warning("excluded %s: %s", model.name, model.reason)
+    if all(model.reason for model in raw):
+        raise InputError(
+            f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; "
+            "correct architecture, dataset or epoch in the catalogue if the zoo is whole"
+        )
+    return raw
 
 
 def _exclude_odd_batch_sizes(raw: Sequence[RawModel]) -> None:

@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")  # that vary within a zoo, but the seed
-
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+
+# The generating factors that a zoo may vary beside the seed: columns of models.csv, fields of `Factors`, and the lists
+# of a zoo that is trained here.
+FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
 
 
 class ArchiveSource(BaseModel):

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from zootwins.analyses.cells import QUANTITIES as HEADINGS
+from zootwins.analyses.cells import lines, mean_std, texts, value_interval
 from zootwins.analyses.intervals import CONFIDENCE
 from zootwins.analyses.tables import summary
 from zootwins.experiments.representations.states import TARGETS
@@ -76,4 +78,42 @@ def zero_shot_table(twins: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).drop(columns=[f"{measure}_models" for measure in MEASURES])
 
 
-TABLES = {"table3": table3, "zero_shot": zero_shot_table}
+def arrange_table3(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo: ours with intervals, the baselines, and what the paper printed."""
+    targets = {"accuracy": "Accuracy", "sparsity": "Sparsity", "epoch": "Epoch", "generalization_gap": "Gap"}
+    headings = {"weights": "w", "alphas": "log α", **targets}
+    cells = {
+        heading: value_interval(*(table[f"{name}_r2{end}"] for end in ("", "_low", "_high")))
+        for name, heading in headings.items()
+    }
+    for baseline, text in zip(BASELINES, ("statistics", "raw weights"), strict=True):
+        cells |= {
+            f"{heading}, {text}": texts(table[f"{name}_r2_{baseline}"], "{:.1f}") for name, heading in targets.items()
+        }
+    if "paper_zoo" in table:
+        cells |= {f"{heading}, paper": texts(table[f"{name}_r2_paper"], "{:.1f}") for name, heading in headings.items()}
+    keys = {"Zoo": "zoo", "n": "models", "Seeds": "seeds", "Settings": "configuration"}
+    return lines({heading: table[key] for heading, key in keys.items()}, cells)
+
+
+def arrange_zero_shot(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, kind of twin and number of epochs."""
+    names = {
+        "zero_shot": "Zero-shot",
+        "zero_shot_mask": "Zero-shot mask, own weights",
+        "vd": "Variational dropout, trained",
+        "mp": "Magnitude pruning",
+        "random": "Random pruning",
+    }
+    return lines(
+        {
+            "Zoo": table["zoo"],
+            "n": table["models"],
+            "Twin": table["method"].map(names),
+            "Epochs of fine-tuning": table["epochs"],
+        },
+        {
+            HEADINGS[measure]: mean_std(table[f"{measure}_mean"], table[f"{measure}_std"])
+            for measure in ("sparsity", "accuracy", "agreement")
+        },
+    )

@@ -1,0 +1,37 @@
+"""The registry of tables: cheap to read, and every name in it means something."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from zootwins.population import Factors
+from zootwins.reporting.gallery import TABLES
+from zootwins.run import provenance
+from zootwins.zoos.sources import FACTORS, TrainSource
+
+PAPER = Path(__file__).parents[2] / "resources" / "paper"
+
+
+def test_reading_the_registry_loads_no_heavy_library():
+    """The Snakefile reads it, and every job reads the Snakefile."""
+    code = "import sys, zootwins.reporting.gallery; print({'torch', 'pandas', 'scipy', 'numpy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_entry_can_be_looked_up(table):
+    assert callable(table._function(table.maker))
+    assert callable(table._function(table.arranger))
+    assert provenance._file(table.module).is_file()  # what the digest of code covers
+    assert (PAPER / f"{table.order}.csv").is_file()
+    assert table.sources
+    # pandas escapes cells, but not titles and notes: LaTeX has to bear them but for the percent sign
+    assert not set("&#_${}~^\\") & set(table.title + table.note)
+
+
+def test_factors_are_those_of_the_models():
+    assert set(FACTORS) < {field.name for field in fields(Factors)}
+    assert set(FACTORS) < {field.name for field in fields(TrainSource)}
