@@ -61,13 +61,13 @@ def test_a_users_zoo_becomes_a_table_in_the_users_folder(user, pristine):
 
 
 def test_snakedeploys_layout_finds_what_the_project_brings_along(pristine, tmp_path):
-    """`workflow/Snakefile` with the module, beside it a copy of `config`; archives and images stay where they are."""
+    """`config` copied, and `workflow/Snakefile` with the module; archives and images stay where they are."""
     shutil.copytree(pristine / "config", tmp_path / "config")
     (tmp_path / "workflow").mkdir()
-    snakefile = 'configfile: "config/paper.yaml"\n' + MODULE.format(snakefile=pristine / "Snakefile")
+    snakefile = 'configfile: "config/config.yaml"\n' + MODULE.format(snakefile=pristine / "workflow/Snakefile")
     (tmp_path / "workflow/Snakefile").write_text(snakefile)
     user = Project(tmp_path)
-    user.configure(zoos=["fmnist_mini_seed"], data_dir="resources/data")
+    user.configure(zoos=["fmnist_mini_seed"])
     before = times(pristine)
     user.run("results/zoos/fmnist_mini_seed/originals.safetensors")
     assert len(pd.read_csv(tmp_path / "results/zoos/fmnist_mini_seed/models.csv")) == 16
