@@ -41,7 +41,7 @@ def times(folder: Path) -> dict[Path, int]:
 
 
 def test_a_module_with_few_keys_plans_what_the_project_does(user, project):
-    jobs = user.planned("all")
+    jobs = user.planned()  # the default target is the project's
     assert jobs == project.planned("all")
     assert jobs["all"] == 1
     assert len(jobs) > 10
@@ -68,6 +68,7 @@ def test_snakedeploys_layout_finds_what_the_project_brings_along(pristine, tmp_p
     (tmp_path / "workflow/Snakefile").write_text(snakefile)
     user = Project(tmp_path)
     user.configure(zoos=["fmnist_mini_seed"])
+    assert user.planned()["all"] == 1
     before = times(pristine)
     user.run("results/zoos/fmnist_mini_seed/originals.safetensors")
     assert len(pd.read_csv(tmp_path / "results/zoos/fmnist_mini_seed/models.csv")) == 16
