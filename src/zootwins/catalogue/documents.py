@@ -56,7 +56,7 @@ class Source(_Document):
     """Where a zoo comes from; exactly one of the three."""
 
     archive: ArchiveSource | None = None
-    directory: str | None = Field(None, description="A folder in the raw layout, relative to the Snakefile.")
+    directory: str | None = Field(None, description="A folder in the raw layout.")
     train: TrainSource | None = None
 
 

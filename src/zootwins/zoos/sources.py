@@ -19,7 +19,7 @@ class ArchiveSource(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: str | None = Field(None, description="A local zip, relative to the Snakefile.")
+    path: str | None = Field(None, description="A local zip.")
     url: str | None = Field(None, pattern="^https?://", description="Address of a zip.")
     zenodo: int | None = Field(
         None, ge=1, description="A Zenodo record's number; its API tells size, checksum and address."

@@ -1,0 +1,46 @@
+"""What docs/reference tells of targets, files and columns is what a run makes."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from projects import REPOSITORY
+
+REFERENCE = REPOSITORY / "docs/reference"
+REPRESENTATIONS = {"table3", "zero_shot", "latent_space", "reconstruction", "property_prediction"}  # not part of `all`
+
+
+def words(file: str) -> set[str]:
+    """What stands as code in a file of the reference, comma-separated alternatives apart."""
+    return set(re.findall(r"[\w./{}]+", " ".join(re.findall(r"`([^`]+)`", (REFERENCE / file).read_text()))))
+
+
+def section(heading: str) -> str:
+    """A section of the list of targets."""
+    return re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", (REFERENCE / "targets.md").read_text(), re.M | re.S)[1]
+
+
+@pytest.mark.parametrize(("heading", "files"), [("Tables", "tables/*.csv"), ("Figures", "figures/*.svg")])
+def test_every_table_and_figure_is_listed(finished, heading, files):
+    rows = re.findall(r"^\| (`.*?) \|", section(heading), re.M)
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert listed - REPRESENTATIONS == {path.stem for path in (finished.root / "results").glob(files)}
+
+
+def columns(path: Path) -> list[str]:
+    return list((pd.read_csv if path.suffix == ".csv" else pd.read_parquet)(path).columns)
+
+
+def test_every_column_is_explained(finished):
+    results, explained = finished.root / "results", words("files.md")
+    files = [*results.glob("tables/*.csv"), *results.glob("zoos/*/models.csv"), *results.glob("metrics/**/*.parquet")]
+    assert len(files) > 20
+    for path in files:
+        for column in columns(path):
+            # what the page says of all tables: intervals, deviations and p-values; of the paper's, both methods alike
+            stem = re.sub(r"_(low|high|std|p)$", "", column)
+            known = {column, stem, f"{stem}_mean", f"{stem}_r2", re.sub("^vd_", "mp_", stem)}
+            known |= {re.sub("^vd_", "mp_", f"{stem}_mean")}
+            assert known & explained or re.fullmatch(r"\w+\.(weight|bias)\.\w+", column), f"{path}: {column}"
