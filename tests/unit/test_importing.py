@@ -90,6 +90,37 @@ def test_a_zoo_on_data_that_is_not_its_own_is_refused(fashion_mnist):
         import_zoo(HYPERPARAMETER, "cnn_s", None, 4, TorchEngine(), shuffled)
 
 
+def recorded_accuracies(tmp_path: Path, **accuracies: float | None) -> Path:
+    """A zip with models of those recorded test accuracies."""
+    files = {}
+    for name, accuracy in accuracies.items():
+        files |= model_files(name, result=results(test_acc=accuracy))
+    return write_zip(tmp_path / "zoo.zip", files)
+
+
+def test_one_wrong_model_is_excluded_whatever_the_mean(tmp_path):
+    probe = import_zoo(recorded_accuracies(tmp_path, a=None), "cnn_s", None, 1, TorchEngine(), random_images())
+    true = probe.models.test_accuracy[0]
+    path = recorded_accuracies(tmp_path, a=true, b=true + 0.02, c=true, d=true + 0.01)
+    zoo = import_zoo(path, "cnn_s", None, 4, TorchEngine(), random_images())
+    reason = f"test accuracy is {true:.4f}, {true + 0.02:.4f} was recorded"
+    assert list(zoo.models.reason) == ["", reason, "", ""]  # one of 100 images may be turned by rounding
+    assert list(zoo.models.status) == ["ok", "excluded", "ok", "ok"]
+    assert zoo.index.tolist() == [0, 2, 3]
+    assert len(zoo.predictions) == len(zoo.parameters["fc1.weight"]) == 3
+    assert set(zoo.history["index"]) == {0, 2, 3}
+    assert zoo.models.test_accuracy.notna().all()
+
+
+def test_what_was_not_recorded_is_said_to_be_unchecked(tmp_path, caplog):
+    probe = import_zoo(recorded_accuracies(tmp_path, a=None), "cnn_s", None, 1, TorchEngine(), random_images())
+    assert "no test accuracy is recorded for 1 of 1 models: unchecked" in caplog.text
+    caplog.clear()
+    path = recorded_accuracies(tmp_path, a=probe.models.test_accuracy[0])
+    import_zoo(path, "cnn_s", None, 1, TorchEngine(), random_images())
+    assert "unchecked" not in caplog.text
+
+
 def small_zoo(tmp_path: Path, **models: dict[str, bytes | None]) -> ImportedZoo:
     """A zoo of made-up models, changed as `model_files` says, which record no accuracies."""
     files = {}

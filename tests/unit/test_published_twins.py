@@ -148,6 +148,15 @@ def test_other_recorded_numbers_are_refused(files, tmp_path, key, what):
         import_twins(tmp_path / "twins.zip", originals_of(table), SETTINGS, ENGINE, DATA.test, [2])
 
 
+def test_one_wrong_twin_is_named_whatever_the_mean(files, tmp_path):
+    name = f"{TWINS[1]}/result.json"
+    rows = [json.loads(line) for line in files[name].splitlines()]
+    changed = [row | {"test_acc": row["test_acc"] + (0.008 if row["test_acc"] < 0.5 else -0.008)} for row in rows]
+    files[name] = "".join(json.dumps(row) + "\n" for row in changed).encode()
+    with pytest.raises(InputError, match=rf"by 0\.8 points in the mean for {TWINS[1]} \(1 of 2 twins differ\)"):
+        import_twins(tmp_path / "twins.zip", originals_of(match(tmp_path, files)), SETTINGS, ENGINE, DATA.test, [2])
+
+
 @pytest.mark.parametrize(("key", "what"), [("test_acc", "test accuracies"), ("sparsity_ratio", "sparsities")])
 def test_the_log_says_what_was_not_recorded_and_so_not_compared(files, tmp_path, caplog, key, what):
     for name in TWINS:
@@ -157,7 +166,7 @@ def test_the_log_says_what_was_not_recorded_and_so_not_compared(files, tmp_path,
     table = match(tmp_path, files)
     import_twins(tmp_path / "twins.zip", originals_of(table), SETTINGS, ENGINE, DATA.test, [2])
     assert [record.message for record in caplog.records if "unchecked" in record.message] == [
-        f"{tmp_path / 'twins.zip'}: no {what} are recorded, so that those found here stand unchecked"
+        f"{tmp_path / 'twins.zip'}: no {what} are recorded of 2 of 2 twins: unchecked"
     ]
 
 

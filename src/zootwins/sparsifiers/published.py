@@ -149,8 +149,8 @@ def import_twins(
     tensors = {name: torch.stack([of_state[name] for of_state in scores], dim=1) for name in scores[0]}
     recorded = _recorded(twins, states)
     shares = torch.tensor([layer.weights for layer in originals.architecture.layers]) / originals.architecture.weights
-    _compare(path, "test accuracies", recorded["test_accuracy"] - tensors["test_accuracy"])
-    _compare(path, "sparsities", recorded["sparsity"] - tensors["sparsity"] @ shares)
+    _compare(path, "test accuracies", originals.models, recorded["test_accuracy"] - tensors["test_accuracy"])
+    _compare(path, "sparsities", originals.models, recorded["sparsity"] - tensors["sparsity"] @ shares)
     tensors["train_accuracy"] = recorded["train_accuracy"]
     tensors["train_loss"] = torch.full_like(tensors["train_accuracy"], torch.nan)
     tensors |= {name: tensor[:, list(weight_states)] for name, tensor in parameters.items()}
@@ -200,15 +200,17 @@ def _evaluate(population: Population, engine: Engine, test: ImageSet) -> dict[st
     }
 
 
-def _compare(path: str | Path, what: str, differences: Tensor) -> None:
-    """Refuse twins whose recorded numbers are not those found here; what was not recorded is NaN."""
-    if len(differences) and differences.isnan().all():
-        log.warning("%s: no %s are recorded, so that those found here stand unchecked", path, what)
-        return
-    difference = differences.abs().nanmean().item()
-    log.info("%s differ from the recorded ones by %.3f points in the mean", what, 100 * difference)
-    if difference > ACCEPTED_DIFFERENCE:
+def _compare(path: str | Path, what: str, names: Sequence[str], differences: Tensor) -> None:
+    """Refuse twins whose recorded numbers are not those found here, `[twins, states]`; NaN was not recorded."""
+    if unrecorded := int(differences.isnan().all(1).sum()):
+        log.warning("%s: no %s are recorded of %d of %d twins: unchecked", path, what, unrecorded, len(names))
+    difference = differences.abs().nanmean(1)
+    log.info("%s differ from the recorded ones by %.3f points in the mean", what, 100 * difference.nanmean())
+    wrong = difference > ACCEPTED_DIFFERENCE
+    if wrong.any():
+        worst = int(difference.nan_to_num().argmax())
         raise InputError(
-            f"{path}: {what} differ from the recorded ones by {100 * difference:.1f} points in the mean; correct "
-            "twins_of, dataset or variational_dropout.threshold in the catalogue"
+            f"{path}: {what} differ from the recorded ones by {100 * difference[worst]:.1f} points in the mean for "
+            f"{names[worst]} ({wrong.sum()} of {len(names)} twins differ); correct twins_of, dataset or "
+            "variational_dropout.threshold in the catalogue, or fetch the archive again"
         )
