@@ -48,9 +48,9 @@ def files(trained) -> dict[str, bytes]:
     return twin_files(shard, 1, NAMES[1], TWINS[0], dropout=0.5) | twin_files(shard, 0, NAMES[0], TWINS[1])
 
 
-def match(tmp_path: Path, files: dict[str, bytes], expected: int = 2) -> pd.DataFrame:
+def match(tmp_path: Path, files: dict[str, bytes], expected: int = 2, max_broken_share: float = 1) -> pd.DataFrame:
     write_zip(tmp_path / "twins.zip", {f"zoo/{name}": content for name, content in files.items()})
-    return match_twins(tmp_path / "twins.zip", ARCHITECTURE, SETTINGS.epochs, expected, MODELS)
+    return match_twins(tmp_path / "twins.zip", ARCHITECTURE, SETTINGS.epochs, expected, MODELS, max_broken_share)
 
 
 def originals_of(table: pd.DataFrame) -> Originals:
@@ -130,6 +130,14 @@ def test_twins_are_no_dense_models(files, tmp_path):
     with open_members(tmp_path / "twins.zip") as members:
         reasons = [model.reason for model in read_models(members, ARCHITECTURE, None)]
     assert all(".log_sigma2', which cnn_s has not" in reason for reason in reasons)
+
+
+def test_too_many_broken_twins_are_refused(files, tmp_path):
+    del files[f"{TWINS[0]}/params.json"]
+    with pytest.raises(
+        InputError, match=r"1 of 2 models are excluded.*missing params\.json; .*max_broken_share = 0\.1"
+    ):
+        match(tmp_path, files, max_broken_share=0.1)
 
 
 def test_another_number_of_twins_is_refused(files, tmp_path):

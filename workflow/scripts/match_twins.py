@@ -2,17 +2,21 @@
 
 import pandas as pd
 
-from zootwins.run.job import job, provenance
+from zootwins.run.job import announce, job, provenance
 from zootwins.sparsifiers.published import match_twins, select_originals
 from zootwins.storage.files import replacing
 from zootwins.storage.frames import write_parquet
+from zootwins.zoos.importing import MAX_BROKEN_SHARE, excluded
 from zootwins.zoos.originals import load_originals, read_models, read_predictions, write_rows
 
 with job(snakemake):
     paths, params = snakemake.input, snakemake.params
     models = read_models(paths.models)
     originals = load_originals(paths.originals, paths.models, params.architecture, 0, len(models))
-    table = match_twins(paths.raw_zoo, originals.architecture, params.epochs, params.models, models)
+    limit = snakemake.config.get("max_broken_share", MAX_BROKEN_SHARE)  # no parameter, as in import_zoo
+    table = match_twins(paths.raw_zoo, originals.architecture, params.epochs, params.models, models, limit)
+    if (table.status == "excluded").any():
+        announce(snakemake, f"{excluded(table)}; model by model: {snakemake.output.models}")
     index, parameters, predictions, history = select_originals(
         table, originals, *read_predictions(paths.predictions), pd.read_parquet(paths.history)
     )

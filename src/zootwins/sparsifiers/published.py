@@ -20,7 +20,7 @@ from zootwins.run.errors import InputError
 from zootwins.sparsifiers.settings import VariationalDropout
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.archives import open_members
-from zootwins.zoos.importing import ACCEPTED_DIFFERENCE
+from zootwins.zoos.importing import ACCEPTED_DIFFERENCE, MAX_BROKEN_SHARE, refuse_too_many_excluded
 from zootwins.zoos.originals import Originals
 from zootwins.zoos.raw_zoo import RawModel, read_twins
 
@@ -28,7 +28,12 @@ log = logging.getLogger(__name__)
 
 
 def match_twins(
-    path: str | Path, architecture: Architecture, epochs: int, expected: int, originals: pd.DataFrame
+    path: str | Path,
+    architecture: Architecture,
+    epochs: int,
+    expected: int,
+    originals: pd.DataFrame,
+    max_broken_share: float = MAX_BROKEN_SHARE,
 ) -> pd.DataFrame:
     """models.csv of a zoo of published twins: a row a twin, with what is known of its original, and why it is excluded.
 
@@ -37,12 +42,13 @@ def match_twins(
         epochs: the last epoch; each twin has to have checkpoints 0 … epochs.
         expected: how many twins there are, the broken ones counted.
         originals: models.csv of the originals.
+        max_broken_share: the share of the twins that may be excluded, 0 … 1.
 
     Returns:
         The originals' columns, with `model`, `index`, `status` and `reason` of the twin; and `original`, the name.
 
     Raises:
-        InputError: if there is another number of twins, or none with an original.
+        InputError: if there is another number of twins, too many are excluded, or none has an original.
     """
     with open_members(path) as members:
         # one twin at a time: the checkpoints are looked at and not kept
@@ -64,6 +70,7 @@ def match_twins(
         status=["excluded" if reason else "ok" for reason in reasons],
         reason=reasons,
     )
+    refuse_too_many_excluded(path, table, max_broken_share)
     integers = {"seed": "Int64", "batch_size": "Int64", "epoch": "Int64"}
     return table[[*originals.columns, "original"]].astype(integers)
 

@@ -20,6 +20,7 @@ from zootwins.zoos.raw_zoo import RawModel, read_models
 log = logging.getLogger(__name__)
 
 ACCEPTED_DIFFERENCE = 0.005  # between a recorded and an evaluated accuracy or sparsity: 0.5 points
+MAX_BROKEN_SHARE = 0.1  # of a zoo's models that may be excluded before the zoo itself is in doubt
 _ACCEPTED_IMAGES = 1.5  # of a small test split: rounding on another machine may turn one image
 
 
@@ -43,7 +44,13 @@ class ImportedZoo:
 
 
 def import_zoo(
-    path: str | Path, architecture: str, epoch: int | None, expected: int, engine: Engine, test: ImageSet
+    path: str | Path,
+    architecture: str,
+    epoch: int | None,
+    expected: int,
+    engine: Engine,
+    test: ImageSet,
+    max_broken_share: float = MAX_BROKEN_SHARE,
 ) -> ImportedZoo:
     """Read a raw zoo from a zip or folder and evaluate its models on the test split.
 
@@ -54,10 +61,11 @@ def import_zoo(
         expected: how many models the zoo has, the broken ones counted.
         engine: what evaluates.
         test: the zoo's test split.
+        max_broken_share: the share of its models that may be excluded, 0 … 1.
 
     Raises:
-        InputError: if the archive is refused, has another number of models, no model that is not broken, or models
-            whose accuracies on this data are not those recorded.
+        InputError: if the archive is refused, has another number of models, too many that are broken, or models
+            most of whose accuracies on this data are not those recorded.
     """
     shaped = _fitting_architecture(path, architecture, test)
     raw = _read(path, shaped, epoch, expected)
@@ -69,6 +77,7 @@ def import_zoo(
     evaluation = engine.evaluate(Population(shaped, [model.factors for model in read], keys, parameters), test)
     _exclude_other_accuracies(path, read, evaluation.accuracy, len(test))
     models = _models_table(raw)
+    refuse_too_many_excluded(path, models, max_broken_share)
     models.loc[index.tolist(), "test_accuracy"] = evaluation.accuracy.numpy()
     good = torch.tensor([not model.reason for model in read])
     history = [
@@ -139,7 +148,7 @@ def _exclude_other_accuracies(path: str | Path, models: Sequence[RawModel], accu
             "mean, so the data and the zoo do not belong together; correct dataset or architecture in the catalogue"
         )
     for row in wrong.nonzero().flatten().tolist():
-        models[row].reason = f"test accuracy is {accuracy[row]:.4f}, {recorded[row]:.4f} was recorded"
+        models[row].reason = f"another test accuracy than recorded: {accuracy[row]:.4f}, not {recorded[row]:.4f}"
         log.warning("excluded %s: %s", models[row].name, models[row].reason)
 
 
@@ -167,3 +176,37 @@ def _models_table(raw: Sequence[RawModel]) -> pd.DataFrame:
         )
     integers = {"seed": "Int64", "batch_size": "Int64", "epoch": "Int64"}
     return pd.DataFrame(records).astype(integers)
+
+
+def refuse_too_many_excluded(path: str | Path, models: pd.DataFrame, limit: float) -> None:
+    """Stop where the share of excluded models of models.csv is above a limit.
+
+    Raises:
+        InputError: with the commonest reason.
+    """
+    if (models["status"] == "excluded").mean() > limit:
+        raise InputError(
+            f"{path}: {excluded(models)}; that is more than max_broken_share = {limit:g} allows: mend the zoo or its "
+            "catalogue entry, or raise max_broken_share in the configuration"
+        )
+
+
+def remarks(models: pd.DataFrame) -> list[str]:
+    """What people should be told of an imported zoo: of models that are excluded, or that nothing speaks for."""
+    found = [excluded(models)] if (models["status"] == "excluded").any() else []
+    ok = models[models["status"] == "ok"]
+    if unchecked := int(ok["recorded_test_accuracy"].isna().sum()):
+        found.append(f"no test accuracy is recorded of {unchecked} of {len(models)} models: unchecked")
+    return found
+
+
+def excluded(models: pd.DataFrame) -> str:
+    """How many models are excluded, and the commonest reason by way of an example."""
+    reasons = models[models["status"] == "excluded"].set_index("model")["reason"]
+    kinds = reasons.str.split(r":| \(| in ", n=1, regex=True).str[0]
+    kind, number = Counter(kinds).most_common(1)[0]
+    example = kinds[kinds == kind].index[0]
+    return (
+        f"{len(reasons)} of {len(models)} models are excluded; the commonest reason ({number} times, such as for "
+        f"{example}): {reasons[example]}"
+    )
