@@ -10,7 +10,7 @@ from scipy import stats
 
 from zootwins.analyses import intervals
 from zootwins.analyses.correlation import kendall, pearson
-from zootwins.analyses.intervals import mean_interval
+from zootwins.analyses.intervals import expanded_level, interval, mean_interval
 
 ROUNDING = 1e-9  # float64 sums of some ten numbers
 values = npst.arrays(np.float64, 8, elements=st.integers(0, 5).map(lambda i: i / 10))  # with ties
@@ -69,6 +69,28 @@ def test_mean_interval_is_near_the_normal_one():
     half = 1.96 * sample.std(ddof=1) / math.sqrt(500)
     # half is 0.44; 2000 resamples place each bound to about 0.02
     assert mean_interval(sample) == pytest.approx((sample.mean() - half, sample.mean() + half), abs=0.06)
+
+
+def test_intervals_of_few_models_cover_the_truth(monkeypatch):
+    """Of populations of 8 models 93 % are covered, where the percentile method at its nominal level covers 88 %."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 300)
+    samples = np.random.default_rng(4).normal(size=(300, 8))
+    shares = []
+    for corrected in (True, False):
+        bounds = np.array([interval((sample,), np.mean, corrected=corrected) for sample in samples])
+        shares.append(((bounds[:, 0] < 0) & (bounds[:, 1] > 0)).mean())
+    assert shares[0] > 0.9
+    assert shares[0] - shares[1] > 0.03
+
+
+def test_bounds_of_a_skewed_population_are_corrected():
+    """BCa bounds of a mean lie further to the long side than the percentile method's."""
+    sample = np.random.default_rng(5).gamma(1, size=30)
+    settings = {"confidence_level": expanded_level(30), "rng": intervals.generator(), "n_resamples": 2000}
+    plain = stats.bootstrap((sample,), np.mean, method="percentile", **settings).confidence_interval
+    low, high = mean_interval(sample)
+    assert low > plain.low
+    assert high > plain.high
 
 
 def test_mean_interval_of_equal_and_of_single_values():

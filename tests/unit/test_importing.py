@@ -17,7 +17,7 @@ from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
 from zootwins.storage.frames import write_csv
 from zootwins.zoos.archives import open_members
-from zootwins.zoos.importing import ImportedZoo, import_zoo
+from zootwins.zoos.importing import ImportedZoo, excluded, import_zoo, remarks
 from zootwins.zoos.originals import load_originals, read_models, write_rows
 from zootwins.zoos.raw_zoo import find_dataset
 
@@ -91,14 +91,44 @@ def test_a_zoo_on_data_that_is_not_its_own_is_refused(fashion_mnist):
         import_zoo(HYPERPARAMETER, "cnn_s", None, 4, TorchEngine(), shuffled)
 
 
+def recorded_accuracies(tmp_path: Path, **accuracies: float | None) -> Path:
+    """A zip with models of those recorded test accuracies."""
+    files = {}
+    for name, accuracy in accuracies.items():
+        files |= model_files(name, result=results(test_acc=accuracy))
+    return write_zip(tmp_path / "zoo.zip", files)
+
+
+def test_one_wrong_model_is_excluded_whatever_the_mean(tmp_path):
+    probe = import_zoo(recorded_accuracies(tmp_path, a=None), "cnn_s", None, 1, TorchEngine(), random_images())
+    true = probe.models.test_accuracy[0]
+    path = recorded_accuracies(tmp_path, a=true, b=true + 0.02, c=true, d=true + 0.01)
+    zoo = import_zoo(path, "cnn_s", None, 4, TorchEngine(), random_images(), max_broken_share=0.25)
+    reason = f"another test accuracy than recorded: {true:.4f}, not {true + 0.02:.4f}"
+    assert list(zoo.models.reason) == ["", reason, "", ""]  # one of 100 images may be turned by rounding
+    assert list(zoo.models.status) == ["ok", "excluded", "ok", "ok"]
+    assert zoo.index.tolist() == [0, 2, 3]
+    assert len(zoo.predictions) == len(zoo.parameters["fc1.weight"]) == 3
+    assert set(zoo.history["index"]) == {0, 2, 3}
+    assert zoo.models.test_accuracy.notna().all()
+
+
+def test_what_was_not_recorded_is_said_to_be_unchecked(tmp_path, caplog):
+    probe = import_zoo(recorded_accuracies(tmp_path, a=None), "cnn_s", None, 1, TorchEngine(), random_images())
+    assert "no test accuracy is recorded for 1 of 1 models: unchecked" in caplog.text
+    caplog.clear()
+    path = recorded_accuracies(tmp_path, a=probe.models.test_accuracy[0])
+    import_zoo(path, "cnn_s", None, 1, TorchEngine(), random_images())
+    assert "unchecked" not in caplog.text
+
+
 def small_zoo(tmp_path: Path, **models: dict[str, bytes | None]) -> ImportedZoo:
     """A zoo of made-up models, changed as `model_files` says, which record no accuracies."""
     files = {}
     for name, changes in models.items():
         files |= model_files(name, **{"result": results(test_acc=None)} | changes)
-    return import_zoo(
-        write_zip(tmp_path / "zoo.zip", files), "cnn_s", None, len(models), TorchEngine(), random_images()
-    )
+    path = write_zip(tmp_path / "zoo.zip", files)
+    return import_zoo(path, "cnn_s", None, len(models), TorchEngine(), random_images(), max_broken_share=1)
 
 
 def test_broken_models_are_kept_in_the_table_with_their_reason_and_left_out_of_the_tensors(tmp_path):
@@ -116,6 +146,36 @@ def test_broken_models_are_kept_in_the_table_with_their_reason_and_left_out_of_t
     assert zoo.index.tolist() == [1, 3]
     assert zoo.parameters["fc1.weight"].shape == (2, 20, 36)
     assert set(zoo.history["index"]) == {1, 3}
+
+
+def test_a_zoo_with_too_many_broken_models_is_refused_with_their_commonest_reason(tmp_path):
+    files = {}
+    for name, changes in {"a": {}, "b": {"params": None}, "c": {}, "d": {"last": None}, "e": {"last": None}}.items():
+        files |= model_files(name, **{"result": results(test_acc=None)} | changes)
+    path = write_zip(tmp_path / "zoo.zip", files)
+    reason = (
+        r"zoo\.zip: 3 of 5 models are excluded; the commonest reason \(2 times, such as for d\): missing "
+        r"checkpoint of epoch 1 \(its last is 0\); that is more than max_broken_share = 0.5 "
+        r"allows.*raise max_broken_share"
+    )
+    with pytest.raises(InputError, match=reason):
+        import_zoo(path, "cnn_s", None, 5, TorchEngine(), random_images(), max_broken_share=0.5)
+    zoo = import_zoo(path, "cnn_s", None, 5, TorchEngine(), random_images(), max_broken_share=0.6)
+    assert zoo.index.tolist() == [0, 2]
+    first, second = remarks(zoo.models)
+    assert first.startswith("3 of 5 models are excluded")
+    assert second == "no test accuracy is recorded of 2 of 5 models: unchecked"
+
+
+def test_reasons_of_one_kind_count_as_one(tmp_path):
+    zoo = small_zoo(tmp_path, a={"last": b"x"}, b={"last": torch_bytes([1])}, c={"params": None}, d={})
+    assert excluded(zoo.models).startswith(
+        "3 of 4 models are excluded; the commonest reason (2 times, such as for a): unre"
+    )
+
+
+def test_nothing_is_remarked_on_a_genuine_zoo(fashion_mnist):
+    assert remarks(import_zoo(UNIFORM, "cnn_s", None, 2, TorchEngine(), fashion_mnist).models) == []
 
 
 def test_the_tables_survive_their_files(tmp_path):

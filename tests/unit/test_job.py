@@ -8,7 +8,7 @@ import pytest
 
 from zootwins.run import job as job_module
 from zootwins.run.errors import InputError
-from zootwins.run.job import job, progress, resume_file
+from zootwins.run.job import announce, job, progress, resume_file
 
 
 class Named(list):
@@ -55,6 +55,13 @@ def test_a_defect_keeps_its_traceback(snakemake):
     with pytest.raises(ZeroDivisionError), job(snakemake):
         raise ZeroDivisionError("never")
     assert "Traceback" in Path(snakemake.log[0]).read_text()
+
+
+def test_an_announcement_is_on_the_terminal_and_in_the_log(snakemake, capsys):
+    with job(snakemake):
+        announce(snakemake, "1 of 16 models is excluded")
+    assert capsys.readouterr().err == "magnitude_pruning mini 0000-0015: 1 of 16 models is excluded\n"
+    assert "WARNING 1 of 16 models is excluded" in Path(snakemake.log[0]).read_text()
 
 
 def test_a_saved_state_belongs_to_configuration_and_inputs(snakemake, tmp_path):

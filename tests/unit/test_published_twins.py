@@ -49,9 +49,9 @@ def files(trained) -> dict[str, bytes]:
     return twin_files(shard, 1, NAMES[1], TWINS[0], dropout=0.5) | twin_files(shard, 0, NAMES[0], TWINS[1])
 
 
-def match(tmp_path: Path, files: dict[str, bytes], expected: int = 2) -> pd.DataFrame:
+def match(tmp_path: Path, files: dict[str, bytes], expected: int = 2, max_broken_share: float = 1) -> pd.DataFrame:
     write_zip(tmp_path / "twins.zip", {f"zoo/{name}": content for name, content in files.items()})
-    return match_twins(tmp_path / "twins.zip", ARCHITECTURE, SETTINGS.epochs, expected, MODELS)
+    return match_twins(tmp_path / "twins.zip", ARCHITECTURE, SETTINGS.epochs, expected, MODELS, max_broken_share)
 
 
 def originals_of(table: pd.DataFrame) -> Originals:
@@ -133,6 +133,14 @@ def test_twins_are_no_dense_models(files, tmp_path):
     assert all(".log_sigma2', which cnn_s has not" in reason for reason in reasons)
 
 
+def test_too_many_broken_twins_are_refused(files, tmp_path):
+    del files[f"{TWINS[0]}/params.json"]
+    with pytest.raises(
+        InputError, match=r"1 of 2 models are excluded.*missing params\.json; .*max_broken_share = 0\.1"
+    ):
+        match(tmp_path, files, max_broken_share=0.1)
+
+
 def test_another_number_of_twins_is_refused(files, tmp_path):
     with pytest.raises(InputError, match="holds 2 twins, but the catalogue says 3"):
         match(tmp_path, files, expected=3)
@@ -149,6 +157,15 @@ def test_other_recorded_numbers_are_refused(files, tmp_path, key, what):
         import_twins(tmp_path / "twins.zip", originals_of(table), SETTINGS, ENGINE, DATA, [2])
 
 
+def test_one_wrong_twin_is_named_whatever_the_mean(files, tmp_path):
+    name = f"{TWINS[1]}/result.json"
+    rows = [json.loads(line) for line in files[name].splitlines()]
+    changed = [row | {"test_acc": row["test_acc"] + (0.008 if row["test_acc"] < 0.5 else -0.008)} for row in rows]
+    files[name] = "".join(json.dumps(row) + "\n" for row in changed).encode()
+    with pytest.raises(InputError, match=rf"by 0\.8 points in the mean for {TWINS[1]} \(1 of 2 twins differ\)"):
+        import_twins(tmp_path / "twins.zip", originals_of(match(tmp_path, files)), SETTINGS, ENGINE, DATA.test, [2])
+
+
 @pytest.mark.parametrize(("key", "what"), [("test_acc", "test accuracies"), ("sparsity_ratio", "sparsities")])
 def test_the_log_says_what_was_not_recorded_and_so_not_compared(files, tmp_path, caplog, key, what):
     for name in TWINS:
@@ -158,7 +175,7 @@ def test_the_log_says_what_was_not_recorded_and_so_not_compared(files, tmp_path,
     table = match(tmp_path, files)
     import_twins(tmp_path / "twins.zip", originals_of(table), SETTINGS, ENGINE, DATA, [2])
     assert [record.message for record in caplog.records if "unchecked" in record.message] == [
-        f"{tmp_path / 'twins.zip'}: no {what} are recorded, so that those found here stand unchecked"
+        f"{tmp_path / 'twins.zip'}: no {what} are recorded of 2 of 2 twins: unchecked"
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -177,7 +178,13 @@ def test_a_damaged_member_excludes_its_model_alone(tmp_path):
     content = bytearray(path.read_bytes())
     content[offset + 2000] ^= 1
     path.write_bytes(content)
-    assert [model.reason[:15] for model in read(path)] == ["", "unreadable file"]
+    good, damaged = read(path)
+    assert good.reason == ""
+    assert damaged.reason.startswith("unreadable file: NN_1/checkpoint_000001/checkpoints is damaged (")
+    assert damaged.reason.endswith(f"the archive is damaged: fetch it again: snakemake --cores 4 --force {path}")
+    link = tmp_path / "raw.zip"  # what fetch_zoo leaves of an archive on this machine
+    link.symlink_to(path)
+    assert read(link)[1].reason.endswith(f"the archive is damaged: replace {os.path.relpath(path)} by a whole copy")
 
 
 def test_no_checkpoint_runs_code_and_optimizer_states_are_not_even_read(tmp_path):
@@ -191,8 +198,10 @@ def test_no_checkpoint_runs_code_and_optimizer_states_are_not_even_read(tmp_path
 
 
 def test_archives_without_models_or_with_two_zoos_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no models"):
+    with pytest.raises(InputError, match=r"holds no models .*, but 2 other files; correct the zoo's source"):
         read_files(tmp_path, {"readme.md": b"", "zoo/dataset.pt": b""})
+    with pytest.raises(InputError, match=r"holds no models .*, but no other files; correct the zoo's source"):
+        read(write_zip(tmp_path / "empty.zip", {}))
     with pytest.raises(InputError, match="more than one folder"):
         read_files(tmp_path, model_files("a/NN_0"), model_files("b/NN_0"))
 

@@ -73,3 +73,22 @@ def test_factor_that_decides_is_found(results):
     assert effects.loc["optimizer", "epsilon_squared"] == pytest.approx(1)
     assert effects.loc["optimizer", ["friendliest", "hardest"]].tolist() == ["adam", "sgd"]
     assert effects.loc["activation", "p"] > 0.5
+
+
+def with_changes(results, changes, models):
+    table = results.tables["mp_response"].head(models).assign(rank_change=changes)
+    return factor_table([type(results)(results.zoo, results.models, {"mp_response": table})]).set_index("factor")
+
+
+def test_effect_size_is_epsilon_squared(results):
+    """By hand: sgd ranks 3, 4 and adam 1, 2; H = 12/20 · (3²/2 + 7²/2) − 3 · 5 = 2.4 of n − 1 = 3."""
+    effects = with_changes(results, [1.0, 2.0, 3.0, 4.0], 4)
+    assert effects.loc["optimizer", "epsilon_squared"] == pytest.approx(2.4 / 3)
+    assert effects.loc["activation", "epsilon_squared"] == pytest.approx(0.6 / 3)
+
+
+def test_as_many_levels_as_models(results):
+    effects = with_changes(results, [-1.0, 1.0], 2)
+    assert effects.loc["activation", ["levels", "models"]].tolist() == [2, 2]
+    assert effects.loc["activation", "epsilon_squared"] == pytest.approx(1)
+    assert np.isnan(with_changes(results, [0.0, 0.0], 2).loc["activation", "epsilon_squared"])

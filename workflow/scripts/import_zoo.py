@@ -2,9 +2,9 @@
 
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
-from zootwins.run.job import job, provenance
+from zootwins.run.job import announce, job, provenance
 from zootwins.storage.frames import write_csv, write_parquet
-from zootwins.zoos.importing import import_zoo
+from zootwins.zoos.importing import import_zoo, remarks
 from zootwins.zoos.originals import write_rows
 
 with job(snakemake):
@@ -16,7 +16,11 @@ with job(snakemake):
         snakemake.params.models,
         engine,
         load_dataset(snakemake.input.dataset).test,
+        # no parameter: another limit is no reason to import again
+        float(snakemake.config["max_broken_share"]),
     )
+    for remark in remarks(zoo.models):
+        announce(snakemake, f"{remark}; model by model: {snakemake.output.models}")
     metadata = provenance(snakemake, engine=engine.name)
     write_rows(snakemake.output.originals, "originals", zoo.index, zoo.parameters, metadata)
     write_rows(snakemake.output.predictions, "predictions", zoo.index, {"predictions": zoo.predictions}, metadata)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from zootwins.images.datasets import read_dataset_pt, save_dataset, torchvision_data
 from zootwins.run.errors import InputError
-from zootwins.run.job import job, log, provenance
+from zootwins.run.job import announce, job, log, provenance
 from zootwins.run.paths import located
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.raw_zoo import find_dataset
@@ -16,6 +16,8 @@ with job(snakemake):
             content = find_dataset(members)
     name = snakemake.params.dataset
     if content is not None:
+        if name != "archive":
+            announce(snakemake, f"the zoo's own dataset.pt is taken, not the catalogue's dataset {name}")
         data, origin = read_dataset_pt(content, f"{snakemake.input.raw_zoo}: dataset.pt"), "dataset.pt"
     elif name == "archive":
         raise InputError(f"{snakemake.input.raw_zoo}: has no dataset.pt; name a data set in the catalogue")

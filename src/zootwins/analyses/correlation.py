@@ -40,7 +40,8 @@ def kendall(x: np.ndarray, y: np.ndarray) -> Coefficient:
     if _undefined(x, y):
         return UNDEFINED
     result = stats.kendalltau(x, y)
-    low, high = interval((x, y), _kendall_tau, vectorized=False)
+    # models that are drawn twice tie, so that draws vary more than tau does: no correction (see `intervals`)
+    low, high = interval((x, y), _kendall_tau, vectorized=False, corrected=False)
     return Coefficient(float(result.statistic), low, high, float(result.pvalue))
 
 

@@ -1,7 +1,8 @@
 """The paper's findings as tests on the data: each holds, does not hold, or cannot be told.
 
 A finding states on which side of a bound a statistic lies. It holds where the whole 95 % bootstrap interval does
-(models are drawn), does not hold where the whole interval is on the other side, and cannot be told otherwise.
+(models are drawn), does not hold where the whole interval is on the other side, and cannot be told otherwise. Verdicts
+are not corrected for their number: of many findings without an effect, one in twenty has its interval beside the bound.
 """
 
 from collections.abc import Iterator, Sequence

@@ -44,6 +44,8 @@ def weight_statistics(parameters: Mapping[str, np.ndarray]) -> pd.DataFrame:
 def cross_validated_r2(features: np.ndarray, target: np.ndarray, *, ridge: bool) -> tuple[float, float, float]:
     """R² of predictions for models that the regression has not seen, and its 95 % bootstrap interval.
 
+    The interval is that of these predictions: draws do not fit the regression again.
+
     Args:
         features: `[models, features]`.
         target: `[models]`.

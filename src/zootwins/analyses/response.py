@@ -102,7 +102,8 @@ def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Which generating factors go with the rank change: Kruskal and Wallis' test for each factor that varies.
 
-    Effect sizes are ε² = (H − k + 1) / (n − k): 0 where the k levels do not differ, 1 where they tell all.
+    Effect sizes are ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels tell all, and
+    where each level has one model. k levels that tell nothing have (k − 1) / (n − 1) on average.
     `friendliest` and `hardest` are the levels with the highest and the lowest mean rank change.
     """
     rows = []
@@ -122,7 +123,7 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                     "factor": factor,
                     "levels": len(levels),
                     "models": len(group),
-                    "epsilon_squared": (test[0] - len(levels) + 1) / (len(group) - len(levels)),
+                    "epsilon_squared": test[0] / (len(group) - 1),
                     "p": test[1],
                     "friendliest": max(means, key=means.get),
                     "hardest": min(means, key=means.get),

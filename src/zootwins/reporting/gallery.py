@@ -176,7 +176,8 @@ _TABLES = (
         "arrange_factors",
         ("*/response",),
         "Generating factors and rank change",
-        "Effect size ε² and p-value of Kruskal and Wallis' test; levels with their mean rank change.",
+        "Effect size ε² and p-value of Kruskal and Wallis' test, not corrected for the number of "
+        "tests; levels with their mean rank change.",
         "factors of friendliness",
     ),
     Table(
@@ -217,7 +218,8 @@ _TABLES = (
         "arrange_findings",
         ("*/scores", "*/agreement", "*/response", "vd/layers"),
         "The paper's findings, tested",
-        "A finding holds where the whole 95 % interval is on its side of the bound.",
+        "A finding holds where the whole 95 % interval is on its side of the bound; verdicts are not corrected for the "
+        "number of findings.",
         "the paper's findings, tested",
     ),
     Table(

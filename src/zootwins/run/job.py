@@ -55,6 +55,12 @@ def job(snakemake) -> Iterator[None]:
         raise
 
 
+def announce(snakemake, message: str) -> None:
+    """Tell people on the terminal what they would have to look for in the log otherwise."""
+    log.warning("%s", message)
+    print(" ".join([snakemake.rule, *snakemake.wildcards]) + f": {message}", file=sys.stderr, flush=True)
+
+
 def configuration(snakemake) -> dict[str, Any]:
     """What decides a job's results: its rule, wildcards and parameters."""
     return {"rule": snakemake.rule, **dict(snakemake.wildcards.items()), **dict(snakemake.params.items())}

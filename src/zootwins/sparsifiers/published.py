@@ -21,7 +21,7 @@ from zootwins.run.errors import InputError
 from zootwins.sparsifiers.variational_dropout import Settings
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.archives import open_members
-from zootwins.zoos.importing import ACCEPTED_DIFFERENCE
+from zootwins.zoos.importing import ACCEPTED_DIFFERENCE, MAX_BROKEN_SHARE, refuse_too_many_excluded
 from zootwins.zoos.originals import Originals
 from zootwins.zoos.raw_zoo import RawModel, read_twins
 
@@ -29,7 +29,12 @@ log = logging.getLogger(__name__)
 
 
 def match_twins(
-    path: str | Path, architecture: Architecture, epochs: int, expected: int, originals: pd.DataFrame
+    path: str | Path,
+    architecture: Architecture,
+    epochs: int,
+    expected: int,
+    originals: pd.DataFrame,
+    max_broken_share: float = MAX_BROKEN_SHARE,
 ) -> pd.DataFrame:
     """models.csv of a zoo of published twins: a row a twin, with what is known of its original, and why it is excluded.
 
@@ -38,12 +43,13 @@ def match_twins(
         epochs: the last epoch; each twin has to have checkpoints 0 … epochs.
         expected: how many twins there are, the broken ones counted.
         originals: models.csv of the originals.
+        max_broken_share: the share of the twins that may be excluded, 0 … 1.
 
     Returns:
         The originals' columns, with `model`, `index`, `status` and `reason` of the twin; and `original`, the name.
 
     Raises:
-        InputError: if there is another number of twins, or none with an original.
+        InputError: if there is another number of twins, too many are excluded, or none has an original.
     """
     with open_members(path) as members:
         # one twin at a time: the checkpoints are looked at and not kept
@@ -65,6 +71,7 @@ def match_twins(
         status=["excluded" if reason else "ok" for reason in reasons],
         reason=reasons,
     )
+    refuse_too_many_excluded(path, table, max_broken_share)
     integers = {"seed": "Int64", "batch_size": "Int64", "epoch": "Int64"}
     return table[[*originals.columns, "original"]].astype(integers)
 
@@ -153,8 +160,8 @@ def import_twins(
     tensors = {name: torch.stack([of_state[name] for of_state in scores], dim=1) for name in scores[0]}
     recorded = _recorded(twins, states)
     sparsity = tensors["sparsity"].double() @ originals.architecture.weight_shares
-    _compare(path, "test accuracies", recorded["test_accuracy"] - tensors["test_accuracy"])
-    _compare(path, "sparsities", recorded["sparsity"] - sparsity)
+    _compare(path, "test accuracies", originals.models, recorded["test_accuracy"] - tensors["test_accuracy"])
+    _compare(path, "sparsities", originals.models, recorded["sparsity"] - sparsity)
     tensors["train_accuracy"] = recorded["train_accuracy"]
     tensors["train_loss"] = torch.full_like(tensors["train_accuracy"], torch.nan)
     tensors |= {name: tensor[:, list(weight_states)] for name, tensor in parameters.items()}
@@ -198,15 +205,17 @@ def _evaluate(population: Population, engine: Engine, data: ImageData, *, at_end
     return evaluate_state(engine, population, data) | {"clean_train_accuracy": clean.float()}
 
 
-def _compare(path: str | Path, what: str, differences: Tensor) -> None:
-    """Refuse twins whose recorded numbers are not those found here; what was not recorded is NaN."""
-    if len(differences) and differences.isnan().all():
-        log.warning("%s: no %s are recorded, so that those found here stand unchecked", path, what)
-        return
-    difference = differences.abs().nanmean().item()
-    log.info("%s differ from the recorded ones by %.3f points in the mean", what, 100 * difference)
-    if difference > ACCEPTED_DIFFERENCE:
+def _compare(path: str | Path, what: str, names: Sequence[str], differences: Tensor) -> None:
+    """Refuse twins whose recorded numbers are not those found here, `[twins, states]`; NaN was not recorded."""
+    if unrecorded := int(differences.isnan().all(1).sum()):
+        log.warning("%s: no %s are recorded of %d of %d twins: unchecked", path, what, unrecorded, len(names))
+    difference = differences.abs().nanmean(1)
+    log.info("%s differ from the recorded ones by %.3f points in the mean", what, 100 * difference.nanmean())
+    wrong = difference > ACCEPTED_DIFFERENCE
+    if wrong.any():
+        worst = int(difference.nan_to_num().argmax())
         raise InputError(
-            f"{path}: {what} differ from the recorded ones by {100 * difference:.1f} points in the mean; correct "
-            "twins_of, dataset or variational_dropout.threshold in the catalogue"
+            f"{path}: {what} differ from the recorded ones by {100 * difference[worst]:.1f} points in the mean for "
+            f"{names[worst]} ({wrong.sum()} of {len(names)} twins differ); correct twins_of, dataset or "
+            "variational_dropout.threshold in the catalogue, or fetch the archive again"
         )

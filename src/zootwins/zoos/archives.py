@@ -76,7 +76,7 @@ class _Zip(Members):
             with self.archive.open(self.entries[name]) as member:
                 return member.read(number)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
-            raise OSError(f"{name} is damaged: {error}") from None
+            raise OSError(f"{name} is damaged ({error}); {_remedy(self.path)}") from None
 
 
 def refuse_dangerous(path: str | Path, entries: list[zipfile.ZipInfo]) -> None:
@@ -132,6 +132,13 @@ class _Folder(Members):
             return member.read(number)
 
 
+def _remedy(path: Path) -> str:
+    """What to do about a damaged zip: the end of a message."""
+    if path.is_symlink():  # fetch_zoo links to an archive of the user's
+        return f"the archive is damaged: replace {os.path.relpath(path.resolve())} by a whole copy"
+    return f"the archive is damaged: fetch it again: snakemake --cores 4 --force {path}"
+
+
 @contextmanager
 def open_members(path: str | Path) -> Iterator[Members]:
     """The members of a zip or a folder.
@@ -150,7 +157,7 @@ def open_members(path: str | Path) -> Iterator[Members]:
             f"{path}: there is no such file or folder; correct the zoo's source in the catalogue"
         ) from None
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: not a readable zip ({error}); fetch it again") from None
+        raise InputError(f"{path}: not a readable zip ({error}); {_remedy(path)}") from None
     with archive:
         yield _Zip(path, archive)
 

@@ -182,7 +182,10 @@ def _fetch_members(client: Client, remote: RemoteFile, output: Path, epoch: int 
     names = needed_members(archive.names, epoch)
     if not names:
         part.unlink()
-        raise InputError(f"{remote.url}: a zip, but not a raw model zoo (no params.json, result.json or checkpoints)")
+        raise InputError(
+            f"{remote.url}: a zip, but not a raw model zoo (no params.json, result.json or checkpoints); correct the "
+            "zoo's source.archive in the catalogue"
+        )
     archive.fetch(names)
     archive.write(names, output)
     return {"download": "selective", "checksum": _joined(remote.checksums), "members": len(names)}

@@ -153,7 +153,9 @@ def find_dataset(members: Members) -> bytes | None:
             try:
                 return members.read(name, DATASET_LIMIT)
             except OSError as error:
-                raise InputError(f"{members.path}: {error}; fetch it again") from None
+                raise InputError(
+                    f"{members.path}: {error}; without a dataset.pt in it, the catalogue's dataset is taken"
+                ) from None
     return None
 
 
@@ -169,7 +171,10 @@ def _model_folders(members: Members) -> dict[str, set[str]]:
             folders.setdefault(folder, set()).add(file)
     roots = sorted({folder.rpartition("/")[0] for folder in folders})
     if not roots:
-        raise InputError(f"{members.path}: no models in the raw ModelZoo layout (folders with params.json) in there")
+        raise InputError(
+            f"{members.path}: holds no models in the raw ModelZoo layout (folders with params.json, result.json and "
+            f"checkpoints), but {len(members.names) or 'no'} other files; correct the zoo's source in the catalogue"
+        )
     if len(roots) > 1:
         raise InputError(
             f"{members.path}: holds models in more than one folder ({roots[0]!r}, {roots[1]!r}); "
