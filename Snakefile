@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 min_version("9.14")
 
 
-configfile: f"{workflow.current_basedir}/config/config.yaml"
+configfile: f"{workflow.current_basedir}/config.yaml"
 
 
 report: "workflow/report/workflow.rst"

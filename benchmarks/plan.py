@@ -172,14 +172,14 @@ def _seconds(work: Callable[[], object]) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--configfile", type=Path, help="laid over config/config.yaml, as by snakemake")
+    parser.add_argument("--configfile", type=Path, help="laid over config.yaml, as by snakemake")
     parser.add_argument("--costs", type=Path, default=COSTS, help="measured costs (default: %(default)s)")
     parser.add_argument("--measure", metavar="ENGINE", help="measure the costs of torch or native instead")
     arguments = parser.parse_args()
     if arguments.measure:
         print(yaml.safe_dump(measure(arguments.measure), sort_keys=False), end="")
     else:
-        config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+        config = yaml.safe_load((ROOT / "config.yaml").read_text())
         if arguments.configfile:
             update_config(config, yaml.safe_load(arguments.configfile.read_text()))
         print(table(load_run(config, ROOT), yaml.safe_load(arguments.costs.read_text())))

@@ -39,7 +39,7 @@ TRAIN_IMAGES, EPOCHS = 20, 50
 
 def configure(folder: Path, fraction: float, keep_states: str) -> Run:
     """Write a configuration and a catalogue of synthetic zoos with a share of the paper's models."""
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
     update_config(config, yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
     published = yaml.safe_load((ROOT / "config/zoos.yaml").read_text())["zoos"]
     zoos = {}

@@ -27,7 +27,7 @@ def schemas() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """The JSON schema of each document, and its default values."""
     from zootwins.catalogue.documents import catalogue_model, configuration_model
 
-    defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    defaults = yaml.safe_load((ROOT / "config.yaml").read_text())
     return {
         "configuration": (configuration_model().model_json_schema(), defaults),
         "catalogue": (catalogue_model().model_json_schema(), {}),

@@ -124,6 +124,10 @@ def representation_results(kind):
     return representation_files(f"_{kind}.parquet")
 
 
+def representation_table_code(wildcards):
+    return code_of("make_representation_table", TABLES[wildcards.table].module)
+
+
 def representation_table_sources(wildcards):
     return representation_results(*TABLES[wildcards.table].sources)
 

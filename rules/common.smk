@@ -29,7 +29,7 @@ if not workflow.current_basedir.is_local:
 # The project's folder: `workflow.basedir` is the user's where this is a module of another workflow.
 ROOT = Path(workflow.current_basedir).parent
 # A module's configuration stands alone: the defaults below it.
-defaults = load_configfile(ROOT / "config/config.yaml")
+defaults = load_configfile(ROOT / "config.yaml")
 update_config(defaults, config)
 config.update(defaults)
 try:

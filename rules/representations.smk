@@ -118,7 +118,7 @@ rule make_representation_table:
     params:
         titles=REPRESENTATION_TITLES,
         counterparts=REPRESENTATION_COUNTERPARTS,
-        code=code_of("make_representation_table"),
+        code=representation_table_code,
     script:
         "../workflow/scripts/make_representation_table.py"
 

@@ -70,6 +70,6 @@ rule compare_with_paper:
         runtime=10,
     params:
         zoos=ANALYSED_ZOOS,
-        code=code_of("compare_with_paper"),
+        code=code_of("compare_with_paper", TABLES["paper_comparison"].module),
     script:
         "../workflow/scripts/compare_with_paper.py"

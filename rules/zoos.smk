@@ -14,7 +14,6 @@ rule fetch_zoo:
         source="results/zoos/{zoo}/source.json",
     log:
         "results/logs/fetch_zoo/{zoo}.log",
-    retries: 2
     conda:
         "../envs/zootwins.yaml"
     threads: 1
@@ -39,7 +38,6 @@ checkpoint prepare_dataset:
         "results/logs/prepare_dataset/{zoo}.log",
     benchmark:
         "results/benchmarks/prepare_dataset/{zoo}.tsv"
-    retries: 1
     conda:
         "../envs/zootwins.yaml"
     threads: 1

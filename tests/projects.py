@@ -12,7 +12,7 @@ import yaml
 from zootwins.population import native_engine
 
 REPOSITORY = Path(__file__).parents[1]
-PARTS = ("Snakefile", "config", "profiles", "resources", "rules", "src", "workflow", "envs")
+PARTS = ("Snakefile", "config.yaml", "config", "profiles", "resources", "rules", "src", "workflow", "envs")
 SMALL = {  # minutes become seconds: three models of each zoo in shards of two, two epochs
     "max_models": 3,
     "models_per_shard": 2,

@@ -20,8 +20,8 @@ from zootwins.sparsifiers.registry import sparsifiers
 from zootwins.storage.ranges import shard_ranges, shard_slice
 
 ROOT = Path(__file__).parents[2]
-DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-PAPER = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
+PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
 update_config(PAPER, yaml.safe_load((ROOT / "config/paper.yaml").read_text()))  # as --configfile does
 CATALOGUE = yaml.safe_load((ROOT / "config/zoos.yaml").read_text())
 

@@ -29,7 +29,7 @@ def test_the_readme_of_the_configuration_has_the_keys_that_there_are(pages):
     """If it does not: python docs/pages.py --update-readme."""
     readme = (REPOSITORY / "config/README.md").read_text()
     assert pages.with_keys(readme) == readme
-    configuration = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    configuration = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     sections = [configuration, *(section for section in configuration.values() if isinstance(section, dict))]
     for key in (key for section in sections for key in section):
         assert f"| `{key}` |" in readme

@@ -77,7 +77,7 @@ ARCHIVE = "resources/zoos/fmnist_mini_seed.zip"
     [
         ({"source": {"archive": {"path": ARCHIVE, "sha256": "0" * 64}}}, "sha256"),
         ({"source": {"archive": {"path": "nowhere.zip"}}}, "nowhere.zip"),
-        ({"source": {"archive": {"path": "config/config.yaml"}}}, "config.yaml"),
+        ({"source": {"archive": {"path": "config.yaml"}}}, "config.yaml"),
         ({"source": {"archive": {"path": "../../../x.zip"}}}, "../../../x.zip"),
         ({"source": {"archive": {"path": "/etc/passwd"}}}, "passwd: not a zip archive"),
         ({"source": {"directory": "../copy/config"}}, "no models in the raw ModelZoo layout"),

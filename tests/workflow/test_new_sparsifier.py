@@ -74,7 +74,7 @@ def toy(copied):
     (source / "toy_pruning.py").write_text(MODULE)
     registry = (source / "registry.py").read_text()
     (source / "registry.py").write_text(registry.replace("REGISTRY = {\n", "REGISTRY = {\n" + LINE))
-    for path, addition in (("config/config.yaml", SECTION), ("rules/twins.smk", RULE)):
+    for path, addition in (("config.yaml", SECTION), ("rules/twins.smk", RULE)):
         with (copied.root / path).open("a") as file:
             file.write(addition)
     copied.configure(zoos=[ZOO], methods=["mp", "vd", "toy_1"])

@@ -7,7 +7,7 @@ imports torchvision.
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +123,7 @@ def _open_torchvision(source: Source, data_dir: Path) -> tuple:
             try:
                 return tuple(dataset(folder, **split) for split in splits)
             except (RuntimeError, FileNotFoundError):  # what is missing, or fails torchvision's checksum
-                return tuple(dataset(folder, **split, download=True) for split in splits)
+                return _downloaded(dataset, folder, splits)
     except Exception as error:  # torchvision's readers raise whatever they stumble over
         reason = one_line(error) or type(error).__name__
         got = "is not there, or not whole" if source.folder else "is not there and could not be downloaded"
@@ -131,6 +131,14 @@ def _open_torchvision(source: Source, data_dir: Path) -> tuple:
             f"{folder}: torchvision's {source.dataset} {got} ({reason}); "
             "put its files there, or set data_dir to where they are"
         ) from None
+
+
+def _downloaded(dataset: Callable, folder: Path, splits: list[dict]) -> tuple:
+    """The splits, downloaded; once more where the network failed, since torchvision does not try again."""
+    try:
+        return tuple(dataset(folder, **split, download=True) for split in splits)
+    except (OSError, RuntimeError):  # torchvision's own when all mirrors fail is a RuntimeError
+        return tuple(dataset(folder, **split, download=True) for split in splits)
 
 
 @contextmanager
