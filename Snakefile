@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/analyses.smk"
+include: "rules/made.smk"
 include: "rules/zoos.smk"
 include: "rules/twins.smk"
 include: "rules/metrics.smk"

@@ -62,7 +62,18 @@ WORKFLOW_FILES = [
     "Snakefile",
     *(
         f"rules/{name}.smk"
-        for name in ("common", "analyses", "zoos", "twins", "metrics", "representations", "tables", "figures", "verify")
+        for name in (
+            "common",
+            "analyses",
+            "zoos",
+            "twins",
+            "metrics",
+            "representations",
+            "tables",
+            "figures",
+            "verify",
+            "made",
+        )
     ),
 ]
 

@@ -72,7 +72,7 @@ def test_loads_and_shows_every_model(browser, results):
     assert "12 of 12 models shown, at 80 % pruned" in summary(browser)
     model, x, y = points(browser)[3]
     assert x == pytest.approx(100 * results.models["test_accuracy"][model], abs=0.01)
-    assert y == pytest.approx(100 * results.mp(80)["test_accuracy"][model], abs=0.01)
+    assert y == pytest.approx(100 * results.at("mp", 80)["test_accuracy"][model], abs=0.01)
     titles = [option.text for option in browser.find_elements("css selector", "#zoo option")]
     assert titles == ["Made-up (mini), n = 12", "Other </script> & <b>, n = 12"]
 
@@ -108,7 +108,7 @@ def test_method_and_step_move_the_points(browser, results):
     choose(browser, "step", "2")
     assert "at epoch 2" in summary(browser)
     shown = {model: y for model, _, y in points(browser)}
-    accuracy = results.vd(2)["test_accuracy"]
+    accuracy = results.at("vd", 2)["test_accuracy"]
     assert shown == {model: pytest.approx(100 * accuracy[model], abs=0.01) for model in accuracy.index}
 
 

@@ -34,4 +34,4 @@ def test_every_entry_can_be_looked_up(table):
 
 def test_factors_are_those_of_the_models():
     assert set(FACTORS) < {field.name for field in fields(Factors)}
-    assert set(FACTORS) < {field.name for field in fields(TrainSource)}
+    assert set(FACTORS) < set(TrainSource.model_fields)

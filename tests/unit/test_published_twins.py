@@ -163,7 +163,7 @@ def test_one_wrong_twin_is_named_whatever_the_mean(files, tmp_path):
     changed = [row | {"test_acc": row["test_acc"] + (0.008 if row["test_acc"] < 0.5 else -0.008)} for row in rows]
     files[name] = "".join(json.dumps(row) + "\n" for row in changed).encode()
     with pytest.raises(InputError, match=rf"by 0\.8 points in the mean for {TWINS[1]} \(1 of 2 twins differ\)"):
-        import_twins(tmp_path / "twins.zip", originals_of(match(tmp_path, files)), SETTINGS, ENGINE, DATA.test, [2])
+        import_twins(tmp_path / "twins.zip", originals_of(match(tmp_path, files)), SETTINGS, ENGINE, DATA, [2])
 
 
 @pytest.mark.parametrize(("key", "what"), [("test_acc", "test accuracies"), ("sparsity_ratio", "sparsities")])

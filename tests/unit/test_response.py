@@ -76,8 +76,8 @@ def test_factor_that_decides_is_found(results):
 
 
 def with_changes(results, changes, models):
-    table = results.tables["mp_response"].head(models).assign(rank_change=changes)
-    return factor_table([type(results)(results.zoo, results.models, {"mp_response": table})]).set_index("factor")
+    table = results.tables["mp/response"].head(models).assign(rank_change=changes)
+    return factor_table([type(results)(results.zoo, results.models, {"mp/response": table})]).set_index("factor")
 
 
 def test_effect_size_is_epsilon_squared(results):

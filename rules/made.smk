@@ -1,0 +1,53 @@
+# The files that a run comes to: what `all` restores and `verify` reads.
+
+
+def made_files(wildcards):
+    """What the configured zoos are made of and come to, by kind, but for what can be had again from elsewhere."""
+    zoos = dict.fromkeys([*RUN.zoos, *(originals_of(RUN.catalogue[zoo]).id for zoo in RUN.zoos)])
+    folders = [f"results/zoos/{zoo}" for zoo in zoos]
+    trained = [zoo for zoo in zoos if RUN.catalogue[zoo].train]
+    return {kind: [f"{folder}/{kind}.safetensors" for folder in folders] for kind in TENSORS} | {
+        "models": [f"{folder}/models.csv" for folder in folders],
+        "history": [f"{folder}/history.parquet" for folder in folders],
+        "shard": [file for zoo in trained for file in shard_files(zoo, f"results/zoos/{zoo}/trained")]
+        + all_shards(wildcards),
+        "metrics": [file for file in results_of_zoos(METRICS) if file.endswith(".parquet")],
+        "table": expand("results/tables/{table}.csv", table=[*RULE_TABLES["make_table"], "paper_comparison"]),
+    }
+
+
+def possible_files(wildcards):
+    """What was made only if somebody asked for it, by kind."""
+    models = representation_files(".safetensors")
+    tables = RULE_TABLES["make_representation_table"] if models else []
+    return {
+        "representation": models,
+        "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
+        + expand("results/tables/{table}.csv", table=tables),
+    }
+
+
+def representation_intermediates(wildcards):
+    """What `representations` made on the way; refused where there can be none."""
+    representation_results("scores")
+    suffixes = (".safetensors", "_history.csv.sha256", *SUFFIXES)
+    return [file for suffix in suffixes for file in representation_files(suffix)]
+
+
+def intermediate_files(wildcards):
+    """What a run made on the way to its tables and figures, and the checksums beside it."""
+    made = made_files(wildcards)
+    files = [file for kind, files in made.items() if kind != "table" for file in files]
+    return files + [f"{file}.sha256" for file in made["models"]]
+
+
+# The tables of a hyper-representation.
+SUFFIXES = ("_history.csv", "_scores.parquet", "_states.parquet", "_zero_shot.parquet")
+TENSORS = ("dataset", "originals", "predictions")
+METRICS = list(
+    dict.fromkeys(
+        ["*/scores", "*/layers", "*/agreement"]
+        + [source for name in RULE_TABLES["make_table"] for source in TABLES[name].sources]
+        + [source for drawing in FIGURES.values() for source in drawing.sources if source != "history"]
+    )
+)
