@@ -117,10 +117,9 @@ def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> 
     original = models["test_accuracy"].to_numpy().reshape((-1,) + (1,) * (len(grid) - 1))
     test = (original * (1 - 0.3 * nominal**3) + rng.normal(0, 0.01, grid)).clip(0.1, 1)
     scores = {
-        "test_accuracy": test,
-        "train_accuracy": test + 0.02,
-        "test_loss": 1 - test,
-        "train_loss": 1 - test,
+        **{f"{split}_accuracy": test for split in ("test", "validation")},
+        **{f"{split}_loss": 1 - test for split in ("train", "validation", "test")},
+        **{f"{kind}train_accuracy": test + 0.02 for kind in ("", "clean_")},
         "sparsity": sparsity,
     }
     tensors = {name: torch.tensor(values, dtype=torch.float32) for name, values in scores.items()}

@@ -1,5 +1,7 @@
 """Shards on disk: what is written is read (what is damaged or lies: see test_verification)."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from zootwins.run.errors import InputError
 from zootwins.storage.axes import Axis
 from zootwins.storage.ranges import shard_ranges, shard_slice
-from zootwins.storage.shards import Trajectory, cut_model, read_shard, write_trajectory
+from zootwins.storage.shards import Trajectory, cut_model, read_shard, warn_of_mixture, write_trajectory
 
 
 def write(path, method="mp", models=3):
@@ -78,3 +80,16 @@ def test_more_models_keep_the_full_shards(fewer, more, per_shard):
     fewer, more = sorted((fewer, more))
     full = [name for name in shard_ranges(fewer, per_shard) if (shard_slice(name)[1]) % per_shard == 0]
     assert set(full) <= set(shard_ranges(more, per_shard))
+
+
+def test_shards_of_two_engines_are_told(tmp_path, caplog):
+    paths = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for path in paths:
+        write(path)
+    shards = [read_shard(path) for path in paths]
+    warn_of_mixture(shards)
+    assert not caplog.records
+    shards[1] = replace(shards[1], metadata={**shards[1].metadata, "engine": "native"})
+    warn_of_mixture(shards)
+    (record,) = caplog.records
+    assert f"{paths[2]} by torch, {paths[1]} by native" in record.getMessage()

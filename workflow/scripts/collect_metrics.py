@@ -5,12 +5,13 @@ from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, log, provenance
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.frames import write_parquet
-from zootwins.storage.shards import read_shard
+from zootwins.storage.shards import read_shard, warn_of_mixture
 from zootwins.zoos.originals import read_predictions
 
 with job(snakemake):
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     shards = [read_shard(path) for path in snakemake.input.shards]
+    warn_of_mixture(shards)
     twinned = index < snakemake.params.models
     channels = shards[0].shapes["conv1.weight"][-3]
     sparsifier = get_sparsifier(snakemake.wildcards.method)

@@ -14,9 +14,7 @@ from zootwins.population.architectures import Architecture
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point
 from zootwins.storage.files import remedy
-from zootwins.storage.shards import TwinShard
-
-SCORES = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
+from zootwins.storage.shards import SCORES, TwinShard
 
 
 @dataclass(frozen=True)

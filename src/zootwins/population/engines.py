@@ -1,8 +1,6 @@
 """Which engine trains: the one that a configuration names, or the fastest that is there."""
 
 import logging
-from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 
@@ -47,15 +45,3 @@ def get_engine(name: str, device: str, threads: int) -> Engine:
     if name == "torch":
         return TorchEngine(device, threads)
     return NativeEngine(threads)
-
-
-def warn_of_mixture(engines: Mapping[str | Path, str]) -> None:
-    """Warn where files that are looked at together were trained by different engines, given by file.
-
-    Engines agree to rounding at each step; epochs amplify it, so that a model's accuracy after many of them is only
-    in the mean over a zoo what another engine would have come to.
-    """
-    files = {engine: file for file, engine in reversed(engines.items())}
-    if len(files) > 1:
-        named = ", ".join(f"{file} by {engine}" for engine, file in sorted(files.items()))
-        log.warning("trained by different engines: %s; delete the shards of one to have all from the other", named)

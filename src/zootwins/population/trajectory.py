@@ -16,15 +16,11 @@ from torch import Tensor
 from zootwins.population import Engine, ImageData, Population, Scores, layer_sparsity
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
-from zootwins.storage.shards import Trajectory
+from zootwins.storage.shards import SCORES, Trajectory
 
 log = logging.getLogger(__name__)
 
 _SAVING_SHARE = 0.05  # of the time spent on saving what a killed run would lose
-SCORES = (  # float32 `[models, states]` each; clean_train_accuracy is NaN but at the first and the last state
-    *("train_accuracy", "train_loss", "clean_train_accuracy"),
-    *("validation_accuracy", "validation_loss", "test_accuracy", "test_loss"),
-)
 SPARSITY = "sparsity"  # float32 `[models, states, layers]`
 PREDICTIONS = "predictions"  # on the test images, uint8 `[models, prediction states, samples]`
 

@@ -6,6 +6,7 @@ are epochs, 0 before training. What is no trajectory, such as final masks, lacks
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -20,6 +21,12 @@ from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
 from zootwins.storage.axes import Axis
 from zootwins.storage.files import remedy
+
+SCORES = (  # float32 `[models, states]` each; clean_train_accuracy is NaN but at the first and the last state
+    *("train_accuracy", "train_loss", "clean_train_accuracy"),
+    *("validation_accuracy", "validation_loss", "test_accuracy", "test_loss"),
+)
+log = logging.getLogger(__name__)
 
 DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "axes")
 
@@ -155,6 +162,18 @@ def _fits(shapes: Mapping[str, tuple[int, ...]], description: Mapping[str, Seque
     models, index, axes = (description[key] for key in ("models", "index", "axes"))
     leading = (len(models), *(len(axis.values) for axis in axes))
     return len(index) == len(models) and all(shape[: len(leading)] == leading for shape in shapes.values())
+
+
+def warn_of_mixture(shards: Iterable[TwinShard]) -> None:
+    """Warn where shards that are looked at together were trained by different engines.
+
+    Engines agree to rounding at each step; epochs amplify it, so that a model's accuracy after many of them is only
+    in the mean over a zoo what another engine would have come to.
+    """
+    files = {shard.metadata.get("engine"): shard.path for shard in shards}
+    if len(files) > 1:
+        named = ", ".join(f"{path} by {engine}" for engine, path in files.items())
+        log.warning("trained by different engines: %s; delete the shards of one to have all from the other", named)
 
 
 def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str, provenance: Mapping[str, str]) -> None:
