@@ -8,6 +8,8 @@ import pytest
 
 from projects import REPOSITORY
 
+pytestmark = pytest.mark.workflow
+
 REFERENCE = REPOSITORY / "docs/reference"
 REPRESENTATIONS = {"table3", "zero_shot", "latent_space", "reconstruction", "property_prediction"}  # not part of `all`
 

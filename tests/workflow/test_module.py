@@ -12,6 +12,8 @@ import yaml
 from projects import REPOSITORY, Project
 from zootwins.run.paths import located
 
+pytestmark = pytest.mark.workflow
+
 ARCHIVE = REPOSITORY / "tests/data/fmnist_uniform_raw.zip"
 MODULE = """
 module zootwins:

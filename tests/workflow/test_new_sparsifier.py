@@ -18,6 +18,8 @@ from zootwins.population.trajectory import Plan
 from zootwins.sparsifiers import base
 from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, repeated, twin_keys
 
+pytestmark = pytest.mark.workflow
+
 
 class Settings(base.Settings):
     strengths: tuple[int, ...]
@@ -78,7 +80,8 @@ def toy(copied):
         with (copied.root / path).open("a") as file:
             file.write(addition)
     copied.configure(zoos=[ZOO], methods=["mp", "vd", "toy_1"])
-    copied.run("all", f"results/exports/{ZOO}/toy_1.zip", f"results/models/{ZOO}/toy_1/0001.safetensors", "verify")
+    copied.run("all", f"results/exports/{ZOO}/toy_1.zip", f"results/models/{ZOO}/toy_1/0001.safetensors")
+    copied.run("verify")
     return copied
 
 

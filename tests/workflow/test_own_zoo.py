@@ -12,6 +12,8 @@ import yaml
 
 from zenodo import KEY, RECORD, serving
 
+pytestmark = pytest.mark.workflow
+
 ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "tests/data/fmnist_uniform_raw.zip"
 MODELS = 2

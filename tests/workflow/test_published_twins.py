@@ -8,6 +8,8 @@ import yaml
 from raw_zoos import twin_files, write_zip
 from zootwins.storage.shards import read_shard
 
+pytestmark = pytest.mark.workflow
+
 ORIGINALS, TWINS = "fmnist_mini_seed", "published"
 TABLE6 = "results/tables/table6.csv"
 
@@ -41,7 +43,7 @@ def test_published_twins_go_through_the_same_tables_as_ours(published, finished)
     planned = published.planned(TABLE6, "results/tables/table2.csv")
     assert {"match_twins": 1, "import_twins": 2, "import_zoo": 1}.items() <= planned.items()
     assert "variational_dropout" not in planned
-    published.run(TABLE6, "results/tables/table2.csv", f"results/metrics/{TWINS}/vd_agreement.parquet")
+    published.run(TABLE6, "results/tables/table2.csv", f"results/metrics/{TWINS}/vd/agreement.parquet")
     theirs, ours = (read_shard(p.root / f"results/twins/{z}/vd/{s}.safetensors") for p, z, s in
                     ((published, TWINS, "0002-0002"), (finished, ORIGINALS, "0000-0001")))  # fmt: skip
     assert torch.equal(theirs.tensor("conv1.log_sigma2", 0), ours.tensor("conv1.log_sigma2", 0))
@@ -50,7 +52,7 @@ def test_published_twins_go_through_the_same_tables_as_ours(published, finished)
                        ((published, TWINS), (finished, ORIGINALS)))  # fmt: skip
     pd.testing.assert_frame_equal(table.drop(columns="zoo"), expected.drop(columns="zoo"))
     agreements = [
-        pd.read_parquet(p.root / f"results/metrics/{z}/vd_agreement.parquet").sort_values(
+        pd.read_parquet(p.root / f"results/metrics/{z}/vd/agreement.parquet").sort_values(
             ["index", "epoch"], ascending=a
         )
         for p, z, a in ((published, TWINS, True), (finished, ORIGINALS, [False, True]))

@@ -4,6 +4,8 @@ import pytest
 
 from browser import open_page
 
+pytestmark = pytest.mark.workflow
+
 
 @pytest.fixture(scope="module")
 def report(finished):

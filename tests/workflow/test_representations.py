@@ -5,6 +5,8 @@ import pytest
 
 from zootwins.experiments.representations.storage import load_representation
 
+pytestmark = pytest.mark.workflow
+
 TINY = {"name": "tiny", "zoos": ["fmnist_mini_seed"], "seeds": 2, "dimension": 16, "epochs": 2}
 RESULTS = [
     "results/tables/table3.csv",
