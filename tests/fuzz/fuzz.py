@@ -24,17 +24,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 with atheris.instrument_imports(include=["zootwins", "zipfile", "json"]):
     import raw_zoos
     import test_verification
-    from zootwins import tensor_files
     from zootwins.images.datasets import read_dataset_pt
     from zootwins.run.errors import InputError
+    from zootwins.storage import tensor_files
     from zootwins.storage.shards import TwinShard
-    from zootwins.storage.verification import READERS
     from zootwins.zoos.archives import open_members
     from zootwins.zoos.raw_zoo import find_dataset, read_models
 
 atheris.instrument_func(_weights_only_unpickler.Unpickler.load)
 
-KINDS = READERS.keys() - {"representation"}  # which says itself how large a network to build
+KINDS = test_verification.READERS.keys() - {"representation"}  # which says itself how large a network to build
 EXECUTIONS = {"os.exec", "os.fork", "os.posix_spawn", "os.system", "pickle.find_class", "socket.connect"}
 executed: list[str] = []
 
@@ -106,7 +105,7 @@ class Tensors:
     @staticmethod
     def read(path: Path) -> None:
         for kind in KINDS:
-            refused_in_one_line(lambda kind=kind: Tensors.look_at(READERS[kind](path)))
+            refused_in_one_line(lambda kind=kind: Tensors.look_at(test_verification.READERS[kind](path)))
 
     @staticmethod
     def look_at(found: object) -> None:
