@@ -9,6 +9,8 @@ import pytest
 
 from zootwins.storage.shards import read_shard
 
+pytestmark = pytest.mark.workflow
+
 MODULE = '''"""Every other weight of each layer goes, whatever its size; a strength of 2 lets every third stay."""
 
 import torch
@@ -17,8 +19,6 @@ from zootwins.population import Population
 from zootwins.population.trajectory import Plan
 from zootwins.sparsifiers import base
 from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, repeated, twin_keys
-
-pytestmark = pytest.mark.workflow
 
 
 class Settings(base.Settings):
