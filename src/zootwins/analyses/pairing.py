@@ -39,7 +39,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Mean paired difference in points at each of the second method's operating points, by pair of methods.
 
     With Wilcoxon's signed-rank test; positive: the first method is better, `better` is the share of models for which
-    it is.
+    it is. A point that none of the first method's twins are about as sparse as has a row without models.
     """
     rows = []
     for results in zoos:
@@ -47,7 +47,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             differences = paired_differences(results, method, against).dropna()
             for point in results.milestones(against):
                 part = differences[np.isclose(differences["point"], point.value)]
-                if point.epoch == 0 or part.empty:
+                if point.epoch == 0:
                     continue
                 values = part["difference"]
                 rows.append(
@@ -59,11 +59,18 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                         "sparsity": 100 * part["sparsity"].mean(),
                         **summary(values),
                         "better": 100 * (values > 0).mean(),
-                        "p": stats.wilcoxon(values).pvalue if values.any() else 1.0,
+                        "p": _wilcoxon(values),
                     }
                 )
     columns = ["zoo", "method", "against", "point", "sparsity", "mean", "std", "models", "low", "high", "better", "p"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _wilcoxon(differences: pd.Series) -> float:
+    """p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN where there is nothing."""
+    if differences.empty:
+        return np.nan
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
 def arrange_pairs(table: pd.DataFrame) -> pd.DataFrame:
