@@ -44,6 +44,21 @@ use rule sparsify as variational_dropout with:
         zoo=OWN_TWINS,
 
 
+use rule sparsify as gradual_pruning with:
+    wildcard_constraints:
+        method="gmp",
+
+
+use rule sparsify as random_pruning with:
+    wildcard_constraints:
+        method="rp",
+
+
+use rule sparsify as l0_regularization with:
+    wildcard_constraints:
+        method="l0",
+
+
 rule import_twins:
     """Read a shard of published variational twins and evaluate them again, at every epoch."""
     input:

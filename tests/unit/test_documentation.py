@@ -98,7 +98,7 @@ def test_every_page_is_in_the_navigation_and_every_package_has_one(pages, tmp_pa
 def documented(monkeypatch) -> ModuleType:
     """The module that docs/own_sparsifier.md shows."""
     text = (REPOSITORY / "docs/own_sparsifier.md").read_text()
-    module = ModuleType("random_pruning")
+    module = ModuleType("coin_pruning")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], vars(module))
     return module
@@ -112,7 +112,7 @@ def originals(*names: str) -> Originals:
 
 
 def test_the_documented_sparsifier_prunes_each_twin_by_its_own_key(documented):
-    method = documented.RandomPruning()
+    method = documented.CoinPruning()
     settings = method.Settings(epochs=1, sparsities=(50, 90))
     twins = method.population(Start("zoo", originals("a", "b")), settings)
     masks = torch.cat([mask.flatten(1) for mask in twins.masks.values()], dim=1).double()

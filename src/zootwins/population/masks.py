@@ -1,6 +1,6 @@
-"""Which weights stay: masks by magnitude, over the whole network or layer by layer, exact to the weight."""
+"""Which weights stay: masks by magnitude or another score, over the whole network or by layer, exact to the weight."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,14 +15,24 @@ def pruning_masks(weights: Mapping[str, Tensor], ratio: float, scope: str) -> di
         weights: `{layer}.weight`, each `[models, …]`.
         scope: "global" ranks all weights of a model together, "layer" those of each layer.
     """
+    return lowest_pruned({name: weight.abs() for name, weight in weights.items()}, ratio, scope)
+
+
+def lowest_pruned(scores: Mapping[str, Tensor], ratio: float, scope: str) -> dict[str, Tensor]:
+    """The same for any score of the weights: those with the lowest go."""
     if scope == "layer":
-        return {name: _keep_largest(weight.flatten(1), ratio).view_as(weight) for name, weight in weights.items()}
-    joined = _keep_largest(torch.cat([weight.flatten(1) for weight in weights.values()], dim=1), ratio)
-    parts = joined.split([weight[0].numel() for weight in weights.values()], dim=1)
-    return {name: part.view_as(weight) for part, (name, weight) in zip(parts, weights.items(), strict=True)}
+        return {name: _keep_highest(score.flatten(1), ratio).view_as(score) for name, score in scores.items()}
+    joined = _keep_highest(torch.cat([score.flatten(1) for score in scores.values()], dim=1), ratio)
+    parts = joined.split([score[0].numel() for score in scores.values()], dim=1)
+    return {name: part.view_as(score) for part, (name, score) in zip(parts, scores.items(), strict=True)}
 
 
-def _keep_largest(weights: Tensor, ratio: float) -> Tensor:
-    pruned = round(ratio * weights.shape[1])
-    smallest = weights.abs().argsort(dim=1, stable=True)[:, :pruned]
-    return torch.ones_like(weights, dtype=torch.bool).scatter(1, smallest, False)
+def _keep_highest(scores: Tensor, ratio: float) -> Tensor:
+    pruned = round(ratio * scores.shape[1])
+    lowest = scores.argsort(dim=1, stable=True)[:, :pruned]
+    return torch.ones_like(scores, dtype=torch.bool).scatter(1, lowest, False)
+
+
+def interleaved(masks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Masks of the same models at several ratios, each `[models, …]`, as one of `[models · ratios, …]`."""
+    return {name: torch.stack([mask[name] for mask in masks], dim=1).flatten(0, 1) for name in masks[0]}

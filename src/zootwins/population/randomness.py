@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 STREAMS = "Philox4x32-10, keyed by zoo, model, method and ratio, counted by epoch, position and site"
-ORDER, NOISE, DROPOUT, GATES = 0, 1, 2, 3
+ORDER, NOISE, DROPOUT, GATES, WEIGHTS = 0, 1, 2, 3, 4
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -70,6 +70,11 @@ def uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Te
 def gate_uniforms(keys: Tensor, epoch: int, first: int, sites: int) -> Tensor:
     """The gates' numbers for the batch whose first position in an epoch is `first`, float32 `[models, sites]`."""
     return _uniforms(keys, epoch, first, 1, sites, GATES)[:, 0]
+
+
+def weight_words(keys: Tensor, sites: int) -> Tensor:
+    """One word of 32 random bits for each weight, the same at all times, int64 `[models, sites]`."""
+    return torch.stack(_words(keys, 0, 0, 1, sites, WEIGHTS), dim=-1).flatten(1)
 
 
 def _uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int) -> Tensor:

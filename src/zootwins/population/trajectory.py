@@ -34,7 +34,8 @@ class Plan:
     Attributes:
         epochs: their number; 1 is the first.
         prediction_states: the states whose predictions on the test images are kept.
-        penalty: the weight of the penalty in an epoch, one for all models or float64 `[models]`.
+        penalty: the weight of the penalty in an epoch, one for all models or float64 `[n]`: every n models in turn have
+            these n weights, n being the twins of an original, or all models.
         lr_factors: what the learning rates are multiplied with in an epoch, float32 `[models, steps]`, or None.
         masks: new masks before an epoch, by name of the weights, or None to leave them as they are; see
             `Population.set_masks`.
@@ -123,12 +124,12 @@ def _train_epoch(engine: Engine, population: Population, data: ImageData, plan: 
     masks = plan.masks and plan.masks(epoch, population)
     if masks is not None:
         population.set_masks(masks)
-    penalty = 0.0 if plan.penalty is None else plan.penalty(epoch)
+    penalty = torch.as_tensor(0 if plan.penalty is None else plan.penalty(epoch), dtype=torch.float64).reshape(-1)
     return engine.train_epoch(
         population,
         data.train,
         epoch,
-        penalty=torch.as_tensor(penalty, dtype=torch.float64).expand(len(population)),
+        penalty=penalty.repeat(len(population) // len(penalty)),
         lr_factors=plan.lr_factors and plan.lr_factors(epoch),
     )
 

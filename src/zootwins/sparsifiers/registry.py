@@ -9,6 +9,9 @@ from zootwins.sparsifiers.base import Sparsifier
 REGISTRY = {
     "mp": "zootwins.sparsifiers.magnitude_pruning:MagnitudePruning",
     "vd": "zootwins.sparsifiers.variational_dropout:VariationalDropout",
+    "gmp": "zootwins.sparsifiers.gradual_pruning:GradualPruning",
+    "rp": "zootwins.sparsifiers.random_pruning:RandomPruning",
+    "l0": "zootwins.sparsifiers.l0_regularization:L0Regularization",
 }
 
 

@@ -1,0 +1,65 @@
+"""What the methods that prune to requested sparsities have in common: their settings, their axis and their dial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, field_validator
+
+from zootwins.sparsifiers import base
+from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, Start, repeated, twin_keys
+
+if TYPE_CHECKING:
+    from zootwins.population import Population
+
+Percent = Annotated[float, Field(gt=0, lt=100)]
+
+
+class Settings(base.Settings):
+    """Sparsities in percent."""
+
+    sparsities: tuple[Percent, ...] = Field(
+        min_length=1,
+        description="Percent of the weights to prune; an unpruned control is always fine-tuned beside them.",
+    )
+
+    @field_validator("sparsities")
+    @classmethod
+    def _ascending(cls, sparsities: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(sparsities)) < len(sparsities):
+            raise ValueError("the same sparsity stands there twice")
+        return tuple(sorted(sparsities))
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """Requested sparsities as fractions, the unpruned control (0) first."""
+        return (0.0, *(percent / 100 for percent in self.sparsities))
+
+
+class Pruning(Sparsifier):
+    """Twins that differ by the share of their weights that is pruned; those at the last epoch are compared."""
+
+    dial = Dial("sparsity", "Pruned weights, %", "{:g} % pruned")
+
+    def axes(self, settings: Settings) -> tuple[Axis, ...]:
+        return (Axis("ratio", settings.ratios),)
+
+    def curve(self, settings: Settings) -> list[Point]:
+        return [Point(round(100 * ratio, 6), settings.epochs, {"ratio": ratio}) for ratio in settings.ratios]
+
+    def usual(self, settings: Settings) -> float:
+        return min(settings.sparsities, key=lambda percent: abs(percent - 80))
+
+    def population(self, start: Start, settings: Settings) -> Population:
+        """The twins before anything is pruned."""
+        import torch
+
+        from zootwins.population import Population
+
+        originals, ratios = start.originals, settings.ratios
+        return Population(
+            originals.architecture,
+            repeated(originals.factors, len(ratios), settings.lr),
+            torch.tensor(twin_keys(self.id, start, self.axes(settings)), dtype=torch.int64),
+            {name: tensor.repeat_interleave(len(ratios), dim=0) for name, tensor in originals.parameters.items()},
+        )

@@ -1,0 +1,174 @@
+"""Gradual and random pruning: the schedule's closed form, nested masks exact to the weight, and keys of their own."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from test_torch_engine import factors, images, population
+from zootwins.population import ImageData
+from zootwins.population.randomness import weight_words
+from zootwins.population.torch_engine import TorchEngine
+from zootwins.sparsifiers import gradual_pruning, magnitude_pruning, random_pruning
+from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.gradual_pruning import GradualPruning
+from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
+from zootwins.sparsifiers.random_pruning import RandomPruning
+from zootwins.sparsifiers.sparsify import sparsify
+from zootwins.zoos.originals import Originals
+
+SHORT = {"sparsities": (90, 50), "epochs": 4, "begin": 1, "end": 3, "lr": 1e-2}
+CASES = pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        (GradualPruning(), gradual_pruning.Settings(**SHORT)),
+        (GradualPruning(), gradual_pruning.Settings(**SHORT, distribution="global")),
+        (RandomPruning(), random_pruning.Settings(**SHORT)),
+    ],
+    ids=["uniform", "global", "random"],
+)
+
+
+def some_originals(name="cnn_s", channels=1):
+    of = population([factors(0), factors(1, "relu", "sgd", weight_decay=0.1)], name, channels, dtype=torch.float32)
+    return Originals(of.architecture, ["a", "b"], [0, 1], of.factors, of.parameters)
+
+
+def half_of(originals, model):
+    cut = slice(model, model + 1)
+    parameters = {name: tensor[cut] for name, tensor in originals.parameters.items()}
+    return Originals(originals.architecture, originals.models[cut], [model], originals.factors[cut], parameters)
+
+
+def shown(originals):
+    return ImageData(images(originals_population(originals), 24), *(images(originals_population(originals), 8),) * 2)
+
+
+def originals_population(originals):
+    return MagnitudePruning().population(
+        Start("zoo", originals), magnitude_pruning.Settings(sparsities=(50,), epochs=1)
+    )
+
+
+def trained_masks(method, settings, originals):
+    """The masks at every epoch of a run, by the plan alone, and the population at its end."""
+    of = method.population(Start("zoo", originals), settings)
+    data, plan, masks = shown(originals).train, method.plan(settings), []
+    for epoch in range(1, settings.epochs + 1):
+        new = plan.masks(epoch, of)
+        if new is not None:
+            of.set_masks(new)
+        masks.append(of.masks)
+        TorchEngine().train_epoch(of, data, epoch)
+    return masks, of
+
+
+def test_the_schedule_is_cubic():
+    """s(t) = s_f·(1 − (1 − p)³) at p = 0, ¼, ½, ¾, 1, and beyond."""
+    schedule = gradual_pruning.Settings(sparsities=(80,), epochs=15, begin=2, end=10)
+    due = [schedule.progress(epochs) for epochs in (2, 4, 6, 8, 10)]
+    assert due == pytest.approx([0, 37 / 64, 7 / 8, 63 / 64, 1])
+    assert [schedule.progress(epochs) for epochs in (0, 14)] == [0, 1]
+    assert due[-1] == 1  # exactly, so that the number of pruned weights is that of magnitude pruning
+
+
+@pytest.mark.parametrize("change", [{"begin": 11}, {"end": 15}, {"epochs": 10}])
+def test_a_schedule_that_does_not_fit_the_epochs_is_refused(change):
+    with pytest.raises(ValidationError, match="begin ≤ end < epochs"):
+        gradual_pruning.Settings(**{"sparsities": (80,), "epochs": 15, "begin": 0, "end": 10} | change)
+
+
+@CASES
+@pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3)])
+def test_masks_are_nested_and_exact_to_the_weight(method, settings, name, channels):
+    masks, of = trained_masks(method, settings, some_originals(name, channels))
+    layers = list(of.architecture.weight_names)
+    assert masks[0] == {}  # nothing before `begin`
+    for epoch, (before, now) in enumerate(pairwise(masks[1:]), start=2):
+        for layer in layers:
+            assert not (now[layer] & ~before[layer]).any(), "what is masked stays masked"
+        gone = torch.stack([(~now[layer]).flatten(1).sum(1) for layer in layers], dim=1)
+        sizes = torch.tensor([now[layer][0].numel() for layer in layers])
+        for twin, ratio in enumerate((0, 0.5, 0.9) * 2):
+            share = ratio * (1 - (1 - (epoch - 1) / 2) ** 3) if epoch < 3 else ratio
+            if getattr(settings, "distribution", "uniform") == "uniform":
+                assert gone[twin].tolist() == [round(share * size) for size in sizes.tolist()]
+            else:
+                assert gone[twin].sum() == round(share * int(sizes.sum()))
+    for layer in layers:
+        assert (of.parameters[layer][~masks[-1][layer]] == 0).all()
+
+
+def test_a_masked_weight_stays_masked_among_other_zeros():
+    """Weights of a model may be 0 themselves, and come before the masked ones."""
+    method, settings = GradualPruning(), gradual_pruning.Settings(sparsities=(50,), epochs=3, begin=0, end=2)
+    of = method.population(Start("zoo", some_originals()), settings)
+    kept = {name: torch.ones_like(of.parameters[name], dtype=torch.bool) for name in of.architecture.weight_names}
+    kept["fc1.weight"].flatten(1)[:, -100:] = False
+    of.parameters["fc1.weight"].flatten(1)[:, :300] = 0
+    of.set_masks(kept)
+    masks = method.plan(settings).masks(2, of)
+    assert not masks["fc1.weight"][1::2].flatten(1)[:, -100:].any()
+
+
+def test_one_step_at_the_start_is_magnitude_pruning_layer_by_layer():
+    """Masks, and what is trained under them with the same keys."""
+    originals = some_originals()
+    settings = gradual_pruning.Settings(sparsities=(50, 90), epochs=2, begin=0, end=0, lr=1e-2)
+    gradual, once = GradualPruning(), MagnitudePruning()
+    layerwise = magnitude_pruning.Settings(sparsities=(50, 90), epochs=2, scope="layer", lr=1e-2)
+    ours, theirs = (
+        gradual.population(Start("zoo", originals), settings),
+        once.population(Start("zoo", originals), layerwise),
+    )
+    ours.set_masks(gradual.plan(settings).masks(1, ours))
+    assert gradual.plan(settings).masks(2, ours) is None
+    ours.keys = theirs.keys
+    data = shown(originals).train
+    for each in (ours, theirs):
+        TorchEngine().train_epoch(each, data, 1)
+    for name, mask in theirs.masks.items():
+        assert torch.equal(ours.masks[name], mask)
+    for name, parameter in theirs.parameters.items():
+        assert torch.equal(ours.parameters[name], parameter)
+
+
+@CASES
+def test_a_twin_does_not_depend_on_its_neighbours(method, settings):
+    originals = some_originals()
+    _, whole = trained_masks(method, settings, originals)
+    _, alone = trained_masks(method, settings, half_of(originals, 1))
+    for name, mask in alone.masks.items():
+        assert torch.equal(whole.masks[name][3:], mask), name
+    assert whole.keys[3:].tolist() == alone.keys.tolist()
+
+
+def test_random_masks_are_drawn_evenly_and_anew_for_every_twin():
+    method, settings = RandomPruning(), random_pruning.Settings(**SHORT)
+    of = method.population(Start("zoo", some_originals()), settings)
+    scores = method.scores(of)
+    again = method.scores(of)
+    for name, score in scores.items():
+        assert torch.equal(score, again[name])
+        ranks = score.flatten(1).argsort(1).argsort(1).double()
+        between = torch.corrcoef(ranks) - torch.eye(len(of))
+        assert between.abs().max() < 5 / ranks.shape[1] ** 0.5
+    words = weight_words(torch.arange(200), 2416).double() / 2**32
+    assert words.mean().item() == pytest.approx(0.5, abs=4 / (12 * words.numel()) ** 0.5)
+
+
+@CASES
+def test_a_short_run(method, settings):
+    originals = some_originals()
+    tensors = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals)).tensors
+    assert tensors["predictions"].shape == (2, 3, 2, 8)
+    for name in originals.architecture.weight_names:
+        mask = tensors[f"mask.{name}"]
+        assert mask[:, 0].all()  # the control
+        assert torch.equal(tensors[name][:, :, 0], originals.parameters[name][:, None].expand_as(mask))
+        assert (tensors[name][:, :, -1][~mask] == 0).all()
+    sparsity = tensors["sparsity"].double() @ originals.architecture.weight_shares
+    assert (sparsity[:, 1:, 1:] >= sparsity[:, 1:, :-1]).all()
+    assert sparsity[:, :, -1].flatten().tolist() == pytest.approx([0, 0.5, 0.9] * 2, abs=2e-3)
+    assert method.point(settings, method.usual(settings)).at == {"ratio": 0.9}
