@@ -129,9 +129,15 @@ def _pairs(results: ZooResults) -> Iterator[Finding]:
         yield _mean(
             pair,
             f"{names[0]} beats {names[1]} up to {ROBUST_UP_TO:.0%} sparsity",
-            "accuracy at equal sparsity, points",
+            "accuracy at equal sparsity, whatever the epochs of training, points",
             values,
         )
+        epochs = {point.epoch for point in results.zoo.curve(method)} - {0}
+        equal = differences[differences["epoch"].isin(epochs)].dropna()
+        if len(epochs) == 1 and not equal.empty:
+            values = 100 * equal.groupby("index")["difference"].mean().to_numpy()
+            finding = f"{names[0]} beats {names[1]} after as many epochs of training"
+            yield _mean(pair, finding, f"accuracy at equal sparsity, {epochs.pop()} epochs each, points", values)
         if method in agreement and against in agreement:
             own, other = (results.at(name, agreement[name], "agreement")["agreement"] for name in (method, against))
             finding = f"{names[0]} agrees more with the originals than {names[1]}"
