@@ -7,6 +7,7 @@ JaxPruner, while in the authors' code it can come back.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -56,9 +57,9 @@ class Settings(Schedule):
 class Gradual(pruning.Pruning):
     """Pruning by a schedule; a method says by which scores."""
 
+    @abstractmethod
     def scores(self, population: Population) -> dict[str, Tensor]:
         """What weights are ranked by, `[twins, …]`, ≥ 0; the lowest go first."""
-        raise NotImplementedError
 
     def scope(self, settings: Schedule) -> str:
         """Of a ranking: see `zootwins.population.masks.lowest_pruned`."""
