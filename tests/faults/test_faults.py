@@ -154,7 +154,7 @@ def test_a_damaged_file_is_named_not_averaged_in_and_made_again_by_the_command_t
     done.run("--force", file)
     done.run(TABLE)
     assert_undisturbed(done, undisturbed)
-    if file != SHARD:
+    if file.endswith(".parquet"):  # a damaged models.csv is read by training, and trains again
         assert (done.root / SHARD).stat().st_mtime_ns == trained
 
 
