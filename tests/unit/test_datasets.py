@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from PIL import Image
+from sklearn.datasets import load_digits
 from torch.utils.data import TensorDataset, random_split
 
 from raw_zoos import code_pickles, dataset, image_tensors, torch_bytes
@@ -20,9 +22,12 @@ from zootwins.images.datasets import (
     SOURCES,
     StoredData,
     as_trained_on,
+    grey,
     load_dataset,
     load_stored,
+    named_data,
     read_dataset_pt,
+    resized,
     save_dataset,
     torchvision_data,
 )
@@ -30,6 +35,7 @@ from zootwins.run.errors import InputError
 
 BUNDLED = Path(__file__).parents[2] / "resources/data"
 TRAIN, VALIDATION, TEST = 12, 8, 6
+FIRST_DIGITS = [2, 1, 4, 2, 6, 6, 9, 8, 2, 4, 9, 3]  # of the test split
 RNG = np.random.default_rng(0)
 LABELS = {"train": np.arange(TRAIN + VALIDATION) % 10, "test": np.arange(TEST) % 10}
 
@@ -276,3 +282,34 @@ def test_what_is_no_data_set_is_refused_in_one_line(content):
     with pytest.raises(InputError, match=r"zoo\.zip: dataset\.pt: ") as caught:
         read_dataset_pt(torch_bytes(content), "zoo.zip: dataset.pt")
     assert "\n" not in str(caught.value)
+
+
+def test_digits_are_scikit_learns_at_another_size(tmp_path):
+    """Every digit once, its pixels those that PIL makes of the 8×8 ones; the split is the same on every machine."""
+    whole = load_digits()
+    data = named_data("digits", tmp_path)
+    assert {split: tuple(images.shape) for split, images in data.images.items()} == {
+        "train": (1000, 1, 28, 28),
+        "validation": (297, 1, 28, 28),
+        "test": (500, 1, 28, 28),
+    }
+    pixels = [np.round(image * 255 / 16).astype(np.uint8) for image in whole.images]
+    bilinear = [np.asarray(Image.fromarray(image).resize((28, 28), Image.Resampling.BILINEAR)) for image in pixels]
+    expected = sorted((image.tobytes(), int(label)) for image, label in zip(bilinear, whole.target, strict=True))
+    found = [
+        (image.numpy().tobytes(), int(label))
+        for split in datasets.SPLITS
+        for image, label in zip(data.images[split], data.labels[split], strict=True)
+    ]
+    assert sorted(found) == expected
+    assert data.labels["test"][:12].tolist() == FIRST_DIGITS
+    assert (torch.bincount(data.labels["test"].int()) >= 40).all()
+
+
+def test_grey_and_resized_images_are_pils():
+    images = torch.from_numpy(RNG.integers(0, 256, (4, 3, 32, 32), dtype=np.uint8))
+    pil = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
+    luminance = [np.asarray(image.convert("L")) for image in pil]
+    assert np.array_equal(grey(images)[:, 0].numpy(), np.stack(luminance))
+    small = [np.asarray(image.resize((28, 28), Image.Resampling.BILINEAR)) for image in pil]
+    assert np.array_equal(resized(images, 28).permute(0, 2, 3, 1).numpy(), np.stack(small))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zootwins.images.datasets import read_dataset_pt, save_dataset, torchvision_data
+from zootwins.images.datasets import DIGITS, named_data, read_dataset_pt, save_dataset
 from zootwins.run.errors import InputError
 from zootwins.run.job import announce, job, log, provenance
 from zootwins.run.paths import located
@@ -24,7 +24,7 @@ with job(snakemake):
     else:
         # no parameter of the rule: the same data from another place is no reason to train again
         data_dir = located(snakemake.config["data_dir"], Path(snakemake.scriptdir).parents[1])
-        data, origin = torchvision_data(name, data_dir), f"torchvision: {name}"
+        data, origin = named_data(name, data_dir), f"{'scikit-learn' if name == DIGITS else 'torchvision'}: {name}"
     sizes = {split: list(images.shape) for split, images in data.images.items()}
     log.info("%s: %s, %s", origin, sizes, data.images["test"].dtype)
     save_dataset(snakemake.output[0], data, provenance(snakemake, origin=origin))

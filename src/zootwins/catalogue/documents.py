@@ -75,10 +75,11 @@ class ZooEntry(_Document):
         "cifar10_28",
         "stl10_28",
         "stl10_32",
+        "digits",
         "archive",
     ] = Field(
-        description="Image data, with the transforms and splits of the paper. A `dataset.pt` in the zoo's archive goes "
-        "before it; `archive` insists on one."
+        description="Image data, with the transforms and splits of the paper (`digits` are scikit-learn's). A "
+        "`dataset.pt` in the zoo's archive goes before it; `archive` insists on one."
     )
     architecture: Literal["cnn_s", "cnn_l"]
     models: int = Field(ge=1, description="Number of models, the broken ones counted.")

@@ -1,4 +1,4 @@
-"""Image data and its splits: a zoo's own `dataset.pt`, or torchvision's data sets as the paper prepares them.
+"""Image data and its splits: a zoo's own `dataset.pt`, torchvision's data sets as the paper prepares them, or digits.
 
 Transforms, splits and normalisation: the paper's appendix and the authors' code. This is the only module that
 imports torchvision.
@@ -81,6 +81,36 @@ class StoredData:
     labels: Mapping[str, Tensor]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+
+DIGITS = "digits"  # scikit-learn's, which come with it: real ones, to transfer to without a download
+_DIGITS_SPLIT = {"train": 1_000, "validation": 297, "test": 500}
+_DIGITS_WHITE, _DIGITS_EDGE = 16, 28
+
+
+def named_data(name: str, data_dir: str | Path) -> StoredData:
+    """A data set of the catalogue: scikit-learn's digits, or one of `SOURCES`; see `torchvision_data`."""
+    return digits_data() if name == DIGITS else torchvision_data(name, data_dir)
+
+
+def digits_data() -> StoredData:
+    """scikit-learn's 1,797 digits of 8×8 pixels, whose values 0 … 16 become 0 … 255, resized to 28×28.
+
+    They have no split of their own (the test set of a larger one is all there is): ours is drawn once for all.
+    """
+    from sklearn.datasets import load_digits
+
+    whole = load_digits()
+    pixels = torch.from_numpy(whole.images * 255 / _DIGITS_WHITE).round().to(torch.uint8)[:, None]
+    images, labels = resized(pixels, _DIGITS_EDGE), torch.from_numpy(whole.target).to(torch.uint8)
+    generator = torch.Generator().manual_seed(SPLIT_SEED)
+    order = torch.randperm(len(labels), generator=generator).split(list(_DIGITS_SPLIT.values()))
+    parts = dict(zip(_DIGITS_SPLIT, order, strict=True))
+    return StoredData(
+        {split: images[part] for split, part in parts.items()},
+        {split: labels[part] for split, part in parts.items()},
+        *HALF,
+    )
 
 
 def torchvision_data(name: str, data_dir: str | Path) -> StoredData:
@@ -174,6 +204,22 @@ def _prepare(image, source: Source) -> Tensor:
     if source.resize:
         image = transforms.resize(image, [source.resize, source.resize])
     return transforms.pil_to_tensor(image)
+
+
+def resized(images: Tensor, edge: int) -> Tensor:
+    """Images, uint8 `[samples, channels, height, width]`, of another edge: bilinear, as PIL does it."""
+    functional = _torchvision().transforms.functional
+    return _each_image(images, lambda image: functional.resize(image, [edge, edge]))
+
+
+def grey(images: Tensor) -> Tensor:
+    """Images, uint8 `[samples, 3, height, width]`, as `[samples, 1, height, width]` by PIL's formula of luminance."""
+    return _each_image(images, _torchvision().transforms.functional.rgb_to_grayscale)
+
+
+def _each_image(images: Tensor, change: Callable) -> Tensor:
+    functional = _torchvision().transforms.functional
+    return torch.stack([functional.pil_to_tensor(change(functional.to_pil_image(image))) for image in images])
 
 
 def read_dataset_pt(content: bytes, where: str) -> StoredData:
