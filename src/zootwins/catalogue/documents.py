@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 
 from zootwins.catalogue.experiments import Representations
+from zootwins.catalogue.transfer import Transfer
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
 from zootwins.zoos.sources import ArchiveSource, TrainSource
@@ -41,6 +42,7 @@ class Configuration(_Document):
         "there."
     )
     representations: Representations
+    transfer: Transfer
     engine: Literal["auto", "torch", "native"] = Field(
         description="What trains: auto takes CUDA, else the native kernels, else torch."
     )

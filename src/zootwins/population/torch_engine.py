@@ -67,25 +67,25 @@ class TorchEngine:
         population = population.deterministic()
         data = data.to(self.device, next(iter(population.parameters.values())).dtype)
         evaluation = new_evaluation(population, data, outputs)
-        loss = torch.zeros(len(population), dtype=torch.float64)
+        loss, last = torch.zeros(len(population), dtype=torch.float64), population.architecture.layers[-1].name
 
         @torch.inference_mode()  # holds for one thread only
         def evaluate_block(models: Tensor) -> None:
             parameters = {name: tensor[models].to(self.device) for name, tensor in population.parameters.items()}
-            runs = _activation_runs(population, models)
+            runs = activation_runs(population, models)
             conv1 = population.architecture.layers[0]
             numbers = max(len(models) * conv1.outputs, conv1.inputs * conv1.kernel**2) * conv1.size**2
             at_once = max(1, _EVALUATED_AT_ONCE[self.device.type] // numbers)
             for first in range(0, len(data), at_once):
                 chunk = slice(first, first + at_once)
-                logits, features = forward(population.architecture, runs, parameters, data.images[None, chunk])
+                logits, inputs = forward(population.architecture, runs, parameters, data.images[None, chunk])
                 labels = data.labels[chunk].expand(len(models), -1)
                 loss[models] += F.cross_entropy(logits, labels, reduction="none").double().sum(1).cpu()
                 evaluation.predictions[models, chunk] = logits.argmax(1).to(torch.uint8).cpu()
                 if evaluation.probabilities is not None:
                     evaluation.probabilities[models, chunk] = logits.softmax(1).transpose(1, 2).float().cpu()
                 if evaluation.features is not None:
-                    evaluation.features[models, chunk] = features.transpose(1, 2).float().cpu()
+                    evaluation.features[models, chunk] = inputs[last][..., 0, 0].transpose(1, 2).float().cpu()
 
         self._each_block(population, evaluate_block)
         evaluation.loss.copy_(loss / len(data))
@@ -124,7 +124,7 @@ class _EpochRun:
     ):
         self.population, self.models, self.device, self.epoch = population, models, device, epoch
         self.keys = population.keys[models].to(device)
-        self.activations = _activation_runs(population, models)
+        self.activations = activation_runs(population, models)
         self.flat = self._flatten(population.parameters).requires_grad_()
         state = population.optimizer_state
         self.moments = [self._flatten({n: state[f"{moment}.{n}"] for n in population.parameters}) for moment in MOMENTS]
@@ -299,7 +299,8 @@ class _ActivationRun:
     function: Callable[[Tensor], Tensor]
 
 
-def _activation_runs(population: Population, models: Tensor) -> list[_ActivationRun]:
+def activation_runs(population: Population, models: Tensor) -> list[_ActivationRun]:
+    """The activation functions of models whose indices are given, for neighbours that share one."""
     names = [population.factors[model].activation for model in models.tolist()]
     runs, start = [], 0
     for name, group in groupby(names):
@@ -328,18 +329,18 @@ def forward(
     images: Tensor,
     dropout: Mapping[str, Tensor] | None = None,
     noise: Mapping[str, Tensor] | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits `[models, classes, batch]` of images `[models or 1, batch, channels, height, width]`.
 
-    Beside them the features, which the last layer takes, `[models, its inputs, batch]`.
+    Beside them what each layer takes, by its name, `[models or 1, its inputs, batch, height, width]`.
     `dropout` holds factors that a layer's activations are multiplied with; `noise` is standard normal noise of a
     layer's outputs, without which the weights are taken as they are.
     """
-    hidden = images.transpose(1, 2)
+    hidden, inputs = images.transpose(1, 2), {}
     for layer in architecture.layers:
         if layer.name == "fc1":
             hidden = hidden.permute(0, 1, 3, 4, 2).flatten(1, 3)[..., None, None]
-        features = hidden
+        inputs[layer.name] = hidden
         patches, batch = _patches(layer, hidden)
         hidden = _linear(layer, parameters, patches)
         if noise is not None:
@@ -352,7 +353,7 @@ def forward(
             hidden = _activate(activations, hidden)
         if dropout is not None and layer.dropout:
             hidden = hidden * dropout[layer.name]
-    return hidden[..., 0, 0], features[..., 0, 0]
+    return hidden[..., 0, 0], inputs
 
 
 def _patches(layer: Layer, hidden: Tensor) -> tuple[Tensor, int]:

@@ -1,0 +1,76 @@
+"""Settings of the experiment on transfer, as a section of the configuration: which twins go to which tasks, and how."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+VARIANTS = ("rotated", "inverted", "shuffled")
+Task = Annotated[str, StringConstraints(pattern=rf"^(zoo:)?[a-z][a-z0-9_]*(:({'|'.join(VARIANTS)}))?$")]
+Layer = Literal["conv1", "conv2", "conv3", "fc1"]
+Percent = Annotated[float, Field(ge=0, lt=100)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(_Section):
+    """Training on a task: SGD with momentum, in the schedule of the paper (Iofinova et al., CVPR 2022)."""
+
+    epochs: int = Field(
+        ge=1,
+        le=1000,
+        description="The learning rate falls to a tenth after 51 of 150 of them, and to a hundredth after 101 of 150.",
+    )
+    lrs: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        min_length=1,
+        description="Learning rates; of several, the one with which the zoo's first originals do best on validation "
+        "images is everyone's.",
+    )
+    batch_size: int = Field(ge=1, description="Images in a batch.")
+    momentum: float = Field(ge=0, lt=1, description="Of SGD.")
+    weight_decay: float = Field(ge=0, description="On all that is trained, biases too.")
+    restarts: int = Field(ge=1, le=100, description="Initial heads and orders of the images, each tried by all twins.")
+
+
+class Linear(Training):
+    """Linear transfer: the network stays as it is, a linear classifier is trained on its activations."""
+
+    layers: tuple[Layer, ...] = Field(
+        min_length=1,
+        description="Whose activations are classified; fc1, what the old head sees, is what tables and claims take "
+        "where they speak of linear transfer.",
+    )
+    exact: tuple[Layer, ...] = Field(
+        description="Of these layers, the exact optimum of the regularised loss is computed beside SGD's."
+    )
+    weight_decay: float = Field(gt=0, description="On weights and biases; without it the exact optimum may not exist.")
+
+
+class Full(Training):
+    """Full transfer: everything is trained but what is pruned, from a new head on."""
+
+
+class Transfer(_Section):
+    """Transfer of originals and twins to other tasks: what is transferred, where to, and how."""
+
+    tasks: tuple[Task, ...] = Field(
+        description="Data sets of the catalogue, `zoo:{id}` for the data of another zoo, either with `:rotated` (which "
+        "of four turns?), `:inverted` or `:shuffled` (pixels in another order: the negative control) after it. A zoo's "
+        "own data set is left out."
+    )
+    points: dict[str, tuple[float, ...]] = Field(
+        description="The twins of each method, as values on its dial (mp: percent pruned, vd: epoch, l0: penalty); "
+        "methods that are not named take their usual operating point. MP's unpruned control is always there."
+    )
+    random: tuple[Percent, ...] = Field(
+        description="Of these sparsities of MP, twins with as many weights of each layer pruned, at random places."
+    )
+    scratch: tuple[Percent, ...] = Field(
+        description="Of these sparsities of MP, its masks on the model's initial weights, trained on the task alone; "
+        "0 is dense. Full transfer only."
+    )
+    untrained: bool = Field(description="Whether the initial networks are probed too. Linear transfer only.")
+    lr_models: int = Field(ge=1, description="How many of a zoo's originals, from the first, choose learning rates.")
+    linear: Linear
+    full: Full

@@ -1,0 +1,207 @@
+"""What is transferred of every model: the original, its twins, and networks to compare them with.
+
+All are plain weights in which what is pruned is exactly 0, and their masks are read from these zeros: so they can be of
+any method, and a mask that nobody wrote down stays fixed all the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zootwins.population import Factors, Population
+from zootwins.population.architectures import Architecture
+from zootwins.population.initialisation import initial_parameters
+from zootwins.run.errors import InputError
+from zootwins.sparsifiers.base import Point, Settings
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.storage.shards import TwinShard
+from zootwins.zoos.originals import Originals
+
+ORIGINAL, RANDOM, SCRATCH, UNTRAINED = "original", "random", "scratch", "untrained"
+MASKS_OF = "mp"  # the method whose masks `scratch` has, and whose counts of weights `random` has
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network of every model: a twin at an operating point, or one of the other four kinds.
+
+    Attributes:
+        method: a sparsifier's id, or the kind.
+        point: the operating point of the method; of `RANDOM` and `SCRATCH` that of the twin whose counts or mask they
+            have. None for what is not pruned.
+    """
+
+    method: str
+    point: Point | None = None
+
+    @property
+    def value(self) -> float:
+        """On the method's dial; 0 where there is none."""
+        return self.point.value if self.point else 0.0
+
+    @property
+    def epoch(self) -> int:
+        """The state upstream; 0 where there is no training from the original on."""
+        return self.point.epoch if self.point and self.method != SCRATCH else 0
+
+
+def candidates(points: Mapping[str, Sequence[Point]], settings, mode: str) -> list[Candidate]:
+    """What is transferred in a mode, `linear` or `full`.
+
+    Args:
+        points: of each method, the operating points (`Run.transfer_points`).
+        settings: `zootwins.catalogue.transfer.Transfer`.
+        mode: which decides on scratch and untrained networks.
+    """
+    masks = {point.value: point for point in points.get(MASKS_OF, ())}
+    chosen = [Candidate(ORIGINAL)]
+    chosen += [Candidate(method, point) for method, own in points.items() for point in own]
+    chosen += [Candidate(RANDOM, masks[value]) for value in settings.random if masks]
+    if mode == "full":
+        chosen += [Candidate(SCRATCH, masks[value]) for value in settings.scratch if masks]
+    elif settings.untrained:
+        chosen.append(Candidate(UNTRAINED))
+    return chosen
+
+
+@dataclass(frozen=True)
+class Backbones:
+    """The candidates of some models.
+
+    Attributes:
+        models: their names.
+        index: their indices in models.csv.
+        factors: how they were generated.
+        parameters: `[models, candidates, …]` by name, the old heads among them.
+        upstream: test accuracy on the zoo's own data set, float64 `[models, candidates]`; NaN where nobody asked.
+    """
+
+    architecture: Architecture
+    models: Sequence[str]
+    index: Sequence[int]
+    factors: Sequence[Factors]
+    candidates: Sequence[Candidate]
+    parameters: Mapping[str, Tensor]
+    upstream: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @property
+    def head(self) -> str:
+        """The layer that a new one is put in place of."""
+        return self.architecture.layers[-1].name
+
+    def masks(self) -> dict[str, Tensor]:
+        """Where the weights are not 0, bool `[models, candidates, …]`, the head's left out."""
+        names = self.architecture.weight_names[:-1]
+        return {name: self.parameters[name] != 0 for name in names}
+
+    def sparsity(self) -> np.ndarray:
+        """Share of pruned weights below the head, float64 `[models, candidates]`."""
+        kept = torch.cat([mask.flatten(2) for mask in self.masks().values()], dim=2)
+        return 1 - kept.double().mean(2).numpy()
+
+    def population(self, models: slice = slice(None)) -> Population:
+        """Some of the models with all of their candidates, `[models · candidates, …]`, to be evaluated."""
+        times = len(self.candidates)
+        factors = [own for own in self.factors[models] for _ in range(times)]
+        parameters = {name: tensor[models].flatten(0, 1) for name, tensor in self.parameters.items()}
+        return Population(self.architecture, factors, torch.zeros(len(factors), dtype=torch.int64), parameters)
+
+
+def gather(
+    originals: Originals,
+    accuracy: np.ndarray,
+    chosen: Sequence[Candidate],
+    shards: Mapping[str, TwinShard],
+    settings: Mapping[str, Settings],
+) -> Backbones:
+    """The candidates of a shard of models.
+
+    Args:
+        originals: the models.
+        accuracy: their test accuracies, `[models]`.
+        chosen: what is wanted of each.
+        shards: the same models' twins of every method that is wanted, those of `RANDOM` by this name.
+        settings: of these methods.
+
+    Raises:
+        InputError: if a shard has no weights of a state that is wanted.
+    """
+    networks, upstream = [], []
+    for candidate in chosen:
+        parameters, scores = _network(candidate, originals, accuracy, shards, settings)
+        networks.append(parameters)
+        upstream.append(scores)
+    names = originals.architecture.parameter_shapes
+    return Backbones(
+        originals.architecture,
+        originals.models,
+        originals.index,
+        originals.factors,
+        chosen,
+        {name: torch.stack([network[name] for network in networks], dim=1) for name in names},
+        np.stack(upstream, axis=1),
+    )
+
+
+def _network(
+    candidate: Candidate,
+    originals: Originals,
+    accuracy: np.ndarray,
+    shards: Mapping[str, TwinShard],
+    settings: Mapping[str, Settings],
+) -> tuple[dict[str, Tensor], np.ndarray]:
+    """Parameters `[models, …]` of a candidate, and its accuracy upstream `[models]`."""
+    unknown = np.full(len(originals), np.nan)
+    match candidate.method:
+        case "original":
+            return originals.parameters, accuracy
+        case "untrained":
+            return _initial(originals), unknown
+        case "scratch":
+            twins = twin_parameters(shards[MASKS_OF], candidate.point, settings[MASKS_OF], MASKS_OF)
+            initial = _initial(originals)
+            masked = {name: initial[name] * (twins[name] != 0) for name in originals.architecture.weight_names}
+            return initial | masked, unknown
+    shard = shards[candidate.method]
+    method = MASKS_OF if candidate.method == RANDOM else candidate.method
+    parameters = twin_parameters(shard, candidate.point, settings[method], method)
+    scores = shard.twins("test_accuracy")[:, _place(shard, candidate.point), shard.states.index(candidate.point.epoch)]
+    return parameters, scores.double().numpy()
+
+
+def _initial(originals: Originals) -> dict[str, Tensor]:
+    networks = [initial_parameters(originals.architecture, factors) for factors in originals.factors]
+    shapes = originals.architecture.parameter_shapes
+    if not networks:
+        return {name: torch.zeros(0, *shape) for name, shape in shapes.items()}
+    return {name: torch.stack([network[name] for network in networks]) for name in shapes}
+
+
+def twin_parameters(shard: TwinShard, point: Point, settings: Settings, method: str) -> dict[str, Tensor]:
+    """Weights and biases of the twins at an operating point as they are evaluated, `[models, …]`.
+
+    Raises:
+        InputError: if the shard has no weights of that state.
+    """
+    if point.epoch not in shard.weight_states:
+        raise InputError(
+            f"{shard.path}: has no weights of epoch {point.epoch}, which transfer.points asks for; set keep_states: all"
+        )
+    state, twin = shard.weight_states.index(point.epoch), _place(shard, point)
+    names = [name for name in shard.shapes if "." in name and not name.startswith("mask.")]
+    trained = {name: shard.twins(name)[:, twin, state] for name in names}
+    return get_sparsifier(method).weights(settings).deterministic(trained)
+
+
+def _place(shard: TwinShard, point: Point) -> int:
+    """Which of a model's twins an operating point speaks of."""
+    places = shard.coordinates
+    return next(
+        number for number, place in enumerate(places) if all(np.isclose(place[k], v) for k, v in point.at.items())
+    )

@@ -1,0 +1,79 @@
+"""Tasks to transfer to: any data set, as a zoo's networks can read it, and what can be derived from one.
+
+Splits are kept, so that no test image is trained on. Images are normalised as those that the zoo was trained on, in
+both modes of transfer (the paper: in linear transfer alone).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from zootwins.images.datasets import SPLIT_SEED, SPLITS, StoredData, grey, resized
+from zootwins.population.architectures import Architecture
+from zootwins.run.errors import InputError
+
+Variant = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+
+
+def prepare_task(data: StoredData, upstream: StoredData, architecture: Architecture, variant: str = "") -> StoredData:
+    """The images of a data set in the shape and the normalisation of a zoo's input.
+
+    Args:
+        data: the data set.
+        upstream: that of the zoo.
+        architecture: the zoo's.
+        variant: one of `VARIANTS`, or nothing.
+
+    Raises:
+        InputError: if one of the two is not stored as pixels.
+    """
+    for kept, whose in ((data, "the task"), (upstream, "the zoo")):
+        if kept.images["test"].dtype != torch.uint8:
+            raise InputError(
+                f"transfer.tasks: the data set of {whose} is a dataset.pt without pixels, which cannot be normalised "
+                "as the other's; name a data set of the catalogue for it"
+            )
+    images = {split: fitted(data.images[split], architecture.channels, architecture.image_size) for split in SPLITS}
+    labels = dict(data.labels)
+    if variant:
+        for number, split in enumerate(SPLITS):
+            generator = torch.Generator().manual_seed(SPLIT_SEED + number)
+            images[split], labels[split] = VARIANTS[variant](images[split], labels[split], generator)
+    return StoredData(images, labels, upstream.mean, upstream.std)
+
+
+def fitted(images: Tensor, channels: int, edge: int) -> Tensor:
+    """Images, uint8 `[samples, 1 or 3, height, width]`, as `[samples, channels, edge, edge]`, left alone if they are.
+
+    Colour becomes luminance, grey is repeated; another size is resized, bilinear.
+    """
+    if channels == 1 and images.shape[1] == 3:
+        images = grey(images)
+    if images.shape[2:] != (edge, edge):
+        images = resized(images, edge)
+    return images.repeat(1, channels // images.shape[1], 1, 1)
+
+
+def _rotated(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Each image turned by 0 to 3 quarters; the number of quarters is its class."""
+    turns = torch.randint(4, (len(images),), generator=generator)
+    turned = images.clone()
+    for quarters in range(1, 4):
+        turned[turns == quarters] = images[turns == quarters].rot90(quarters, (2, 3))
+    return turned, turns.to(torch.uint8)
+
+
+def _inverted(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Black for white."""
+    return 255 - images, labels
+
+
+def _shuffled(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The pixels of all images of all splits in one other order: nothing is where a convolution would look for it."""
+    pixels = images[0, 0].numel()
+    order = torch.randperm(pixels, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    return images.flatten(2)[..., order].view_as(images), labels
+
+
+VARIANTS: dict[str, Variant] = {"rotated": _rotated, "inverted": _inverted, "shuffled": _shuffled}

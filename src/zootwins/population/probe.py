@@ -1,0 +1,135 @@
+"""Linear classifiers on features, many at once: by SGD, or as the exact optimum of the same regularised loss.
+
+A classifier is a matrix `[classes, features + 1]` whose last column holds the biases, on features with a 1 after them
+(`with_ones`). The loss is the mean cross-entropy plus half the weight decay times the sum of squares, biases among
+them: what `torch.optim.SGD` minimises when weight decay acts on all parameters.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+from torch.nn import functional as F
+
+from zootwins.population.architectures import CLASSES
+from zootwins.population.randomness import data_order, to_uniform, weight_words
+
+_MOST_ITERATIONS = 20_000  # of the exact solver
+_GRADIENT = 1e-7  # where it ends: no component of the gradient is larger, in units of the features' spread
+_PAST_STEPS = 20  # that it remembers
+
+
+def initial_heads(keys: Tensor, features: int) -> Tensor:
+    """Classifiers before training, distributed as `nn.Linear` draws them: float32 `[keys, classes, features + 1]`.
+
+    Weights and biases are uniform between ±1/√features; the same key has the same head.
+    """
+    numbers = (features + 1) * CLASSES
+    uniform = to_uniform(weight_words(keys, -(-numbers // 4) * 4)[:, :numbers])
+    return ((2 * uniform - 1) * features**-0.5).unflatten(1, (CLASSES, features + 1))
+
+
+def with_ones(features: Tensor) -> Tensor:
+    """Features `[…, features]` with a 1 after them, which the biases are the weights of."""
+    return F.pad(features, (0, 1), value=1.0)
+
+
+def train_heads(
+    features: Tensor,
+    labels: Tensor,
+    keys: Tensor,
+    lrs: Sequence[float],
+    *,
+    batch_size: int,
+    momentum: float,
+    weight_decay: float,
+) -> Tensor:
+    """Classifiers of several twins of each model, trained by SGD; twins share initial head and order of the samples.
+
+    Args:
+        features: `[models, twins, samples, features + 1]`, as `with_ones` makes them.
+        labels: int64 `[samples]`.
+        keys: int64 `[models]`, the models' random streams, by which `data_order` goes.
+        lrs: the learning rate of each epoch.
+        batch_size: the last batch of an epoch may be smaller.
+        momentum: as in `torch.optim.SGD`.
+        weight_decay: likewise.
+
+    Returns:
+        `[models, twins, classes, features + 1]`.
+    """
+    models, twins, samples, width = features.shape
+    heads = initial_heads(keys, width - 1).to(features.dtype).repeat_interleave(twins, dim=0)
+    velocity = torch.zeros_like(heads)
+    targets = F.one_hot(labels, CLASSES).to(features.dtype)
+    rows = features.transpose(1, 2).reshape(models * samples, twins, width)
+    first = samples * torch.arange(models)[:, None]
+    for epoch, lr in enumerate(lrs, 1):
+        for chosen in data_order(keys, epoch, samples).split(batch_size, dim=1):
+            batch = rows[(first + chosen).flatten()].unflatten(0, chosen.shape)
+            batch = batch.transpose(1, 2).flatten(0, 1)  # [models · twins, batch, features + 1]
+            shares = (heads @ batch.mT).softmax(1)  # classes before samples: several times as fast as after
+            errors = shares.unflatten(0, (models, twins)).sub_(targets[chosen].mT[:, None]).flatten(0, 1)
+            gradient = (errors @ batch).div_(chosen.shape[1])
+            velocity.mul_(momentum).add_(gradient.add_(heads, alpha=weight_decay))
+            heads.sub_(velocity, alpha=lr)
+    return heads.unflatten(0, (models, twins))
+
+
+def exact_head(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
+    """The classifier of least regularised loss, float64 `[classes, features + 1]`; there is one if the decay is not 0.
+
+    By L-BFGS, on features scaled to a mean square of 1, so that their units do not slow it down.
+
+    Args:
+        features: `[samples, features + 1]`, as `with_ones` makes them.
+        labels: int64 `[samples]`.
+        weight_decay: > 0.
+    """
+    x, y = features.double().numpy(), F.one_hot(labels, CLASSES).T.double().numpy()
+    scale = np.sqrt(np.square(x).mean(0))
+    scale[scale == 0] = 1.0
+
+    def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        loss, gradient = _loss_and_gradient(flat.reshape(CLASSES, -1) / scale, x, y, weight_decay)
+        return loss, (gradient / scale).ravel()
+
+    found = minimize(
+        loss_and_gradient,
+        np.zeros(CLASSES * len(scale)),
+        jac=True,
+        method="L-BFGS-B",
+        options={
+            "maxiter": _MOST_ITERATIONS,
+            "maxfun": 2 * _MOST_ITERATIONS,
+            "maxcor": _PAST_STEPS,
+            "ftol": 0.0,
+            "gtol": _GRADIENT,
+        },
+    )
+    return torch.from_numpy(found.x.reshape(CLASSES, -1) / scale)
+
+
+def _loss_and_gradient(head: np.ndarray, x: np.ndarray, y: np.ndarray, decay: float) -> tuple[float, np.ndarray]:
+    """Of samples x `[samples, features + 1]` whose classes y `[classes, samples]` says by 0 and 1."""
+    logits = head @ x.T
+    logits -= logits.max(0)
+    shares = np.exp(logits)
+    sums = shares.sum(0)
+    loss = (np.log(sums) - (logits * y).sum(0)).mean() + decay / 2 * np.square(head).sum()
+    return loss, (shares / sums - y) @ x / len(x) + decay * head
+
+
+def regularised_loss(features: Tensor, labels: Tensor, heads: Tensor, weight_decay: float) -> Tensor:
+    """What both ways minimise, float64 `[…]`, of features `[…, samples, features + 1]` and their classifiers."""
+    logits = (heads.to(features.dtype) @ features.mT).double()
+    chosen = labels.expand(logits.shape[:-2] + labels.shape)[..., None, :]
+    cross_entropy = (logits.logsumexp(-2) - logits.gather(-2, chosen)[..., 0, :]).mean(-1)
+    return cross_entropy + weight_decay / 2 * heads.double().square().sum((-2, -1))
+
+
+def predicted_classes(features: Tensor, heads: Tensor) -> Tensor:
+    """The likeliest class of each sample, uint8 `[…, samples]`; ties go to the lower class."""
+    return (heads.to(features.dtype) @ features.mT).argmax(-2).to(torch.uint8)
