@@ -20,6 +20,7 @@ include: "rules/metrics.smk"
 include: "rules/representations.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/transfer.smk"
 include: "rules/verify.smk"
 
 
@@ -28,6 +29,7 @@ localrules:
     figures,
     representations,
     tables,
+    transfer,
     twins,
 
 
@@ -46,7 +48,11 @@ rule tables:
 rule figures:
     """Every figure of the configured zoos."""
     input:
-        expand("results/figures/{figure}{form}", figure=["figure1", *FIGURES, "paper_comparison"], form=FIGURE_FORMS),
+        expand(
+            "results/figures/{figure}{form}",
+            figure=["figure1", *RULE_FIGURES["make_figure"], "paper_comparison"],
+            form=FIGURE_FORMS,
+        ),
 
 
 rule representations:
@@ -57,8 +63,16 @@ rule representations:
         expand("results/figures/{figure}{form}", figure=REPRESENTATION_FIGURES, form=FIGURE_FORMS),
 
 
+rule transfer:
+    """Transfer of originals and twins to other tasks: tables and figures. Not part of `all`."""
+    input:
+        transfer_intermediates,
+        expand("results/tables/{table}{form}", table=RULE_TABLES["make_transfer_table"], form=TABLE_FORMS),
+        expand("results/figures/{figure}{form}", figure=RULE_FIGURES["make_transfer_figure"], form=FIGURE_FORMS),
+
+
 rule all:
-    """Everything but hyper-representations: twins, metrics, tables and figures; whatever of it is gone is restored."""
+    """Everything but experiments: twins, metrics, tables and figures; whatever of it is gone is restored."""
     default_target: True
     input:
         intermediate_files,

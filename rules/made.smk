@@ -34,6 +34,27 @@ def representation_intermediates(wildcards):
     return [file for suffix in suffixes for file in representation_files(suffix)]
 
 
+def transfer_intermediates(wildcards):
+    """What `transfer` made on the way; refused where there can be nothing."""
+    return [file for zoo in RUN.zoos for file in transfer_made(zoo)]
+
+
+def transfer_made(zoo):
+    """The files that the transfer of a zoo comes to."""
+    folder, shards = f"results/transfer/{zoo}", RUN.shards(zoo)
+    tasks = [task.replace(":", "-") for task in or_refuse(RUN.transfer_tasks, zoo)]
+    at_random = any(candidate["method"] == "random" for candidate in candidates_of(zoo, "full"))
+    places = [f"{folder}/{task}/{mode}" for task in tasks for mode in MODES]
+    return [
+        *[f"results/tasks/{zoo}/{task}.safetensors" for task in tasks],
+        *(shard_files(zoo, f"{folder}/random") if at_random else []),
+        *[file for task in tasks for file in shard_files(zoo, f"{folder}/{task}/full")],
+        *[f"{place}/{name}" for place in places for name in ("lr.csv", "lr.csv.sha256")],
+        *[f"{place}/{shard}.parquet" for place in places for shard in shards],
+        f"results/metrics/{zoo}/transfer.parquet",
+    ]
+
+
 def intermediate_files(wildcards):
     """What a run made on the way to its tables and figures, and the checksums beside it."""
     made = made_files(wildcards)
@@ -48,6 +69,6 @@ METRICS = list(
     dict.fromkeys(
         ["*/scores", "*/layers", "*/agreement"]
         + [source for name in RULE_TABLES["make_table"] for source in TABLES[name].sources]
-        + [source for drawing in FIGURES.values() for source in drawing.sources if source != "history"]
+        + [source for name in RULE_FIGURES["make_figure"] for source in FIGURES[name].sources if source != "history"]
     )
 )

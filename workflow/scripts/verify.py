@@ -13,7 +13,18 @@ with job(snakemake):
     path = snakemake.params.report
     cut = [str(model) for model in sorted(Path("results/models").glob("*/*/*.safetensors"))]  # made on request
     exported = [str(archive) for archive in sorted(Path("results/exports").glob("*/*.zip"))]
-    asked_for = {**snakemake.params.possible, "shard": cut, "export": exported}
+    transferred = {
+        suffix: [str(file) for file in sorted(Path("results").glob(f"transfer/**/*.{suffix}"))]
+        for suffix in ("safetensors", "parquet", "csv")
+    }
+    tables = [str(table) for table in sorted(Path("results/metrics").glob("*/transfer.parquet"))]
+    asked_for = {
+        **snakemake.params.possible,
+        "shard": cut + transferred["safetensors"],
+        "export": exported,
+        "dataset": [str(task) for task in sorted(Path("results/tasks").glob("*/*.safetensors"))],
+        "transfer": transferred["parquet"] + transferred["csv"] + tables,
+    }
     report = verify(snakemake.params.needed, asked_for)
     with replacing(path) as temporary:
         report.to_csv(temporary, index=False)

@@ -15,6 +15,10 @@ from zootwins.zoos.sources import ArchiveSource, TrainSource
 
 EXPLAINED = "the keys are explained in config/README.md"
 COMPARISONS = ("agreement", "correlation")
+DATASETS = (
+    *("mnist", "fashion_mnist", "fashion_mnist_mini", "svhn", "usps"),
+    *("cifar10", "cifar10_28", "stl10_28", "stl10_32", "digits"),
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
@@ -67,19 +71,7 @@ class ZooEntry(_Document):
 
     title: str | None = Field(None, description="The zoo's name in tables and figures.")
     source: Source
-    dataset: Literal[
-        "mnist",
-        "fashion_mnist",
-        "fashion_mnist_mini",
-        "svhn",
-        "usps",
-        "cifar10",
-        "cifar10_28",
-        "stl10_28",
-        "stl10_32",
-        "digits",
-        "archive",
-    ] = Field(
+    dataset: Literal[*DATASETS, "archive"] = Field(
         description="Image data, with the transforms and splits of the paper (`digits` are scikit-learn's). A "
         "`dataset.pt` in the zoo's archive goes before it; `archive` insists on one."
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model, validated
+from zootwins.catalogue.documents import COMPARISONS, DATASETS, catalogue_model, configuration_model, validated
+from zootwins.catalogue.transfer import MASKS_OF, TaskSource
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located
 from zootwins.sparsifiers.base import Point, Settings
@@ -127,6 +128,50 @@ class Run:
             if "vd" not in self.catalogue[zoo].methods or self.config.keep_states != "all":
                 raise InputError(f"configuration: {key}: {zoo!r} needs variational dropout and keep_states: all")
         return zoos
+
+    def transfer_points(self, zoo: str) -> dict[str, list[Point]]:
+        """The operating points of a zoo's methods whose twins are transferred, in the order of each method's dial.
+
+        Raises:
+            InputError: if one is not run, or baselines are asked for at one that is not transferred.
+        """
+        settings, points = self.config.transfer, {}
+        for method, own in self.catalogue[zoo].methods.items():
+            values = settings.points.get(method, (get_sparsifier(method).usual(own),))
+            values = {*values, 0.0} if method == MASKS_OF else set(values)
+            for value in values:
+                if self.catalogue[zoo].point(method, value) is None:
+                    run = ", ".join(f"{point.value:g}" for point in self.catalogue[zoo].curve(method))
+                    raise InputError(
+                        f"configuration: transfer.points.{method}: {value:g} is not among what {zoo} is run at ({run})"
+                    )
+            points[method] = [self.catalogue[zoo].point(method, value) for value in sorted(values)]
+        known = [point.value for point in points.get(MASKS_OF, [])]
+        for key in ("random", "scratch"):
+            for value in getattr(settings, key):
+                if known and value not in known:
+                    raise InputError(
+                        f"configuration: transfer.{key}: {value:g} is not in transfer.points.{MASKS_OF}; add it there"
+                    )
+        return points
+
+    def transfer_tasks(self, zoo: str) -> list[str]:
+        """The tasks that a zoo is transferred to: all but its own data set.
+
+        Raises:
+            InputError: if there is none, or one is of a data set or zoo that there is not.
+        """
+        tasks = []
+        for task in self.config.transfer.tasks:
+            source = TaskSource.of(task)
+            if (source.zoo or source.dataset) not in (self.catalogue if source.zoo else DATASETS):
+                raise InputError(f"configuration: transfer.tasks: {task!r}: there is no such data set or zoo")
+            dataset = self.catalogue[source.zoo].dataset if source.zoo else source.dataset
+            if source.variant or (source.zoo != zoo and dataset != self.catalogue[zoo].dataset):
+                tasks.append(task)
+        if not tasks:
+            raise InputError(f"configuration: transfer.tasks: none for {zoo}, its own data set does not count; add one")
+        return tasks
 
 
 def load_run(config: Mapping[str, Any], root: Path) -> Run:

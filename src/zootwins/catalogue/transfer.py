@@ -1,13 +1,30 @@
 """Settings of the experiment on transfer, as a section of the configuration: which twins go to which tasks, and how."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from zootwins.sparsifiers.registry import REGISTRY
+
+MASKS_OF = "mp"  # the method whose unpruned control twins are compared with, and whose masks the baselines take
 VARIANTS = ("rotated", "inverted", "shuffled")
 Task = Annotated[str, StringConstraints(pattern=rf"^(zoo:)?[a-z][a-z0-9_]*(:({'|'.join(VARIANTS)}))?$")]
 Layer = Literal["conv1", "conv2", "conv3", "fc1"]
 Percent = Annotated[float, Field(ge=0, lt=100)]
+
+
+class TaskSource(NamedTuple):
+    """What a task is made from: the data of a zoo or a data set, the other being empty, and a variant or nothing."""
+
+    zoo: str
+    dataset: str
+    variant: str
+
+    @classmethod
+    def of(cls, task: str) -> "TaskSource":
+        """A task, by its name in the configuration."""
+        zoo, parts = task.startswith("zoo:"), task.removeprefix("zoo:").split(":")
+        return cls(parts[0] * zoo, parts[0] * (not zoo), "".join(parts[1:]))
 
 
 class _Section(BaseModel):
@@ -59,7 +76,7 @@ class Transfer(_Section):
         "of four turns?), `:inverted` or `:shuffled` (pixels in another order: the negative control) after it. A zoo's "
         "own data set is left out."
     )
-    points: dict[str, tuple[float, ...]] = Field(
+    points: dict[Literal[*REGISTRY], tuple[float, ...]] = Field(
         description="The twins of each method, as values on its dial (mp: percent pruned, vd: epoch, l0: penalty); "
         "methods that are not named take their usual operating point. MP's unpruned control is always there."
     )

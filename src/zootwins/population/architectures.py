@@ -62,6 +62,11 @@ class Layer:
         return self.size // 2 if self.pool else self.size
 
     @property
+    def activations(self) -> int:
+        """Numbers that it passes on for one image."""
+        return self.outputs * self.pooled_size**2
+
+    @property
     def multiply_adds(self) -> int:
         """Multiply-adds of one forward pass of one image, biases not counted."""
         return self.weights * self.size**2

@@ -64,12 +64,12 @@ def train_heads(
     heads = initial_heads(keys, width - 1).to(features.dtype).repeat_interleave(twins, dim=0)
     velocity = torch.zeros_like(heads)
     targets = F.one_hot(labels, CLASSES).to(features.dtype)
-    rows = features.transpose(1, 2).reshape(models * samples, twins, width)
-    first = samples * torch.arange(models)[:, None]
+    rows = features.reshape(-1, width)
+    first = samples * torch.arange(models * twins).view(models, twins, 1)
     for epoch, lr in enumerate(lrs, 1):
         for chosen in data_order(keys, epoch, samples).split(batch_size, dim=1):
-            batch = rows[(first + chosen).flatten()].unflatten(0, chosen.shape)
-            batch = batch.transpose(1, 2).flatten(0, 1)  # [models · twins, batch, features + 1]
+            places = (first + chosen[:, None]).flatten()
+            batch = rows[places].view(models * twins, -1, width)
             shares = (heads @ batch.mT).softmax(1)  # classes before samples: several times as fast as after
             errors = shares.unflatten(0, (models, twins)).sub_(targets[chosen].mT[:, None]).flatten(0, 1)
             gradient = (errors @ batch).div_(chosen.shape[1])

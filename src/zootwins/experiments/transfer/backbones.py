@@ -6,65 +6,22 @@ any method, and a mask that nobody wrote down stays fixed all the same.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from zootwins.experiments.transfer.candidates import MASKS_OF, ORIGINAL, RANDOM, SCRATCH, UNTRAINED, Candidate
 from zootwins.population import Factors, Population
 from zootwins.population.architectures import Architecture
 from zootwins.population.initialisation import initial_parameters
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
-from zootwins.storage.shards import TwinShard
-from zootwins.zoos.originals import Originals
-
-ORIGINAL, RANDOM, SCRATCH, UNTRAINED = "original", "random", "scratch", "untrained"
-MASKS_OF = "mp"  # the method whose masks `scratch` has, and whose counts of weights `random` has
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A network of every model: a twin at an operating point, or one of the other four kinds.
-
-    Attributes:
-        method: a sparsifier's id, or the kind.
-        point: the operating point of the method; of `RANDOM` and `SCRATCH` that of the twin whose counts or mask they
-            have. None for what is not pruned.
-    """
-
-    method: str
-    point: Point | None = None
-
-    @property
-    def value(self) -> float:
-        """On the method's dial; 0 where there is none."""
-        return self.point.value if self.point else 0.0
-
-    @property
-    def epoch(self) -> int:
-        """The state upstream; 0 where there is no training from the original on."""
-        return self.point.epoch if self.point and self.method != SCRATCH else 0
-
-
-def candidates(points: Mapping[str, Sequence[Point]], settings, mode: str) -> list[Candidate]:
-    """What is transferred in a mode, `linear` or `full`.
-
-    Args:
-        points: of each method, the operating points (`Run.transfer_points`).
-        settings: `zootwins.catalogue.transfer.Transfer`.
-        mode: which decides on scratch and untrained networks.
-    """
-    masks = {point.value: point for point in points.get(MASKS_OF, ())}
-    chosen = [Candidate(ORIGINAL)]
-    chosen += [Candidate(method, point) for method, own in points.items() for point in own]
-    chosen += [Candidate(RANDOM, masks[value]) for value in settings.random if masks]
-    if mode == "full":
-        chosen += [Candidate(SCRATCH, masks[value]) for value in settings.scratch if masks]
-    elif settings.untrained:
-        chosen.append(Candidate(UNTRAINED))
-    return chosen
+from zootwins.storage.ranges import shard_slice
+from zootwins.storage.shards import TwinShard, read_shard
+from zootwins.zoos.originals import Originals, load_originals, read_models
 
 
 @dataclass(frozen=True)
@@ -157,19 +114,16 @@ def _network(
     settings: Mapping[str, Settings],
 ) -> tuple[dict[str, Tensor], np.ndarray]:
     """Parameters `[models, …]` of a candidate, and its accuracy upstream `[models]`."""
-    unknown = np.full(len(originals), np.nan)
-    match candidate.method:
-        case "original":
-            return originals.parameters, accuracy
-        case "untrained":
-            return _initial(originals), unknown
-        case "scratch":
+    if candidate.method == ORIGINAL:
+        return originals.parameters, accuracy
+    if candidate.method in (SCRATCH, UNTRAINED):
+        initial = _initial(originals)
+        if candidate.method == SCRATCH:
             twins = twin_parameters(shards[MASKS_OF], candidate.point, settings[MASKS_OF], MASKS_OF)
-            initial = _initial(originals)
-            masked = {name: initial[name] * (twins[name] != 0) for name in originals.architecture.weight_names}
-            return initial | masked, unknown
+            initial |= {name: initial[name] * (twins[name] != 0) for name in originals.architecture.weight_names}
+        return initial, np.full(len(originals), np.nan)
     shard = shards[candidate.method]
-    method = MASKS_OF if candidate.method == RANDOM else candidate.method
+    method = MASKS_OF if candidate.method == RANDOM else candidate.method  # plain weights, both
     parameters = twin_parameters(shard, candidate.point, settings[method], method)
     scores = shard.twins("test_accuracy")[:, _place(shard, candidate.point), shard.states.index(candidate.point.epoch)]
     return parameters, scores.double().numpy()
@@ -205,3 +159,19 @@ def _place(shard: TwinShard, point: Point) -> int:
     return next(
         number for number, place in enumerate(places) if all(np.isclose(place[k], v) for k, v in point.at.items())
     )
+
+
+def load_backbones(files: Any, shard: str, params: Any) -> Backbones:
+    """The candidates of a shard, by the files and parameters of a job.
+
+    Args:
+        files: originals, models, and by its name the shard of every method that is wanted.
+        shard: the shard's name.
+        params: architecture, candidates (`Candidate.plain`), and the settings of the methods.
+    """
+    originals = load_originals(files.originals, files.models, params.architecture, *shard_slice(shard))
+    table = read_models(files.models).set_index("index")
+    chosen = [Candidate.of(values) for values in params.candidates]
+    settings = {method: get_sparsifier(method).Settings(**own) for method, own in params.methods.items()}
+    shards = {method: read_shard(files[method]) for method in (*settings, RANDOM) if method in files.keys()}  # noqa: SIM118
+    return gather(originals, table["test_accuracy"][originals.index].to_numpy(), chosen, shards, settings)

@@ -22,11 +22,13 @@ class Drawing:
         drawn_by: its module, whose function has the name of the module's last part.
         sources: tables of `ZooResults`; `*/` stands for every method.
         label: in the report's menu.
+        rule: the rule that draws it.
     """
 
     drawn_by: str
     sources: tuple[str, ...]
     label: str
+    rule: str = "make_figure"
 
     @property
     def module(self) -> str:
@@ -48,4 +50,12 @@ FIGURES = {
     "predictability": Drawing("predictability", ("*/scores", "weight_statistics"), "predicting a twin's accuracy"),
     "paired_difference": Drawing("paired_difference", ("*/scores",), "method against method, paired"),
     "compression": Drawing("compression", ("*/scores", "*/layers"), "compression and speed-up"),
+    "transfer": Drawing("transfer", ("transfer",), "transfer to other tasks", "make_transfer_figure"),
+    "transfer_models": Drawing("transfer_models", ("transfer",), "transfer, model by model", "make_transfer_figure"),
+    "transfer_upstream": Drawing(
+        "transfer_upstream", ("transfer",), "upstream and downstream accuracy", "make_transfer_figure"
+    ),
+    "transfer_difficulty": Drawing(
+        "transfer_difficulty", ("transfer",), "gain and difficulty of a task", "make_transfer_figure"
+    ),
 }

@@ -1,0 +1,191 @@
+# Do sparse twins transfer? Tasks, linear and full transfer of a shard of models, and the long table of a zoo.
+
+
+rule prepare_task:
+    """The images of a task, in the shape and the normalisation that a zoo's networks read."""
+    input:
+        upstream="results/zoos/{zoo}/dataset.safetensors",
+        zoo=task_of_zoo,
+    output:
+        "results/tasks/{zoo}/{task}.safetensors",
+    log:
+        "results/logs/prepare_task/{zoo}/{task}.log",
+    wildcard_constraints:
+        task=one_of(TASKS),
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        architecture=lookup_architecture,
+        dataset=task_dataset,
+        variant=task_variant,
+        code=code_of("prepare_task"),
+    script:
+        "../workflow/scripts/prepare_task.py"
+
+
+rule prune_at_random:
+    """Twins with as many weights of each layer pruned as by magnitude pruning, at random places."""
+    input:
+        mp="results/twins/{zoo}/mp/{shard}.safetensors",
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/transfer/{zoo}/random/{shard}.safetensors",
+    log:
+        "results/logs/prune_at_random/{zoo}/{shard}.log",
+    benchmark:
+        "results/benchmarks/prune_at_random/{zoo}/{shard}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(3000),
+        runtime=720,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        points=random_points,
+        methods=methods_settings,
+        engine=ENGINE,
+        code=code_of("prune_at_random", *METHOD_MODULES),
+    script:
+        "../workflow/scripts/prune_at_random.py"
+
+
+rule choose_transfer_lr:
+    """The learning rate of a zoo's transfer to a task: the best for its first originals on validation images."""
+    input:
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        task="results/tasks/{zoo}/{task}.safetensors",
+    output:
+        csv="results/transfer/{zoo}/{task}/{mode}/lr.csv",
+        checksum="results/transfer/{zoo}/{task}/{mode}/lr.csv.sha256",
+    log:
+        "results/logs/choose_transfer_lr/{zoo}/{task}/{mode}.log",
+    benchmark:
+        "results/benchmarks/choose_transfer_lr/{zoo}/{task}/{mode}.tsv"
+    wildcard_constraints:
+        task=one_of(TASKS),
+        mode=one_of(MODES),
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=720,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        models=RUN.config.transfer.lr_models,
+        settings=transfer_settings,
+        engine=ENGINE,
+        code=code_of("choose_transfer_lr", *METHOD_MODULES),
+    script:
+        "../workflow/scripts/choose_transfer_lr.py"
+
+
+rule transfer_linear:
+    """Linear classifiers of a task on the activations of originals and twins."""
+    input:
+        unpack(transferred_twins),
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        task="results/tasks/{zoo}/{task}.safetensors",
+        lrs="results/transfer/{zoo}/{task}/{mode}/lr.csv",
+    output:
+        "results/transfer/{zoo}/{task}/{mode}/{shard}.parquet",
+    log:
+        "results/logs/transfer_linear/{zoo}/{task}/{mode}/{shard}.log",
+    benchmark:
+        "results/benchmarks/transfer_linear/{zoo}/{task}/{mode}/{shard}.tsv"
+    wildcard_constraints:
+        task=one_of(TASKS),
+        mode="linear",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(6000),
+        runtime=720,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        candidates=transferred,
+        methods=methods_settings,
+        settings=transfer_settings,
+        engine=ENGINE,
+        code=code_of("transfer_linear", *METHOD_MODULES),
+    script:
+        "../workflow/scripts/transfer_linear.py"
+
+
+rule transfer_full:
+    """Originals and twins trained on a task, their masks fixed, under new heads."""
+    input:
+        unpack(transferred_twins),
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        task="results/tasks/{zoo}/{task}.safetensors",
+        lrs="results/transfer/{zoo}/{task}/{mode}/lr.csv",
+    output:
+        rows="results/transfer/{zoo}/{task}/{mode}/{shard}.parquet",
+        networks="results/transfer/{zoo}/{task}/{mode}/{shard}.safetensors",
+    log:
+        "results/logs/transfer_full/{zoo}/{task}/{mode}/{shard}.log",
+    benchmark:
+        "results/benchmarks/transfer_full/{zoo}/{task}/{mode}/{shard}.tsv"
+    wildcard_constraints:
+        task=one_of(TASKS),
+        mode="full",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=720,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        candidates=transferred,
+        methods=methods_settings,
+        settings=transfer_settings,
+        engine=ENGINE,
+        code=code_of("transfer_full", *METHOD_MODULES),
+    script:
+        "../workflow/scripts/transfer_full.py"
+
+
+rule collect_transfer:
+    """The long table of a zoo's transfer, to all tasks in both modes."""
+    input:
+        transfer_files,
+    output:
+        "results/metrics/{zoo}/transfer.parquet",
+    log:
+        "results/logs/collect_transfer/{zoo}.log",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=30,
+    params:
+        code=code_of("collect_transfer"),
+    script:
+        "../workflow/scripts/collect_transfer.py"
+
+
+use rule make_table as make_transfer_table with:
+    wildcard_constraints:
+        table="|".join(RULE_TABLES["make_transfer_table"]),
+
+
+use rule make_figure as make_transfer_figure with:
+    wildcard_constraints:
+        figure="|".join(RULE_FIGURES["make_transfer_figure"]),

@@ -1,0 +1,86 @@
+"""Twins with as many weights of each layer pruned as by magnitude pruning, but at random places."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from zootwins.experiments.transfer.backbones import twin_parameters
+from zootwins.experiments.transfer.candidates import MASKS_OF, RANDOM
+from zootwins.population import Engine, ImageData, Population
+from zootwins.population.architectures import Architecture
+from zootwins.population.randomness import weight_words
+from zootwins.population.trajectory import Plan, Resume, ignore, record_trajectory
+from zootwins.sparsifiers.base import Point, Start, repeated, twin_keys
+from zootwins.sparsifiers.magnitude_pruning import Settings
+from zootwins.storage.axes import Axis
+from zootwins.storage.shards import Trajectory
+
+
+def random_masks(architecture: Architecture, keys: Tensor, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Masks with as many weights of each layer as others, at places that the twins' keys draw.
+
+    Args:
+        architecture: the networks'.
+        keys: int64 `[twins]`.
+        kept: `{layer}.weight` → bool `[twins, …]`, whose counts are taken.
+    """
+    offsets = architecture.gate_offsets
+    words = weight_words(keys, offsets[-1])
+    masks = {}
+    for layer, offset in zip(architecture.layers, offsets[:-1], strict=True):
+        mask = kept[f"{layer.name}.weight"]
+        places = words[:, offset : offset + layer.weights].argsort(dim=1, stable=True).argsort(dim=1)
+        masks[f"{layer.name}.weight"] = (places < mask.flatten(1).sum(1, keepdim=True)).view_as(mask)
+    return masks
+
+
+def axis(points: list[Point]) -> Axis:
+    """What the twins of a model differ by: the ratios of magnitude pruning whose counts they have."""
+    return Axis("ratio", tuple(point.at["ratio"] for point in points))
+
+
+def prune_at_random(
+    engine: Engine,
+    start: Start,
+    points: list[Point],
+    settings: Settings,
+    data: ImageData,
+    resume: Resume | None = None,
+    on_epoch: Callable[[int, int], None] = ignore,
+) -> Trajectory:
+    """Prune a shard of originals at random and fine-tune them, as long as magnitude pruning does.
+
+    Args:
+        engine: what trains.
+        start: the originals, and their twins by magnitude pruning.
+        points: of magnitude pruning, whose counts of weights are taken.
+        settings: magnitude pruning's.
+        data: what the zoo was trained on.
+        resume: where a killed run goes on.
+        on_epoch: told after every epoch.
+
+    Returns:
+        A trajectory whose tensors start with `[models, points, states, …]`.
+    """
+    originals, times = start.originals, len(points)
+    twins = [twin_parameters(start.twins[MASKS_OF], point, settings, MASKS_OF) for point in points]
+    kept = {
+        name: torch.stack([each[name] != 0 for each in twins], dim=1).flatten(0, 1)
+        for name in originals.architecture.weight_names
+    }
+    keys = torch.tensor(twin_keys(RANDOM, start, (axis(points),)), dtype=torch.int64)
+    population = Population(
+        originals.architecture,
+        repeated(originals.factors, times, settings.lr),
+        keys,
+        {name: tensor.repeat_interleave(times, dim=0) for name, tensor in originals.parameters.items()},
+        random_masks(originals.architecture, keys, kept),
+    )
+    plan = Plan(settings.epochs)
+    trajectory = record_trajectory(
+        engine, population, data, plan, weight_states=[settings.epochs], resume=resume, on_epoch=on_epoch
+    )
+    grid = (len(originals), times)
+    trajectory.tensors = {name: tensor.unflatten(0, grid) for name, tensor in trajectory.tensors.items()}
+    return trajectory

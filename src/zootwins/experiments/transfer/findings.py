@@ -1,0 +1,219 @@
+"""The paper's eight claims as tests on a zoo: each holds, does not hold, or cannot be told (see `analyses.findings`).
+
+What stands for the paper's kinds of methods is an analogy: VD and L0 for regularisation, MP and GMP for progressive
+pruning (MP prunes once). Verdicts are not corrected for their number.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from zootwins.analyses.cells import lines, texts, value_interval
+from zootwins.analyses.correlation import UNDEFINED, kendall, pearson
+from zootwins.analyses.findings import Finding
+from zootwins.analyses.intervals import interval, mean_interval
+from zootwins.analyses.results import ZooResults
+from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
+from zootwins.experiments.transfer.outcomes import is_control, main_outcomes, method_name
+
+MARGIN = 1.0  # points: a mean loss below it does not count, nor does a gain on shuffled pixels
+MODERATE = 0.8  # sparsity up to which sparse networks are said to transfer as well as dense ones
+_EXACT = 0.005  # by how much the twins of a requested sparsity differ from it, since the head is not counted
+REGULARISED, PROGRESSIVE = ("vd", "l0"), ("mp", "gmp")
+LEAST_TASKS = 6
+EVERY = "all"  # stands for the task of what is said of all tasks
+SHUFFLED = "-shuffled"
+COLUMNS = ["zoo", "claim", "task", "mode", "method", "finding", "statistic", "value", "low", "high", "bound"]
+COLUMNS += ["models", "verdict"]
+Told = tuple[int, str, str, Finding]  # number of the claim, task, mode
+
+
+def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Every claim on every zoo and task that has what it speaks of; `models` of claim 7 are tasks."""
+    rows = []
+    for results in zoos:
+        table = main_outcomes(results)
+        told = [*_difficulty(table)]
+        for task, part in table.groupby("task", sort=False):
+            negative = task.endswith(SHUFFLED)
+            tests = (_baselines,) if negative else (_inferiority, _decline, _interaction, _order, _baselines, _restarts)
+            told += [(claim, task, mode, finding) for test in tests for claim, mode, finding in test(part, negative)]
+        rows += [
+            {"zoo": results.zoo.id, "claim": claim, "task": task, "mode": mode, "verdict": one.verdict, **vars(one)}
+            for claim, task, mode, one in sorted(told, key=lambda each: each[0])
+        ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _mean(method: str, finding: str, statistic: str, values: np.ndarray, bound: float = 0.0, above: bool = True):
+    values = np.asarray(values, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    mean = values.mean() if len(values) else np.nan
+    return Finding(method, finding, statistic, mean, *mean_interval(values), bound, len(values), above)
+
+
+def _sparse(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Mode, method and rows of the twins of each method, controls and other kinds left out."""
+    rows = table[~table["method"].isin(KINDS) & ~is_control(table)]
+    for (mode, method), part in rows.groupby(["mode", "method"], sort=False):
+        yield mode, method, part
+
+
+def _wide(part: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A column by model and point, `[models, points]`."""
+    return part.pivot_table(index="index", columns="point", values=column)
+
+
+def _inferiority(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
+    """1: up to moderate sparsity twins transfer as well as their controls, or better."""
+    for mode, method, part in _sparse(table):
+        moderate = part.groupby("point")["sparsity"].transform("mean") <= MODERATE + _EXACT
+        values = 100 * part[moderate].groupby("index")["change"].mean().to_numpy()
+        name, statistic = method_name(method), "accuracy less the control's, points"
+        text = f"{name} twins of up to {MODERATE:.0%} sparsity lose less than {MARGIN:g} point"
+        yield 1, mode, _mean(method, text, statistic, values, -MARGIN)
+        yield 1, mode, _mean(method, f"{name} twins of up to {MODERATE:.0%} sparsity gain", statistic, values)
+
+
+def _decline(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
+    """2: in full transfer, sparser twins are worse."""
+    for mode, method, part in _sparse(table):
+        wide = _wide(part, "change")
+        if mode == "full" and wide.shape[1] > 1:
+            sparsity = part.groupby("point")["sparsity"].mean()
+            taus = [stats.kendalltau(sparsity, row).statistic for row in wide.to_numpy()]
+            text = f"the sparser {method_name(method)} twins are, the worse they transfer"
+            yield 2, mode, _mean(method, text, "mean of Kendall's tau, sparsity against change", taus, above=False)
+
+
+def _interaction(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
+    """3: regularisation does relatively better in linear transfer, progressive pruning in full transfer."""
+    present = set(table["method"])
+    for regular in REGULARISED:
+        for progressive in PROGRESSIVE:
+            if {regular, progressive} <= present:
+                differences = [
+                    _less_at_equal_sparsity(table, mode, regular, progressive) for mode in ("linear", "full")
+                ]
+                values = (100 * (differences[0] - differences[1])).to_numpy()
+                names = f"{method_name(regular)} − {method_name(progressive)}"
+                text = f"{names} is larger in linear than in full transfer"
+                statistic = "difference of differences at equal sparsity, points"
+                yield 3, "both", _mean(f"{regular} − {progressive}", text, statistic, values)
+
+
+def _less_at_equal_sparsity(table: pd.DataFrame, mode: str, method: str, against: str) -> pd.Series:
+    """Of each model, the accuracy of one method's twins less that of another's, which is interpolated; by index.
+
+    NaN outside the range of sparsities that the other's twins of the model have.
+    """
+    rows = table[table["mode"] == mode]
+    other = {index: part.sort_values("sparsity") for index, part in rows[rows["method"] == against].groupby("index")}
+
+    def difference(part: pd.DataFrame) -> float:
+        curve = other[part.name]
+        known = np.interp(part["sparsity"], curve["sparsity"], curve["accuracy"], left=np.nan, right=np.nan)
+        return (part["accuracy"] - known).mean()
+
+    return rows[rows["method"] == method].groupby("index")[["sparsity", "accuracy"]].apply(difference)
+
+
+def _order(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
+    """4 and 5: who is good upstream, or friendly to sparsification there, is so downstream; twins at their sparsest."""
+    controls = table[is_control(table)]
+    for mode, part in controls.groupby("mode", sort=False):
+        yield _correlated(4, mode, MASKS_OF, "good controls", part["upstream_accuracy"], part["accuracy"])
+    for mode, method, part in _sparse(table):
+        usual = part[part["point"] == nearest_point(part)]
+        name = f"{method_name(method)} twins"
+        yield _correlated(4, mode, method, f"good {name}", usual["upstream_accuracy"], usual["accuracy"])
+        changes = [
+            usual[after].rank().to_numpy() - usual[before].rank().to_numpy()
+            for before, after in (("control_upstream", "upstream_accuracy"), ("control", "accuracy"))
+        ]
+        yield _correlated(5, mode, method, f"rank changes of {name}", *map(pd.Series, changes))
+
+
+def nearest_point(part: pd.DataFrame) -> float:
+    """The point whose twins are about as sparse as `MODERATE`."""
+    sparsity = part.groupby("point")["sparsity"].mean()
+    return float((sparsity - MODERATE).abs().idxmin())
+
+
+def _correlated(claim: int, mode: str, method: str, who: str, upstream: pd.Series, downstream: pd.Series):
+    x, y = upstream.to_numpy(dtype=np.float64), downstream.to_numpy(dtype=np.float64)
+    tau = kendall(x, y) if np.isfinite(x).all() else UNDEFINED
+    text = f"{who} upstream go with {who} downstream" if claim == 5 else f"{who} upstream are good downstream"
+    return claim, mode, Finding(method, text, "Kendall's tau-b", tau.value, tau.low, tau.high, 0.0, len(x))
+
+
+def _baselines(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
+    """6: magnitudes, and what was learned upstream, are worth something; on shuffled pixels they are not."""
+    for mode, part in table.groupby("mode", sort=False):
+        wide = part.pivot_table(index="index", columns=["method", "point"], values="accuracy")
+        for kind, text in (
+            (RANDOM, "places chosen by magnitude are better than random ones"),
+            (SCRATCH, "transferred networks are better than those trained from scratch"),
+        ):
+            points = [point for method, point in wide.columns if method == kind]
+            if points:
+                pairs = [wide[MASKS_OF, point] - wide[kind, point] for point in points]
+                yield _worth(mode, f"{MASKS_OF} − {kind}", text, np.mean(pairs, axis=0), negative)
+        if (UNTRAINED, 0.0) in wide and (MASKS_OF, 0.0) in wide:
+            values = (wide[MASKS_OF, 0.0] - wide[UNTRAINED, 0.0]).to_numpy()
+            yield _worth(mode, f"{MASKS_OF} − {UNTRAINED}", "trained features beat untrained ones", values, negative)
+
+
+def _worth(mode: str, pair: str, text: str, values: np.ndarray, negative: bool) -> tuple[int, str, Finding]:
+    statistic, values = "difference in accuracy, points", 100 * values
+    if not negative:
+        return 6, mode, _mean(pair, text, statistic, values)
+    text = f"on shuffled pixels by less than {MARGIN:g} point: {text}"
+    return 6, mode, _mean(pair, text, statistic, values, MARGIN, above=False)
+
+
+def _difficulty(table: pd.DataFrame) -> Iterator[Told]:
+    """7: the harder a task, the more twins gain in linear transfer; by at least `LEAST_TASKS` tasks."""
+    dense = table[is_control(table)].pivot_table(index="task", columns="mode", values="accuracy")
+    if not {"linear", "full"} <= set(dense):
+        return
+    difficulty = (dense["full"] - dense["linear"]).dropna()
+    for mode, method, part in _sparse(table):
+        if mode == "linear":
+            gain = part.groupby("task")["change"].mean().reindex(difficulty.index)
+            r = pearson(difficulty.to_numpy(), gain.to_numpy()) if len(gain) >= LEAST_TASKS else UNDEFINED
+            text = f"{method_name(method)} twins gain more on harder tasks"
+            statistic = f"Pearson's r over tasks (from {LEAST_TASKS}), difficulty against change"
+            yield 7, EVERY, mode, Finding(method, text, statistic, r.value, r.low, r.high, 0.0, len(gain))
+
+
+def _restarts(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
+    """8: restarts of one network differ less than the zoo's models do."""
+    for mode, part in table[is_control(table) & (table["restarts"] > 1)].groupby("mode", sort=False):
+        spread, accuracy = part["restart_std"].to_numpy(), part["accuracy"].to_numpy()
+        bounds = interval((spread, accuracy), _ratio)
+        text = "restarts differ less than models do"
+        value = float(_ratio(spread, accuracy)) if np.ptp(accuracy) else np.nan
+        statistic = "std over restarts / std over models"
+        yield 8, mode, Finding(MASKS_OF, text, statistic, value, *bounds, 1.0, len(part), above=False)
+
+
+def _ratio(spread: np.ndarray, accuracy: np.ndarray, axis: int = -1) -> np.ndarray:
+    return np.sqrt(np.square(spread).mean(axis)) / accuracy.std(axis, ddof=1)
+
+
+def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, claim, task and mode."""
+    keys = {"Zoo": "zoo", "Claim": "claim", "Task": "task", "Mode": "mode", "Finding": "finding"}
+    return lines(
+        {heading: table[key] for heading, key in keys.items()},
+        {
+            "Statistic": texts(table["statistic"]),
+            "n": texts(table["models"]),
+            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
+            "Bound": texts(table["bound"], "{:g}"),
+            "Verdict": texts(table["verdict"]),
+        },
+    )

@@ -1,0 +1,79 @@
+"""What transfer came to, a row a model and network: the view that tables, findings and figures share.
+
+Every network is set beside its own model's control: the twin that magnitude pruning trained as long without pruning it,
+or the original where a zoo has none.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.results import ZooResults
+from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, ORIGINAL
+from zootwins.sparsifiers.registry import get_sparsifier
+
+PLACE = ["task", "mode", "layer", "solver"]  # where and how
+NETWORK = ["method", "point"]
+MAIN = {"linear": ("fc1", "sgd"), "full": ("all", "sgd")}  # the layer and solver that claims speak of
+
+
+def outcomes(results: ZooResults) -> pd.DataFrame:
+    """One row a place (`PLACE`), network (`NETWORK`) and model, after the last epoch, means over the restarts.
+
+    Columns: those of `PLACE` and `NETWORK`, index, accuracy and class_accuracy on test images, upstream_accuracy,
+    sparsity, lr, restarts, restart_std (of the accuracy), control and control_upstream (the accuracies of the model's
+    control), and change and change_upstream (those of the network less these). Fractions.
+    """
+    rows = results.tables["transfer"].fillna({"layer": "all", "solver": "sgd"})
+    rows = rows[(rows["mode"] != "full") | (rows["epoch"] == rows.loc[rows["mode"] == "full", "epoch"].max())]
+    same = rows.groupby([*PLACE, *NETWORK, "index"], sort=False)
+    table = same[["accuracy", "class_accuracy", "upstream_accuracy", "sparsity", "lr"]].mean().reset_index()
+    deviation, counts = same["accuracy"].std().to_numpy(), same.size().to_numpy()
+    table = table.assign(restarts=counts, restart_std=deviation)
+    dense = (MASKS_OF, 0.0) if (table["method"] == MASKS_OF).any() else (ORIGINAL, 0.0)
+    controls = table[(table["method"] == dense[0]) & (table["point"] == dense[1])]
+    controls = controls[[*PLACE, "index", "accuracy", "upstream_accuracy"]]
+    controls = controls.rename(columns={"accuracy": "control", "upstream_accuracy": "control_upstream"})
+    table = table.merge(controls, on=[*PLACE, "index"], how="left")
+    return table.assign(
+        change=table["accuracy"] - table["control"],
+        change_upstream=table["upstream_accuracy"] - table["control_upstream"],
+    )
+
+
+def main_outcomes(results: ZooResults) -> pd.DataFrame:
+    """The same of linear transfer from the last features by SGD, and of full transfer."""
+    table = outcomes(results)
+    places = list(zip(table["layer"], table["solver"], strict=True))
+    return table[[place == MAIN[mode] for place, mode in zip(places, table["mode"], strict=True)]]
+
+
+def is_control(table: pd.DataFrame) -> pd.Series:
+    """Which rows of `outcomes` are the controls themselves."""
+    return (table["method"] == MASKS_OF) & (table["point"] == 0)
+
+
+def networks(table: pd.DataFrame) -> Iterator[tuple[tuple, pd.DataFrame]]:
+    """Rows of `outcomes` by place and network, `(task, mode, layer, solver, method, point)`, models by their index."""
+    for key, part in table.groupby([*PLACE, *NETWORK], sort=False):
+        yield key, part.set_index("index").sort_index()
+
+
+def method_name(method: str) -> str:
+    """What people call a method or kind of network, in short."""
+    return KINDS[method] if method in KINDS else get_sparsifier(method).short
+
+
+def point_name(method: str, point: float) -> str:
+    """A value on a method's dial as text; `–` where there is none."""
+    if method in KINDS and not point:
+        return "–"
+    return get_sparsifier(MASKS_OF if method in KINDS else method).dial.form.format(point)
+
+
+def error_increase(accuracy: np.ndarray, control: np.ndarray, axis: int = -1) -> np.ndarray:
+    """(error − error of the controls) / error of the controls, errors being means over the models."""
+    error, dense = 1 - accuracy.mean(axis), 1 - control.mean(axis)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (error - dense) / dense

@@ -1,0 +1,55 @@
+"""What both modes of transfer share: the schedule of learning rates, the streams of random numbers, and the rows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zootwins.experiments.transfer.backbones import Backbones
+from zootwins.population.randomness import stream_key
+
+# After so many of 150 epochs, counted from 0, the reference's rate falls to a tenth (its `epochs: [50, 50, 150]`).
+_MILESTONES, _OF = (51, 101), 150
+
+
+def lr_factor(epoch: int, epochs: int) -> float:
+    """What the learning rate is multiplied with in epoch 1, 2, …, `epochs`: 1, then 0.1, then 0.01."""
+    passed = sum((epoch - 1) * _OF >= milestone * epochs for milestone in _MILESTONES)
+    return (1.0, 0.1, 0.01)[passed]
+
+
+def transfer_keys(zoo: str, models: Sequence[str], task: str, mode: str, restart: int) -> Tensor:
+    """The random stream of each model, int64 `[models]`, which all of its candidates share."""
+    keys = [stream_key(zoo, model, "transfer", task, mode, restart) for model in models]
+    return torch.tensor(keys, dtype=torch.int64)
+
+
+def class_accuracy(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The mean over the classes of the share of their images that is recognised.
+
+    Args:
+        predictions: `[…, samples]`.
+        labels: `[samples]`; classes without an image do not count.
+    """
+    right = predictions == labels
+    return np.stack([right[..., labels == label].mean(-1) for label in np.unique(labels)]).mean(0)
+
+
+def rows_of(backbones: Backbones, **values: np.ndarray | float | str) -> pd.DataFrame:
+    """A row for every model and candidate: who it is, and values `[models, candidates]` or one for all.
+
+    Columns: index, method, point, source_state, upstream_accuracy, sparsity, and the values.
+    """
+    shape = (len(backbones), len(backbones.candidates))
+    of_candidates = {
+        "method": [candidate.method for candidate in backbones.candidates],
+        "point": [candidate.value for candidate in backbones.candidates],
+        "source_state": [candidate.epoch for candidate in backbones.candidates],
+    }
+    columns = {"index": np.repeat(np.array(backbones.index, dtype=np.int64), shape[1])}
+    columns |= {name: np.tile(np.array(each), shape[0]) for name, each in of_candidates.items()}
+    columns |= {"upstream_accuracy": backbones.upstream.ravel(), "sparsity": backbones.sparsity().ravel()}
+    columns |= {name: each.ravel() if isinstance(each, np.ndarray) else each for name, each in values.items()}
+    return pd.DataFrame(columns)

@@ -1,0 +1,210 @@
+"""The tables of transfer, from the long table of each zoo; percent and points."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from zootwins.analyses.cells import lines, mean_std, numbers, texts, value_interval
+from zootwins.analyses.correlation import UNDEFINED, Coefficient, kendall, pearson
+from zootwins.analyses.intervals import interval
+from zootwins.analyses.results import ZooResults
+from zootwins.analyses.tables import summary
+from zootwins.experiments.transfer.outcomes import (
+    NETWORK,
+    PLACE,
+    error_increase,
+    is_control,
+    main_outcomes,
+    method_name,
+    networks,
+    outcomes,
+    point_name,
+)
+
+REFERENCE = Path(__file__).with_name("reference.csv")
+KEYS = ["zoo", *PLACE, *NETWORK]
+_COEFFICIENTS = [f"{name}{end}" for name in ("tau", "r") for end in ("", "_low", "_high", "_p")]
+
+
+def transfer_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Accuracy on the task and relative increase in error over the controls, a row a zoo, place and network."""
+    rows = []
+    for results in zoos:
+        for key, part in networks(outcomes(results)):
+            pair = (part["accuracy"].to_numpy(), part["control"].to_numpy())
+            row = dict(zip(KEYS, (results.zoo.id, *key), strict=True))
+            row |= {"sparsity": 100 * part["sparsity"].mean(), **summary(part["accuracy"])}
+            low, high = interval(pair, error_increase)
+            row |= {
+                "class_accuracy": 100 * part["class_accuracy"].mean(),
+                "upstream_accuracy": 100 * part["upstream_accuracy"].mean(),
+                "error_increase": 100 * float(error_increase(*pair)),
+                "error_increase_low": 100 * low,
+                "error_increase_high": 100 * high,
+                "restarts": part["restarts"].max(),
+                "lr": part["lr"].mean(),
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Each network less its own control, in points: mean, interval, Wilcoxon's p, share of models that are better."""
+    rows = []
+    for results in zoos:
+        table = outcomes(results)
+        for key, part in networks(table[~is_control(table)]):
+            change = part["change"]
+            row = dict(zip(KEYS, (results.zoo.id, *key), strict=True))
+            row |= {"sparsity": 100 * part["sparsity"].mean(), **summary(change)}
+            p = float(stats.wilcoxon(change).pvalue) if change.any() else 1.0
+            rows.append(row | {"better": 100 * (change > 0).mean(), "p": p})
+    return pd.DataFrame(rows)
+
+
+def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Do models keep their order? Kendall's tau-b and Pearson's r over the models of every network.
+
+    Three quantities: upstream with downstream accuracy (`accuracy`), their changes from the control (`change`), and
+    accuracy by linear with that by full transfer (`linear and full`, mode `both`).
+    """
+    rows = []
+    for results in zoos:
+        table = main_outcomes(results)
+        for (task, mode, _, _, *network), part in networks(table):
+            key = dict(zip(("zoo", "task", "mode", *NETWORK), (results.zoo.id, task, mode, *network), strict=True))
+            pairs = {"accuracy": ("upstream_accuracy", "accuracy"), "change": ("change_upstream", "change")}
+            rows += [
+                {**key, "quantity": quantity, "models": len(part), **_coefficients(part[x], part[y])}
+                for quantity, (x, y) in pairs.items()
+                if part[x].notna().all() and not (quantity == "change" and is_control(part).all())
+            ]
+            if mode == "full" and (both := _linear_too(table, task, network, part)) is not None:
+                values = _coefficients(both, part["accuracy"])
+                rows.append(
+                    {**key, "mode": "both", "quantity": "linear and full", "models": len(part), **values},
+                )
+    return pd.DataFrame(rows, columns=["zoo", "task", "mode", *NETWORK, "quantity", "models", *_COEFFICIENTS])
+
+
+def _linear_too(table: pd.DataFrame, task: str, network: Sequence, part: pd.DataFrame) -> pd.Series | None:
+    """The linear accuracies of the same network and models, or None."""
+    linear = table[(table["mode"] == "linear") & (table["task"] == task)]
+    same = linear[(linear[NETWORK[0]] == network[0]) & (linear[NETWORK[1]] == network[1])]
+    return same.set_index("index")["accuracy"].reindex(part.index) if len(same) else None
+
+
+def _coefficients(x: pd.Series, y: pd.Series) -> dict[str, float]:
+    x, y = x.to_numpy(), y.to_numpy()
+    named: dict[str, Coefficient] = {"tau": UNDEFINED, "r": UNDEFINED}
+    if np.isfinite(x).all() and np.isfinite(y).all():
+        named = {"tau": kendall(x, y), "r": pearson(x, y)}
+    return {
+        f"{name}{end}": value
+        for name, one in named.items()
+        for end, value in (("", one.value), ("_low", one.low), ("_high", one.high), ("_p", one.p))
+    }
+
+
+def reference_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """The reference's relative increase in error of pruned ResNet-50s, beside ours: another scale, not a target.
+
+    Theirs: over 12 data sets, computed from the raw results in their repository (one network a method and sparsity, so
+    that `better` counts data sets). Ours: over the models of a zoo on one task (`better` counts models).
+    """
+    theirs = pd.read_csv(REFERENCE)
+    sets = 12
+    theirs = theirs.assign(
+        zoo="resnet50_imagenet", task=f"{sets} data sets", n=sets, better=100 * theirs.pop("sets_better") / sets
+    )
+    ours = []
+    for results in zoos:
+        table = main_outcomes(results)
+        for (task, mode, _, _, method, _), part in networks(table[~is_control(table)]):
+            accuracy, control = part["accuracy"].to_numpy(), part["control"].to_numpy()
+            ours.append(
+                {
+                    "zoo": results.zoo.id,
+                    "task": task,
+                    "mode": mode,
+                    "method": method,
+                    "sparsity": 100 * part["sparsity"].mean(),
+                    "error_increase": 100 * float(error_increase(accuracy, control)),
+                    "better": 100 * (accuracy > control).mean(),
+                    "n": len(part),
+                }
+            )
+    columns = ["zoo", "task", "mode", "method", "sparsity", "error_increase", "better", "n"]
+    return pd.concat([theirs[columns], pd.DataFrame(ours, columns=columns)], ignore_index=True)
+
+
+def _keys(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The keys of a row for people, without what is the same for all of a mode."""
+    points = [point_name(*network) for network in zip(table["method"], table["point"], strict=True)]
+    keys = {"Zoo": table["zoo"], "Task": table["task"], "Mode": table["mode"]}
+    if "layer" in table:
+        keys |= {"Layer": table["layer"], "Solver": table["solver"]}
+    return keys | {"Network": table["method"].map(method_name), "At": pd.Series(points, table.index, dtype=object)}
+
+
+def arrange_transfer(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, place and network."""
+    return lines(
+        _keys(table),
+        {
+            "n": texts(table["models"]),
+            "Sparsity": texts(table["sparsity"], "{:.1f}"),
+            "Accuracy": mean_std(table["mean"], table["std"]),
+            "By class": texts(table["class_accuracy"], "{:.1f}"),
+            "Increase in error": value_interval(
+                table["error_increase"], table["error_increase_low"], table["error_increase_high"]
+            ),
+            "lr": numbers(table["lr"]),
+        },
+    )
+
+
+def arrange_paired(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, place and network."""
+    return lines(
+        _keys(table),
+        {
+            "n": texts(table["models"]),
+            "Sparsity": texts(table["sparsity"], "{:.1f}"),
+            "Less its control": value_interval(table["mean"], table["low"], table["high"], "{:.2f}"),
+            "std": texts(table["std"], "{:.1f}"),
+            "Better": texts(table["better"], "{:.0f}"),
+            "p": texts(table["p"], "{:.2g}"),
+        },
+    )
+
+
+def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, task, mode, network and quantity."""
+    return lines(
+        {**_keys(table), "Of": table["quantity"]},
+        {
+            "n": texts(table["models"]),
+            "Kendall's τ": value_interval(table["tau"], table["tau_low"], table["tau_high"], "{:.2f}"),
+            "Pearson's r": value_interval(table["r"], table["r_low"], table["r_high"], "{:.2f}"),
+        },
+    )
+
+
+def arrange_reference(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a network: theirs, then ours."""
+    ours = table["zoo"] != "resnet50_imagenet"
+    names = table["method"].where(~ours, table["method"].where(ours).map(method_name, na_action="ignore"))
+    zoos = table["zoo"].where(ours, "ResNet-50 on ImageNet (Iofinova et al.)")
+    return lines(
+        {"Zoo": zoos, "Task": table["task"], "Mode": table["mode"], "Network": names},
+        {
+            "Sparsity": texts(table["sparsity"], "{:.1f}"),
+            "Increase in error": texts(table["error_increase"], "{:.1f}"),
+            "Better": texts(table["better"], "{:.0f}"),
+            "of": texts(table["n"]),
+        },
+    )
