@@ -17,7 +17,7 @@ from zootwins.population.architectures import CLASSES
 from zootwins.population.randomness import data_order, to_uniform, weight_words
 
 _MOST_ITERATIONS = 20_000  # of the exact solver
-_GRADIENT = 1e-7  # where it ends: no component of the gradient is larger, in units of the features' spread
+_GRADIENT = 1e-7  # where it ends: no component of the gradient is larger
 _PAST_STEPS = 20  # that it remembers
 
 
@@ -106,7 +106,7 @@ def exact_head(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
             "maxfun": 2 * _MOST_ITERATIONS,
             "maxcor": _PAST_STEPS,
             "ftol": 0.0,
-            "gtol": _GRADIENT,
+            "gtol": _GRADIENT / scale.max(),
         },
     )
     return torch.from_numpy(found.x.reshape(CLASSES, -1) / scale)
