@@ -8,6 +8,8 @@ from scipy import stats
 
 from zootwins.analyses.intervals import interval
 
+_PAIRS_UP_TO = 100  # models whose pairs are compared one and all, of many draws at once
+
 
 @dataclass(frozen=True)
 class Coefficient:
@@ -41,7 +43,8 @@ def kendall(x: np.ndarray, y: np.ndarray) -> Coefficient:
         return UNDEFINED
     result = stats.kendalltau(x, y)
     # models that are drawn twice tie, so that draws vary more than tau does: no correction (see `intervals`)
-    low, high = interval((x, y), _kendall_tau, vectorized=False, corrected=False)
+    few = len(x) <= _PAIRS_UP_TO
+    low, high = interval((x, y), _tau_of_pairs if few else _kendall_tau, vectorized=few, corrected=False)
     return Coefficient(float(result.statistic), low, high, float(result.pvalue))
 
 
@@ -58,3 +61,10 @@ def _pearson_r(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
 
 def _kendall_tau(x: np.ndarray, y: np.ndarray) -> float:
     return stats.kendalltau(x, y, method="asymptotic").statistic  # the method concerns p alone; this one is quick
+
+
+def _tau_of_pairs(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+    """The same by its definition, of many draws at once: the models are on the last axis."""
+    first, second = np.triu_indices(x.shape[axis], 1)
+    x, y = (np.sign(values[..., first] - values[..., second]) for values in (x, y))
+    return (x * y).sum(-1) / np.sqrt((x != 0).sum(-1) * (y != 0).sum(-1))

@@ -12,8 +12,8 @@ from zootwins.sparsifiers.base import Point
 ORIGINAL, RANDOM, SCRATCH, UNTRAINED = "original", "random", "scratch", "untrained"
 KINDS = {  # what they are called, beside the methods
     ORIGINAL: "Original",
-    RANDOM: "Random, MP's counts",
-    SCRATCH: "From scratch, MP's mask",
+    RANDOM: "Random places",
+    SCRATCH: "From scratch",
     UNTRAINED: "Untrained",
 }
 

@@ -20,6 +20,7 @@ from zootwins.reporting.figures import ORIGINAL as BLACK
 KIND_COLOURS = {ORIGINAL: BLACK, RANDOM: "#777777", SCRATCH: "#009E73", UNTRAINED: "#B8860B"}
 MARKERS = {ORIGINAL: "D", RANDOM: "s", SCRATCH: "^", UNTRAINED: "v"}
 MODES = ("linear", "full")
+TICKS = (-80, -40, -20, -10, 0, 10, 20, 40, 80, 160, 320, 640, 1280)
 Panel = tuple[Axes, str, pd.DataFrame]  # with its mode, and the rows of `outcomes`
 
 
@@ -49,7 +50,8 @@ def panels(zoos: Sequence[ZooResults], height: float) -> tuple[Figure, Iterator[
         for axes, (results, task, part) in zip(grid, rows, strict=True):
             for panel, mode in zip(axes, MODES, strict=True):
                 models = part["index"].nunique()
-                panel.set_title(f"{fill(results.zoo.title, 26)}\nto {task}, {mode}, n = {models}", fontsize=6)
+                title = f"{fill(results.zoo.title, 26)}\nto {task}\n{mode}, n = {models}"
+                panel.set_title(title, fontsize=6)
                 yield panel, mode, part[part["mode"] == mode]
 
     return figure, each()
@@ -78,7 +80,7 @@ def transfer(zoos: Sequence[ZooResults]) -> Figure:
     """
     if not has_transfer(zoos):
         return message("None of the zoos was transferred.")
-    figure, each = panels(zoos, 1.55)
+    figure, each = panels(zoos, 1.7)
     shown: dict[str, None] = {}
     for axes, _, part in each:
         axes.axhline(0, color="#555555", linewidth=0.8)
@@ -86,7 +88,10 @@ def transfer(zoos: Sequence[ZooResults]) -> Figure:
             shown[method] = None
             _curve(axes, method, network)
         axes.set_yscale("symlog", linthresh=20, linscale=1.5)
-        axes.yaxis.set_major_formatter("{x:g}")
+        low, high = axes.get_ylim()
+        axes.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axes.set_yticks([], minor=True)
+        axes.set_ylim(min(low, -10), max(high, 10))  # ticks beyond them would widen them
         axes.set_xlim(-4, 102)
     figure.supxlabel("Pruned weights below the head, %", fontsize=7)
     figure.supylabel("Increase in error over the control, %", fontsize=7)

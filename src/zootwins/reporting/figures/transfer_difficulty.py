@@ -32,7 +32,10 @@ def transfer_difficulty(zoos: Sequence[ZooResults]) -> Figure:
         axes.set_title(f"{results.zoo.title}, n = {table['index'].nunique()}", fontsize=6.5)
         for number, (task, part) in enumerate(table.groupby("task", sort=False)):
             shown |= _task(axes, task, part, number)
-        axes.margins(x=0.25, y=0.25)
+        axes.margins(x=0.25, y=0.35)
+        left, right = axes.get_xlim()
+        axes.set_xlim(min(left, right - 4), max(right, left + 4))  # equal tasks are not to look far apart
+        axes.xaxis.set_major_formatter("{x:g}")
     figure.supxlabel("Difficulty: full less linear transfer of the controls, points", fontsize=7)
     figure.supylabel("Twin less control, linear, points", fontsize=7)
     legend(figure, list(shown), "none")
