@@ -1,0 +1,75 @@
+"""What a configuration says of transfer: which twins, which tasks, and what a wrong one looks like."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from zootwins.catalogue.entries import Run, load_run
+from zootwins.experiments.transfer.candidates import Candidate, candidates
+from zootwins.run.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+ZOO = "fmnist_mini_seed"
+
+
+def run_with(**transfer) -> Run:
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    update_config(config, {"catalogue": str(ROOT / "config/zoos.yaml")})
+    config["transfer"] |= transfer
+    return load_run(config, ROOT)
+
+
+def who(run: Run, mode: str) -> list[tuple[str, float]]:
+    chosen = candidates(run.transfer_points(ZOO), run.config.transfer, mode)
+    assert [Candidate.of(candidate.plain()) for candidate in chosen] == chosen
+    return [(candidate.method, candidate.value) for candidate in chosen]
+
+
+def test_the_control_is_always_there_and_other_methods_take_their_usual_point():
+    run = run_with(points={"mp": [80, 50]}, random=[80], scratch=[0, 50], untrained=True)
+    twins = [("original", 0), ("mp", 0), ("mp", 50), ("mp", 80), ("vd", 25), ("random", 80)]
+    assert who(run, "linear") == [*twins, ("untrained", 0)]
+    assert who(run, "full") == [*twins, ("scratch", 0), ("scratch", 50)]
+
+
+def test_a_zoos_own_data_is_no_task_but_its_variants_are():
+    tasks = ("digits", "fashion_mnist_mini", f"zoo:{ZOO}", "zoo:fmnist_mini_random", f"zoo:{ZOO}:rotated", "mnist")
+    assert run_with(tasks=tasks).transfer_tasks(ZOO) == ["digits", f"zoo:{ZOO}:rotated", "mnist"]
+
+
+@pytest.mark.parametrize(
+    ("transfer", "message"),
+    [
+        (
+            {"points": {"mp": [55]}},
+            r"transfer\.points\.mp: 55 is not among what fmnist_mini_seed is run at \(0, 10",
+        ),
+        ({"points": {"vd": [26]}}, r"transfer\.points\.vd: 26 is not among"),
+        ({"random": [70]}, r"transfer\.random: 70 is not in transfer\.points\.mp; add it there"),
+        ({"scratch": [70]}, r"transfer\.scratch: 70 is not in"),
+    ],
+)
+def test_points_that_are_not_run_are_named(transfer, message):
+    with pytest.raises(InputError, match=message):
+        run_with(**transfer).transfer_points(ZOO)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ([], "transfer.tasks: none for fmnist_mini_seed"),
+        (["fashion_mnist_mini"], "transfer.tasks: none for fmnist_mini_seed"),
+        (["digit"], "'digit': there is no such data set or zoo"),
+        (["zoo:digits"], "'zoo:digits': there is no such data set or zoo"),
+    ],
+)
+def test_tasks_that_cannot_be_are_named(tasks, message):
+    with pytest.raises(InputError, match=message):
+        run_with(tasks=tasks).transfer_tasks(ZOO)
+
+
+def test_a_task_that_is_misspelled_is_refused_at_once():
+    with pytest.raises(InputError, match=r"transfer\.tasks"):
+        run_with(tasks=["digits:mirrored"])
