@@ -34,7 +34,7 @@ def project(pristine, tmp_path) -> Project:
         ({"catalogue": "config/none.yaml"}, "none.yaml: there is no such catalogue"),
         (
             {"methods": ["mp", "scratch"]},
-            "zoos.fmnist_mini_seed.scratch: masks: 'gmp' is no method of this zoo; add it to the configuration's methods",
+            "zoos.fmnist_mini_seed.scratch: masks: 'gmp' is no method of this zoo; add it",
         ),
     ],
 )
