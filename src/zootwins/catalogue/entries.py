@@ -250,7 +250,8 @@ def _settled(
             settled[method] = sparsifier.settled(settings, methods, epochs)
         except ValueError as error:
             if name in config.zoos:
-                raise InputError(f"{where}: zoos.{name}.{sparsifier.section}: {error}") from None
+                key = sparsifier.section
+                raise InputError(f"{where}: zoos.{name}.{key}: {error}, or set {key}: false for this zoo") from None
     return settled
 
 

@@ -388,10 +388,10 @@ def _linear(layer: Layer, parameters: Mapping[str, Tensor], patches: Tensor) -> 
     return weight.flatten(2) @ patches + bias[..., None]
 
 
-def _output_variance(layer: Layer, parameters: Mapping[str, Tensor], patches: Tensor, linear_clamp: float) -> Tensor:
+def _output_variance(layer: Layer, parameters: Mapping[str, Tensor], patches: Tensor, clamp: float) -> Tensor:
     """Variance of a layer's outputs under the weights' noise, Σ x²·α·w²; biases with a log σ² are noisy too."""
     weight = f"{layer.name}.weight"
-    alpha = log_alpha(weight, parameters[weight], parameters[f"{layer.name}.log_sigma2"], linear_clamp).exp()
+    alpha = log_alpha(weight, parameters[weight], parameters[f"{layer.name}.log_sigma2"], clamp).exp()
     variance = (alpha * parameters[weight].square()).flatten(2) @ patches.square()
     if f"{layer.name}.bias_log_sigma2" in parameters:
         bias = f"{layer.name}.bias"

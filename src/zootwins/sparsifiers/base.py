@@ -119,7 +119,8 @@ class Sparsifier(ABC):
             epochs: those that the originals were trained for; None if the catalogue does not say.
 
         Raises:
-            ValueError: if they do not go together, with the keys and what to do.
+            ValueError: if they do not go together, with the keys and what to do; to which the catalogue adds that the
+                zoo can do without the method.
         """
         return settings
 

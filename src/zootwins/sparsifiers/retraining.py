@@ -76,27 +76,27 @@ class Retraining(pruning.Pruning):
         of_masks = others.get(settings.masks)
         if of_masks is None:
             raise ValueError(
-                f"masks: {settings.masks!r} is no method of this zoo; add it to the configuration's methods, or take "
-                "masks of another"
+                f"masks: {settings.masks!r} is no method of this zoo; add it to the configuration's methods, take those "
+                "of another"
             )
         lacking = [f"{percent:g}" for percent in settings.sparsities if percent not in of_masks.sparsities]
         if lacking:
             run = ", ".join(f"{percent:g}" for percent in of_masks.sparsities)
             raise ValueError(
                 f"sparsities: {settings.masks} makes no mask of {' and '.join(lacking)} % (but of {run}); add them "
-                "there, or leave them out here"
+                "there, leave them out here"
             )
         if settings.epochs is None and epochs is None:
             raise ValueError(
                 "epochs: the catalogue does not say how many epochs the originals were trained for; set the zoo's "
-                "epoch, or twice that number here"
+                "epoch, set twice that number here"
             )
         total = settings.epochs or 2 * epochs
         pruning_epochs = settings.pruning_epochs or of_masks.epochs
         if pruning_epochs > total // 2:
             raise ValueError(
                 f"epochs: {total} end before the budget of {total // 2} epochs and {pruning_epochs} of "
-                f"{settings.masks}; raise epochs, or set pruning_epochs"
+                f"{settings.masks}; raise epochs, set pruning_epochs"
             )
         return settings.model_copy(update={"epochs": total, "pruning_epochs": pruning_epochs})
 
