@@ -76,8 +76,8 @@ class Retraining(pruning.Pruning):
         of_masks = others.get(settings.masks)
         if of_masks is None:
             raise ValueError(
-                f"masks: {settings.masks!r} is no method of this zoo; add it to the configuration's methods, take those "
-                "of another"
+                f"masks: {settings.masks!r} is no method of this zoo; add it to the configuration's methods, take "
+                "those of another"
             )
         lacking = [f"{percent:g}" for percent in settings.sparsities if percent not in of_masks.sparsities]
         if lacking:
