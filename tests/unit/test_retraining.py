@@ -253,3 +253,18 @@ def test_a_short_run(method, settings, start):
     point = method.point(settings, method.usual(settings))
     assert (point.epoch, point.at["ratio"]) == (4, 0.9)
     assert point.at.get("sparse_init", 0) == 0
+
+
+@EACH
+def test_a_shard_without_models_has_no_twins(method, settings, originals, tmp_path):
+    """All of its models may be excluded: its file is there, with nothing in it."""
+    none = replace(
+        originals, models=[], index=[], factors=[], parameters={n: p[:0] for n, p in originals.parameters.items()}
+    )
+    data, path = shown(originals), tmp_path / "0000-0001.safetensors"
+    pruned = sparsify(TorchEngine(), MagnitudePruning(), MP, Start("zoo", none), data)
+    write_trajectory(path, "mp", pruned, [], [], axes=MagnitudePruning().axes(MP))
+    start = Start("zoo", none, {"mp": read_shard(path)}, rebuilt(none))
+    weights = sparsify(TorchEngine(), method, settings, start, data).tensors["fc1.weight"]
+    assert weights.shape[0] == 0
+    assert weights.shape[-3:] == (5, 20, 36)
