@@ -40,7 +40,7 @@ rule twins:
 rule tables:
     """Every table of the configured zoos."""
     input:
-        expand("results/tables/{table}{form}", table=[*RULE_TABLES["make_table"], "paper_comparison"], form=TABLE_FORMS),
+        expand("results/tables/{table}{form}", table=ALL_TABLES, form=TABLE_FORMS),
 
 
 rule figures:

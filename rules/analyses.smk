@@ -14,8 +14,10 @@ def lookup_analysis(wildcards):
 # The tables of each rule.
 RULE_TABLES = {
     maker: [table.name for table in TABLES.values() if table.rule == maker]
-    for maker in ("make_table", "make_representation_table")
+    for maker in ("make_table", "make_representation_table", "derive_table")
 }
+# The tables of every run: of the configured zoos, and beside the paper's.
+ALL_TABLES = [*RULE_TABLES["make_table"], "paper_comparison", *RULE_TABLES["derive_table"]]
 PAPER_TABLES = TABLES["paper_comparison"].sources
 
 ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
@@ -47,6 +49,14 @@ def table_code(wildcards):
 
 def table_sources(wildcards):
     return results_of_zoos(TABLES[wildcards.table].sources)
+
+
+def derived_table_code(wildcards):
+    return code_of("derive_table", TABLES[wildcards.table].module)
+
+
+def derived_table_sources(wildcards):
+    return expand("results/tables/{table}.csv", table=TABLES[wildcards.table].sources)
 
 
 def paper_table(wildcards):

@@ -13,7 +13,7 @@ def made_files(wildcards):
         "shard": [file for zoo in trained for file in shard_files(zoo, f"results/zoos/{zoo}/trained")]
         + all_shards(wildcards),
         "metrics": [file for file in results_of_zoos(METRICS) if file.endswith(".parquet")],
-        "table": expand("results/tables/{table}.csv", table=[*RULE_TABLES["make_table"], "paper_comparison"]),
+        "table": expand("results/tables/{table}.csv", table=ALL_TABLES),
     }
 
 
