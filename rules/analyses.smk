@@ -17,7 +17,7 @@ RULE_TABLES = {
     for maker in ("make_table", "make_representation_table", "derive_table")
 }
 # The tables of every run: of the configured zoos, and beside the paper's.
-ALL_TABLES = [*RULE_TABLES["make_table"], "paper_comparison", *RULE_TABLES["derive_table"]]
+ALL_TABLES = [table.name for table in TABLES.values() if table.target == "tables"]
 PAPER_TABLES = TABLES["paper_comparison"].sources
 
 ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
@@ -25,8 +25,19 @@ ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
 METHOD_MODULES = [module_of(method) for method in RUN.config.methods]
 
 
+# The paper's zoo that each zoo is, or is like, where its tables have it.
+PAPER_ZOOS = {row["zoo"]: int(row["models"]) for row in csv.DictReader((ROOT / "resources/paper/zoos.csv").open())}
+COUNTERPARTS = {
+    id: counterpart
+    for id, zoo in RUN.catalogue.items()
+    if (counterpart := zoo.compare_with or id) in PAPER_ZOOS and {"mp", "vd"} <= set(zoo.methods)
+}
+
+
 def sources_of(zoo, source):
     """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point."""
+    if source == "candidates":
+        return [f"results/metrics/{zoo.id}/candidates.parquet"] if zoo.id in COUNTERPARTS else []
     if source == "history":
         return [f"results/zoos/{zoo.id}/history.parquet"]
     method, _, table = source.rpartition("/")
@@ -166,3 +177,26 @@ def pruning_lr(wildcards):
     """The learning rate of magnitude pruning's fine-tuning, if it is not each model's own."""
     settings = zoo_of(wildcards).methods.get("mp")
     return settings.lr if settings else None
+
+
+def paper_shards(wildcards):
+    """The shards of a zoo's twins by the paper's methods."""
+    return [
+        file
+        for method in ("mp", "vd")
+        for file in shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{method}")
+    ]
+
+
+def candidate_sources(wildcards):
+    sources = (f"{method}/{table}" for method in ("mp", "vd") for table in ("scores", "agreement"))
+    files = [file for source in sources for file in sources_of(zoo_of(wildcards), source)]
+    return [f"results/zoos/{wildcards.zoo}/models.csv", *files]
+
+
+def lookup_counterpart(wildcards):
+    return COUNTERPARTS[wildcards.zoo]
+
+
+def lookup_paper_models(wildcards):
+    return PAPER_ZOOS[COUNTERPARTS[wildcards.zoo]]

@@ -53,7 +53,7 @@ TENSORS = ("dataset", "originals", "predictions")
 METRICS = list(
     dict.fromkeys(
         ["*/scores", "*/layers", "*/agreement"]
-        + [source for name in RULE_TABLES["make_table"] for source in TABLES[name].sources]
+        + [source for name in RULE_TABLES["make_table"] if name in ALL_TABLES for source in TABLES[name].sources]
         + [source for drawing in FIGURES.values() for source in drawing.sources if source != "history"]
     )
 )

@@ -16,6 +16,7 @@ import pandas as pd
 
 from zootwins.analyses.cells import lines, mean_std, texts
 from zootwins.analyses.two_samples import Difference, holm, kendall_differ, means_differ, pearson_differ
+from zootwins.population.architectures import LAYER_NAMES
 
 RESOLUTION = 0.1  # of the paper's numbers, percent
 LEVEL = 0.05  # of a p-value, from which on numbers agree
@@ -74,8 +75,10 @@ def compare(
     """
     parts = []
     for name, printed in paper.items():
-        theirs = _long(name, printed).rename(columns={"mean": "paper_mean", "std": "paper_std", "zoo": "paper_zoo"})
-        ours = _long(name, tables[name])
+        theirs = long_numbers(name, printed).rename(
+            columns={"mean": "paper_mean", "std": "paper_std", "zoo": "paper_zoo"}
+        )
+        ours = long_numbers(name, tables[name])
         ours["paper_zoo"] = [counterparts.get(zoo, zoo) for zoo in ours["zoo"]]
         keys = ["table", "paper_zoo", "at", "quantity"]
         parts.append(ours.merge(theirs[[*keys, "paper_mean", "paper_std"]], on=keys))
@@ -94,14 +97,19 @@ def compare(
 
 
 def _tested(joined: pd.DataFrame) -> Difference:
-    """The difference of each row by the test that its quantity asks for."""
+    """The difference of each row by the test that its quantity asks for.
+
+    The standard deviations that the paper prints of layers' sparsities are over weights and not over models
+    (`zootwins.analyses.riddles`); ours stand in for them.
+    """
     ours, theirs = joined["mean"], joined["paper_mean"]
     models = joined["models"], joined["paper_models"]
     correlations = [
         test(ours / 100, models[0], theirs / 100, models[1], RESOLUTION / 100)
         for test in (pearson_differ, kendall_differ)
     ]
-    means = means_differ(ours, joined["std"], models[0], theirs, joined["paper_std"], models[1], RESOLUTION)
+    paper_std = joined["std"].where(joined["quantity"].isin(LAYER_NAMES), joined["paper_std"])
+    means = means_differ(ours, joined["std"], models[0], theirs, paper_std, models[1], RESOLUTION)
     chosen = [joined["quantity"] == quantity for quantity in ("pearson_r", "kendall_tau")]
     return Difference(
         *(
@@ -141,7 +149,7 @@ def count_agreements(comparison: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)
 
 
-def _long(name: str, table: pd.DataFrame) -> pd.DataFrame:
+def long_numbers(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """One row a number: table, zoo, at, quantity, and as far as the table has them mean, std, models, low, high."""
     if name in _ROW_KEYS:
         keys = _ROW_KEYS[name]
@@ -242,6 +250,6 @@ def arrange_agreements(table: pd.DataFrame) -> pd.DataFrame:
             "Agree": texts(table["agree"]) + " of " + texts(table["tested"]),
             "Expected": texts(table["expected"], "{:.1f}"),
             "Differ (Holm)": texts(table["differ"]),
-            "Median |difference|, SE": texts(table["median_difference_in_se"], "{:.1f}"),
+            "Median distance, SE": texts(table["median_difference_in_se"], "{:.1f}"),
         },
     )
