@@ -28,9 +28,7 @@ METHOD_MODULES = [module_of(method) for method in RUN.config.methods]
 # The paper's zoo that each zoo is, or is like, where its tables have it.
 PAPER_ZOOS = {row["zoo"]: int(row["models"]) for row in csv.DictReader((ROOT / "resources/paper/zoos.csv").open())}
 COUNTERPARTS = {
-    id: counterpart
-    for id, zoo in RUN.catalogue.items()
-    if (counterpart := zoo.compare_with or id) in PAPER_ZOOS and {"mp", "vd"} <= set(zoo.methods)
+    id: counterpart for id, zoo in RUN.catalogue.items() if (counterpart := zoo.compare_with or id) in PAPER_ZOOS
 }
 
 
@@ -179,19 +177,23 @@ def pruning_lr(wildcards):
     return settings.lr if settings else None
 
 
+def paper_methods(zoo):
+    """Those of the paper's methods that a zoo has."""
+    return [method for method in ("mp", "vd") if method in zoo.methods]
+
+
 def paper_shards(wildcards):
     """The shards of a zoo's twins by the paper's methods."""
+    folder = f"results/twins/{wildcards.zoo}"
     return [
-        file
-        for method in ("mp", "vd")
-        for file in shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{method}")
+        file for method in paper_methods(zoo_of(wildcards)) for file in shard_files(wildcards.zoo, f"{folder}/{method}")
     ]
 
 
 def candidate_sources(wildcards):
-    sources = (f"{method}/{table}" for method in ("mp", "vd") for table in ("scores", "agreement"))
-    files = [file for source in sources for file in sources_of(zoo_of(wildcards), source)]
-    return [f"results/zoos/{wildcards.zoo}/models.csv", *files]
+    zoo = zoo_of(wildcards)
+    sources = [f"{method}/{table}" for method in paper_methods(zoo) for table in ("scores", "agreement")]
+    return [f"results/zoos/{zoo.id}/models.csv", *(file for source in sources for file in sources_of(zoo, source))]
 
 
 def lookup_counterpart(wildcards):

@@ -50,7 +50,10 @@ def evidence(tmp_path_factory):
         },
         make_labels(),
         {
-            method: {v: pruned_weights(shards[method], zoo.point(method, v), LAYER_NAMES, 3.0) for v in values}
+            method: {
+                v: pruned_weights(shards[method], zoo.point(method, v), LAYER_NAMES, zoo.methods[method])
+                for v in values
+            }
             for method, values in POINTS.items()
         },
     )
@@ -72,7 +75,7 @@ def test_every_candidate_is_there_once_with_its_n(rows):
     assert rows.columns.tolist() == COLUMNS
     assert not rows.duplicated(["riddle", "method", "at", "candidate", "quantity"]).any()
     assert (rows["models"] == 12).all()
-    assert set(rows["riddle"]) == {"correlation", "agreement", "generalization_gap", "layer_std"}
+    assert set(rows["riddle"]) == {"correlation", "agreement", "finetuned_accuracy", "finetuned_gap", "layer_std"}
     known = rows.dropna(subset=["low", "high"])
     assert (known["low"] <= known["value"] + 1e-9).all()
     assert (known["value"] <= known["high"] + 1e-9).all()
@@ -121,7 +124,7 @@ def test_the_gap_by_clean_weights_is_another_than_by_the_running_mean(evidence):
     tables["mp/scores"] = scores.assign(clean_train_accuracy=scores["train_accuracy"] + 0.01)
     rows = candidates(replace(evidence, results=replace(evidence.results, tables=tables)), 1000)
     running, clean = (
-        value(rows, riddle="generalization_gap", at="80", candidate=f"{train}, less test accuracy")
+        value(rows, riddle="finetuned_gap", at="80", candidate=f"{train}, less test accuracy")
         for train in ("running mean of the last epoch", "the final weights on the training images")
     )
     assert clean == pytest.approx(running + 1)
@@ -173,7 +176,7 @@ def test_verdicts_allow_for_the_papers_own_error(rows):
 
 def test_numbers_that_the_paper_lacks_are_left_out(rows, evidence):
     beside = beside_paper(rows, PAPER, "fmnist_s_seed", 1000)
-    assert set(beside.loc[beside["riddle"] == "generalization_gap", "at"]) <= {"0", "50", "60", "70", "80", "90"}
+    assert set(beside.loc[beside["riddle"] == "finetuned_gap", "at"]) <= {"0", "50", "60", "70", "80", "90"}
     assert beside["paper"].notna().all()
     results = replace(evidence.results, tables={**evidence.results.tables, "candidates": beside})
     table = candidate_table([results, evidence.results])
@@ -185,4 +188,4 @@ def test_numbers_that_the_paper_lacks_are_left_out(rows, evidence):
 def test_a_zoo_without_operating_points_has_its_other_riddles(evidence):
     zoo = make_zoo(points={name: {"mp": None, "vd": None} for name in ("agreement", "correlation")})
     bare = replace(evidence, results=replace(evidence.results, zoo=zoo), twins={})
-    assert set(candidates(bare, 1000)["riddle"]) == {"generalization_gap", "layer_std"}
+    assert set(candidates(bare, 1000)["riddle"]) == {"finetuned_accuracy", "finetuned_gap", "layer_std"}

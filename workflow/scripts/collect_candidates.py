@@ -1,5 +1,6 @@
 """Candidates for the paper's unexplained numbers, on one zoo."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -19,14 +20,13 @@ from zootwins.zoos.originals import read_predictions
 
 with job(snakemake):
     (results,) = load_results([snakemake.params.zoo], snakemake.input.metrics)
-    shards = {"mp": [], "vd": []}
+    shards = defaultdict(list)
     for path in snakemake.input.shards:
         shard = read_shard(path)
         shards[shard.method].append(shard)
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
-    points = results.operating_points("agreement")
+    points = {method: point for method, point in results.operating_points("agreement").items() if method in shards}
     rows = {"mp": TABLE8_PERCENTS, "vd": TABLE7_EPOCHS}
-    threshold = results.zoo.methods["vd"].threshold
     evidence = Evidence(
         results,
         predictions[pd.Index(index).get_indexer(results.originals.index)],
@@ -34,9 +34,9 @@ with job(snakemake):
         load_stored(snakemake.input.dataset).labels["test"].numpy(),
         {
             method: {
-                value: pruned_weights(shards[method], results.zoo.point(method, value), LAYER_NAMES, threshold)
+                value: pruned_weights(shards[method], point, LAYER_NAMES, results.zoo.methods[method])
                 for value in rows[method]
-                if results.zoo.point(method, value) is not None
+                if (point := results.zoo.point(method, value)) is not None
             }
             for method in shards
         },

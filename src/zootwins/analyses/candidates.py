@@ -13,7 +13,7 @@ import pandas as pd
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.paper_comparison import RESOLUTION, long_numbers
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.riddles import AGREEMENT, COLUMNS, CORRELATION, GAP, SPREAD
+from zootwins.analyses.riddles import ACCURACY, AGREEMENT, COLUMNS, CORRELATION, GAP, SPREAD
 
 FITS, EXCLUDED, OPEN = "fits", "excluded", "cannot be told"
 TABLE_COLUMNS = ["zoo", *COLUMNS, "paper", "verdict"]
@@ -37,6 +37,7 @@ def _printed(row, printed: pd.DataFrame) -> float:
     key, column = {
         CORRELATION: (("table2", name, row.quantity), "mean"),
         AGREEMENT: (("table1", name, "agreement"), row.quantity),
+        ACCURACY: (("table5", f"{row.at} %, epoch 15", "accuracy"), "mean"),
         GAP: (("table5", f"{row.at} %, epoch 15", "generalization_gap"), "mean"),
         SPREAD: ((*layers, row.quantity), "std"),
     }[row.riddle]
@@ -82,6 +83,7 @@ def arrange_candidates(table: pd.DataFrame) -> pd.DataFrame:
 RIDDLES = {
     CORRELATION: "Correlation (Table 2)",
     AGREEMENT: "Agreement (Table 1)",
-    GAP: "Generalisation gap (Table 5)",
+    ACCURACY: "Accuracy after fine-tuning (Table 5)",
+    GAP: "Generalisation gap after fine-tuning (Table 5)",
     SPREAD: "Standard deviation of a layer's sparsity (Tables 7, 8)",
 }

@@ -9,29 +9,29 @@ import numpy as np
 
 from zootwins.analyses.response import twin_at
 from zootwins.population.variational import log_alpha
-from zootwins.sparsifiers.base import Point
+from zootwins.sparsifiers.base import Point, Settings
 from zootwins.storage.shards import TwinShard
 
 Pruned = Mapping[str, np.ndarray]  # by layer, bool [models, outputs, the weights of each]
 
 
-def pruned_weights(shards: Sequence[TwinShard], point: Point, layers: Sequence[str], threshold: float) -> Pruned:
+def pruned_weights(shards: Sequence[TwinShard], point: Point, layers: Sequence[str], settings: Settings) -> Pruned:
     """Which weights of every model are pruned at an operating point, by masks or by variational dropout's log α.
 
     Args:
-        threshold: of log α.
+        settings: of the method; variational dropout's have the threshold.
     """
-    return {layer: np.concatenate([_of_shard(shard, point, layer, threshold) for shard in shards]) for layer in layers}
+    return {layer: np.concatenate([_of_shard(shard, point, layer, settings) for shard in shards]) for layer in layers}
 
 
-def _of_shard(shard: TwinShard, point: Point, layer: str, threshold: float) -> np.ndarray:
+def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) -> np.ndarray:
     name, twin = f"{layer}.weight", twin_at(shard, point)
     if f"mask.{name}" in shard.shapes:
         pruned = ~shard.twins(f"mask.{name}")[:, twin]
     else:
         state = list(shard.weight_states).index(point.epoch)
         weights, variances = (shard.twins(one)[:, twin, state] for one in (name, f"{layer}.log_sigma2"))
-        pruned = log_alpha(name, weights, variances) >= threshold
+        pruned = log_alpha(name, weights, variances) >= settings.threshold
     return pruned.flatten(2).numpy()
 
 

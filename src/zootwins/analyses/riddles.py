@@ -1,6 +1,6 @@
 """What numbers of the paper that ours do not meet may be instead: candidates, and what each comes to on our twins.
 
-The riddles: the correlation of magnitude-pruned twins with their originals (Table 2), agreement (Table 1), the
+The riddles: the correlation of magnitude-pruned twins with their originals (Table 2), agreement (Table 1), accuracy and
 generalisation gap after fine-tuning (Table 5), and the standard deviations of layers' sparsities (Tables 7 and 8).
 Nothing is fitted: a candidate is a quantity that a table could hold by another reading of its caption.
 """
@@ -20,7 +20,8 @@ from zootwins.sparsifiers.base import Point
 
 COLUMNS = ["riddle", "method", "at", "candidate", "quantity", "value", "low", "high", "models"]
 CAPTION, ANOTHER = "with its own original (the caption)", "with another model's original"
-CORRELATION, AGREEMENT, GAP, SPREAD = "correlation", "agreement", "generalization_gap", "layer_std"
+CORRELATION, AGREEMENT, SPREAD = "correlation", "agreement", "layer_std"
+ACCURACY, GAP = "finetuned_accuracy", "finetuned_gap"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def candidates(evidence: Evidence, paper_models: int) -> pd.DataFrame:
         for row in (
             *_correlations(results, method),
             *_agreements(evidence, method),
-            *(_gaps(results) if method == "mp" else ()),
+            *((*_gaps(results), *_epochs(results)) if method == "mp" else ()),
             *_layer_spreads(evidence.pruned[method], method, paper_models),
         )
     ]
@@ -164,6 +165,15 @@ def _gaps(results: ZooResults) -> Iterator[dict[str, object]]:
             for split in ("test", "validation"):
                 gap = (train - twin[f"{split}_accuracy"]).to_numpy()
                 yield _mean_row(GAP, "mp", f"{value:g}", f"{accuracy}, less {split} accuracy", gap)
+
+
+def _epochs(results: ZooResults) -> Iterator[dict[str, object]]:
+    """Accuracy and gap after fewer epochs of fine-tuning."""
+    for value in results.values("mp"):
+        for epoch in range(1, results.zoo.methods["mp"].epochs + 1):
+            twin = results.at("mp", value, epoch=epoch)
+            for riddle, column in ((ACCURACY, "test_accuracy"), (GAP, "generalization_gap")):
+                yield _mean_row(riddle, "mp", f"{value:g}", f"after {epoch} epochs", twin[column].to_numpy())
 
 
 def _layer_spreads(points: Mapping[float, Pruned], method: str, paper_models: int) -> Iterator[dict[str, object]]:
