@@ -219,20 +219,23 @@ def _markdown(table: pd.DataFrame) -> str:
     return table.to_markdown(index=False, disable_numparse=True) + "\n"
 
 
-def write_page() -> None:
-    """Make the page's numbers and figures from docs/replication/."""
-    tables = {name: pd.read_csv(DATA / f"{name}.csv") for name in (*TABLES, "cost")}
+def stored_tables() -> dict[str, pd.DataFrame]:
+    """What docs/replication/ holds."""
+    return {name: pd.read_csv(DATA / f"{name}.csv") for name in (*TABLES, "cost")}
+
+
+def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:
+    """The page's text, everything that is made put in anew."""
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
     replication = yaml.safe_load((ROOT / "config/replication.yaml").read_text())
     catalogue = load_run(configuration | replication, ROOT).catalogue
-    blocks = Blocks(
-        tables, {zoo: entry.title.removesuffix(", trained here)") + ")" for zoo, entry in catalogue.items()}
-    )
-    PAGE.write_text(MADE.sub(lambda made: f"{made[1]}\n{getattr(blocks, made[2])()}\n{made[3]}", PAGE.read_text()))
-    save(paper_comparison(tables["paper_comparison"]), [DATA / "paper_comparison.svg"], {})
-    save(layer_std(tables["candidates"]), [DATA / "layer_std.svg"], {})
+    blocks = Blocks(tables, {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()})
+    return MADE.sub(lambda made: f"{made[1]}\n{getattr(blocks, made[2])()}\n{made[3]}", text)
 
 
 if __name__ == "__main__":
     collect(Path(sys.argv[1] if sys.argv[1:] else "results"))
-    write_page()
+    stored = stored_tables()
+    PAGE.write_text(with_numbers(PAGE.read_text(), stored))
+    save(paper_comparison(stored["paper_comparison"]), [DATA / "paper_comparison.svg"], {})
+    save(layer_std(stored["candidates"]), [DATA / "layer_std.svg"], {})

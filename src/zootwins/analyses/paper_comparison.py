@@ -20,6 +20,7 @@ from zootwins.population.architectures import LAYER_NAMES
 
 RESOLUTION = 0.1  # of the paper's numbers, percent
 LEVEL = 0.05  # of a p-value, from which on numbers agree
+_EQUAL = 1e-4  # a standard deviation, percent, below which shares differ by the rounding of float32 alone
 COLUMNS = [
     "table",
     "zoo",
@@ -108,8 +109,9 @@ def _tested(joined: pd.DataFrame) -> Difference:
         test(ours / 100, models[0], theirs / 100, models[1], RESOLUTION / 100)
         for test in (pearson_differ, kendall_differ)
     ]
-    paper_std = joined["std"].where(joined["quantity"].isin(LAYER_NAMES), joined["paper_std"])
-    means = means_differ(ours, joined["std"], models[0], theirs, paper_std, models[1], RESOLUTION)
+    std = joined["std"].where(joined["std"] > _EQUAL, 0.0)
+    paper_std = std.where(joined["quantity"].isin(LAYER_NAMES), joined["paper_std"])
+    means = means_differ(ours, std.where(joined["std"].notna()), models[0], theirs, paper_std, models[1], RESOLUTION)
     chosen = [joined["quantity"] == quantity for quantity in ("pearson_r", "kendall_tau")]
     return Difference(
         *(

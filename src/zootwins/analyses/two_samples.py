@@ -25,7 +25,6 @@ from scipy import stats
 
 # Fieller, Hartley and Pearson (Biometrika 44, 1957, p. 470): the variance of atanh(tau) is this over n - 4
 _TAU_VARIANCE = 0.437
-_NOTHING = 1e-20  # a variance below this is that of equal numbers, summed in floating point
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def means_differ(
         own, other, rounding = std**2 / models, other_std**2 / other_models, resolution**2 / 12
         error = np.sqrt(own + other + rounding)
         freedom = (own + other + rounding) ** 2 / (own**2 / (models - 1) + other**2 / (other_models - 1))
-        difference = np.where(own + other > _NOTHING, (mean - other_mean) / error, np.nan)
+        difference = np.where(own + other > 0, (mean - other_mean) / error, np.nan)
         return Difference(difference, 2 * stats.t.sf(np.abs(difference), freedom))
 
 

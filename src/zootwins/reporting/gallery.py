@@ -246,8 +246,8 @@ _TABLES = (
         "arrange_agreements",
         ("paper_comparison",),
         "How many numbers agree with the paper's",
-        "Agree: the difference is within what both samples' errors allow (p ≥ 0.05); expected: how many of them would "
-        "if the zoos were alike. Differ: p < 0.05 after Holm's correction for all numbers of the zoo.",
+        "Agree: the difference is within what both samples' errors allow (p at least 0.05); expected: how many of "
+        "them would if the zoos were alike. Differ: p < 0.05 after Holm's correction for all numbers of the zoo.",
         "how many numbers agree with the paper's",
         rule="derive_table",
     ),

@@ -33,7 +33,7 @@ def paper_comparison(table: pd.DataFrame) -> Figure:
         for line, (_, part) in enumerate(groups):
             _draw_line(axes, line, part, column)
         axes.set_xscale("symlog", linthresh=LINEAR_UP_TO)
-        axes.xaxis.set_major_locator(FixedLocator([-1000, -100, -10, -3, 0, 3, 10, 100, 1000]))
+        axes.xaxis.set_major_locator(FixedLocator([-1000, -100, -10, -3, -1, 0, 1, 3, 10, 100, 1000]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel(label)
