@@ -20,6 +20,7 @@ from zootwins.analyses.layer_spread import over_filters, over_models, over_weigh
 from zootwins.analyses.response import twin_predictions
 from zootwins.analyses.riddles import COLUMNS, Evidence, candidates
 from zootwins.population.architectures import LAYER_NAMES
+from zootwins.reporting.figures.layer_std import layer_std
 
 PAPER = {
     f"table{number}": pd.read_csv(Path(__file__).parents[2] / f"resources/paper/table{number}.csv")
@@ -183,6 +184,8 @@ def test_numbers_that_the_paper_lacks_are_left_out(rows, evidence):
     assert (table["zoo"] == "mini").all()
     assert len(arrange_candidates(table)) == len(beside)
     assert candidate_table([evidence.results]).empty
+    assert len(layer_std(table).axes) == 2
+    assert not layer_std(table.iloc[:0]).axes  # a sentence instead
 
 
 def test_a_zoo_without_operating_points_has_its_other_riddles(evidence):
