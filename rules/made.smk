@@ -30,6 +30,8 @@ def possible_files(wildcards):
         "representation": models,
         "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
         + expand("results/tables/{table}.csv", table=tables),
+        "replication": [file for file in results_of_zoos(["candidates"]) if file.endswith(".parquet")]
+        + ["results/tables/candidates.csv"],
     }
 
 
