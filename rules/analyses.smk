@@ -14,8 +14,10 @@ def lookup_analysis(wildcards):
 # The tables of each rule.
 RULE_TABLES = {
     maker: [table.name for table in TABLES.values() if table.rule == maker]
-    for maker in ("make_table", "make_representation_table")
+    for maker in ("make_table", "make_representation_table", "derive_table")
 }
+# The tables of every run: of the configured zoos, and beside the paper's.
+ALL_TABLES = [table.name for table in TABLES.values() if table.target == "tables"]
 PAPER_TABLES = TABLES["paper_comparison"].sources
 
 ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
@@ -23,8 +25,17 @@ ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
 METHOD_MODULES = [module_of(method) for method in RUN.config.methods]
 
 
+# The paper's zoo that each zoo is, or is like, where its tables have it.
+PAPER_ZOOS = {row["zoo"]: int(row["models"]) for row in csv.DictReader((ROOT / "resources/paper/zoos.csv").open())}
+COUNTERPARTS = {
+    id: counterpart for id, zoo in RUN.catalogue.items() if (counterpart := zoo.compare_with or id) in PAPER_ZOOS
+}
+
+
 def sources_of(zoo, source):
     """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point."""
+    if source == "candidates":
+        return [f"results/metrics/{zoo.id}/candidates.parquet"] if zoo.id in COUNTERPARTS else []
     if source == "history":
         return [f"results/zoos/{zoo.id}/history.parquet"]
     method, _, table = source.rpartition("/")
@@ -47,6 +58,14 @@ def table_code(wildcards):
 
 def table_sources(wildcards):
     return results_of_zoos(TABLES[wildcards.table].sources)
+
+
+def derived_table_code(wildcards):
+    return code_of("derive_table", TABLES[wildcards.table].module)
+
+
+def derived_table_sources(wildcards):
+    return expand("results/tables/{table}.csv", table=TABLES[wildcards.table].sources)
 
 
 def paper_table(wildcards):
@@ -156,3 +175,30 @@ def pruning_lr(wildcards):
     """The learning rate of magnitude pruning's fine-tuning, if it is not each model's own."""
     settings = zoo_of(wildcards).methods.get("mp")
     return settings.lr if settings else None
+
+
+def paper_methods(zoo):
+    """Those of the paper's methods that a zoo has."""
+    return [method for method in ("mp", "vd") if method in zoo.methods]
+
+
+def paper_shards(wildcards):
+    """The shards of a zoo's twins by the paper's methods."""
+    folder = f"results/twins/{wildcards.zoo}"
+    return [
+        file for method in paper_methods(zoo_of(wildcards)) for file in shard_files(wildcards.zoo, f"{folder}/{method}")
+    ]
+
+
+def candidate_sources(wildcards):
+    zoo = zoo_of(wildcards)
+    sources = [f"{method}/{table}" for method in paper_methods(zoo) for table in ("scores", "agreement")]
+    return [f"results/zoos/{zoo.id}/models.csv", *(file for source in sources for file in sources_of(zoo, source))]
+
+
+def lookup_counterpart(wildcards):
+    return COUNTERPARTS[wildcards.zoo]
+
+
+def lookup_paper_models(wildcards):
+    return PAPER_ZOOS[COUNTERPARTS[wildcards.zoo]]

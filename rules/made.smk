@@ -13,7 +13,7 @@ def made_files(wildcards):
         "shard": [file for zoo in trained for file in shard_files(zoo, f"results/zoos/{zoo}/trained")]
         + all_shards(wildcards),
         "metrics": [file for file in results_of_zoos(METRICS) if file.endswith(".parquet")],
-        "table": expand("results/tables/{table}.csv", table=[*RULE_TABLES["make_table"], "paper_comparison"]),
+        "table": expand("results/tables/{table}.csv", table=ALL_TABLES),
     }
 
 
@@ -30,6 +30,8 @@ def possible_files(wildcards):
         "representation": models,
         "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
         + expand("results/tables/{table}.csv", table=tables),
+        "replication": [file for file in results_of_zoos(["candidates"]) if file.endswith(".parquet")]
+        + ["results/tables/candidates.csv"],
     }
 
 
@@ -53,7 +55,7 @@ TENSORS = ("dataset", "originals", "predictions")
 METRICS = list(
     dict.fromkeys(
         ["*/scores", "*/layers", "*/agreement"]
-        + [source for name in RULE_TABLES["make_table"] for source in TABLES[name].sources]
+        + [source for name in RULE_TABLES["make_table"] if name in ALL_TABLES for source in TABLES[name].sources]
         + [source for drawing in FIGURES.values() for source in drawing.sources if source != "history"]
     )
 )

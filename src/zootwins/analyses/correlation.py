@@ -31,7 +31,7 @@ def pearson(x: np.ndarray, y: np.ndarray) -> Coefficient:
     if _undefined(x, y):
         return UNDEFINED
     result = stats.pearsonr(x, y)
-    low, high = interval((x, y), _pearson_r)
+    low, high = interval((x, y), pearson_r)
     return Coefficient(float(result.statistic), low, high, float(result.pvalue))
 
 
@@ -41,7 +41,7 @@ def kendall(x: np.ndarray, y: np.ndarray) -> Coefficient:
         return UNDEFINED
     result = stats.kendalltau(x, y)
     # models that are drawn twice tie, so that draws vary more than tau does: no correction (see `intervals`)
-    low, high = interval((x, y), _kendall_tau, vectorized=False, corrected=False)
+    low, high = interval((x, y), kendall_tau, vectorized=False, corrected=False)
     return Coefficient(float(result.statistic), low, high, float(result.pvalue))
 
 
@@ -49,12 +49,14 @@ def _undefined(x: np.ndarray, y: np.ndarray) -> bool:
     return len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0
 
 
-def _pearson_r(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+def pearson_r(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Pearson's r along an axis; NaN where a quantity is constant."""
     with warnings.catch_warnings():  # a draw may be constant: its r is NaN, and so will be the interval
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         warnings.simplefilter("ignore", stats.NearConstantInputWarning)
         return stats.pearsonr(x, y, axis=axis).statistic
 
 
-def _kendall_tau(x: np.ndarray, y: np.ndarray) -> float:
+def kendall_tau(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's tau-b of two quantities `[models]`; NaN where one is constant."""
     return stats.kendalltau(x, y, method="asymptotic").statistic  # the method concerns p alone; this one is quick

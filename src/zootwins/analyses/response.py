@@ -67,6 +67,16 @@ def _tails() -> tuple[float, float]:
     return (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
 
 
+def twin_at(shard: TwinShard, point: Point) -> int:
+    """Which of each model's twins in a shard an operating point is of."""
+    (twin,) = (
+        row
+        for row, place in enumerate(shard.coordinates)
+        if all(np.isclose(place[name], value) for name, value in point.at.items())
+    )
+    return twin
+
+
 def twin_predictions(shards: Sequence[TwinShard], point: Point) -> tuple[np.ndarray, np.ndarray]:
     """Predicted classes of the twins at an operating point, `[models, samples]`, and the models' indices.
 
@@ -74,14 +84,10 @@ def twin_predictions(shards: Sequence[TwinShard], point: Point) -> tuple[np.ndar
         shards: the zoo's, in order.
         point: its epoch is one of the shards' `prediction_states`.
     """
-    parts = []
-    for shard in shards:
-        (twin,) = (
-            row
-            for row, place in enumerate(shard.coordinates)
-            if all(np.isclose(place[name], value) for name, value in point.at.items())
-        )
-        parts.append(shard.twins("predictions")[:, twin, shard.prediction_states.index(point.epoch)].numpy())
+    parts = [
+        shard.twins("predictions")[:, twin_at(shard, point), shard.prediction_states.index(point.epoch)].numpy()
+        for shard in shards
+    ]
     return np.concatenate(parts), np.concatenate([shard.index for shard in shards])
 
 

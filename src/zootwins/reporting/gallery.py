@@ -22,12 +22,14 @@ class Table:
         maker: makes it; the arguments are what its `rule` reads (`make_table`: the results of each zoo).
         arranger: turns it into text in rows and columns (`zootwins.analyses.cells`).
         sources: what it is made of, by `rule`. `make_table`: long tables of each zoo, `*/` standing for every method;
-            `make_representation_table`: those of each representation; `compare_with_paper`: other tables.
+            `make_representation_table`: those of each representation; `compare_with_paper`, `derive_table`: other
+            tables.
         title: what stands above it.
         note: what its numbers are.
         label: what the report's menu says of it.
         order: the paper's table whose order of zoos it takes.
         rule: the rule that makes it.
+        target: the target that it is a part of.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Table:
     label: str
     order: str = "table6"
     rule: str = "make_table"
+    target: str = "tables"
 
     def make(self, *inputs: Any) -> "pd.DataFrame":
         """The table, long and with ids, numbers in full."""
@@ -98,6 +101,7 @@ _TABLES = (
         "statistics of the weights and on the raw weights.",
         "hyper-representations",
         rule="make_representation_table",
+        target="representations",
     ),
     Table(
         "table4",
@@ -230,9 +234,34 @@ _TABLES = (
         ("table1", "table2", "table5", "table6", "table7", "table8"),
         "Our numbers beside the paper's",
         "Percent; mean (standard deviation). Rows appear for zoos of the paper, and for zoos that the catalogue says "
-        "to compare with one.",
+        "to compare with one. SE: standard errors of both samples; p by Welch's test, of correlations by Fisher's "
+        "transform; adjusted for all numbers of the zoo (Holm).",
         "our numbers beside the paper's",
         rule="compare_with_paper",
+    ),
+    Table(
+        "paper_agreement",
+        "zootwins.analyses.paper_comparison",
+        "count_agreements",
+        "arrange_agreements",
+        ("paper_comparison",),
+        "How many numbers agree with the paper's",
+        "Agree: the difference is within what both samples' errors allow (p at least 0.05); expected: how many of "
+        "them would if the zoos were alike. Differ: p < 0.05 after Holm's correction for all numbers of the zoo.",
+        "how many numbers agree with the paper's",
+        rule="derive_table",
+    ),
+    Table(
+        "candidates",
+        "zootwins.analyses.candidates",
+        "candidate_table",
+        "arrange_candidates",
+        ("candidates",),
+        "What the paper's unexplained numbers may be",
+        "Percent; in brackets the 95 % interval over the n models. Excluded: the paper's number lies outside of it, "
+        "also when the paper's own error is added.",
+        "candidates for unexplained numbers",
+        target="replication",
     ),
     Table(
         "zero_shot",
@@ -245,6 +274,7 @@ _TABLES = (
         "many weights as zero-shot.",
         "zero-shot twins",
         rule="make_representation_table",
+        target="representations",
     ),
 )
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
