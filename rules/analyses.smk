@@ -7,6 +7,13 @@ def vd_shards(wildcards):
     return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/vd")
 
 
+def shards_by_method(wildcards):
+    return {
+        method: shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{method}")
+        for method in zoo_of(wildcards).methods
+    }
+
+
 def lookup_analysis(wildcards):
     return analysed(wildcards.zoo)
 
@@ -24,13 +31,18 @@ METHOD_MODULES = [module_of(method) for method in RUN.config.methods]
 
 
 def sources_of(zoo, source):
-    """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point."""
+    """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point.
+
+    Masks overlap where there are two methods.
+    """
     if source == "history":
         return [f"results/zoos/{zoo.id}/history.parquet"]
     method, _, table = source.rpartition("/")
     methods = [known for known in zoo.methods if method in (known, "*")] if method else [""]
     if table == "response":
         methods = [method for method in methods if method in zoo.operating_points("correlation")]
+    if source == "mask_overlap" and len(zoo.methods) < 2:
+        return []
     return [f"results/metrics/{zoo.id}/{method}{'/' * bool(method)}{table}.parquet" for method in methods]
 
 

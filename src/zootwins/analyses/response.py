@@ -76,12 +76,8 @@ def twin_predictions(shards: Sequence[TwinShard], point: Point) -> tuple[np.ndar
     """
     parts = []
     for shard in shards:
-        (twin,) = (
-            row
-            for row, place in enumerate(shard.coordinates)
-            if all(np.isclose(place[name], value) for name, value in point.at.items())
-        )
-        parts.append(shard.twins("predictions")[:, twin, shard.prediction_states.index(point.epoch)].numpy())
+        twin, state = shard.twin(point.at), shard.prediction_states.index(point.epoch)
+        parts.append(shard.twins("predictions")[:, twin, state].numpy())
     return np.concatenate(parts), np.concatenate([shard.index for shard in shards])
 
 
