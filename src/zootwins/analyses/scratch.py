@@ -21,6 +21,8 @@ from zootwins.analyses.tables import summary
 from zootwins.sparsifiers import retraining
 from zootwins.zoos.sources import FACTORS
 
+NO_RETRAINING = "the run has no method that retrains masks"
+CELLS = ["mean", "std", "models", "low", "high", "better", "p"]
 BUDGETS = ("E", "matched", "B")
 INITS = {0: "plain", 1: "sparse"}  # values of the axis sparse_init
 
@@ -73,7 +75,8 @@ def pruned_accuracy(results: ZooResults, method: str, ratio: float) -> pd.Series
 def scratch_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Mean paired difference in points, pruned less retrained, one row a zoo, retraining, budget and sparsity.
 
-    Sparsity 0: the fine-tuned control less a dense network that is trained again.
+    Sparsity 0: the control that was trained on without pruning less a dense network that was trained again. The
+    networks' columns are the same difference of The State of Sparsity, in points or BLEU.
     """
     rows = []
     for results in zoos:
@@ -83,12 +86,72 @@ def scratch_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             for ratio in settings[arm.method].ratios:
                 difference = pruned_accuracy(results, masks, ratio) - arm_accuracy(results, arm, ratio)
                 row = {"zoo": results.zoo.id, "pruned": masks, **vars(arm), "sparsity": 100 * ratio}
-                row |= _difference(difference) | {
-                    network: published_score(network, masks, ratio) - published_score(network, arm.method, ratio, budget)
-                    for network in DENSE
-                    for budget in [arm.budget]
-                    if arm.init == INITS[0]
-                }
-                rows.append(row)
-    columns = ["zoo", "pruned", "method", "budget", "init", "sparsity", "mean", "std", "models", "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, "better", "p", *DENSE])
+                rows.append(row | difference_cells(difference) | _published(masks, arm, ratio))
+        if not settings:
+            rows.append({"zoo": results.zoo.id, "models": 0, "reason": NO_RETRAINING})
+    columns = ["zoo", "pruned", "method", "budget", "init", "sparsity", *CELLS, *DENSE, "reason"]
+    return pd.DataFrame(rows, columns=columns).fillna({"reason": ""})
+
+
+def difference_cells(difference: pd.Series) -> dict[str, float]:
+    """Mean, interval and n of models' differences, in points, the share that is positive, and Wilcoxon's p."""
+    there = difference.dropna()
+    return {**summary(there), "better": 100 * (there > 0).mean(), "p": wilcoxon(there)}
+
+
+def _published(masks: str, arm: Arm, ratio: float) -> dict[str, float]:
+    if arm.init != INITS[0]:
+        return {}
+    return {
+        network: published_score(network, masks, ratio) - published_score(network, arm.method, ratio, arm.budget)
+        for network in DENSE
+    }
+
+
+def contrasts(results: ZooResults) -> Iterator[tuple[str, Arm, Arm | str]]:
+    """What a retrained network owes to what: pairs of arms that differ in one thing, or an arm and a method."""
+    there = arms(results)
+    for arm in there:
+        if arm.method == "scratch" and arm.init == INITS[0]:
+            yield "the places of the mask within layers", arm, replace(arm, method="shuffled")
+        if arm.method == "shuffled" and arm.budget == "matched":
+            yield "retraining, against pruning at random", arm, "rp"
+        if arm.method == "lottery":
+            yield "the original's initial weights", arm, Arm("scratch", arm.budget)
+        if arm.budget == "B":
+            yield "twice the epochs", arm, replace(arm, budget="E")
+        if arm.init != INITS[0]:
+            yield "wider initial weights", arm, replace(arm, init=INITS[0])
+
+
+def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """What a retrained network owes to what: mean paired differences, first less second, in points.
+
+    One row a zoo, contrast and sparsity; without numbers but with a reason where the second was not run.
+    """
+    rows = []
+    for results in zoos:
+        settings = retraining_methods(results)
+        for contrast, first, second in contrasts(results):
+            for ratio in settings[first.method].ratios:
+                other = (
+                    arm_accuracy(results, second, ratio)
+                    if isinstance(second, Arm)
+                    else pruned_accuracy(results, second, ratio)
+                )
+                cells = difference_cells(arm_accuracy(results, first, ratio) - other)
+                row = {"zoo": results.zoo.id, "contrast": contrast, "first": label(first), "second": label(second)}
+                missing = second.method if isinstance(second, Arm) else second
+                reason = "" if cells["models"] else f"no twins by {missing} at that sparsity"
+                rows.append(row | {"sparsity": 100 * ratio} | cells | {"reason": reason})
+        if not settings:
+            rows.append({"zoo": results.zoo.id, "models": 0, "reason": NO_RETRAINING})
+    return pd.DataFrame(rows, columns=["zoo", "contrast", "first", "second", "sparsity", *CELLS, "reason"])
+
+
+def label(side: Arm | str) -> str:
+    """How tables call an arm or a method: `Scratch-B, sparse init`."""
+    if isinstance(side, str):
+        return NAMES[side]
+    init = "" if side.init == INITS[0] else f", {side.init} init"
+    return f"{NAMES[side.method]}-{side.budget}{init}"
