@@ -9,11 +9,17 @@ def made_files(wildcards):
     return {kind: [f"{folder}/{kind}.safetensors" for folder in folders] for kind in TENSORS} | {
         "models": [f"{folder}/models.csv" for folder in folders],
         "history": [f"{folder}/history.parquet" for folder in folders],
+        "initial": [f"results/zoos/{zoo}/initial.safetensors" for zoo in RUN.zoos if needs_initial_weights(zoo)],
         "shard": [file for zoo in trained for file in shard_files(zoo, f"results/zoos/{zoo}/trained")]
         + all_shards(wildcards),
         "metrics": [file for file in results_of_zoos(METRICS) if file.endswith(".parquet")],
         "table": expand("results/tables/{table}.csv", table=[*RULE_TABLES["make_table"], "paper_comparison"]),
     }
+
+
+def needs_initial_weights(zoo):
+    methods = RUN.catalogue[zoo].methods.items()
+    return any(get_sparsifier(method).needs_initial(settings) for method, settings in methods)
 
 
 def possible_files(wildcards):

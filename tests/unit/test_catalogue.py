@@ -391,3 +391,23 @@ def test_published_twins_are_variational_only(tmp_path):
 def test_published_twins_that_contradict_their_originals_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         published(tmp_path, **changes)
+
+
+def test_retraining_takes_masks_and_epochs_from_the_zoo(tmp_path):
+    run = run_with(tmp_path, methods=["gmp", "scratch", "lottery"])
+    assert run.catalogue["fmnist_mini_seed"].methods["scratch"].budgets == (25, 40, 50)
+    assert run.catalogue["fmnist_mini_seeds"].methods["lottery"].budgets == (25, 40, 50)  # of source.train.epochs
+    assert run.catalogue["fmnist_s_seed"].methods["lottery"].budgets == (50, 65, 100)
+    assert [
+        run.catalogue[zoo].initial_weights for zoo in ("fmnist_mini_seed", "fmnist_mini_seeds", "mnist_s_seed")
+    ] == [
+        "factors",
+        "factors",
+        "checkpoint",
+    ]
+    with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.scratch: masks: 'gmp' is no method of this zoo"):
+        run_with(tmp_path, methods=["mp", "scratch"])
+    without = run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_random"])
+    assert list(without.catalogue["fmnist_mini_seed"].methods) == ["gmp"]  # which this run does not take
+    with pytest.raises(InputError, match=r"fmnist_mini_seed\.scratch: epochs: the catalogue does not say"):
+        run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"])

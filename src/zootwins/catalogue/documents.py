@@ -83,6 +83,11 @@ class ZooEntry(_Document):
     architecture: Literal["cnn_s", "cnn_l"]
     models: int = Field(ge=1, description="Number of models, the broken ones counted.")
     epoch: int | None = Field(None, ge=0, description="Checkpoint that twins start from; the last one if absent.")
+    initial_weights: Literal["factors", "checkpoint"] | None = Field(
+        None,
+        description="Where the weights before training come from, if a method asks for them: made again from seed and "
+        "init, or read from checkpoint 0. Absent: factors for a zoo that is trained here, else checkpoint.",
+    )
     compare_with: str | None = Field(
         None,
         description="A zoo of the paper that this one is like but not the same; its numbers are set beside ours. A zoo "

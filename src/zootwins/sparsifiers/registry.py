@@ -12,6 +12,9 @@ REGISTRY = {
     "gmp": "zootwins.sparsifiers.gradual_pruning:GradualPruning",
     "rp": "zootwins.sparsifiers.random_pruning:RandomPruning",
     "l0": "zootwins.sparsifiers.l0_regularization:L0Regularization",
+    "scratch": "zootwins.sparsifiers.scratch:Scratch",
+    "lottery": "zootwins.sparsifiers.lottery_ticket:LotteryTicket",
+    "shuffled": "zootwins.sparsifiers.shuffled_mask:ShuffledMask",
 }
 
 
