@@ -1,4 +1,6 @@
 # What tables and figures are made of: the lookups of their rules.
+from itertools import chain
+
 from zootwins.reporting.figures.gallery import FIGURES
 from zootwins.reporting.gallery import TABLES
 
@@ -27,7 +29,9 @@ PAPER_TABLES = TABLES["paper_comparison"].sources
 
 ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
 # Results are read by way of the methods' curves.
-METHOD_MODULES = [module_of(method) for method in RUN.config.methods]
+METHOD_MODULES = [
+    module_of(method) for method in dict.fromkeys(chain.from_iterable(zoo["methods"] for zoo in ANALYSED_ZOOS))
+]
 
 
 def sources_of(zoo, source):

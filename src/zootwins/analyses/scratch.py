@@ -5,21 +5,19 @@ many as original and pruning together; B, twice as many as the original.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
-from zootwins.analyses.correlation import kendall
 from zootwins.analyses.pairing import at_sparsity, wilcoxon
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.state_of_sparsity import DENSE, published_score
 from zootwins.analyses.tables import summary
 from zootwins.sparsifiers import retraining
-from zootwins.zoos.sources import FACTORS
+from zootwins.sparsifiers.registry import get_sparsifier
 
 NO_RETRAINING = "the run has no method that retrains masks"
 CELLS = ["mean", "std", "models", "low", "high", "better", "p"]
@@ -38,9 +36,8 @@ class Arm:
 
 def retraining_methods(results: ZooResults) -> dict[str, retraining.Settings]:
     """The settings of the methods of a zoo that retrain masks, by id."""
-    return {
-        method: settings for method, settings in results.zoo.methods.items() if isinstance(settings, retraining.Settings)
-    }
+    methods = results.zoo.methods.items()
+    return {method: settings for method, settings in methods if isinstance(settings, retraining.Settings)}
 
 
 def arms(results: ZooResults) -> list[Arm]:
@@ -70,6 +67,11 @@ def pruned_accuracy(results: ZooResults, method: str, ratio: float) -> pd.Series
     if method not in results.zoo.methods:
         return pd.Series(dtype=float)
     return at_sparsity(results.curve(method), [ratio])[ratio]
+
+
+def accuracy_of(results: ZooResults, side: Arm | str, ratio: float) -> pd.Series:
+    """Test accuracies of an arm's twins, or of a method's, at a requested sparsity, by index."""
+    return arm_accuracy(results, side, ratio) if isinstance(side, Arm) else pruned_accuracy(results, side, ratio)
 
 
 def scratch_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -134,12 +136,8 @@ def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
         settings = retraining_methods(results)
         for contrast, first, second in contrasts(results):
             for ratio in settings[first.method].ratios:
-                other = (
-                    arm_accuracy(results, second, ratio)
-                    if isinstance(second, Arm)
-                    else pruned_accuracy(results, second, ratio)
-                )
-                cells = difference_cells(arm_accuracy(results, first, ratio) - other)
+                difference = accuracy_of(results, first, ratio) - accuracy_of(results, second, ratio)
+                cells = difference_cells(difference)
                 row = {"zoo": results.zoo.id, "contrast": contrast, "first": label(first), "second": label(second)}
                 missing = second.method if isinstance(second, Arm) else second
                 reason = "" if cells["models"] else f"no twins by {missing} at that sparsity"
@@ -152,6 +150,34 @@ def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 def label(side: Arm | str) -> str:
     """How tables call an arm or a method: `Scratch-B, sparse init`."""
     if isinstance(side, str):
-        return NAMES[side]
+        return get_sparsifier(side).short
     init = "" if side.init == INITS[0] else f", {side.init} init"
-    return f"{NAMES[side.method]}-{side.budget}{init}"
+    return f"{get_sparsifier(side.method).short}-{side.budget}{init}"
+
+
+def arrange_scratch(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, retraining, budget and sparsity."""
+    keys = {"Zoo": table["zoo"], "Pruned": shorts(table["pruned"]), "Retrained": shorts(table["method"])}
+    keys |= {"Budget": table["budget"], "Init": table["init"], "Sparsity": texts(table["sparsity"], "{:g} %")}
+    published = {
+        "ResNet-50": texts(table["resnet50"], "{:+.1f}"),
+        "Transformer": texts(table["transformer"], "{:+.1f}"),
+    }
+    return lines(keys, _difference_texts(table) | published | {"Note": table["reason"].replace("", "–")})
+
+
+def arrange_topology(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, contrast and sparsity."""
+    keys = {"Zoo": table["zoo"], "Of": table["contrast"], "First": table["first"], "Second": table["second"]}
+    keys |= {"Sparsity": texts(table["sparsity"], "{:g} %")}
+    return lines(keys, _difference_texts(table) | {"Note": table["reason"].replace("", "–")})
+
+
+def _difference_texts(table: pd.DataFrame) -> dict[str, pd.Series]:
+    return {
+        "n": texts(table["models"], "{:.0f}"),
+        "Difference": value_interval(table["mean"], table["low"], table["high"], "{:+.1f}"),
+        "std": texts(table["std"], "{:.1f}"),
+        "First better": texts(table["better"], "{:.0f}"),
+        "p": texts(table["p"], "{:.2g}"),
+    }
