@@ -103,7 +103,8 @@ def wilcoxon(differences: pd.Series) -> float:
     """p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN where there is nothing."""
     if differences.empty:
         return np.nan
-    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+    exact = differences.round(9)  # of shares of some hundred images: rounding must not part what ties
+    return float(stats.wilcoxon(exact).pvalue) if exact.any() else 1.0
 
 
 def arrange_pairs(table: pd.DataFrame) -> pd.DataFrame:

@@ -88,11 +88,11 @@ def scratch_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             for ratio in settings[arm.method].ratios:
                 difference = pruned_accuracy(results, masks, ratio) - arm_accuracy(results, arm, ratio)
                 row = {"zoo": results.zoo.id, "pruned": masks, **vars(arm), "sparsity": 100 * ratio}
-                rows.append(row | difference_cells(difference) | _published(masks, arm, ratio))
+                rows.append(row | difference_cells(difference) | _published(masks, arm, ratio) | {"reason": ""})
         if not settings:
             rows.append({"zoo": results.zoo.id, "models": 0, "reason": NO_RETRAINING})
     columns = ["zoo", "pruned", "method", "budget", "init", "sparsity", *CELLS, *DENSE, "reason"]
-    return pd.DataFrame(rows, columns=columns).fillna({"reason": ""})
+    return pd.DataFrame(rows, columns=columns)
 
 
 def difference_cells(difference: pd.Series) -> dict[str, float]:
