@@ -20,8 +20,8 @@ def of(kind):
     return kind.Settings(**RETRAINED.model_dump(exclude={"init_scales"}))
 
 
-@pytest.fixture
-def results():
+def retraining_results():
+    """Five models, each pruned, and retrained in three ways."""
     tables = {
         "gmp/scores": pruned({0.0: ORIGINAL, 0.5: GMP}),
         "rp/scores": pruned({0.0: ORIGINAL, 0.5: RP}),
@@ -31,6 +31,11 @@ def results():
     }
     settings = {"scratch": RETRAINED, "lottery": of(lottery_ticket), "shuffled": of(shuffled_mask)}
     return made(tables, ORIGINAL, **settings)
+
+
+@pytest.fixture
+def results():
+    return retraining_results()
 
 
 def rows(table, **where):

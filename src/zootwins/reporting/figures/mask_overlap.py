@@ -9,19 +9,18 @@ from matplotlib.figure import Figure
 from zootwins.analyses.mask_overlap import ALL, mask_overlap_table
 from zootwins.analyses.results import ZooResults
 from zootwins.reporting.figures import COLUMN, message, styled
-from zootwins.reporting.figures.pair_matrix import pair_matrix
-
-SHOWN = 80  # percent of sparsity
+from zootwins.reporting.figures.pair_matrix import most_covered, pair_matrix
 
 
 @styled
 def mask_overlap(zoos: Sequence[ZooResults]) -> Figure:
     """A panel a zoo: the mean over models of the Jaccard index over that of chance; 1: as chance has it."""
     table = mask_overlap_table(zoos)
-    table = table[(table["sparsity"] == SHOWN) & (table["layer"] == ALL) & (table["models"] > 0)]
+    table = most_covered(table[table["layer"] == ALL])
     shown = [results for results in zoos if results.zoo.id in set(table["zoo"])]
     if not shown:
-        return message(f"None of the zoos has two methods with masks at {SHOWN} % sparsity.")
+        return message("None of the zoos has two methods with masks that are about as sparse.")
+    sparsity = table["sparsity"].iloc[0]
     figure, grid = plt.subplots(len(shown), 1, figsize=(COLUMN, 0.4 + 2.3 * len(shown)), squeeze=False)
     norm = Normalize(1, max(2, table["over_chance"].max()))
     for axes, results in zip(grid.flat, shown, strict=True):
@@ -32,5 +31,5 @@ def mask_overlap(zoos: Sequence[ZooResults]) -> Figure:
         image = pair_matrix(axes, list(results.zoo.methods), cells, norm, "cividis")
         axes.set_title(f"{results.zoo.title}, n ≤ {len(results.originals)}", fontsize=6.5)
     bar = figure.colorbar(image, ax=grid.ravel().tolist(), shrink=0.6, pad=0.02)
-    bar.set_label(f"Jaccard index over chance, at {SHOWN} % sparsity", fontsize=6.5)
+    bar.set_label(f"Jaccard index over chance, at {sparsity:g} % sparsity", fontsize=6.5)
     return figure

@@ -9,19 +9,17 @@ from matplotlib.figure import Figure
 from zootwins.analyses.matched import ORIGINAL, method_ranks_table
 from zootwins.analyses.results import ZooResults
 from zootwins.reporting.figures import COLUMN, message, styled
-from zootwins.reporting.figures.pair_matrix import pair_matrix
-
-SHOWN = 80  # percent of sparsity
+from zootwins.reporting.figures.pair_matrix import most_covered, pair_matrix
 
 
 @styled
 def method_ranks(zoos: Sequence[ZooResults]) -> Figure:
     """A panel a zoo: above the diagonal of accuracies, below it of losses from the original; bold: not 0 at 95 %."""
-    table = method_ranks_table(zoos)
-    table = table[(table["sparsity"] == SHOWN) & table["tau"].notna()]
+    table = most_covered(method_ranks_table(zoos).dropna(subset="tau"))
     shown = [results for results in zoos if results.zoo.id in set(table["zoo"])]
     if not shown:
-        return message(f"None of the zoos has three models with twins at {SHOWN} % sparsity.")
+        return message("None of the zoos has three models whose twins are about as sparse.")
+    sparsity = table["sparsity"].iloc[0]
     figure, grid = plt.subplots(len(shown), 1, figsize=(COLUMN, 0.4 + 2.5 * len(shown)), squeeze=False)
     for axes, results in zip(grid.flat, shown, strict=True):
         cells = {}
@@ -34,7 +32,7 @@ def method_ranks(zoos: Sequence[ZooResults]) -> Figure:
         image = pair_matrix(axes, methods, cells, Normalize(-1, 1), "PuOr")
         axes.set_title(f"{results.zoo.title}, n ≤ {len(results.originals)}", fontsize=6.5)
     bar = figure.colorbar(image, ax=grid.ravel().tolist(), shrink=0.6, pad=0.02)
-    label = f"Kendall's tau at {SHOWN} % sparsity\n(top right: accuracy, bottom left: loss)"
+    label = f"Kendall's tau at {sparsity:g} % sparsity\n(top right: accuracy, bottom left: loss)"
     bar.set_label(label, fontsize=6.5)
     return figure
 

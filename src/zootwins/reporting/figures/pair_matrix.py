@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.image import AxesImage
@@ -10,6 +11,12 @@ from matplotlib.image import AxesImage
 from zootwins.reporting.figures import NAMES
 
 DARK = 0.45  # luminance below which a cell's text is white
+
+
+def most_covered(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the sparsity at which most models have twins by both methods of a pair, the sparsest of equals."""
+    models = table.groupby("sparsity")["models"].sum()
+    return table[(table["sparsity"] == models[models == models.max()].index.max()) & (table["models"] > 0)]
 
 
 def pair_matrix(
