@@ -59,6 +59,21 @@ use rule sparsify as l0_regularization with:
         method="l0",
 
 
+use rule sparsify as variational_sweep with:
+    wildcard_constraints:
+        method="vds",
+
+
+use rule sparsify as gale_variational_dropout with:
+    wildcard_constraints:
+        method="vdg",
+
+
+use rule sparsify as variational_thresholds with:
+    wildcard_constraints:
+        method="vdt",
+
+
 use rule sparsify as scratch with:
     wildcard_constraints:
         method="scratch",

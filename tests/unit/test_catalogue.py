@@ -406,8 +406,8 @@ def test_retraining_takes_masks_and_epochs_from_the_zoo(tmp_path):
         "checkpoint",
     ]
     with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.scratch: masks: 'gmp' is no method of this zoo"):
-        run_with(tmp_path, methods=["mp", "scratch"])
+        run_with(tmp_path, methods=["mp", "scratch"], zoos=["fmnist_mini_seed"])
     without = run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_random"])
     assert list(without.catalogue["fmnist_mini_seed"].methods) == ["gmp"]  # which this run does not take
     with pytest.raises(InputError, match=r"fmnist_mini_seed\.scratch: epochs: the catalogue does not say"):
-        run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"])
+        run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_seed"])
