@@ -3,7 +3,14 @@ import pytest
 from scipy import stats
 
 from made_methods import RETRAINED, made, pruned, retrained
-from zootwins.analyses.scratch import arrange_scratch, arrange_topology, scratch_table, topology_table
+from zootwins.analyses.scratch import (
+    arrange_scratch,
+    arrange_scratch_gap,
+    arrange_topology,
+    scratch_gap_table,
+    scratch_table,
+    topology_table,
+)
 from zootwins.sparsifiers import lottery_ticket, shuffled_mask
 
 ORIGINAL = [0.9, 0.8, 0.7, 0.6, 0.5]
@@ -93,3 +100,17 @@ def test_what_was_not_run_has_a_row_that_says_so(results):
     for table in (scratch_table([none]), topology_table([none])):
         assert table["reason"].tolist() == ["the run has no method that retrains masks"]
     assert arrange_scratch(scratch_table([none]))["Difference"].tolist() == ["–"]
+
+
+def test_who_suffers_from_retraining(results):
+    table = scratch_gap_table([results])
+    gap = 100 * (np.array(GMP) - SCRATCH[0.5, 2])
+    (tau,) = rows(table, method="scratch", budget="E", init="plain", predictor="original accuracy")
+    expected = stats.kendalltau(ORIGINAL, gap.round(9))
+    assert (tau["value"], tau["p"]) == pytest.approx((expected.statistic, expected.pvalue))
+    (optimizer,) = rows(table, method="scratch", budget="E", init="plain", predictor="optimizer")
+    adam = np.array([True, True, False, False, True])  # of `make_models`
+    test = stats.kruskal(gap[adam].round(9), gap[~adam].round(9))
+    assert (optimizer["value"], optimizer["p"]) == pytest.approx((test.statistic / 4, test.pvalue))
+    assert not rows(table, predictor="lr")  # all models have the same
+    assert len(arrange_scratch_gap(table)) == len(table)

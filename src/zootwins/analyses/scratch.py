@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
+from zootwins.analyses.correlation import kendall
 from zootwins.analyses.pairing import at_sparsity, wilcoxon
+from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.state_of_sparsity import DENSE, published_score
 from zootwins.analyses.tables import summary
 from zootwins.sparsifiers import retraining
 from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.zoos.sources import FACTORS
 
 NO_RETRAINING = "the run has no method that retrains masks"
 CELLS = ["mean", "std", "models", "low", "high", "better", "p"]
@@ -147,6 +150,42 @@ def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["zoo", "contrast", "first", "second", "sparsity", *CELLS, "reason"])
 
 
+def scratch_gap_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Which models lose most when they are retrained: the gap (pruned less retrained) by the original and its factors.
+
+    One row a zoo, retraining, budget and predictor; a model's gap is its mean over the sparsities. `original accuracy`:
+    Kendall's tau-b with its interval; a factor that varies: Kruskal and Wallis' ε² (`zootwins.analyses.response`).
+    """
+    rows = []
+    for results in zoos:
+        originals = results.originals
+        for arm in arms(results):
+            masks = retraining_methods(results)[arm.method].masks
+            gap = retrained_differences(results, masks, arm)
+            row = {"zoo": results.zoo.id, "pruned": masks, **vars(arm), "models": len(gap)}
+            accuracy = originals["test_accuracy"].reindex(gap.index)
+            tau = kendall(accuracy.round(9).to_numpy(), gap.round(9).to_numpy())
+            cells = {"value": tau.value, "low": tau.low, "high": tau.high, "p": tau.p}
+            rows.append(row | {"predictor": "original accuracy", "statistic": "Kendall's tau-b"} | cells)
+            for factor in FACTORS:
+                levels = originals[factor].reindex(gap.index)
+                if len(levels.dropna().unique()) > 1:
+                    cells = dict(zip(("value", "p"), factor_effect(gap.round(9), levels), strict=True))
+                    rows.append(row | {"predictor": factor, "statistic": "ε²"} | cells)
+    columns = ["zoo", "pruned", "method", "budget", "init", "predictor", "statistic", "value", "low", "high", "p"]
+    return pd.DataFrame(rows, columns=[*columns, "models"])
+
+
+def retrained_differences(results: ZooResults, first: Arm | str, second: Arm) -> pd.Series:
+    """Each model's difference in points, mean over the sparsities of a retraining; the dense control is left out."""
+    ratios = [ratio for ratio in retraining_methods(results)[second.method].ratios if ratio]
+    own, other = (
+        pd.concat([accuracy_of(results, side, ratio) for ratio in ratios], axis=1, keys=ratios)
+        for side in (first, second)
+    )
+    return (100 * (own - other)).mean(axis=1).dropna()
+
+
 def label(side: Arm | str) -> str:
     """How tables call an arm or a method: `Scratch-B, sparse init`."""
     if isinstance(side, str):
@@ -171,6 +210,21 @@ def arrange_topology(table: pd.DataFrame) -> pd.DataFrame:
     keys = {"Zoo": table["zoo"], "Of": table["contrast"], "First": table["first"], "Second": table["second"]}
     keys |= {"Sparsity": texts(table["sparsity"], "{:g} %")}
     return lines(keys, _difference_texts(table) | {"Note": table["reason"].replace("", "–")})
+
+
+def arrange_scratch_gap(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, retraining, budget and predictor."""
+    keys = {"Zoo": table["zoo"], "Pruned": shorts(table["pruned"]), "Retrained": shorts(table["method"])}
+    keys |= {"Budget": table["budget"], "Init": table["init"], "Predictor": table["predictor"]}
+    return lines(
+        keys,
+        {
+            "n": texts(table["models"]),
+            "Statistic": texts(table["statistic"]),
+            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
+            "p": texts(table["p"], "{:.2g}"),
+        },
+    )
 
 
 def _difference_texts(table: pd.DataFrame) -> dict[str, pd.Series]:

@@ -19,7 +19,7 @@ from zootwins.analyses.intervals import CONFIDENCE, interval
 from zootwins.analyses.layer_distribution import layers_at_sparsity
 from zootwins.analyses.pairing import TOLERANCE, at_sparsity
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.scratch import BUDGETS, Arm, accuracy_of, arms, label, retraining_methods
+from zootwins.analyses.scratch import BUDGETS, Arm, arms, label, retrained_differences, retraining_methods
 from zootwins.analyses.selection import chosen_point, others
 from zootwins.analyses.state_of_sparsity import SPARSITIES
 from zootwins.sparsifiers.registry import get_sparsifier
@@ -30,7 +30,7 @@ HALF = 0.5  # sparsity that a good twin has at least
 SHOWN = 0.8  # sparsity at which layers are compared, and that settings are chosen for
 SPREAD = 5.0  # points of sparsity: a setting that makes models differ by more is not under control
 UNIFORM = 1.0  # points of sparsity: layers that differ by less have the same
-COMPLEX = ("vd", "l0")
+COMPLEX = ("vd", "vds", "vdg", "l0")
 CLAIMS = (
     "magnitude pruning is as good as complex methods",
     "complex methods are inconsistent",
@@ -75,10 +75,10 @@ def sparsity_findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _as_good(results: ZooResults) -> Iterator[Finding | str]:
-    for against in COMPLEX:
-        if missing := _missing(results, "gmp", against):
-            yield missing
-            continue
+    if missing := _missing(results, "gmp") or _none_complex(results):
+        yield missing
+        return
+    for against in _complex(results):
         values = _differences(results, "gmp", against).mean(axis=1).to_numpy()
         name = get_sparsifier(against).short
         statistic = "accuracy at equal sparsity, points"
@@ -87,10 +87,9 @@ def _as_good(results: ZooResults) -> Iterator[Finding | str]:
 
 
 def _inconsistent(results: ZooResults) -> Iterator[Finding | str]:
-    for method in COMPLEX:
-        if missing := _missing(results, method):
-            yield missing
-            continue
+    if missing := _none_complex(results):
+        yield missing
+    for method in _complex(results):
         yield _spread_at_one_setting(results, method)
         yield _fewer_good(results, method)
         yield _by_optimizer(results, method)
@@ -191,7 +190,7 @@ def _from_scratch(results: ZooResults) -> Iterator[Finding | str]:
         return
     masks = retraining_methods(results)["scratch"].masks
     for budget in BUDGETS:
-        values = _retrained_differences(results, masks, Arm("scratch", budget)).to_numpy()
+        values = retrained_differences(results, masks, Arm("scratch", budget)).to_numpy()
         pair, name = f"{masks} − scratch", f"{get_sparsifier(masks).short} beats {label(Arm('scratch', budget))}"
         yield mean_finding(pair, name, "accuracy at equal sparsity, points", values)
         better, models = int((values > 0).sum()), len(values)
@@ -204,7 +203,7 @@ def _original_start(results: ZooResults) -> Iterator[Finding | str]:
     if missing := _missing(results, "lottery", "scratch"):
         yield missing
         return
-    values = _retrained_differences(results, Arm("lottery", "E"), Arm("scratch", "E")).to_numpy()
+    values = retrained_differences(results, Arm("lottery", "E"), Arm("scratch", "E")).to_numpy()
     plain = mean_finding(
         "lottery − scratch",
         "the original's initial weights make no difference to training from scratch (E)",
@@ -220,11 +219,11 @@ def _longer_and_wider(results: ZooResults) -> Iterator[Finding | str]:
         yield missing
         return
     statistic = "accuracy at equal sparsity, points"
-    longer = _retrained_differences(results, Arm("scratch", "B"), Arm("scratch", "E")).to_numpy()
+    longer = retrained_differences(results, Arm("scratch", "B"), Arm("scratch", "E")).to_numpy()
     yield mean_finding("scratch", "Scratch-B beats Scratch-E", statistic, longer)
     for arm in arms(results):
         if arm.method == "scratch" and arm.init == "sparse" and arm.budget != "matched":
-            wider = _retrained_differences(results, arm, Arm("scratch", arm.budget)).to_numpy()
+            wider = retrained_differences(results, arm, Arm("scratch", arm.budget)).to_numpy()
             name = f"wider initial weights gain less than {MARGIN:g} points ({arm.budget})"
             yield mean_finding("scratch", name, statistic, wider, MARGIN, above=False)
 
@@ -270,6 +269,14 @@ _TESTS = (
 )
 
 
+def _complex(results: ZooResults) -> list[str]:
+    return [method for method in results.zoo.methods if method in COMPLEX]
+
+
+def _none_complex(results: ZooResults) -> str:
+    return "" if _complex(results) else f"needs one of {', '.join(COMPLEX)}"
+
+
 def _missing(results: ZooResults, *methods: str) -> str:
     """The reason why a claim cannot be tested, if methods that it needs are not run."""
     missing = [method for method in methods if method not in results.zoo.methods]
@@ -280,16 +287,6 @@ def _differences(results: ZooResults, method: str, against: str) -> pd.DataFrame
     """Each model's difference in points at each sparsity, `[models, sparsities]`, NaN where one side has no twin."""
     own, other = (at_sparsity(results.curve(one), SPARSITIES) for one in (method, against))
     return 100 * (own - other).dropna(how="all")
-
-
-def _retrained_differences(results: ZooResults, first: Arm | str, second: Arm) -> pd.Series:
-    """Each model's difference in points, mean over the sparsities of a retraining; the dense control is left out."""
-    ratios = [ratio for ratio in retraining_methods(results)[second.method].ratios if ratio]
-    sides = (
-        pd.concat([accuracy_of(results, side, ratio) for ratio in ratios], axis=1, keys=ratios)
-        for side in (first, second)
-    )
-    return (100 * next(sides) - 100 * next(sides)).mean(axis=1).dropna()
 
 
 def arrange_sparsity_findings(table: pd.DataFrame) -> pd.DataFrame:

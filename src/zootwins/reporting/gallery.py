@@ -283,6 +283,18 @@ _TABLES = (
         "the state of sparsity: mask, start, budget",
     ),
     Table(
+        "scratch_gap",
+        "zootwins.analyses.scratch",
+        "scratch_gap_table",
+        "arrange_scratch_gap",
+        ("*/scores",),
+        "Which models lose most when they are retrained",
+        "Of pruned less retrained, a model's mean over the sparsities: Kendall's tau-b with the original's accuracy, "
+        "with its 95 % bootstrap interval; effect size ε² of Kruskal and Wallis' test by factor. p-values are not "
+        "corrected for their number.",
+        "the state of sparsity: who suffers from retraining",
+    ),
+    Table(
         "method_ranks",
         "zootwins.analyses.matched",
         "method_ranks_table",
