@@ -36,7 +36,7 @@ _TRANSFORMER = {
     "lottery E": {50: 24.00, 60: 22.54, 70: 23.26, 80: 23.47, 90: 21.77, 95: 18.89, 98: 13.38},
 }
 _NETWORKS = {"resnet50": _RESNET50, "transformer": _TRANSFORMER}
-_SAME = {"vdg": "vd", "vds": "vd"}  # variants of ours that the authors' one run stands beside
+VARIANTS = {"vdg": "vd", "vds": "vd"}  # variants of ours that the authors' one run stands beside
 
 
 def published_scores(method: str, budget: str = "") -> Mapping[str, Mapping[float, float]]:
@@ -46,7 +46,7 @@ def published_scores(method: str, budget: str = "") -> Mapping[str, Mapping[floa
         method: our id.
         budget: of a retrained network, `E` or `B`; the longest that there is if empty.
     """
-    method = _SAME.get(method, method)
+    method = VARIANTS.get(method, method)
     names = [f"{method} {budget}"] if budget else [method, f"{method} B", f"{method} E"]
     found = {}
     for network, methods in _NETWORKS.items():

@@ -28,8 +28,7 @@ def method_ranks(zoos: Sequence[ZooResults]) -> Figure:
             cells[pair] = _cell(row, "tau")
             if row["against"] != ORIGINAL:
                 cells[pair[::-1]] = _cell(row, "gap_tau")
-        methods = [*results.zoo.methods, ORIGINAL]
-        image = pair_matrix(axes, methods, cells, Normalize(-1, 1), "PuOr")
+        image = pair_matrix(axes, list(results.zoo.methods), cells, Normalize(-1, 1), "PuOr", [ORIGINAL])
         axes.set_title(f"{results.zoo.title}, n ≤ {len(results.originals)}", fontsize=6.5)
     bar = figure.colorbar(image, ax=grid.ravel().tolist(), shrink=0.6, pad=0.02)
     label = f"Kendall's tau at {sparsity:g} % sparsity\n(top right: accuracy, bottom left: loss)"

@@ -1,7 +1,6 @@
 """Accuracy at the same sparsity, every method; beside it the two networks of The State of Sparsity."""
 
 from collections.abc import Sequence
-from textwrap import fill
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.pairing import at_sparsity
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.state_of_sparsity import DENSE, SCORES, TITLES, published_scores
+from zootwins.analyses.state_of_sparsity import DENSE, SCORES, TITLES, VARIANTS, published_scores
 from zootwins.reporting.figures import COLOURS, COLUMN, legend_of, message, styled
 
 GRID = np.arange(0.3, 0.985, 0.01)
@@ -24,21 +23,21 @@ def sparsity_tradeoff(zoos: Sequence[ZooResults]) -> Figure:
     zoos = [results for results in zoos if results.zoo.methods]
     if not zoos:
         return message("None of the zoos has a method.")
-    rows = -(-len(zoos) // 2) + 1
-    figure, grid = plt.subplots(rows, 2, figsize=(COLUMN, 0.9 + 1.6 * rows), squeeze=False)
-    panels = list(grid.flat)
-    for axes in panels[len(zoos) : -len(DENSE)]:
-        axes.set_axis_off()
-    for axes, results in zip(panels, zoos, strict=False):
+    figure = plt.figure(figsize=(COLUMN, 2.5 + 2.1 * len(zoos)))
+    grid = figure.add_gridspec(len(zoos) + 1, len(DENSE), height_ratios=[2.1] * len(zoos) + [1.6])
+    panels = [figure.add_subplot(grid[row, :]) for row in range(len(zoos))]
+    networks = [figure.add_subplot(grid[-1, column]) for column in range(len(DENSE))]
+    for axes, results in zip(panels, zoos, strict=True):
         for method in results.zoo.methods:
             _method(axes, results, method)
         dense = 100 * results.originals["test_accuracy"].median()
         axes.axhline(dense, color="#555555", linewidth=0.6, linestyle="--")
-        axes.set_title(f"{fill(results.zoo.title, 24)}\nn = {len(results.originals)}", fontsize=6.5)
+        models = f"n = {len(results.originals)}: median, 10 to 90 %, every model"
+        axes.set_title(f"{results.zoo.title}, {models}", fontsize=6.5)
         axes.set_ylabel("Test accuracy, %")
-    for axes, network in zip(panels[-len(DENSE) :], DENSE, strict=True):
+    for axes, network in zip(networks, DENSE, strict=True):
         _network(axes, network)
-    for axes in panels:
+    for axes in (*panels, *networks):
         axes.set_xlim(100 * GRID[0], 100)
     figure.supxlabel("Sparsity, %", fontsize=7)
     legend_of(figure, dict.fromkeys(method for results in zoos for method in results.zoo.methods), line="-")
@@ -58,10 +57,10 @@ def _method(axes: Axes, results: ZooResults, method: str) -> None:
 
 
 def _network(axes: Axes, network: str) -> None:
-    """What the authors published of a network, by our methods' colours; a scale of its own."""
+    """What the authors published of a network, in our methods' colours; a scale of its own."""
     for method, colour in COLOURS.items():
         scores = published_scores(method)[network]
-        if scores:
+        if scores and method not in VARIANTS:
             axes.plot(100 * np.array(list(scores)), list(scores.values()), "o-", color=colour, markersize=2)
     axes.axhline(DENSE[network], color="#555555", linewidth=0.6, linestyle="--")
     axes.set_title(f"{TITLES[network]}\n(the authors' runs)", fontsize=6.5)
