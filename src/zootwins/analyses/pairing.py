@@ -80,7 +80,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             differences = paired_differences(results, method, against).dropna()
             for point in results.milestones(against):
                 part = differences[np.isclose(differences["point"], point.value)]
-                if point.epoch == 0:
+                if point.epoch == 0 and not point.at:  # the originals
                     continue
                 values = part["difference"]
                 rows.append(

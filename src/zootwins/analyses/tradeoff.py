@@ -46,9 +46,8 @@ def tradeoff_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def landing_share(curve: pd.DataFrame) -> float:
-    """The share of a method's twins, over models and settings, whose sparsity is in the useful range."""
-    twins = curve[curve["epoch"] > 0]
-    return float(twins["sparsity"].between(*USEFUL).mean())
+    """The share of a method's twins, over models and operating points, whose sparsity is in the useful range."""
+    return float(curve["sparsity"].between(*USEFUL).mean())
 
 
 def out_of_range(curve: pd.DataFrame) -> str:
