@@ -43,6 +43,11 @@ def retraining_methods(results: ZooResults) -> dict[str, retraining.Settings]:
     return {method: settings for method, settings in methods if isinstance(settings, retraining.Settings)}
 
 
+def pruning_methods(results: ZooResults) -> list[str]:
+    """The other methods of a zoo: those that choose what they prune."""
+    return [method for method in results.zoo.methods if method not in retraining_methods(results)]
+
+
 def arms(results: ZooResults) -> list[Arm]:
     """All retrainings of a zoo."""
     found = []

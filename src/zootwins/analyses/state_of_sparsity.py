@@ -13,7 +13,7 @@ import numpy as np
 SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 DENSE = {"resnet50": 76.69, "transformer": 27.29}
 TITLES = {"resnet50": "ResNet-50, ImageNet", "transformer": "Transformer, WMT 2014"}
-SCORES = {"resnet50": "Top-1 accuracy, %", "transformer": "BLEU"}
+SCORES = {"resnet50": "Top-1 accuracy, points", "transformer": "BLEU"}
 
 # By our ids; retraining for the originals' epochs (E), and for twice as many (B) with the learning rate's schedule
 # stretched, which is what a constant rate comes closest to. Of lottery tickets the files do not tell the number of

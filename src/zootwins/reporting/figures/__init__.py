@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -60,11 +61,12 @@ def fan(axes: Axes, x: np.ndarray, values: np.ndarray, colour: str) -> None:
     axes.plot(x, np.nanmedian(values, axis=0), color=colour)
 
 
-def legend_of(figure: Figure, methods: Iterable[str], line: str = "none") -> None:
-    """A legend of methods above a figure."""
+def legend_of(figure: Figure, methods: Iterable[str], line: str = "none", more: Iterable[Artist] = ()) -> None:
+    """A legend of methods above a figure, and of what else is drawn."""
     handles = [
         Line2D([], [], color=COLOURS[method], marker="o", linestyle=line, label=NAMES[method]) for method in methods
     ]
+    handles += more
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.layer_distribution import layers_at_sparsity
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.scratch import retraining_methods
+from zootwins.analyses.scratch import pruning_methods
 from zootwins.reporting.figures import COLOURS, COLUMN, legend_of, message, styled
 
 SHOWN = 0.8
@@ -19,27 +19,21 @@ SHOWN = 0.8
 def layer_distribution(zoos: Sequence[ZooResults]) -> Figure:
     """A panel a zoo: mean over models, bars of one standard deviation; the dashed line is the whole network.
 
-    Methods that retrain the masks of another have its layers, and are left out.
+    Methods that retrain the masks of another have its layers and are left out.
     """
-    zoos = [results for results in zoos if own_masks(results)]
+    zoos = [results for results in zoos if pruning_methods(results)]
     if not zoos:
         return message("None of the zoos has a method that prunes.")
     figure, grid = plt.subplots(len(zoos), 1, figsize=(COLUMN, 0.7 + 1.5 * len(zoos)), squeeze=False)
     for axes, results in zip(grid.flat, zoos, strict=True):
         _panel(axes, results)
     figure.supylabel(f"Sparsity of the layer at {SHOWN:.0%} of the network, %", fontsize=7)
-    legend_of(figure, dict.fromkeys(method for results in zoos for method in own_masks(results)))
+    legend_of(figure, dict.fromkeys(method for results in zoos for method in pruning_methods(results)))
     return figure
 
 
-def own_masks(results: ZooResults) -> list[str]:
-    """The methods that choose what they prune."""
-    retrained = retraining_methods(results)
-    return [method for method in results.zoo.methods if method not in retrained]
-
-
 def _panel(axes: Axes, results: ZooResults) -> None:
-    methods = own_masks(results)
+    methods = pruning_methods(results)
     offsets = np.linspace(-0.3, 0.3, len(methods)) if len(methods) > 1 else [0.0]
     names: list[str] = []
     for method, offset in zip(methods, offsets, strict=True):

@@ -1,4 +1,4 @@
-"""Pruned models against the same masks retrained, and what the retrained owe to mask and initial weights."""
+"""Test accuracy of pruned models less that of the same masks retrained."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def scratch_comparison(zoos: Sequence[ZooResults]) -> Figure:
         _panel(axes, table[table["zoo"] == results.zoo.id])
         axes.set_title(f"{results.zoo.title}, n = {len(results.originals)}", fontsize=6.5)
     figure.supxlabel("Requested sparsity, %", fontsize=7)
-    figure.supylabel("Accuracy, pruned − retrained, points", fontsize=7)
+    figure.supylabel("Pruned − retrained, points", fontsize=7)
     methods = table["method"].unique()
     handles = [Line2D([], [], color=COLOURS[method], marker="o", label=NAMES[method]) for method in methods]
     epochs = {"E": "original's epochs", "matched": "+ pruning's", "B": "twice"}

@@ -1,4 +1,4 @@
-"""Accuracy at the same sparsity, every method; beside it the two networks of The State of Sparsity."""
+"""What sparsity costs, every method; beside it the two networks of The State of Sparsity."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from zootwins.analyses.pairing import at_sparsity
 from zootwins.analyses.results import ZooResults
@@ -19,7 +21,10 @@ FAINT_UP_TO = 50  # models: with more, their lines would be one area
 
 @styled
 def sparsity_tradeoff(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel a zoo: median (line), 10 to 90 % (band) and every model (faint) between its own operating points."""
+    """A panel a zoo: accuracy less the original's between a model's own operating points, over models.
+
+    Changes, because models that no setting makes as sparse drop out along a line, and their originals with them.
+    """
     zoos = [results for results in zoos if results.zoo.methods]
     if not zoos:
         return message("None of the zoos has a method.")
@@ -30,28 +35,33 @@ def sparsity_tradeoff(zoos: Sequence[ZooResults]) -> Figure:
     for axes, results in zip(panels, zoos, strict=True):
         for method in results.zoo.methods:
             _method(axes, results, method)
-        dense = 100 * results.originals["test_accuracy"].median()
-        axes.axhline(dense, color="#555555", linewidth=0.6, linestyle="--")
-        models = f"n = {len(results.originals)}: median, 10 to 90 %, every model"
-        axes.set_title(f"{results.zoo.title}, {models}", fontsize=6.5)
-        axes.set_ylabel("Test accuracy, %")
+        axes.set_title(f"{results.zoo.title}, n = {len(results.originals)}", fontsize=6.5)
+        axes.set_ylabel("Accuracy − original's, points")
     for axes, network in zip(networks, DENSE, strict=True):
         _network(axes, network)
     for axes in (*panels, *networks):
+        axes.axhline(0, color="#555555", linewidth=0.6, linestyle="--")
         axes.set_xlim(100 * GRID[0], 100)
     figure.supxlabel("Sparsity, %", fontsize=7)
-    legend_of(figure, dict.fromkeys(method for results in zoos for method in results.zoo.methods), line="-")
+    what = [
+        Line2D([], [], color="#555555", label="median"),
+        Patch(color="#555555", alpha=0.25, linewidth=0, label="10 to 90 %"),
+        Line2D([], [], color="#555555", linewidth=0.4, label="a model"),
+    ]
+    legend_of(figure, dict.fromkeys(method for results in zoos for method in results.zoo.methods), "-", what)
     return figure
 
 
 def _method(axes: Axes, results: ZooResults, method: str) -> None:
-    accuracies = 100 * at_sparsity(results.curve(method), GRID).to_numpy(dtype=float)  # [models, sparsities]
-    there = np.isfinite(accuracies).mean(axis=0) >= LEAST
+    accuracies = at_sparsity(results.curve(method), GRID)
+    originals = results.originals["test_accuracy"].reindex(accuracies.index)
+    changes = 100 * accuracies.sub(originals, axis=0).to_numpy(dtype=float)  # [models, sparsities]
+    there = np.isfinite(changes).mean(axis=0) >= LEAST
     if not there.any():
         return
-    if len(accuracies) <= FAINT_UP_TO:
-        axes.plot(100 * GRID, accuracies.T, color=COLOURS[method], linewidth=0.3, alpha=0.15)
-    low, median, high = np.nanquantile(accuracies[:, there], (0.1, 0.5, 0.9), axis=0)
+    if len(changes) <= FAINT_UP_TO:
+        axes.plot(100 * GRID, changes.T, color=COLOURS[method], linewidth=0.3, alpha=0.15)
+    low, median, high = np.nanquantile(changes[:, there], (0.1, 0.5, 0.9), axis=0)
     axes.fill_between(100 * GRID[there], low, high, color=COLOURS[method], alpha=0.1, linewidth=0)
     axes.plot(100 * GRID[there], median, color=COLOURS[method])
 
@@ -61,7 +71,7 @@ def _network(axes: Axes, network: str) -> None:
     for method, colour in COLOURS.items():
         scores = published_scores(method)[network]
         if scores and method not in VARIANTS:
-            axes.plot(100 * np.array(list(scores)), list(scores.values()), "o-", color=colour, markersize=2)
-    axes.axhline(DENSE[network], color="#555555", linewidth=0.6, linestyle="--")
+            changes = np.array(list(scores.values())) - DENSE[network]
+            axes.plot(100 * np.array(list(scores)), changes, "o-", color=colour, markersize=2)
     axes.set_title(f"{TITLES[network]}\n(the authors' runs)", fontsize=6.5)
-    axes.set_ylabel(SCORES[network])
+    axes.set_ylabel(f"{SCORES[network]} − dense")
