@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -21,8 +22,9 @@ def mask_overlap(zoos: Sequence[ZooResults]) -> Figure:
     """
     table = mask_overlap_table(zoos)
     chosen = {(results.zoo.id, method) for results in zoos for method in pruning_methods(results)}
+    table = table[table["layer"] == ALL]
     own = [{(row.zoo, row.method), (row.zoo, row.against)} <= chosen for row in table.itertuples()]
-    table = most_covered(table[own & (table["layer"] == ALL)])
+    table = most_covered(table[np.array(own, dtype=bool)])
     shown = [results for results in zoos if results.zoo.id in set(table["zoo"])]
     if not shown:
         return message("None of the zoos has two methods with masks that are about as sparse.")

@@ -39,4 +39,4 @@ def method_ranks(zoos: Sequence[ZooResults]) -> Figure:
 def _cell(row: dict, name: str) -> tuple[float, str]:
     decided = row[f"{name}_low"] > 0 or row[f"{name}_high"] < 0
     text = f"{row[name]:.2f}"
-    return row[name], f"$\\mathbf{{{text}}}$" if decided else text
+    return row[name], f"$\\mathbf{{{text}}}$" if decided else text.replace("-", "−")

@@ -27,7 +27,7 @@ def paired_methods(zoos: Sequence[ZooResults]) -> Figure:
         for row in table[table["zoo"] == results.zoo.id].itertuples():
             decided = row.low > 0 or row.high < 0
             for pair, mean in (((row.method, row.against), row.mean), ((row.against, row.method), -row.mean)):
-                cells[pair] = mean, f"$\\mathbf{{{mean:+.1f}}}$" if decided else f"{mean:+.1f}"
+                cells[pair] = mean, f"$\\mathbf{{{mean:+.1f}}}$" if decided else f"{mean:+.1f}".replace("-", "−")
         image = pair_matrix(axes, list(results.zoo.methods), cells, norm, "RdBu")
         axes.set_title(f"{results.zoo.title}, n ≤ {len(results.originals)}", fontsize=6.5)
     bar = figure.colorbar(image, ax=grid.ravel().tolist(), shrink=0.6, pad=0.02)
