@@ -1,10 +1,19 @@
 # What tables and figures are made of: the lookups of their rules.
+from itertools import chain
+
 from zootwins.reporting.figures.gallery import FIGURES
 from zootwins.reporting.gallery import TABLES
 
 
 def vd_shards(wildcards):
     return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/vd")
+
+
+def shards_by_method(wildcards):
+    return {
+        method: shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{method}")
+        for method in zoo_of(wildcards).methods
+    }
 
 
 def lookup_analysis(wildcards):
@@ -22,7 +31,9 @@ PAPER_TABLES = TABLES["paper_comparison"].sources
 
 ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
 # Results are read by way of the methods' curves.
-METHOD_MODULES = [module_of(method) for method in RUN.config.methods]
+METHOD_MODULES = [
+    module_of(method) for method in dict.fromkeys(chain.from_iterable(zoo["methods"] for zoo in ANALYSED_ZOOS))
+]
 
 
 # The paper's zoo that each zoo is, or is like, where its tables have it.
@@ -33,7 +44,10 @@ COUNTERPARTS = {
 
 
 def sources_of(zoo, source):
-    """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point."""
+    """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point.
+
+    Masks overlap where there are two methods.
+    """
     if source == "candidates":
         return [f"results/metrics/{zoo.id}/candidates.parquet"] if zoo.id in COUNTERPARTS else []
     if source == "history":
@@ -42,6 +56,8 @@ def sources_of(zoo, source):
     methods = [known for known in zoo.methods if method in (known, "*")] if method else [""]
     if table == "response":
         methods = [method for method in methods if method in zoo.operating_points("correlation")]
+    if source == "mask_overlap" and len(zoo.methods) < 2:
+        return []
     return [f"results/metrics/{zoo.id}/{method}{'/' * bool(method)}{table}.parquet" for method in methods]
 
 

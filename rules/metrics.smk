@@ -126,3 +126,26 @@ rule collect_candidates:
         code=code_of("collect_candidates", *METHOD_MODULES),
     script:
         "../workflow/scripts/collect_candidates.py"
+
+
+rule collect_mask_overlap:
+    """How much the masks of every two methods of a zoo overlap, model by model, at the same sparsity."""
+    input:
+        unpack(shards_by_method),
+    output:
+        "results/metrics/{zoo}/mask_overlap.parquet",
+    log:
+        "results/logs/collect_mask_overlap/{zoo}.log",
+    benchmark:
+        "results/benchmarks/collect_mask_overlap/{zoo}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=120,
+    params:
+        zoo=lookup_analysis,
+        code=code_of("collect_mask_overlap", *METHOD_MODULES),
+    script:
+        "../workflow/scripts/collect_mask_overlap.py"

@@ -362,7 +362,7 @@ def test_zoos_own_settings_go_before_the_runs(tmp_path):
     zoo = run.catalogue["fmnist_mini_seed"]
     assert zoo.methods["mp"].ratios == (0.0, 0.2, 0.9)
     assert zoo.methods["mp"].epochs == 3
-    assert list(zoo.methods) == ["mp"]
+    assert "vd" not in zoo.methods
     assert run.catalogue["fmnist_mini_random"].methods["mp"].epochs == DEFAULTS["magnitude_pruning"]["epochs"]
 
 
@@ -409,6 +409,23 @@ def test_published_twins_are_variational_only(tmp_path):
 def test_published_twins_that_contradict_their_originals_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         published(tmp_path, **changes)
+
+
+def test_methods_are_a_zoos_own_where_the_configuration_has_none(tmp_path):
+    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), methods=None)
+    assert list(run.catalogue["fmnist_mini_seed"].methods) == ["rp", "mp"]
+    assert list(run.catalogue["fmnist_mini_seeds"].methods) == ["mp", "vd"]  # which says nothing
+    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), methods=["vd"])
+    assert list(run.catalogue["fmnist_mini_seed"].methods) == ["vd"]
+    with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.methods"):
+        run_with(tmp_path, lambda zoo: zoo.update(methods=["pm"]), methods=None)
+
+
+def test_every_method_of_the_state_of_sparsity_is_in_the_default_run():
+    run = load_run(DEFAULTS, ROOT)
+    for zoo in run.zoos:
+        assert {"gmp", "rp", "l0", "vdg", "scratch", "lottery", "shuffled"} <= set(run.catalogue[zoo].methods)
+    assert list(load_run(PAPER | {"zoos": ["mnist_s_seed"]}, ROOT).catalogue["mnist_s_seed"].methods) == ["mp", "vd"]
 
 
 def test_retraining_takes_masks_and_epochs_from_the_zoo(tmp_path):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from zootwins.analyses.response import twin_at
 from zootwins.population.variational import log_alpha
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.storage.shards import TwinShard
@@ -25,7 +24,7 @@ def pruned_weights(shards: Sequence[TwinShard], point: Point, layers: Sequence[s
 
 
 def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) -> np.ndarray:
-    name, twin = f"{layer}.weight", twin_at(shard, point)
+    name, twin = f"{layer}.weight", shard.twin(point.at)
     if f"mask.{name}" in shard.shapes:
         pruned = ~shard.twins(f"mask.{name}")[:, twin]
     else:

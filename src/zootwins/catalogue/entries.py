@@ -222,9 +222,9 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
 
 
 def _methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settings]:
-    """The settings of the run's methods that a zoo has; of published twins, variational dropout's alone."""
+    """The settings of a zoo's methods, the run's or its own; of published twins, variational dropout's alone."""
     methods = {}
-    for method in config.methods:
+    for method in config.methods or entry.methods:
         sparsifier = get_sparsifier(method)
         own = getattr(entry, sparsifier.section)
         if own is False or (entry.twins_of and method != "vd"):
