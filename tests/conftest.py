@@ -7,20 +7,10 @@ import pytest
 import torch
 
 from disturbance import CONFIGURATION, TABLE, ZOO
-from projects import Project, copy_project
+from projects import TABLES, Project, copy_project
 
 # Networks of the tests are small: torch's threads would only wait for each other, and for those of other workers.
 torch.set_num_threads(1)
-
-
-SHARED = ("finished", "undisturbed", "copied")  # runs that tests share: those go to one worker, so that it is one run
-
-
-def pytest_collection_modifyitems(items) -> None:
-    for item in items:
-        run = next((name for name in SHARED if name in item.fixturenames), None)
-        if run:
-            item.add_marker(pytest.mark.xdist_group(f"{run} {item.path.name}" if run == "copied" else run))
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +19,19 @@ def pristine(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(pristine) -> Project:
-    """The project after a run of everything; tests leave it as they found it."""
+def tabulated(pristine) -> Project:
+    """The project after a run of the paper's tables; tests leave it as they found it."""
     project = Project(pristine)
     project.configure()
-    project.run("all")
+    project.run(*TABLES)
     return project
+
+
+@pytest.fixture(scope="session")
+def finished(tabulated) -> Project:
+    """That project after a run of everything; tests leave it as they found it."""
+    tabulated.run("all")
+    return tabulated
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,12 @@ REPOSITORY = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "resources", "rules", "src", "workflow", "envs")
 SMALL = {  # minutes become seconds: three models of each zoo in shards of two, two epochs
     "max_models": 3,
+    "methods": ["mp", "vd"],
     "models_per_shard": 2,
     "magnitude_pruning": {"sparsities": [50, 80], "epochs": 2},
     "variational_dropout": {"epochs": 2},
 }
+TABLES = [f"results/tables/table{number}.csv" for number in (1, 2, 5, 6, 7, 8)]  # the paper's, of twins
 # An editable installation puts its own finder before every path; the copy's package has to come first.
 SITE = "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in type(f).__module__]\n"
 

@@ -33,16 +33,6 @@ CONFIGURATION = {
 EXPORT = "results/exports/fmnist_mini_seed/vd.zip"
 JOBS_BETWEEN = 3  # that are through before the next kill, at most; a run has some forty
 LONGEST = 8.0  # seconds between that moment and the kill; a job takes about as long
-DELETED = [  # of a finished run, one after the other
-    "zoos/fmnist_mini_seed/originals.safetensors",
-    "zoos/fmnist_mini_seed/dataset.safetensors",
-    "twins/fmnist_mini_seed/vd/0000-0007.safetensors",
-    "metrics/fmnist_mini_seed/mp/scores.parquet",
-    "metrics/fmnist_mini_seed/weight_statistics.parquet",
-    "tables/table2.tex",
-    "figures/figure5.png",
-    "explorer.html",
-]
 WITHOUT = ("logs", "benchmarks", "resume")  # of the results, what no promise is made of
 SOURCES = ("raw.zip", "source.json")  # archives are had again from where they came from
 
@@ -118,18 +108,19 @@ def kill_some(snakemake: psutil.Process, draw: random.Random) -> str:
 
 
 def deletions(project: Project, finished: Project) -> None:
-    """Compare what a run leaves with what `all` asks for; then delete a file of each rule in turn, and run."""
+    """Delete every file of a finished run in turn, and run `all` again; say what ran, and whether the file is back."""
     plan = project.run("-n", "--forceall", "all").split("\nrule all:\n    input: ")[1].splitlines()[0].split(", ")
-    unasked = sorted(f"results/{name}" for name in results_of(project) if f"results/{name}" not in plan)
-    print(f"deletions: of {len(results_of(project))} files, `all` does not ask for {unasked}")
-    for name in DELETED:
-        (project.root / "results" / name).unlink()
-        planned = project.planned("all")
+    files = results_of(project)
+    unasked = sorted(f"results/{name}" for name in files if f"results/{name}" not in plan)
+    print(f"deletions: of {len(files)} files, `all` does not ask for {unasked}")
+    for name, file in files.items():
+        file.unlink()
         started = time.monotonic()
         printed = project.run("all")
         ran = Counter(line.split()[-1][:-1] for line in printed.splitlines() if line.startswith("Finished jobid"))
         seconds = time.monotonic() - started
-        print(f"deletions: {name}: {sum(planned.values())} jobs planned; ran {dict(ran)} in {seconds:.0f} s")
+        back = file.is_file() and filecmp.cmp(file, finished.root / "results" / name, shallow=False)
+        print(f"deletions: {name}: {'the same again' if back else 'NOT RESTORED'}; ran {dict(ran)} in {seconds:.0f} s")
     print(f"deletions: files that differ in the end: {differing(project, finished)}")
 
 

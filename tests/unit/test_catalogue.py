@@ -181,6 +181,24 @@ def test_trained_zoo_has_the_factors_of_its_source():
     assert (zoo.train.lr, zoo.train.weight_decay, zoo.train.epochs, zoo.train.batch_size) == ((3e-4,), (0,), 50, 10)
 
 
+def test_replication_is_trained_with_the_factors_of_the_papers_zoos():
+    """A zoo trained here differs from the paper's in where its models come from, and in nothing that makes twins."""
+    shipped = yaml.safe_load((ROOT / "config/replication.yaml").read_text())
+    run = load_run(DEFAULTS | shipped, ROOT)
+    for name in run.zoos:
+        ours, theirs = run.catalogue[name], run.catalogue[run.catalogue[name].compare_with]
+        assert (ours.dataset, ours.architecture, ours.methods, ours.points) == (
+            theirs.dataset,
+            theirs.architecture,
+            theirs.methods,
+            theirs.points,
+        )
+        assert ours.train.combinations == theirs.models
+        assert (ours.train.epochs, ours.train.batch_size, ours.train.momentum) == (50, 10, 0.9)
+    assert run.models("mnist_s_seed_trained") == 128
+    assert run.models("mnist_s_fixed_trained") == 64
+
+
 def _paths(mapping, prefix=()):
     for key, value in mapping.items():
         yield (*prefix, key)
@@ -344,7 +362,7 @@ def test_zoos_own_settings_go_before_the_runs(tmp_path):
     zoo = run.catalogue["fmnist_mini_seed"]
     assert zoo.methods["mp"].ratios == (0.0, 0.2, 0.9)
     assert zoo.methods["mp"].epochs == 3
-    assert list(zoo.methods) == ["mp"]
+    assert "vd" not in zoo.methods
     assert run.catalogue["fmnist_mini_random"].methods["mp"].epochs == DEFAULTS["magnitude_pruning"]["epochs"]
 
 
@@ -391,3 +409,40 @@ def test_published_twins_are_variational_only(tmp_path):
 def test_published_twins_that_contradict_their_originals_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         published(tmp_path, **changes)
+
+
+def test_methods_are_a_zoos_own_where_the_configuration_has_none(tmp_path):
+    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), methods=None)
+    assert list(run.catalogue["fmnist_mini_seed"].methods) == ["rp", "mp"]
+    assert list(run.catalogue["fmnist_mini_seeds"].methods) == ["mp", "vd"]  # which says nothing
+    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), methods=["vd"])
+    assert list(run.catalogue["fmnist_mini_seed"].methods) == ["vd"]
+    with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.methods"):
+        run_with(tmp_path, lambda zoo: zoo.update(methods=["pm"]), methods=None)
+
+
+def test_every_method_of_the_state_of_sparsity_is_in_the_default_run():
+    run = load_run(DEFAULTS, ROOT)
+    for zoo in run.zoos:
+        assert {"gmp", "rp", "l0", "vdg", "scratch", "lottery", "shuffled"} <= set(run.catalogue[zoo].methods)
+    assert list(load_run(PAPER | {"zoos": ["mnist_s_seed"]}, ROOT).catalogue["mnist_s_seed"].methods) == ["mp", "vd"]
+
+
+def test_retraining_takes_masks_and_epochs_from_the_zoo(tmp_path):
+    run = run_with(tmp_path, methods=["gmp", "scratch", "lottery"])
+    assert run.catalogue["fmnist_mini_seed"].methods["scratch"].budgets == (25, 40, 50)
+    assert run.catalogue["fmnist_mini_seeds"].methods["lottery"].budgets == (25, 40, 50)  # of source.train.epochs
+    assert run.catalogue["fmnist_s_seed"].methods["lottery"].budgets == (50, 65, 100)
+    assert [
+        run.catalogue[zoo].initial_weights for zoo in ("fmnist_mini_seed", "fmnist_mini_seeds", "mnist_s_seed")
+    ] == [
+        "factors",
+        "factors",
+        "checkpoint",
+    ]
+    with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.scratch: masks: 'gmp' is no method of this zoo"):
+        run_with(tmp_path, methods=["mp", "scratch"], zoos=["fmnist_mini_seed"])
+    without = run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_random"])
+    assert list(without.catalogue["fmnist_mini_seed"].methods) == ["gmp"]  # which this run does not take
+    with pytest.raises(InputError, match=r"fmnist_mini_seed\.scratch: epochs: the catalogue does not say"):
+        run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_seed"])

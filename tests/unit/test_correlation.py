@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as npst
 from scipy import stats
 
 from zootwins.analyses import intervals
-from zootwins.analyses.correlation import _kendall_tau, _tau_of_pairs, kendall, pearson
+from zootwins.analyses.correlation import kendall, pearson
 from zootwins.analyses.intervals import expanded_level, interval, mean_interval
 
 ROUNDING = 1e-9  # float64 sums of some ten numbers
@@ -96,9 +96,3 @@ def test_bounds_of_a_skewed_population_are_corrected():
 def test_mean_interval_of_equal_and_of_single_values():
     assert mean_interval(np.full(5, 80.0)) == (80.0, 80.0)
     assert all(math.isnan(bound) for bound in mean_interval(np.array([80.0])))
-
-
-def test_tau_of_many_draws_is_scipys_of_each():
-    draws = np.random.default_rng(0).integers(0, 9, (2, 20, 16)) / 10  # with ties
-    each = [_kendall_tau(x, y) for x, y in zip(*draws, strict=True)]
-    np.testing.assert_allclose(_tau_of_pairs(*draws, axis=-1), each, atol=ROUNDING)

@@ -41,4 +41,4 @@ def test_every_rule_has_a_script_of_its_name():
 
 
 def test_the_snakefile_stays_a_table_of_contents():
-    assert len((ROOT / "Snakefile").read_text().splitlines()) < 80
+    assert len((ROOT / "Snakefile").read_text().splitlines()) < 100  # with a target for each experiment

@@ -76,12 +76,8 @@ def twin_predictions(shards: Sequence[TwinShard], point: Point) -> tuple[np.ndar
     """
     parts = []
     for shard in shards:
-        (twin,) = (
-            row
-            for row, place in enumerate(shard.coordinates)
-            if all(np.isclose(place[name], value) for name, value in point.at.items())
-        )
-        parts.append(shard.twins("predictions")[:, twin, shard.prediction_states.index(point.epoch)].numpy())
+        twin, state = shard.twin(point.at), shard.prediction_states.index(point.epoch)
+        parts.append(shard.twins("predictions")[:, twin, state].numpy())
     return np.concatenate(parts), np.concatenate([shard.index for shard in shards])
 
 
@@ -114,8 +110,7 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             if len(levels) < 2:
                 continue
             means = {level: values.mean() for level, values in levels.items()}
-            constant = np.ptp(group["rank_change"]) == 0
-            test = (np.nan, np.nan) if constant else stats.kruskal(*levels.values())
+            effect, p = factor_effect(group["rank_change"], group[factor])
             rows.append(
                 {
                     "zoo": zoo,
@@ -123,8 +118,8 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                     "factor": factor,
                     "levels": len(levels),
                     "models": len(group),
-                    "epsilon_squared": test[0] / (len(group) - 1),
-                    "p": test[1],
+                    "epsilon_squared": effect,
+                    "p": p,
                     "friendliest": max(means, key=means.get),
                     "hardest": min(means, key=means.get),
                     "mean_change_friendliest": max(means.values()),
@@ -133,6 +128,15 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             )
     columns = ["zoo", "method", "factor", "levels", "models", "epsilon_squared", "p", "friendliest", "hardest"]
     return pd.DataFrame(rows, columns=[*columns, "mean_change_friendliest", "mean_change_hardest"])
+
+
+def factor_effect(values: pd.Series, levels: pd.Series) -> tuple[float, float]:
+    """ε² of a quantity by the levels of a factor, and its p-value; NaN where all values, or all levels, are equal."""
+    groups = [part.to_numpy() for _, part in values.groupby(levels)]
+    if len(groups) < 2 or np.ptp(values) == 0:
+        return np.nan, np.nan
+    test = stats.kruskal(*groups)
+    return test.statistic / (len(values) - 1), test.pvalue
 
 
 def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:
