@@ -2,7 +2,7 @@
 from itertools import chain
 
 from zootwins.catalogue.transfer import TaskSource
-from zootwins.experiments.transfer.candidates import candidates
+from zootwins.experiments.transfer.candidates import RANDOM, candidates
 from zootwins.reporting.figures.gallery import FIGURES
 from zootwins.reporting.gallery import TABLES
 
@@ -274,7 +274,7 @@ def transferred_twins(wildcards):
     """The shards of the twins that are transferred, by method, the random ones among them."""
     methods = {candidate["method"] for candidate in transferred(wildcards)}
     folders = {method: f"results/twins/{wildcards.zoo}/{method}" for method in zoo_of(wildcards).methods}
-    folders["random"] = f"results/transfer/{wildcards.zoo}/random"
+    folders[RANDOM] = f"results/transfer/{wildcards.zoo}/random"
     return {
         method: f"{folder}/{wildcards.shard}.safetensors" for method, folder in folders.items() if method in methods
     }
@@ -282,7 +282,7 @@ def transferred_twins(wildcards):
 
 def random_points(wildcards):
     """The operating points of magnitude pruning that random pruning takes its counts from, as plain values."""
-    return [one["point"] for one in candidates_of(wildcards.zoo, "full") if one["method"] == "random"]
+    return [one["point"] for one in candidates_of(wildcards.zoo, "full") if one["method"] == RANDOM]
 
 
 def transfer_settings(wildcards):

@@ -51,7 +51,7 @@ def transfer_made(zoo):
     """The files that the transfer of a zoo comes to."""
     folder, shards = f"results/transfer/{zoo}", RUN.shards(zoo)
     tasks = [task.replace(":", "-") for task in or_refuse(RUN.transfer_tasks, zoo)]
-    at_random = any(candidate["method"] == "random" for candidate in candidates_of(zoo, "full"))
+    at_random = any(candidate["method"] == RANDOM for candidate in candidates_of(zoo, "full"))
     places = [f"{folder}/{task}/{mode}" for task in tasks for mode in MODES]
     return [
         *[f"results/tasks/{zoo}/{task}.safetensors" for task in tasks],

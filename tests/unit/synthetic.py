@@ -181,15 +181,15 @@ def make_transfer(models: pd.DataFrame, methods=("mp", "vd"), tasks=("digits", "
     rng = np.random.default_rng([seed, 5])
     twins = [("original", 0.0, 0.0)] + [("mp", point, point / 100) for point in (0.0, 50.0, 80.0)]
     twins += [("vd", 5.0, 0.7)] if "vd" in methods else []
-    twins += [("random", 80.0, 0.8), ("scratch", 0.0, 0.0), ("scratch", 80.0, 0.8), ("untrained", 0.0, 0.0)]
+    twins += [("mp_random", 80.0, 0.8), ("mp_scratch", 0.0, 0.0), ("mp_scratch", 80.0, 0.8), ("untrained", 0.0, 0.0)]
     loss = {
-        "linear": {"vd": 0.01, "random": 0.1, "untrained": 0.2},
-        "full": {"vd": 0.05, "random": 0.1, "scratch": 0.15},
+        "linear": {"vd": 0.01, "mp_random": 0.1, "untrained": 0.2},
+        "full": {"vd": 0.05, "mp_random": 0.1, "mp_scratch": 0.15},
     }
     places = {"linear": [("fc1", "sgd"), ("fc1", "exact"), ("conv3", "sgd")], "full": [(None, None)]}
     rows = []
     for task in tasks:
-        for mode, missing in (("linear", "scratch"), ("full", "untrained")):
+        for mode, missing in (("linear", "mp_scratch"), ("full", "untrained")):
             base = models["test_accuracy"].to_numpy() + {"linear": 0.0, "full": 0.1}[mode]
             for (layer, solver), (method, point, sparsity) in product(places[mode], twins):
                 if method == missing:
@@ -199,7 +199,9 @@ def make_transfer(models: pd.DataFrame, methods=("mp", "vd"), tasks=("digits", "
                 for restart, epoch in product((0, 1), (1, 2) if mode == "full" else (150,)):
                     accuracy = (base - lost - 0.05 * (epoch == 1) + rng.normal(0, 0.002, len(models))).clip(0.1, 1)
                     frame = {"index": models["index"], "method": method, "point": point, "source_state": 3}
-                    known = np.nan if method in ("scratch", "untrained") else models["test_accuracy"] - 0.1 * sparsity
+                    known = (
+                        np.nan if method in ("mp_scratch", "untrained") else models["test_accuracy"] - 0.1 * sparsity
+                    )
                     frame |= {"upstream_accuracy": known, "sparsity": sparsity, "restart": restart, "epoch": epoch}
                     frame |= {"lr": 0.01, "validation_accuracy": accuracy, "accuracy": accuracy}
                     frame |= {"class_accuracy": accuracy, "task": task, "mode": mode}

@@ -84,16 +84,16 @@ def made_shards(folder, models: slice = slice(None)) -> dict:
     points = [MP.point(SETTINGS["mp"], 90)]
     made = prune_at_random(TorchEngine(), Start("zoo", originals(models), shards), points, SETTINGS["mp"], data())
     path = folder / f"random-{len(start.originals)}.safetensors"
-    write_trajectory(path, "random", made, *named, axes=[axis(points)])
-    return shards | {"random": read_shard(path)}
+    write_trajectory(path, "mp_random", made, *named, axes=[axis(points)])
+    return shards | {"mp_random": read_shard(path)}
 
 
 CANDIDATES = [
     Candidate("original"),
     *(Candidate("mp", MP.point(SETTINGS["mp"], value)) for value in (0, 50, 90)),
     Candidate("vd", VD.point(SETTINGS["vd"], 1)),
-    Candidate("random", MP.point(SETTINGS["mp"], 90)),
-    Candidate("scratch", MP.point(SETTINGS["mp"], 90)),
+    Candidate("mp_random", MP.point(SETTINGS["mp"], 90)),
+    Candidate("mp_scratch", MP.point(SETTINGS["mp"], 90)),
     Candidate("untrained"),
 ]
 
@@ -121,7 +121,7 @@ def test_candidates_are_the_networks_they_are_said_to_be(backbones, shards):
         assert torch.equal(parameters[name][:, place("untrained")], torch.stack(untrained))
     for name in ARCHITECTURE.weight_names:
         mask = shards["mp"].tensor(f"mask.{name}")[:, 2]
-        scratch, at_random = (parameters[name][:, place(kind, 90)] for kind in ("scratch", "random"))
+        scratch, at_random = (parameters[name][:, place(kind, 90)] for kind in ("mp_scratch", "mp_random"))
         assert torch.equal(scratch, parameters[name][:, place("untrained")] * mask)
         assert torch.equal((at_random != 0).flatten(1).sum(1), mask.flatten(1).sum(1))
         assert not torch.equal(at_random != 0, mask)
@@ -137,7 +137,7 @@ def test_what_is_known_of_them_is_what_their_shards_say(backbones, shards):
     upstream = backbones.upstream
     assert upstream[:, place("original")].tolist() == [0.5, 0.6, 0.7]
     np.testing.assert_array_equal(upstream[:, place("mp", 90)], shards["mp"].tensor("test_accuracy")[:, 2, 1].double())
-    assert np.isnan(upstream[:, [place("scratch", 90), place("untrained")]]).all()
+    assert np.isnan(upstream[:, [place("mp_scratch", 90), place("untrained")]]).all()
     below = [name for name in ARCHITECTURE.weight_names if name != "fc2.weight"]
     masks = torch.cat([shards["mp"].tensor(f"mask.{name}")[:, 2].flatten(1) for name in below], dim=1)
     np.testing.assert_allclose(backbones.sparsity()[:, place("mp", 90)], 1 - masks.double().mean(1))
@@ -226,7 +226,7 @@ def test_what_is_pruned_stays_so_at_every_state(engine, backbones):
 def test_own_data_and_own_head_give_the_accuracy_upstream(backbones, shards):
     """What is transferred is what was evaluated: with nothing changed, the twins' recorded accuracies come back."""
     accuracy = TorchEngine().evaluate(backbones.population(), data().test).accuracy.view(3, -1).numpy()
-    for method, value in (("mp", 0), ("mp", 50), ("mp", 90), ("vd", 1), ("random", 90)):
+    for method, value in (("mp", 0), ("mp", 50), ("mp", 90), ("vd", 1), ("mp_random", 90)):
         at = place(method, value)
         np.testing.assert_allclose(accuracy[:, at], backbones.upstream[:, at], atol=1e-6)
 

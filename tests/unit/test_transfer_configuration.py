@@ -29,9 +29,14 @@ def who(run: Run, mode: str) -> list[tuple[str, float]]:
 
 def test_the_control_is_always_there_and_other_methods_take_their_usual_point():
     run = run_with(points={"mp": [80, 50]}, random=[80], scratch=[0, 50], untrained=True)
-    twins = [("original", 0), ("mp", 0), ("mp", 50), ("mp", 80), ("vd", 25), ("random", 80)]
+    twins = [("original", 0), ("mp", 0), ("mp", 50), ("mp", 80), ("vd", 25), ("mp_random", 80)]
     assert who(run, "linear") == [*twins, ("untrained", 0)]
-    assert who(run, "full") == [*twins, ("scratch", 0), ("scratch", 50)]
+    assert who(run, "full") == [*twins, ("mp_scratch", 0), ("mp_scratch", 50)]
+
+
+def test_all_methods_of_a_zoo_are_transferred_where_none_is_named():
+    run = run_with(methods=None)
+    assert set(run.transfer_points(ZOO)) == set(run.catalogue[ZOO].methods) > {"mp", "vd", "gmp", "l0"}
 
 
 def test_a_zoos_own_data_is_no_task_but_its_variants_are():

@@ -47,7 +47,7 @@ def test_outcomes_are_means_over_restarts_after_the_last_epoch(results):
 def test_the_original_is_the_control_where_nothing_was_magnitude_pruned(results):
     rows = results.tables["transfer"]
     bare = ZooResults(
-        results.zoo, results.models, {"transfer": rows[~rows["method"].isin(["mp", "random", "scratch"])]}
+        results.zoo, results.models, {"transfer": rows[~rows["method"].isin(["mp", "mp_random", "mp_scratch"])]}
     )
     table = outcomes(bare)
     assert (table.loc[table["method"] == "original", "change"] == 0).all()
@@ -84,7 +84,7 @@ def test_correlation_knows_who_was_good_upstream(results):
     assert good["tau"] > 0.8
     assert good["models"] == 12
     assert row_of(table, task="digits", mode="both", method="mp", point=80, quantity="linear and full")["tau"] > 0.8
-    assert set(table["method"]) == {"original", "mp", "vd", "random"}  # nobody knows the others' accuracy upstream
+    assert set(table["method"]) == {"original", "mp", "vd", "mp_random"}  # nobody knows the others' accuracy upstream
 
 
 def test_the_references_numbers_stand_beside_ours(results):
@@ -111,8 +111,8 @@ def test_the_claims_are_told_as_they_were_made(results):
     assert verdict(2, "full", "mp") == "holds"
     assert verdict(3, "both", "vd − mp") == "holds"  # −1 + 1.75 in linear, −5 + 3.5 in full transfer
     assert verdict(4, "linear", "mp", "controls") == "holds"
-    assert verdict(6, "linear", "mp − random") == "holds"
-    assert verdict(6, "full", "mp − scratch") == "holds"
+    assert verdict(6, "linear", "mp − mp_random") == "holds"
+    assert verdict(6, "full", "mp − mp_scratch") == "holds"
     assert verdict(6, "linear", "mp − untrained") == "holds"
     assert verdict(8, "full", "mp") == "holds"
     assert set(table.loc[table["claim"] == 7, "verdict"]) == {"cannot be told"}  # two tasks

@@ -28,7 +28,7 @@ def test_everything_is_made_once_and_lost_files_are_restored(tiny):
     tiny.run("transfer")
     rows = pd.read_csv(tiny.root / "results/tables/transfer.csv")
     assert set(rows["task"]) == {"digits", "digits-shuffled"}
-    assert set(rows["method"]) == {"original", "mp", "vd", "random", "scratch", "untrained"}
+    assert set(rows["method"]) == {"original", "mp", "vd", "mp_random", "mp_scratch", "untrained"}
     assert set(rows["models"]) == {3}
     assert set(pd.read_csv(tiny.root / "results/tables/transfer_findings.csv")["claim"]) >= {1, 2, 3, 4, 5, 6, 7}
     for figure in ("transfer", "transfer_models", "transfer_upstream", "transfer_difficulty"):

@@ -139,6 +139,8 @@ class Run:
         """
         settings, points = self.config.transfer, {}
         for method, own in self.catalogue[zoo].methods.items():
+            if settings.methods is not None and method not in settings.methods:
+                continue
             values = settings.points.get(method, (get_sparsifier(method).usual(own),))
             values = {*values, 0.0} if method == MASKS_OF else set(values)
             for value in values:

@@ -76,6 +76,9 @@ class Transfer(_Section):
         "of four turns?), `:inverted` or `:shuffled` (pixels in another order: the negative control) after it. A zoo's "
         "own data set is left out."
     )
+    methods: tuple[Literal[*REGISTRY], ...] | None = Field(
+        description="Whose twins are transferred, of the methods that a zoo has; null: those of all."
+    )
     points: dict[Literal[*REGISTRY], tuple[float, ...]] = Field(
         description="The twins of each method, as values on its dial (mp: percent pruned, vd: epoch, l0: penalty); "
         "methods that are not named take their usual operating point. MP's unpruned control is always there."

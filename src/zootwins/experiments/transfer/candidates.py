@@ -9,8 +9,8 @@ from typing import Any
 from zootwins.catalogue.transfer import MASKS_OF, Transfer
 from zootwins.sparsifiers.base import Point
 
-ORIGINAL, RANDOM, SCRATCH, UNTRAINED = "original", "random", "scratch", "untrained"
-KINDS = {  # what they are called, beside the methods
+ORIGINAL, RANDOM, SCRATCH, UNTRAINED = "original", "mp_random", "mp_scratch", "untrained"
+KINDS = {  # what they are called, beside the methods, whose ids they are not
     ORIGINAL: "Original",
     RANDOM: "Random places",
     SCRATCH: "From scratch",

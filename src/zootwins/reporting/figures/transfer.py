@@ -20,7 +20,7 @@ from zootwins.reporting.figures import ORIGINAL as BLACK
 KIND_COLOURS = {ORIGINAL: BLACK, RANDOM: "#777777", SCRATCH: "#009E73", UNTRAINED: "#B8860B"}
 MARKERS = {ORIGINAL: "D", RANDOM: "s", SCRATCH: "^", UNTRAINED: "v"}
 MODES = ("linear", "full")
-TICKS = (-80, -40, -20, -10, 0, 10, 20, 40, 80, 160, 320, 640, 1280)
+TICKS = (-80, -20, -10, 0, 10, 20, 80, 320, 1280)
 Panel = tuple[Axes, str, pd.DataFrame]  # with its mode, and the rows of `outcomes`
 
 
