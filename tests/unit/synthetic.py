@@ -44,6 +44,7 @@ SETTINGS = Settings(
     weights_factor=1.0,
     alpha_scale=5.0,
     magnitudes=True,
+    align=False,
     permutations=True,
     erasing=0.2,
     lr=1e-3,

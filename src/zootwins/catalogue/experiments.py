@@ -28,6 +28,10 @@ class RepresentationSettings(BaseModel):
     )
     alpha_scale: float = Field(gt=0, description="r: log α is compared as tanh((log α − threshold) / r).")
     magnitudes: bool = Field(description="Whether the encoder sees log |w| beside w; not in the paper.")
+    align: bool = Field(
+        description="Whether networks are aligned to the mean of the training models, by permutation matching, before "
+        "they are encoded; not in the paper."
+    )
     permutations: bool = Field(
         description="Whether neurons are put in another order whenever a model is seen in training."
     )
@@ -50,6 +54,10 @@ class Representations(RepresentationSettings):
     zoos: tuple[str, ...] = Field(
         description="Zoos to train them on, by their name in the catalogue; some dozens of models each, and "
         "keep_states: all."
+    )
+    across: tuple[str, ...] = Field(
+        description="Zoos of the same architecture and channels whose models are sparsified zero-shot too, by what was "
+        "learned from the zoos above."
     )
     seeds: int = Field(
         ge=1,

@@ -25,14 +25,14 @@ class AutoEncoder(nn.Module):
         self.magnitudes = settings.magnitudes
         dimension, inputs = settings.dimension, 1 + settings.magnitudes
         self.embed = nn.ModuleList(nn.Linear(inputs * width, dimension) for _, width in tokens.shapes)
-        self.compression = _learned(1, 1, dimension)
-        self.encoder_position = _learned(tokens.count, dimension)
-        self.encoder = _transformer(settings)
+        self.compression = learned(1, 1, dimension)
+        self.encoder_position = learned(tokens.count, dimension)
+        self.encoder = transformer(settings)
         self.to_latent = nn.Linear(dimension, settings.latent)
         self.from_latent = nn.Linear(settings.latent, dimension)
-        self.decoder_position = _learned(tokens.count, dimension)
-        self.decoder_type = _learned(2, 1, dimension)
-        self.decoder = _transformer(settings)
+        self.decoder_position = learned(tokens.count, dimension)
+        self.decoder_type = learned(2, 1, dimension)
+        self.decoder = transformer(settings)
         self.to_weights = nn.ModuleList(nn.Linear(dimension, width) for _, width in tokens.shapes)
         self.to_alphas = nn.ModuleList(nn.Linear(dimension, width) for _, width in tokens.shapes)
         hidden = settings.projection_hidden
@@ -49,7 +49,7 @@ class AutoEncoder(nn.Module):
         """
         vectors = [weights / self.scale]
         if self.magnitudes:
-            vectors.append((vectors[0].abs() + _LEAST_MAGNITUDE).log())
+            vectors.append(magnitudes(vectors[0]))
         layers = zip(*map(self.tokens.split, vectors), strict=True)
         embedded = [embed(torch.cat(layer, dim=-1)) for embed, layer in zip(self.embed, layers, strict=True)]
         sequence = torch.cat(embedded, dim=1) + self.encoder_position
@@ -73,11 +73,18 @@ class AutoEncoder(nn.Module):
         return torch.cat([layer.flatten(1) for layer in layers], dim=1)
 
 
-def _learned(*shape: int) -> nn.Parameter:
+def magnitudes(scaled: Tensor) -> Tensor:
+    """Log |w| of weights in units of their layer's standard deviation."""
+    return (scaled.abs() + _LEAST_MAGNITUDE).log()
+
+
+def learned(*shape: int) -> nn.Parameter:
+    """A parameter of small random numbers."""
     return nn.Parameter(_POSITION_STD * torch.randn(shape))
 
 
-def _transformer(settings: Settings) -> nn.TransformerEncoder:
+def transformer(settings: Settings) -> nn.TransformerEncoder:
+    """Blocks of attention and feed-forward layers, pre-norm."""
     block = nn.TransformerEncoderLayer(
         settings.dimension,
         settings.heads,

@@ -16,7 +16,7 @@ from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.states import VdStates
-from zootwins.experiments.representations.tokens import erase
+from zootwins.experiments.representations.tokens import Tokens, erase
 from zootwins.population.randomness import stream_key
 from zootwins.population.trajectory import Resume, ignore
 from zootwins.run.errors import InputError
@@ -27,9 +27,9 @@ _MAXIMAL_GRADIENT = 1.0  # norm; zoos with widely different models would throw t
 LOSSES = ("loss", "contrast", "weights", "alphas")
 
 
-def layer_scale(states: VdStates) -> Tensor:
-    """Standard deviation of each layer's parameters over models and states, `[parameters]`."""
-    parts = states.weights.split(states.tokens.sizes, dim=1)
+def layer_scale(weights: Tensor, tokens: Tokens) -> Tensor:
+    """Standard deviation of each layer's parameters over all networks `[rows, parameters]`, `[parameters]`."""
+    parts = weights.split(tokens.sizes, dim=1)
     return torch.cat([part.std().expand(part.shape[1]) for part in parts])
 
 
@@ -58,7 +58,7 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(stream_key("representation", *key))
         model = AutoEncoder(states.tokens, settings)
-        model.scale.copy_(layer_scale(states))
+        model.scale.copy_(layer_scale(states.weights, states.tokens))
         model.to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         rows = torch.stack((states.weights, states.alphas), dim=1).to(device)

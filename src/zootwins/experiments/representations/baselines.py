@@ -1,0 +1,70 @@
+"""What is simpler than an auto-encoder, on the same splits: principal components, and the epoch alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from zootwins.experiments.representations import probes
+from zootwins.experiments.representations.alignment import Arranged
+from zootwins.experiments.representations.losses import normalise_alpha
+from zootwins.experiments.representations.states import VdStates
+from zootwins.experiments.representations.storage import Representation
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Weights and normalised log α of the test states, `[rows, parameters]`."""
+
+    weights: Tensor
+    alphas: Tensor
+
+    def restored(self, arranged: Arranged) -> "Reconstruction":
+        """The same in the order that the test states had before they were arranged."""
+        return Reconstruction(arranged.restore(self.weights), arranged.restore(self.alphas))
+
+
+def normalised(states: VdStates, representation: Representation) -> Tensor:
+    """Normalised log α as the training compares it, `[rows, parameters]`."""
+    return normalise_alpha(states.alphas, representation.threshold, representation.settings.alpha_scale)
+
+
+def principal_components(
+    splits: Mapping[str, VdStates], representation: Representation
+) -> tuple[dict[str, np.ndarray], Reconstruction]:
+    """As many principal components of the weights as the auto-encoder has latent numbers, and what they give back.
+
+    The components are those of the training weights in units of the layers' standard deviations, the space of the
+    loss; log α is told from them by ridge regression.
+
+    Returns:
+        The components of each split's states, `[rows, latent]`, and the reconstruction of the test states.
+    """
+    scale = representation.model.scale.cpu()
+    scaled = {split: (states.weights / scale).numpy() for split, states in splits.items()}
+    pca = PCA(min(representation.settings.latent, *scaled["train"].shape), svd_solver="full").fit(scaled["train"])
+    components = {split: pca.transform(rows) for split, rows in scaled.items()}
+    alphas = probes.ridge(
+        components, {split: normalised(states, representation).numpy() for split, states in splits.items()}
+    )
+    weights = torch.from_numpy(pca.inverse_transform(components["test"])) * scale
+    return components, Reconstruction(weights, torch.from_numpy(alphas))
+
+
+def epoch_alone(splits: Mapping[str, VdStates], representation: Representation) -> Reconstruction:
+    """What who knows a state's epoch alone takes it for: the mean of the training models there."""
+    train, test = splits["train"], splits["test"]
+    epochs, rows = np.unique(train.table["epoch"], return_inverse=True)
+    chosen = torch.from_numpy(np.searchsorted(epochs, test.table["epoch"]))
+    counts = torch.bincount(torch.from_numpy(rows))[:, None]
+    return Reconstruction(
+        *(
+            (values.new_zeros(len(epochs), values.shape[1]).index_add_(0, torch.from_numpy(rows), values) / counts)[
+                chosen
+            ]
+            for values in (train.weights, normalised(train, representation))
+        )
+    )
