@@ -377,8 +377,8 @@ _TABLES = (
         ("scores",),
         "What a hyper-representation adds to what is simpler",
         "R² in percent on models that were not trained on, mean over seeds. Difference to the baseline with the "
-        "highest mean, on the same splits, with its 95 % interval, corrected for what splits share; better: holds where all of "
-        "it is above 0. Verdicts are not corrected for their number.",
+        "highest mean, on the same splits, with its 95 % interval, corrected for what splits share; better: holds "
+        "where all of it is above 0. Verdicts are not corrected for their number.",
         "hyper-representations against baselines",
         rule="make_representation_table",
     ),

@@ -109,8 +109,15 @@ def arrange_prune_decisions(table: pd.DataFrame) -> pd.DataFrame:
     cells["Sparsity, VD"] = texts(whole["sparsity_mean"], "{:.1f}")
     cells["Sparsity, predicted"] = texts(whole["predicted_sparsity_mean"], "{:.1f}")
     cells["Error a model"] = texts(whole["sparsity_error_mean"], "{:.1f}")
-    zoos, learned, predictors = (whole.index.get_level_values(level).to_series() for level in keys)
-    return lines({"Zoo": zoos, "Learned on": learned, "Told from": predictors.map(PREDICTORS)}, cells)
+    frame = whole.reset_index()
+    return lines(
+        {"Zoo": frame["zoo"], "Learned on": _teacher(frame), "Told from": frame["predictor"].map(PREDICTORS)}, cells
+    )
+
+
+def _teacher(table: pd.DataFrame) -> pd.Series:
+    """The zoo that was learned on, as text."""
+    return table["learned_on"].mask(table["learned_on"] == table["zoo"], "itself")
 
 
 def arrange_zero_shot(table: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +143,7 @@ def arrange_zero_shot(table: pd.DataFrame) -> pd.DataFrame:
     return lines(
         {
             "Zoo": frame["zoo"],
-            "Learned on": frame["learned_on"],
+            "Learned on": _teacher(frame),
             "n": frame["models"],
             "At": at,
             "Twin": frame["method"].map(TWINS),

@@ -169,7 +169,7 @@ def zero_shot(twins: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
 def _pair_title(zoo: str, learned: str, titles: Mapping[str, str], models: int) -> str:
     taught = "" if learned == zoo else f", learned on {titles[learned]}"
-    return fill(f"{titles[zoo]}{taught}: {models} unseen models", 60)
+    return fill(f"{titles[zoo]}{taught}: {models} unseen models", 44)
 
 
 def _legend_above(figure: Figure, axes: Axes) -> None:
