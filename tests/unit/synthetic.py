@@ -36,6 +36,7 @@ SETTINGS = Settings(
     feed_forward=64,
     blocks=1,
     latent=16,
+    sketch=0,
     dropout=0.1,
     projection_hidden=16,
     projection=8,

@@ -13,7 +13,12 @@ class RepresentationSettings(BaseModel):
     heads: int = Field(ge=1, description="Attention heads.")
     feed_forward: int = Field(ge=1, description="Hidden width of a transformer block.")
     blocks: int = Field(ge=1, description="Transformer blocks, of the encoder and of the decoder each.")
-    latent: int = Field(ge=1, description="Width of the latent vector.")
+    latent: int = Field(ge=1, description="Width of the latent vector, or of its learned part if it has a sketch.")
+    sketch: int = Field(
+        ge=0,
+        description="Further numbers of the latent vector: random projections of the weights, which are recovered from "
+        "them as a sparse vector; 0 for none; not in the paper.",
+    )
     dropout: float = Field(ge=0, lt=1)
     projection_hidden: int = Field(
         ge=1, description="Hidden width of the head whose output the contrastive loss compares."

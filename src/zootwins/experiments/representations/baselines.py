@@ -11,8 +11,11 @@ from torch import Tensor
 from zootwins.experiments.representations import probes
 from zootwins.experiments.representations.alignment import Arranged
 from zootwins.experiments.representations.losses import normalise_alpha
+from zootwins.experiments.representations.sketch import Sketch
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
+
+_AT_ONCE = 256  # networks that are recovered together
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,21 @@ def principal_components(
     """
     scale = representation.model.scale.cpu()
     scaled = {split: (states.weights / scale).numpy() for split, states in splits.items()}
-    pca = PCA(min(representation.settings.latent, *scaled["train"].shape), svd_solver="full").fit(scaled["train"])
+    numbers = representation.settings.latent + representation.settings.sketch
+    pca = PCA(min(numbers, *scaled["train"].shape), svd_solver="full").fit(scaled["train"])
     components = {split: pca.transform(rows) for split, rows in scaled.items()}
     alphas = probes.ridge(
         components, {split: normalised(states, representation).numpy() for split, states in splits.items()}
     )
     weights = torch.from_numpy(pca.inverse_transform(components["test"])) * scale
     return components, Reconstruction(weights, torch.from_numpy(alphas))
+
+
+def untrained_sketch(test: VdStates, representation: Representation) -> Reconstruction:
+    """What as many random projections as the auto-encoder has latent numbers give back; of log α they tell nothing."""
+    scale, sketch = representation.model.scale.cpu(), Sketch(test.tokens, representation.settings.latent)
+    recovered = [sketch.recover(sketch(part / scale))[0] * scale for part in test.weights.split(_AT_ONCE)]
+    return Reconstruction(torch.cat(recovered), torch.full_like(test.alphas, torch.nan))
 
 
 def epoch_alone(splits: Mapping[str, VdStates], representation: Representation) -> Reconstruction:

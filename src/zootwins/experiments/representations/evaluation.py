@@ -18,6 +18,7 @@ from zootwins.experiments.representations.baselines import (
     epoch_alone,
     normalised,
     principal_components,
+    untrained_sketch,
 )
 from zootwins.experiments.representations.losses import normalise_alpha, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
@@ -107,23 +108,26 @@ def evaluate(representation: Representation, splits: Mapping[str, VdStates]) -> 
         "aligned_pca": from_aligned.restored(arranged["test"]),
         "epoch": epoch_alone(splits, representation),
     }
+    if not representation.settings.sketch:
+        found["sketch"] = untrained_sketch(splits["test"], representation)
     scores = [reconstruction_r2(one, splits, representation).assign(predictor=name) for name, one in found.items()]
     features = {"pca": components, "aligned_pca": aligned_components} | {
         name: {split: make(part) for split, part in parts.items()}
         for name, make, parts in (
-            ("representation", partial(latent, representation), splits),
+            ("representation", partial(contexts, representation), splits),
             ("weight_statistics", _statistics, splits),
             ("raw_weights", _weights, splits),
             ("aligned_weights", _weights, in_order),
         )
     }
     probed, table = probe_all(features, {split: states.table for split, states in splits.items()})
-    return pd.concat((*scores, probed), ignore_index=True), table
+    return pd.concat((*scores, probed), ignore_index=True).dropna(subset="r2"), table
 
 
-def latent(representation: Representation, states: VdStates) -> np.ndarray:
-    """Latent vectors of states, `[rows, latent]`."""
-    return encode(representation.model, arrange(states, representation.reference).states.weights).numpy()
+def contexts(representation: Representation, states: VdStates) -> np.ndarray:
+    """Latent vectors of states, without the sketch if there is one, `[rows, latent]`."""
+    arranged = arrange(states, representation.reference).states
+    return encode(representation.model, arranged.weights)[:, : representation.settings.latent].numpy()
 
 
 def _statistics(states: VdStates) -> np.ndarray:
@@ -169,7 +173,7 @@ def latent_plane(representation: Representation, splits: Mapping[str, VdStates])
         The states' tables below one another, with split, component1 and component2, and the shares of variance that
         the two explain, explained1 and explained2; the components are the training states'.
     """
-    latents = {split: latent(representation, states) for split, states in splits.items()}
+    latents = {split: contexts(representation, states) for split, states in splits.items()}
     components = PCA(2).fit(latents["train"])
     tables = []
     for split, states in splits.items():

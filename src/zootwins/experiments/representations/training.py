@@ -24,6 +24,7 @@ from zootwins.storage import tensor_files
 
 log = logging.getLogger(__name__)
 _MAXIMAL_GRADIENT = 1.0  # norm; zoos with widely different models would throw training off otherwise
+_AT_ONCE = 256  # networks that are recovered together
 LOSSES = ("loss", "contrast", "weights", "alphas")
 
 
@@ -62,6 +63,7 @@ def train(
         model.to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         rows = torch.stack((states.weights, states.alphas), dim=1).to(device)
+        rows = torch.cat((rows, *_recovered(model, rows[:, 0])), dim=1)
         steps = settings.epochs * ceil(len(rows) / settings.batch_size)
         schedule = OneCycleLR(optimizer, settings.lr, steps, cycle_momentum=False)
         training = {"model": model, "optimizer": optimizer, "schedule": schedule}
@@ -78,6 +80,16 @@ def train(
     return model.eval(), table
 
 
+def _recovered(model: AutoEncoder, weights: Tensor) -> list[Tensor]:
+    """What the sketch tells of networks `[rows, parameters]`, `[rows, 2, parameters]`, if the model has one.
+
+    Made once: of a network whose neurons are permuted, the permuted is as good as what its own sketch would tell.
+    """
+    if model.sketch is None:
+        return []
+    return [torch.cat([model.recover(model.sketch(part / model.scale)) for part in weights.split(_AT_ONCE)])]
+
+
 def _train_epoch(
     model: AutoEncoder,
     optimizer: Optimizer,
@@ -86,7 +98,11 @@ def _train_epoch(
     settings: Settings,
     threshold: float,
 ) -> list[float]:
-    """Train on all rows `[rows, 2, parameters]` of weights and log α once; the mean of every loss."""
+    """Train once on all rows of weights, log α and what their sketch tells, `[rows, 2 or 4, parameters]`.
+
+    Returns:
+        The mean of every loss.
+    """
     model.train()
     generator = torch.Generator().manual_seed(torch.initial_seed())  # on the CPU, whatever the device
     totals = torch.zeros(len(LOSSES))
@@ -109,10 +125,10 @@ def _train_epoch(
 
 def _losses(model, erased: Tensor, views: Tensor, settings: Settings, threshold: float) -> tuple[Tensor, ...]:
     """The `LOSSES` of two views of each network, the first views before the second; what counts comes first."""
-    weights, alphas = views.unbind(1)
-    latent = model.encode(erased)
-    decoded_weights, decoded_alphas = model.decode(latent)
-    contrast = nt_xent(*model.project(latent).chunk(2), settings.temperature)
+    weights, alphas = views[:, 0], views[:, 1]
+    context = model.encode_context(erased)
+    decoded_weights, decoded_alphas = model.decode_context(context, views[:, 2:] if model.sketch else None)
+    contrast = nt_xent(*model.project(context).chunk(2), settings.temperature)
     of_weights = weight_errors(decoded_weights, weights, model.scale).mean()
     noisy = model.tokens.noisy.to(views.device)
     of_alphas = alpha_errors(decoded_alphas, alphas, threshold, settings.alpha_scale)[:, noisy].mean()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from zootwins.analyses.agreement import agreement
 from zootwins.experiments.representations.alignment import arrange
-from zootwins.experiments.representations.evaluation import decode, encode, latent
+from zootwins.experiments.representations.evaluation import contexts, decode, encode
 from zootwins.experiments.representations.predictors import Pairs, boosting, population_prior
 from zootwins.experiments.representations.probes import PENALTIES
 from zootwins.experiments.representations.states import VdStates
@@ -54,10 +54,11 @@ def sparsifying_shift(
     best, and the larger it is, the more all models move alike.
 
     Returns:
-        A function of latent vectors of dense models, `[models, latent]`, that gives those of their twins.
+        A function of latent vectors of dense models, `[models, latent]`, that gives those of their twins. A sketch
+        stays as it is: it says what the weights are that variational dropout starts from.
     """
     (start, end), (test_start, test_end) = (
-        [latent(representation, states) for states in part.ends()] for part in (train, validation)
+        [contexts(representation, states) for states in part.ends()] for part in (train, validation)
     )
     fits = [Ridge(penalty).fit(start, end - start) for penalty in PENALTIES]
     best = max(fits, key=lambda fit: r2_score(test_end, test_start + fit.predict(test_start)))
@@ -90,8 +91,10 @@ def predict_alphas(
     for target, of_target in targets.items():
         start = of_target.first_states()
         arranged = arrange(start, representation.reference)
-        moved = shift(encode(representation.model, arranged.states.weights).numpy())
-        weights, alphas = map(arranged.restore, decode(representation.model, torch.from_numpy(moved).float()))
+        vectors = encode(representation.model, arranged.states.weights)
+        context, sketch = vectors.tensor_split([representation.settings.latent], dim=1)
+        moved = torch.cat((torch.from_numpy(shift(context.numpy())).float(), sketch), dim=1)
+        weights, alphas = map(arranged.restore, decode(representation.model, moved))
         found[target] = {"decoder": alphas * start.tokens.noisy, "decoder_weights": weights}
         found[target] |= {name: predict(start.weights) for name, predict in predictors.items()}
     return found
