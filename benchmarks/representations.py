@@ -3,9 +3,9 @@
     python benchmarks/representations.py results/twins/fmnist_mini_seeds/vd/*.safetensors --epochs 4 --models 96
     python benchmarks/representations.py SHARDS … --architecture cnn_s --variants base sketch_0 --seeds 2
 
-Trains an auto-encoder for each variant and seed, with the settings of config.yaml but for `BASE` and what the variant
-changes, and writes the R² of models that were not trained on to representations.csv: a line a variant and seed, appended
-as it is made; lines that are there are not made again, so that a killed run goes on. One thread.
+Trains an auto-encoder for each variant and seed, with the settings of config.yaml but for what the variant changes, and
+writes the R² of models that were not trained on to representations.csv, a line a variant and seed as it is made. Lines
+that are there are not made again, so that a killed run goes on. One thread.
 """
 
 import argparse
@@ -26,7 +26,6 @@ from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.training import train
 from zootwins.storage.shards import read_shard
 
-BASE = {"batch_size": 32}
 VARIANTS = {
     "base": {},
     "sketch_0": {"sketch": 0},
@@ -77,7 +76,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     section = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())["representations"]
-    usual = {key: value for key, value in section.items() if key in Settings.model_fields} | BASE
+    usual = {key: value for key, value in section.items() if key in Settings.model_fields}
     if arguments.epochs:
         usual["epochs"] = arguments.epochs
     states = load_states([read_shard(path) for path in arguments.shards], arguments.architecture)

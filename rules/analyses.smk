@@ -130,6 +130,7 @@ REPORT_LABELS = {
     "latent_space": "latent space",
     "reconstruction": "reconstruction of a network",
     "property_prediction": "properties told from the latent space",
+    "latent_size": "reconstruction by the size of the latent vector",
     "representation_baselines": "hyper-representations beside what is simpler",
 } | {name: one.label for name, one in (FIGURES | TABLES).items()}
 
@@ -147,6 +148,7 @@ REPRESENTATION_FIGURES = {
     "reconstruction": "scores",
     "property_prediction": "states",
     "representation_baselines": "scores",
+    "latent_size": "sizes",
     "prune_decisions": "decisions",
     "zero_shot": "zero_shot",
 }

@@ -37,6 +37,7 @@ rule evaluate_representation:
         shards=vd_shards,
     output:
         scores="results/representations/{zoo}/{seed}_scores.parquet",
+        sizes="results/representations/{zoo}/{seed}_sizes.parquet",
         states="results/representations/{zoo}/{seed}_states.parquet",
     log:
         "results/logs/evaluate_representation/{zoo}/{seed}.log",

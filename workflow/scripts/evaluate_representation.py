@@ -2,6 +2,7 @@
 
 import torch
 
+from zootwins.experiments.representations.baselines import by_size
 from zootwins.experiments.representations.evaluation import evaluate, latent_plane
 from zootwins.experiments.representations.states import load_states
 from zootwins.experiments.representations.storage import load_representation
@@ -22,5 +23,7 @@ with job(snakemake):
     sizes = {f"{split}_models": len(models) for split, models in representation.split.items()}
     sizes |= {"models": len(states.models), "states": len(states)}
     scores = scores.assign(**identity, **sizes, configuration=representation.settings.name)
+    sizes = by_size(splits, representation.model.scale.cpu()).assign(**identity, test_models=sizes["test_models"])
+    write_parquet(sizes, snakemake.output.sizes, origin)
     write_parquet(scores, snakemake.output.scores, origin)
     write_parquet(plane.merge(predictions, how="left").assign(**identity), snakemake.output.states, origin)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
@@ -15,6 +17,8 @@ from zootwins.experiments.representations.sketch import Sketch
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 
+SIZES = (64, 128, 256, 500, 700, 1000, 1400, 2000)
+ALL = -1  # all epochs
 _AT_ONCE = 256  # networks that are recovered together
 
 
@@ -48,8 +52,9 @@ def principal_components(
     """
     scale = representation.model.scale.cpu()
     scaled = {split: (states.weights / scale).numpy() for split, states in splits.items()}
-    numbers = representation.settings.latent + representation.settings.sketch
-    pca = PCA(min(numbers, *scaled["train"].shape), svd_solver="full").fit(scaled["train"])
+    rows, parameters = scaled["train"].shape
+    numbers = min(representation.settings.latent + representation.settings.sketch, rows - 1, parameters)
+    pca = PCA(numbers, svd_solver="full").fit(scaled["train"])
     components = {split: pca.transform(rows) for split, rows in scaled.items()}
     alphas = probes.ridge(
         components, {split: normalised(states, representation).numpy() for split, states in splits.items()}
@@ -63,6 +68,34 @@ def untrained_sketch(test: VdStates, representation: Representation) -> Reconstr
     scale, sketch = representation.model.scale.cpu(), Sketch(test.tokens, representation.settings.latent)
     recovered = [sketch.recover(sketch(part / scale))[0] * scale for part in test.weights.split(_AT_ONCE)]
     return Reconstruction(torch.cat(recovered), torch.full_like(test.alphas, torch.nan))
+
+
+def by_size(splits: Mapping[str, VdStates], scale: Tensor) -> pd.DataFrame:
+    """What so many numbers tell of the weights of test states without training: components, or a sketch.
+
+    Args:
+        splits: the states of train and test.
+        scale: of each parameter's layer, `[parameters]`.
+
+    Returns:
+        One row a predictor (`pca`, `sketch`), number and epoch, and all of them (-1): predictor, numbers, epoch, r2.
+    """
+    train, test = (splits[name].weights / scale for name in ("train", "test"))
+    mean, tokens = train.mean(0), splits["test"].tokens
+    basis = torch.linalg.eigh((train - mean).T.double() @ (train - mean).double()).eigenvectors.flip(1).float()
+    told = ((test - mean) @ basis).square().cumsum(1)
+    total = (test - mean).square().sum(1)
+    epochs = splits["test"].table["epoch"].to_numpy()
+    rows = []
+    for numbers in (size for size in SIZES if size <= len(mean)):
+        sketch = Sketch(tokens, numbers)
+        recovered = torch.cat([sketch.recover(sketch(part))[0] for part in test.split(_AT_ONCE)])
+        errors = {"pca": total - told[:, numbers - 1], "sketch": (recovered - test).square().sum(1)}
+        for (predictor, error), epoch in product(errors.items(), (ALL, *np.unique(epochs))):
+            there = torch.from_numpy((epochs == epoch) | (epoch == ALL))
+            r2 = 1 - (error[there].double().sum() / total[there].double().sum()).item()
+            rows.append({"predictor": predictor, "numbers": numbers, "epoch": epoch, "r2": r2})
+    return pd.DataFrame(rows)
 
 
 def epoch_alone(splits: Mapping[str, VdStates], representation: Representation) -> Reconstruction:

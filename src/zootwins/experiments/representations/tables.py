@@ -116,8 +116,9 @@ def arrange_table3(table: pd.DataFrame) -> pd.DataFrame:
     """A line a zoo and predictor, and one for what the paper printed."""
     parts = []
     for predictor, title in PREDICTORS.items():
-        suffix = "" if predictor == OURS else f"_{predictor}"
-        parts.append(_lines_of(table, title, suffix))
+        ours = predictor == OURS
+        text = title + " (" + table["configuration"] + ")" if ours else title
+        parts.append(_lines_of(table, text, "" if ours else f"_{predictor}"))
     if "paper_zoo" in table:
         printed = table[table["paper_zoo"].notna()]
         parts.append(_lines_of(printed, "paper: " + printed["paper_zoo"], "_paper").assign(n="", seeds=""))

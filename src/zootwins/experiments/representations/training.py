@@ -45,8 +45,8 @@ def train(
 ) -> tuple[AutoEncoder, pd.DataFrame]:
     """Train an auto-encoder on the states of the training models.
 
-    Every batch is seen as two views, in each of which a model's neurons have another order and a stretch of its
-    weights is erased; what has to be reconstructed is the view before it was erased.
+    Every batch is seen as two views, or as one where nothing is contrasted, in each of which a model's neurons have
+    another order and a stretch of its weights is erased; what has to be reconstructed is the view before it was erased.
 
     Args:
         threshold: of log α, where a weight is pruned.
@@ -108,7 +108,7 @@ def _train_epoch(
     totals = torch.zeros(len(LOSSES))
     order = torch.randperm(len(rows), generator=generator)
     for batch in order.split(settings.batch_size):
-        views = torch.cat((rows[batch], rows[batch]))
+        views = torch.cat([rows[batch]] * (2 if settings.contrastive_weight else 1))
         if settings.permutations:
             permutations = model.tokens.draw_permutations(len(views), generator)
             views = model.tokens.permute(views, [one.to(rows.device) for one in permutations])
@@ -124,16 +124,16 @@ def _train_epoch(
 
 
 def _losses(model, erased: Tensor, views: Tensor, settings: Settings, threshold: float) -> tuple[Tensor, ...]:
-    """The `LOSSES` of two views of each network, the first views before the second; what counts comes first."""
+    """The `LOSSES` of views of networks, all first views before the second; what counts comes first."""
     weights, alphas = views[:, 0], views[:, 1]
     context = model.encode_context(erased)
     decoded_weights, decoded_alphas = model.decode_context(context, views[:, 2:] if model.sketch else None)
-    contrast = nt_xent(*model.project(context).chunk(2), settings.temperature)
+    share = settings.contrastive_weight
+    contrast = nt_xent(*model.project(context).chunk(2), settings.temperature) if share else context.new_zeros(())
     of_weights = weight_errors(decoded_weights, weights, model.scale).mean()
     noisy = model.tokens.noisy.to(views.device)
     of_alphas = alpha_errors(decoded_alphas, alphas, threshold, settings.alpha_scale)[:, noisy].mean()
     reconstruction = settings.weights_factor * of_weights + of_alphas
-    share = settings.contrastive_weight
     return share * contrast + (1 - share) * reconstruction, contrast, of_weights, of_alphas
 
 

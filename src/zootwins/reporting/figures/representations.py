@@ -1,6 +1,7 @@
 """Hyper-representations: their latent space, reconstruction, linear probes, and zero-shot twins."""
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from textwrap import fill
 
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zootwins.experiments.representations.baselines import ALL
 from zootwins.experiments.representations.states import TARGETS
 from zootwins.experiments.representations.tables import OURS, PREDICTORS
 from zootwins.experiments.representations.tables import QUANTITIES as PREDICTED
@@ -38,6 +40,8 @@ TOLD_COLOURS = {
     TOLD_FROM["prior"]: "#E69F00",
     TOLD_FROM["magnitude"]: COLOURS["mp"],
 }
+SIZED = {"pca": ("PCA", "#555555"), "sketch": ("sketch", "#D55E00")}
+DASHES = ("-", ":", "--", "-.")
 _OURS, _OTHERS = "#CC79A7", "#555555"
 _LEAST_R2 = -0.2  # what is worse is drawn there
 
@@ -125,6 +129,30 @@ def representation_baselines(scores: pd.DataFrame, titles: Mapping[str, str]) ->
 
 
 @styled
+def latent_size(sizes: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """R² of the weights by how many numbers tell of them, untrained: mean over seeds; a row a zoo."""
+    zoos = sizes.groupby("zoo", sort=False)
+    figure, grid = plt.subplots(len(zoos), 1, figsize=(COLUMN, 0.6 + 1.9 * len(zoos)), squeeze=False)
+    for axes, (zoo, table) in zip(grid[:, 0], zoos, strict=True):
+        last = table["epoch"].max()
+        shown = {ALL: ("all epochs", 1.6), 0: ("epoch 0", 0.8), round(last / 2): (f"epoch {last / 2:.0f}", 0.8)}
+        shown[last] = (f"epoch {last:.0f}", 0.8)
+        for (predictor, (label, colour)), (number, (epoch, (text, width))) in product(
+            SIZED.items(), enumerate(shown.items())
+        ):
+            chosen = table[(table["predictor"] == predictor) & (table["epoch"] == epoch)]
+            means = 100 * chosen.groupby("numbers")["r2"].mean()
+            axes.plot(
+                means.index, means, DASHES[number], color=colour, linewidth=width, label=f"{label}, {text}", marker=".",
+                markersize=3,
+            )  # fmt: skip
+        axes.set(xlabel="Numbers in the latent vector", ylabel="R² of w, %", ylim=(-3, 103))
+        axes.set_title(f"{titles[zoo]}, {table['seed'].nunique()} seeds")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+@styled
 def prune_decisions(decisions: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Areas under the ROC curves of prune decisions: mean over models, of each layer; a panel a zoo and its teacher."""
     keys = ["zoo", "learned_on"]
@@ -198,6 +226,7 @@ FIGURES: dict[str, Callable[[pd.DataFrame, Mapping[str, str]], Figure]] = {
     "reconstruction": reconstruction,
     "property_prediction": property_prediction,
     "representation_baselines": representation_baselines,
+    "latent_size": latent_size,
     "prune_decisions": prune_decisions,
     "zero_shot": zero_shot,
 }
