@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
@@ -120,6 +120,7 @@ def test_predictors_learn_a_law_and_tell_unseen_models(kind):
     assert (predict(test.dense)[:, ~chosen] == 0).all()
 
 
+@settings(deadline=None)  # scikit-learn's first call is slow
 @given(
     hnp.arrays(np.float64, (3, 20), elements=st.integers(0, 5).map(float)),
     hnp.arrays(bool, (3, 20)),
@@ -167,9 +168,8 @@ def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, represent
     for method in ("decoder_mask", "token_network", "boosting", "prior", "vd_mask", "mp", "mp_layers", "random"):
         kept = made[method, "80"] != 0
         assert torch.equal(made[method, "80"][kept], pairs.dense[kept])
-    assert torch.equal(
-        made["decoder", "80"] == 0, made["decoder", "80"].masked_fill(made["decoder", "80"] == 0, 0) == 0
-    )
+    masks = [(made[method, "80"] == 0)[:, TOKENS.prunable] for method in ("decoder", "decoder_mask")]
+    assert torch.equal(*masks)
     by_layer = {method: (made[method, "80"] == 0).float() for method in ("vd", "mp_layers", "mp")}
     for number in range(len(TOKENS.sizes)):
         layer = (TOKENS.layer_of == number) & TOKENS.prunable

@@ -17,6 +17,7 @@ from zootwins.experiments.representations.sketch import Sketch
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 
+SIZED_MODELS = 8  # that tell what a size is worth: each has many states, and recovery takes its time
 SIZES = (64, 128, 256, 500, 700, 1000, 1400, 2000)
 ALL = -1  # all epochs
 _AT_ONCE = 256  # networks that are recovered together
@@ -80,12 +81,13 @@ def by_size(splits: Mapping[str, VdStates], scale: Tensor) -> pd.DataFrame:
     Returns:
         One row a predictor (`pca`, `sketch`), number and epoch, and all of them (-1): predictor, numbers, epoch, r2.
     """
-    train, test = (splits[name].weights / scale for name in ("train", "test"))
-    mean, tokens = train.mean(0), splits["test"].tokens
+    unseen = splits["test"].of(splits["test"].models[:SIZED_MODELS])
+    train, test, tokens = splits["train"].weights / scale, unseen.weights / scale, unseen.tokens
+    mean = train.mean(0)
     basis = torch.linalg.eigh((train - mean).T.double() @ (train - mean).double()).eigenvectors.flip(1).float()
     told = ((test - mean) @ basis).square().cumsum(1)
     total = (test - mean).square().sum(1)
-    epochs = splits["test"].table["epoch"].to_numpy()
+    epochs = unseen.table["epoch"].to_numpy()
     rows = []
     for numbers in (size for size in SIZES if size <= len(mean)):
         sketch = Sketch(tokens, numbers)

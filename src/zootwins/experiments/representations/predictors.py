@@ -16,7 +16,7 @@ from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.weight_features import FEATURES, weight_features
 
 Predictor = Callable[[Tensor], Tensor]
-TREES, LEAVES = 200, 63
+TREES, LEAVES = 100, 63
 
 
 @dataclass(frozen=True)

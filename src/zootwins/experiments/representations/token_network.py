@@ -19,7 +19,7 @@ from zootwins.experiments.representations.weight_features import FEATURES, weigh
 from zootwins.population.randomness import stream_key
 
 CONTEXT, HIDDEN = 16, 64  # numbers that a neuron tells its weights; width of the network that every weight passes
-EPOCHS, BATCH, LR = 100, 8, 2e-3
+EPOCHS, BATCH, LR = 40, 8, 2e-3
 
 
 class TokenNetwork(nn.Module):

@@ -117,9 +117,8 @@ def zero_shot_twins(
     keys = [stream_key("zero_shot", zoo, model) for model in pairs.models]
     random = torch.stack([torch.rand(own.shape[1], generator=torch.Generator().manual_seed(key)) for key in keys])
     trained = pairs.trained.masked_fill((pairs.alphas >= threshold) & tokens.noisy & ~tokens.prunable, 0)
-    scores = {"decoder": predicted["decoder"], "decoder_mask": predicted["decoder"]}
-    scores |= {name: predicted[name] for name in ("token_network", "boosting", "prior")}
-    scores |= {"vd": pairs.alphas, "vd_mask": pairs.alphas, "mp": -own.abs(), "random": random}
+    scores = {name: predicted[name] for name in ("decoder", "token_network", "boosting", "prior")}
+    scores |= {"vd": pairs.alphas, "mp": -own.abs(), "random": random}
     starts = {"decoder": predicted["decoder_weights"], "vd": trained}
     pruned_by_vd = (pairs.alphas >= threshold) & tokens.prunable
     counts = {
@@ -130,6 +129,7 @@ def zero_shot_twins(
         pruned = {
             name: _highest(score, starts.get(name, own), count, tokens.prunable) for name, score in scores.items()
         }
+        pruned |= {f"{name}_mask": pruned[name] for name in ("decoder", "vd")}
         pruned["mp_layers"] = _smallest_in_layers(pairs, pruned["vd"])
         for method in METHODS:
             yield method, at, starts.get(method, own).masked_fill(pruned[method], 0)
