@@ -19,7 +19,7 @@ from zootwins.experiments.representations.weight_features import FEATURES, weigh
 from zootwins.population.randomness import stream_key
 
 CONTEXT, HIDDEN = 16, 64  # numbers that a neuron tells its weights; width of the network that every weight passes
-EPOCHS, BATCH, LR = 40, 8, 2e-3
+STEPS, BATCH, LR = 600, 8, 2e-3
 
 
 class TokenNetwork(nn.Module):
@@ -81,9 +81,11 @@ def token_network(train: Pairs, settings: Settings, key: tuple[str, int]) -> Pre
         torch.manual_seed(stream_key("token_network", *key))
         network = TokenNetwork(tokens, settings)
         optimizer = torch.optim.AdamW(network.parameters(), lr=LR)
-        schedule = OneCycleLR(optimizer, LR, EPOCHS * ceil(len(rows) / BATCH), cycle_momentum=False)
+        batches = ceil(len(rows) / BATCH)
+        epochs = ceil(STEPS / batches)
+        schedule = OneCycleLR(optimizer, LR, epochs * batches, cycle_momentum=False)
         generator = torch.Generator().manual_seed(stream_key("token_network", *key, "order"))
-        for _ in range(EPOCHS):
+        for _ in range(epochs):
             for batch in torch.randperm(len(rows), generator=generator).split(BATCH):
                 views = tokens.permute(rows[batch], tokens.draw_permutations(len(batch), generator))
                 dense, wanted = views[:, 0], (views[:, 1, prunable] - alpha_mean) / alpha_std
