@@ -91,7 +91,7 @@ def test_baselines_are_drawn_a_point_a_seed(tables):
     drawn = np.concatenate([points.get_offsets()[:, 0] for points in weights.collections])
     assert sorted(drawn) == pytest.approx([30, 30, 50, 50])
     assert "R² of w, %" in weights.get_xlabel()
-    clipped = np.concatenate([points.get_offsets()[:, 0] for points in figure.axes[4].collections])
+    clipped = np.concatenate([points.get_offsets()[:, 0] for points in figure.axes[2].collections])
     assert clipped.min() == pytest.approx(-20)  # of -300
 
 

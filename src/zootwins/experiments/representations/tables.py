@@ -117,6 +117,8 @@ def arrange_table3(table: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for predictor, title in PREDICTORS.items():
         ours = predictor == OURS
+        if not ours and not any(f"{name}_r2_{predictor}" in table for name in QUANTITIES):
+            continue
         text = title + " (" + table["configuration"] + ")" if ours else title
         parts.append(_lines_of(table, text, "" if ours else f"_{predictor}"))
     if "paper_zoo" in table:

@@ -81,7 +81,7 @@ def reconstruction(scores: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
             dodge=0.3, errorbar=("pi", 100), markersize=3.5, err_kws={"linewidth": 0.8},
         )  # fmt: skip
         axes.axhline(0, color="#555555", linewidth=0.8)
-        axes.set(xlabel="", ylabel="Reconstruction R², %", title=f"{titles[zoo]}, {table['seed'].nunique()} seeds")
+        axes.set(xlabel="", ylabel="Reconstruction R², %", title=f"{titles[zoo]}, {_seeds(table)}")
         _legend_above(figure, axes)
     return figure
 
@@ -101,20 +101,21 @@ def property_prediction(states: pd.DataFrame, titles: Mapping[str, str]) -> Figu
             unit = "" if target == "epoch" else ", %"
             axes.set(xlabel=f"{LABELS[target]}{unit}", ylabel="Predicted")
         models = table.groupby("seed")["index"].nunique().sum()
-        rows[0].set_title(f"{fill(titles[zoo], 30)}\n{models} test models, {table['seed'].nunique()} seeds")
+        rows[0].set_title(f"{fill(titles[zoo], 30)}\n{models} test models, {_seeds(table)}")
     return figure
 
 
 @styled
 def representation_baselines(scores: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """R² of what the models' properties are told from, points a seed each; a column a zoo, a panel a quantity."""
+    """R² of reconstruction and properties by what they are told from, points a seed each; three rows a zoo."""
     whole = scores[scores["layer"] == "all"]
-    zoos = list(whole["zoo"].unique())
-    shape = (len(PREDICTED), len(zoos))
-    figure, grid = plt.subplots(*shape, figsize=(COLUMN * len(zoos), 1.35 * len(PREDICTED)), squeeze=False)
-    for panels, zoo in zip(grid.T, zoos, strict=True):
-        for axes, (quantity, label) in zip(panels, PREDICTED.items(), strict=True):
-            part = whole[(whole["zoo"] == zoo) & (whole["quantity"] == quantity)]
+    zoos = whole.groupby("zoo", sort=False)
+    figure, grid = plt.subplots(
+        3 * len(zoos), 2, figsize=(2 * COLUMN, 4.6 * len(zoos)), squeeze=False, height_ratios=[2, 3, 3] * len(zoos)
+    )
+    for rows, (zoo, table) in zip(grid.reshape(-1, 6), zoos, strict=True):
+        for axes, (quantity, label) in zip(rows, PREDICTED.items(), strict=True):
+            part = table[table["quantity"] == quantity]
             order = [name for name in PREDICTORS if name in set(part["predictor"])]
             named = part.assign(r2=100 * part["r2"].clip(_LEAST_R2), predictor=part["predictor"].map(PREDICTORS))
             colours = {PREDICTORS[name]: _OURS if name == OURS else _OTHERS for name in order}
@@ -122,9 +123,9 @@ def representation_baselines(scores: pd.DataFrame, titles: Mapping[str, str]) ->
                 named, x="r2", y="predictor", hue="predictor", order=list(colours), palette=colours, ax=axes,
                 jitter=False, size=3, legend=False,
             )  # fmt: skip
-            axes.set(xlabel=f"R² of {label}, %", ylabel="", xlim=(100 * _LEAST_R2 - 3, 103))
+            axes.set(xlabel=f"R² of {label.lower()}, %", ylabel="", xlim=(100 * _LEAST_R2 - 3, 103))
             axes.tick_params("y", labelsize="x-small")
-        panels[0].set_title(f"{fill(titles[zoo], 30)}, {whole[whole['zoo'] == zoo]['seed'].nunique()} seeds")
+        rows[0].set_title(f"{titles[zoo]}, {_seeds(table)}")
     return figure
 
 
@@ -147,7 +148,7 @@ def latent_size(sizes: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
                 markersize=3,
             )  # fmt: skip
         axes.set(xlabel="Numbers in the latent vector", ylabel="R² of w, %", ylim=(-3, 103))
-        axes.set_title(f"{titles[zoo]}, {table['seed'].nunique()} seeds")
+        axes.set_title(f"{titles[zoo]}, {_seeds(table)}")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -167,7 +168,7 @@ def prune_decisions(decisions: pd.DataFrame, titles: Mapping[str, str]) -> Figur
             err_kws={"linewidth": 0.7},
         )  # fmt: skip
         axes.axhline(50, color="#555555", linewidth=0.8)
-        axes.set(xlabel="", ylabel="AUC, %", title=_pair_title(zoo, learned, titles, table["model"].nunique()))
+        axes.set(xlabel="", ylabel="AUC, %", title=_pair_title(zoo, learned, titles, table["model"].nunique(), 50))
         _legend_above(figure, axes)
     return figure
 
@@ -190,14 +191,19 @@ def zero_shot(twins: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         for axes, (epochs, label) in zip(row, ((0, "pruned"), (1, "fine-tuned for an epoch")), strict=True):
             _twins_panel(axes, table[table["epochs"] == epochs])
             axes.set(xlabel=f"Sparsity, % ({label})", ylabel="Test accuracy, %" if epochs == 0 else "")
-        row[0].set_title(_pair_title(zoo, learned, titles, table["index"].nunique()))
+        row[0].set_title(_pair_title(zoo, learned, titles, table["index"].nunique(), 90))
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 
-def _pair_title(zoo: str, learned: str, titles: Mapping[str, str], models: int) -> str:
+def _seeds(table: pd.DataFrame) -> str:
+    seeds = table["seed"].nunique()
+    return f"{seeds} seed{'s' * (seeds > 1)}"
+
+
+def _pair_title(zoo: str, learned: str, titles: Mapping[str, str], models: int, width: int) -> str:
     taught = "" if learned == zoo else f", learned on {titles[learned]}"
-    return fill(f"{titles[zoo]}{taught}: {models} unseen models", 44)
+    return fill(f"{titles[zoo]}{taught}: {models} unseen models", width)
 
 
 def _legend_above(figure: Figure, axes: Axes) -> None:
