@@ -106,7 +106,7 @@ def test_a_sparse_network_comes_back_from_its_sketch(kept):
 
 
 def test_of_a_dense_network_a_sketch_tells_its_share():
-    """No linear or other reading of k numbers tells more than k / n of n independent normal weights."""
+    """Of n independent normal weights, k projections tell k / n of the variance, whoever reads them."""
     tokens = Tokens(ARCHITECTURE)
     torch.manual_seed(0)
     scaled = torch.randn(20, sum(tokens.sizes))
