@@ -1,5 +1,7 @@
 """Twins that no one trained: what is known of a weight, predictors of log α, prune decisions, masks and tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,8 +36,10 @@ from zootwins.experiments.representations.zero_shot_tables import (
     zero_shot_table,
 )
 from zootwins.population import ImageData, ImageSet
+from zootwins.population.architectures import get_architecture
 from zootwins.population.masks import pruning_masks
 from zootwins.population.torch_engine import TorchEngine
+from zootwins.run.errors import InputError
 from zootwins.zoos.originals import Originals, model_factors
 
 THRESHOLD = 3.0
@@ -161,9 +165,19 @@ def test_predictions_are_of_every_target_in_its_own_order(predicted, states):
         torch.testing.assert_close(found, same, rtol=1e-3, atol=1e-3)
 
 
+def test_a_target_of_other_channels_is_refused(representation, states):
+    colour = replace(states, tokens=Tokens(get_architecture("cnn_s", 3)))
+    with pytest.raises(
+        InputError, match="networks of colour have other image channels than those of mini; leave it out"
+    ):
+        predict_alphas(representation, states, {"colour": colour}, ("mini", 0))
+
+
 def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, representation, states):
     pairs = Pairs.of(states.of(representation.split["test"]))
-    made = {(method, at): twin for method, at, twin in zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini")}
+    by_sparsity = zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini")
+    made = {key: TOKENS.join(twin) for twins in by_sparsity.values() for key, twin in twins.items()}
+    assert all(key[1] == at for at, twins in by_sparsity.items() for key in twins)
     assert {at for _, at in made} == {"50", "70", "80", "90", OWN}
     assert {method for method, _ in made} == set(METHODS)
     own = pairs.alphas[:, TOKENS.prunable] >= THRESHOLD
@@ -191,7 +205,7 @@ def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, represent
 def test_twins_are_compared_before_and_after_an_epoch(predicted, representation, states):
     pairs = Pairs.of(states.of(representation.split["test"]))
     made = zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini")
-    twins = {(method, at): TOKENS.separate(twin) for method, at, twin in made if at in ("80", OWN)}
+    twins = made["80"] | made[OWN]
     models = make_models(12)
     originals = Originals(
         ARCHITECTURE,

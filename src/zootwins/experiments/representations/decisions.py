@@ -10,6 +10,7 @@ from torch import Tensor
 from zootwins.experiments.representations.predictors import Pairs
 
 MAGNITUDE = "magnitude"
+DECODED = "decoder_weights"  # what `predict_alphas` has beside log α
 
 
 def auc(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
@@ -33,7 +34,7 @@ def decisions_table(pairs: Pairs, predicted: Mapping[str, Tensor], threshold: fl
 
     Args:
         pairs: models and their trained twins.
-        predicted: log α `[models, parameters]`, by predictor.
+        predicted: log α `[models, parameters]`, by predictor; decoded weights among them are passed over.
         threshold: of log α.
 
     Returns:
@@ -46,10 +47,11 @@ def decisions_table(pairs: Pairs, predicted: Mapping[str, Tensor], threshold: fl
         for number, layer in enumerate(tokens.architecture.layers)
     }
     parts = []
-    for predictor, scores in {**predicted, MAGNITUDE: -pairs.dense.abs()}.items():
+    told = {name: alphas for name, alphas in predicted.items() if name != DECODED}
+    for predictor, scores in (told | {MAGNITUDE: -pairs.dense.abs()}).items():
         for layer, chosen in layers.items():
             values, pruned = scores[:, chosen].numpy(), (pairs.alphas[:, chosen] >= threshold).numpy()
             columns = {"predictor": predictor, "model": pairs.models, "layer": layer, "auc": auc(values, pruned)}
-            told = (values >= threshold).mean(1) if predictor != MAGNITUDE else np.nan
-            parts.append(pd.DataFrame(columns | {"sparsity": pruned.mean(1), "predicted_sparsity": told}))
+            share = (values >= threshold).mean(1) if predictor != MAGNITUDE else np.nan
+            parts.append(pd.DataFrame(columns | {"sparsity": pruned.mean(1), "predicted_sparsity": share}))
     return pd.concat(parts, ignore_index=True)

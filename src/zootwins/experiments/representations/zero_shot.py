@@ -5,7 +5,7 @@ hyper-representation, whose latent vector is moved to where variational dropout 
 each weight's log α. Twins are compared at equal sparsity, as they are and after an epoch of fine-tuning.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from zootwins.analyses.agreement import agreement
 from zootwins.experiments.representations.alignment import arrange
+from zootwins.experiments.representations.decisions import DECODED
 from zootwins.experiments.representations.evaluation import contexts, decode, encode
 from zootwins.experiments.representations.predictors import Pairs, boosting, population_prior
 from zootwins.experiments.representations.probes import PENALTIES
@@ -25,6 +26,7 @@ from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.token_network import token_network
 from zootwins.population import Engine, ImageData, Population, layer_sparsity
 from zootwins.population.randomness import stream_key
+from zootwins.run.errors import InputError
 from zootwins.zoos.originals import Originals
 
 LEARNED = ("decoder", "decoder_mask", "token_network", "boosting", "prior")
@@ -42,6 +44,7 @@ METHODS = (*LEARNED, *GIVEN)
 - random: own weights, any pruned.
 """
 RATIOS = (0.5, 0.7, 0.8, 0.9)
+ACROSS_MODELS = 32  # of another zoo, the first ones: each is fine-tuned fifty times
 OWN = "vd"  # beside the ratios: each model at its trained twin's own sparsity
 
 
@@ -78,7 +81,16 @@ def predict_alphas(
     Returns:
         For each target, `[models, parameters]` by predictor (`decoder`, `token_network`, `boosting`, `prior`), and the
         decoded weights as `decoder_weights`.
+
+    Raises:
+        InputError: if a target's networks have other shapes.
     """
+    for target, of_target in targets.items():
+        if of_target.tokens.sizes != states.tokens.sizes:
+            raise InputError(
+                f"representations.across: the networks of {target} have other image channels than those of {key[0]}; "
+                "leave it out"
+            )
     train, validation = (states.of(representation.split[split]) for split in ("train", "validation"))
     shift = sparsifying_shift(representation, train, validation)
     pairs = Pairs.of(train)
@@ -95,14 +107,14 @@ def predict_alphas(
         context, sketch = vectors.tensor_split([representation.settings.latent], dim=1)
         moved = torch.cat((torch.from_numpy(shift(context.numpy())).float(), sketch), dim=1)
         weights, alphas = map(arranged.restore, decode(representation.model, moved))
-        found[target] = {"decoder": alphas * start.tokens.noisy, "decoder_weights": weights}
+        found[target] = {"decoder": alphas * start.tokens.noisy, DECODED: weights}
         found[target] |= {name: predict(start.weights) for name, predict in predictors.items()}
     return found
 
 
 def zero_shot_twins(
     pairs: Pairs, predicted: Mapping[str, Tensor], threshold: float, zoo: str
-) -> Iterator[tuple[str, str, Tensor]]:
+) -> dict[str, dict[tuple[str, str], dict[str, Tensor]]]:
     """The twins of models by every method, at every sparsity.
 
     Args:
@@ -110,8 +122,8 @@ def zero_shot_twins(
         predicted: what `predict_alphas` found for them.
         threshold: of log α.
 
-    Yields:
-        Method; sparsity in percent, or `OWN`; parameters `[models, parameters]`, those of pruned weights 0.
+    Returns:
+        By sparsity in percent, or `OWN`: parameters `[models, …]`, those of pruned weights 0, by method and sparsity.
     """
     tokens, own = pairs.tokens, pairs.dense
     keys = [stream_key("zero_shot", zoo, model) for model in pairs.models]
@@ -119,20 +131,23 @@ def zero_shot_twins(
     trained = pairs.trained.masked_fill((pairs.alphas >= threshold) & tokens.noisy & ~tokens.prunable, 0)
     scores = {name: predicted[name] for name in ("decoder", "token_network", "boosting", "prior")}
     scores |= {"vd": pairs.alphas, "mp": -own.abs(), "random": random}
-    starts = {"decoder": predicted["decoder_weights"], "vd": trained}
+    starts = {"decoder": predicted[DECODED], "vd": trained}
     pruned_by_vd = (pairs.alphas >= threshold) & tokens.prunable
     counts = {
         f"{100 * ratio:g}": torch.full((len(own),), round(ratio * tokens.architecture.weights)) for ratio in RATIOS
     }
     counts[OWN] = pruned_by_vd.sum(1)
+    twins = {}
     for at, count in counts.items():
         pruned = {
             name: _highest(score, starts.get(name, own), count, tokens.prunable) for name, score in scores.items()
         }
         pruned |= {f"{name}_mask": pruned[name] for name in ("decoder", "vd")}
         pruned["mp_layers"] = _smallest_in_layers(pairs, pruned["vd"])
-        for method in METHODS:
-            yield method, at, starts.get(method, own).masked_fill(pruned[method], 0)
+        twins[at] = {
+            (method, at): tokens.separate(starts.get(method, own).masked_fill(pruned[method], 0)) for method in METHODS
+        }
+    return twins
 
 
 def _highest(scores: Tensor, weights: Tensor, counts: Tensor, candidates: Tensor) -> Tensor:
