@@ -47,7 +47,8 @@ with job(snakemake):
         made = zero_shot_twins(pairs, predicted[target], representation.threshold, target)
         chosen = classes[[rows[model] for model in models.index]].numpy()
         data = load_dataset(files.dataset[number])
-        for at in made.values():  # a sparsity at a time takes less memory
-            twins.append(compare_twins(engine, models, at, data, chosen, target).assign(**identity))
+        # a sparsity at a time takes less memory
+        compared = [compare_twins(engine, models, twin, data, chosen, target) for twin in made.values()]
+        twins.append(pd.concat(compared).assign(**identity))
     write_parquet(pd.concat(decisions, ignore_index=True), snakemake.output.decisions, provenance(snakemake))
     write_parquet(pd.concat(twins, ignore_index=True), snakemake.output.twins, provenance(snakemake))
