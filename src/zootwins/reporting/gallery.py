@@ -381,6 +381,7 @@ _TABLES = (
         "where all of it is above 0. Verdicts are not corrected for their number.",
         "hyper-representations against baselines",
         rule="make_representation_table",
+        target="representations",
     ),
     Table(
         "prune_decisions",
@@ -394,6 +395,7 @@ _TABLES = (
         "trained and as predicted, and the mean error of the prediction.",
         "prune decisions without training",
         rule="make_representation_table",
+        target="representations",
     ),
     Table(
         "zero_shot",
