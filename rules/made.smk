@@ -50,7 +50,14 @@ def intermediate_files(wildcards):
 
 
 # The tables of a hyper-representation.
-SUFFIXES = ("_history.csv", "_scores.parquet", "_states.parquet", "_zero_shot.parquet")
+SUFFIXES = (
+    "_history.csv",
+    "_scores.parquet",
+    "_sizes.parquet",
+    "_states.parquet",
+    "_decisions.parquet",
+    "_zero_shot.parquet",
+)
 TENSORS = ("dataset", "originals", "predictions")
 METRICS = list(
     dict.fromkeys(

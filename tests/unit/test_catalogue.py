@@ -133,6 +133,8 @@ def test_default_run_is_as_long_as_the_papers():
         ({"zoos": []}, "is empty"),
         ({"zoos": ["none"]}, "'none' is not in .*zoos.yaml"),
         ({"zoos": ["fmnist_s_seed"]}, "keep_states: all"),
+        ({"across": ["none"]}, "representations.across: 'none' is not in .*zoos.yaml"),
+        ({"across": ["cifar10_l_seed"]}, "these are cnn_l and cnn_s; list zoos of one"),
     ],
 )
 def test_zoos_of_representations_are_checked_when_they_are_asked_for(changes, message):

@@ -124,10 +124,20 @@ class Run:
                 f"configuration: {key} is empty; list zoos there, or take --configfile config/representations.yaml, "
                 "which takes two cores a quarter of an hour"
             )
+        across = self.config.representations.across
         _check_known(key, zoos, self.catalogue, self.config.catalogue)
-        for zoo in zoos:
+        _check_known("representations.across", across, self.catalogue, self.config.catalogue)
+        architectures = {self.catalogue[zoo].architecture for zoo in (*zoos, *across)}
+        if across and len(architectures) > 1:
+            raise InputError(
+                "configuration: representations.across: what is learned from networks of one architecture tells "
+                f"nothing of another, and these are {' and '.join(sorted(architectures))}; list zoos of one"
+            )
+        for zoo in (*zoos, *across):
             if "vd" not in self.catalogue[zoo].methods or self.config.keep_states != "all":
-                raise InputError(f"configuration: {key}: {zoo!r} needs variational dropout and keep_states: all")
+                raise InputError(
+                    f"configuration: representations: {zoo!r} needs variational dropout and keep_states: all"
+                )
         return zoos
 
 
