@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model, validated
+from zootwins.catalogue.soups import Soups
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located
 from zootwins.sparsifiers.base import Point, Settings
@@ -96,11 +97,13 @@ class Run:
     Attributes:
         zoos: the chosen zoos, in the configuration's order.
         catalogue: every zoo of the catalogue with this run's settings, by id.
+        soups: settings of the soups of every zoo that has some, by id.
     """
 
     config: Any
     zoos: tuple[str, ...]
     catalogue: Mapping[str, Zoo]
+    soups: Mapping[str, Soups]
 
     def models(self, zoo: str) -> int:
         """How many of a zoo's models the run takes, from the first."""
@@ -150,7 +153,10 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
             _check_twins(zoo, catalogue, where)
     for zoo in configuration.zoos:  # here, and not when the tables are made, hours later
         catalogue[zoo].check_points()
-    return Run(configuration, configuration.zoos, catalogue)
+    soups = {
+        zoo: _soups(zoo, entry, configuration, where) for zoo, entry in entries.items() if entry.soups is not False
+    }
+    return Run(configuration, configuration.zoos, catalogue, soups)
 
 
 def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:
@@ -229,6 +235,14 @@ def _methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settin
         merged = getattr(config, sparsifier.section).model_dump() | own
         methods[method] = validated(sparsifier.Settings, merged, where, f"zoos.{name}.{sparsifier.section}")
     return methods
+
+
+def _soups(name: str, entry: Any, config: Any, where: str) -> Soups:
+    """The settings of a zoo's soups; their learning rate is magnitude pruning's where they have none of their own."""
+    merged = config.soups.model_dump() | entry.soups
+    settings = validated(Soups, merged, where, f"zoos.{name}.soups")
+    pruning = config.magnitude_pruning.model_dump() | (entry.magnitude_pruning or {})
+    return settings if "lr" in entry.soups or settings.lr else settings.model_copy(update={"lr": pruning["lr"]})
 
 
 def _points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:
