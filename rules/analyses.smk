@@ -14,7 +14,11 @@ def lookup_analysis(wildcards):
 # The tables of each rule.
 RULE_TABLES = {
     maker: [table.name for table in TABLES.values() if table.rule == maker]
-    for maker in ("make_table", "make_representation_table")
+    for maker in ("make_table", "make_representation_table", "make_soup_table")
+}
+RULE_FIGURES = {
+    maker: [name for name, drawing in FIGURES.items() if drawing.rule == maker]
+    for maker in ("make_figure", "make_soup_figure")
 }
 PAPER_TABLES = TABLES["paper_comparison"].sources
 
@@ -69,6 +73,7 @@ WORKFLOW_FILES = [
             "twins",
             "metrics",
             "representations",
+            "soups",
             "tables",
             "figures",
             "verify",

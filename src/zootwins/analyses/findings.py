@@ -126,7 +126,7 @@ def _pairs(results: ZooResults) -> Iterator[Finding]:
         differences = paired_differences(results, method, against)
         low = differences[(differences["epoch"] > 0) & (differences["sparsity"] <= ROBUST_UP_TO)].dropna()
         values = 100 * low.groupby("index")["difference"].mean().to_numpy()
-        yield _mean(
+        yield mean_finding(
             pair,
             f"{names[0]} beats {names[1]} up to {ROBUST_UP_TO:.0%} sparsity",
             "accuracy at equal sparsity, whatever the epochs of training, points",
@@ -137,11 +137,11 @@ def _pairs(results: ZooResults) -> Iterator[Finding]:
         if len(epochs) == 1 and not equal.empty:
             values = 100 * equal.groupby("index")["difference"].mean().to_numpy()
             finding = f"{names[0]} beats {names[1]} after as many epochs of training"
-            yield _mean(pair, finding, f"accuracy at equal sparsity, {epochs.pop()} epochs each, points", values)
+            yield mean_finding(pair, finding, f"accuracy at equal sparsity, {epochs.pop()} epochs each, points", values)
         if method in agreement and against in agreement:
             own, other = (results.at(name, agreement[name], "agreement")["agreement"] for name in (method, against))
             finding = f"{names[0]} agrees more with the originals than {names[1]}"
-            yield _mean(pair, finding, "agreement, points", 100 * (own - other).to_numpy())
+            yield mean_finding(pair, finding, "agreement, points", 100 * (own - other).to_numpy())
 
 
 def _layers(results: ZooResults) -> Iterator[Finding]:
@@ -149,13 +149,18 @@ def _layers(results: ZooResults) -> Iterator[Finding]:
         return
     layers = results.at("vd", results.values("vd")[-1], "layers")
     taus = [stats.kendalltau(part["weights"], part["sparsity"]).statistic for _, part in layers.groupby(level="index")]
-    yield _mean("vd", "larger layers are sparser", "mean of Kendall's tau-b, size against sparsity", np.array(taus))
+    yield mean_finding(
+        "vd", "larger layers are sparser", "mean of Kendall's tau-b, size against sparsity", np.array(taus)
+    )
 
 
-def _mean(method: str, finding: str, statistic: str, values: np.ndarray) -> Finding:
+def mean_finding(
+    method: str, finding: str, statistic: str, values: np.ndarray, bound: float = 0.0, *, above: bool = True
+) -> Finding:
+    """A statement on the mean of a quantity of the models, `[models]`; where it is NaN they do not count."""
     values = values[~np.isnan(values)]
     mean = values.mean() if len(values) else np.nan
-    return Finding(method, finding, statistic, mean, *mean_interval(values), 0.0, len(values))
+    return Finding(method, finding, statistic, mean, *mean_interval(values), bound, len(values), above)
 
 
 def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:

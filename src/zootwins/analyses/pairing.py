@@ -59,14 +59,14 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                         "sparsity": 100 * part["sparsity"].mean(),
                         **summary(values),
                         "better": 100 * (values > 0).mean(),
-                        "p": _wilcoxon(values),
+                        "p": wilcoxon(values),
                     }
                 )
     columns = ["zoo", "method", "against", "point", "sparsity", "mean", "std", "models", "low", "high", "better", "p"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _wilcoxon(differences: pd.Series) -> float:
+def wilcoxon(differences: pd.Series) -> float:
     """p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN where there is nothing."""
     if differences.empty:
         return np.nan

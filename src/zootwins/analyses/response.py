@@ -102,8 +102,6 @@ def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Which generating factors go with the rank change: Kruskal and Wallis' test for each factor that varies.
 
-    Effect sizes are ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels tell all, and
-    where each level has one model. k levels that tell nothing have (k − 1) / (n − 1) on average.
     `friendliest` and `hardest` are the levels with the highest and the lowest mean rank change.
     """
     rows = []
@@ -114,8 +112,7 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             if len(levels) < 2:
                 continue
             means = {level: values.mean() for level, values in levels.items()}
-            constant = np.ptp(group["rank_change"]) == 0
-            test = (np.nan, np.nan) if constant else stats.kruskal(*levels.values())
+            effect, p = level_effect(list(levels.values()))
             rows.append(
                 {
                     "zoo": zoo,
@@ -123,8 +120,8 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                     "factor": factor,
                     "levels": len(levels),
                     "models": len(group),
-                    "epsilon_squared": test[0] / (len(group) - 1),
-                    "p": test[1],
+                    "epsilon_squared": effect,
+                    "p": p,
                     "friendliest": max(means, key=means.get),
                     "hardest": min(means, key=means.get),
                     "mean_change_friendliest": max(means.values()),
@@ -133,6 +130,23 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             )
     columns = ["zoo", "method", "factor", "levels", "models", "epsilon_squared", "p", "friendliest", "hardest"]
     return pd.DataFrame(rows, columns=[*columns, "mean_change_friendliest", "mean_change_hardest"])
+
+
+def level_effect(levels: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Whether a quantity differs between the levels of a factor: effect size and p-value of Kruskal and Wallis' test.
+
+    The effect size is ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels tell all, and
+    where each level has one model. k levels that tell nothing have (k − 1) / (n − 1) on average. Both are NaN where the
+    quantity is constant.
+
+    Args:
+        levels: the quantity of each level's models.
+    """
+    values = np.concatenate(levels)
+    if np.ptp(values) == 0:
+        return np.nan, np.nan
+    test = stats.kruskal(*levels)
+    return float(test.statistic / (len(values) - 1)), float(test.pvalue)
 
 
 def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Settings of sparse model soups, and the names of their files, as Snakemake reads them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,6 +10,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Members = Annotated[int, Field(ge=2, le=100)]
 
 SEED, STRANGERS = "seed", "strangers"
+FACTORS = ("weight_decay", "lr", "length")  # what members may differ by, beside the seed
 # What every variant's trainings come to: a folder of shards each (`zootwins.experiments.soups`).
 ARMS = {
     SEED: ("candidate", "soup", "greedy", "imp", "reprune", "average", "imp_long", "swa"),
@@ -42,7 +43,7 @@ class Soups(BaseModel):
         description="Learning rate within a phase: llr rises for a tenth of the steps and falls linearly to 0; allr "
         "starts lower where pruning took little; constant."
     )
-    vary: tuple[Literal["weight_decay", "lr", "length"], ...] = Field(
+    vary: tuple[Literal[*FACTORS], ...] = Field(
         description="What members differ by, beside soups whose members differ by the order of their batches (seed); "
         "a soup each."
     )
@@ -79,11 +80,10 @@ class Soups(BaseModel):
         """Kinds of soups that are trained, in the order of `ARMS`; strangers are mixed from them."""
         return tuple(name for name in ARMS if name == SEED or name in self.vary or name in self.controls)
 
-    def folders(self, variant: str) -> list[str]:
-        """The folders of a variant's shards, such as `seed-5-soup`, of each number of members."""
-        return [soup_folder(variant, members, arm) for members in self.members for arm in ARMS[variant]]
+    def of_variant(self, variant: str, members: int) -> dict[str, Any]:
+        """The settings that decide what a variant with so many members comes to, the others at nothing.
 
-
-def soup_folder(variant: str, members: int | str, arm: str) -> str:
-    """The name of a kind of soups, as files and exports have it."""
-    return f"{variant}-{members}-{arm}"
+        A further variant is no reason to train the others again.
+        """
+        values = {f"member_{name}s": getattr(self, f"member_{name}s")[:members] * (name == variant) for name in FACTORS}
+        return self.model_dump() | values | {"members": (members,), "vary": (), "controls": (), "shifted_sets": ()}

@@ -1,8 +1,8 @@
-"""Test images as a model does not expect them: corrupted at five severities, or from another data set of the same shape.
+"""Test images as a model does not expect them: corrupted at five severities, or of another data set.
 
 Noise, blur, contrast and JPEG have the severities of CIFAR-C (hendrycks/robustness, `make_cifar_c.py`) for images of 32
 pixels and of MNIST-C (google-research/mnist-c, `corruptions.py`) for 28; those of rotation, translation and shear are
-ours. Pixels are corrupted before normalisation and rounded to 8 bits again, as those data sets are stored. Everything is
+ours. Pixels are corrupted before normalisation and rounded to 8 bits again, as those data sets are stored. All of it is
 deterministic: noise comes from the counter-based generator, an image's by its place among the test images.
 """
 
@@ -148,13 +148,10 @@ class ShiftedSet:
 
 def save_shifted(
     path: str | Path, data: StoredData, others: tuple[str, ...], data_dir: str | Path, provenance: Mapping[str, str]
-) -> int:
+) -> None:
     """Write the corruptions of a data set's test images, and the test images of other data sets.
 
     Data without pixels (a foreign `dataset.pt`, normalised in an unknown way) has none of either.
-
-    Returns:
-        The number of sets.
 
     Raises:
         InputError: for another data set that is not to be had, or of another shape.
@@ -163,16 +160,13 @@ def save_shifted(
     tensors: dict[str, Tensor] = {}
     if test.dtype == torch.uint8:
         for name in PARAMETERS:
-            for severity in SEVERITIES:
-                tensors[f"{name}/{severity}/images"] = corrupt(test, name, severity)
-                tensors[f"{name}/{severity}/labels"] = data.labels["test"]
+            tensors[f"{name}/labels"] = data.labels["test"].clone()
+            tensors |= {f"{name}/{severity}": corrupt(test, name, severity) for severity in SEVERITIES}
         for name in others:
-            images, labels = _other(name, test, data_dir)
-            tensors |= {f"{name}/0/images": images, f"{name}/0/labels": labels}
+            tensors[f"{name}/0"], tensors[f"{name}/labels"] = _other(name, test, data_dir)
     tensor_files.write(
         path, "shifted", tensors, {"mean": json.dumps(data.mean), "std": json.dumps(data.std)}, provenance
     )
-    return len(tensors) // 2
 
 
 def _other(name: str, like: Tensor, data_dir: str | Path) -> tuple[Tensor, Tensor]:
@@ -198,10 +192,10 @@ def shifted_sets(path: str | Path) -> Iterator[ShiftedSet]:
     metadata, shapes = tensor_files.check(path, "shifted")
     try:
         mean, std = (tuple(map(float, json.loads(metadata[key]))) for key in ("mean", "std"))
-        names = sorted({tuple(name.split("/")[:2]) for name in shapes}, key=lambda pair: (pair[0], int(pair[1])))
+        names = [name.split("/") for name in sorted(shapes) if not name.endswith("/labels")]
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: holds something else than shifted images; {remedy(path)}") from None
     with safe_open(path, "pt") as file:
         for name, severity in names:
-            pixels, labels = (file.get_tensor(f"{name}/{severity}/{kind}") for kind in ("images", "labels"))
+            pixels, labels = file.get_tensor(f"{name}/{severity}"), file.get_tensor(f"{name}/labels")
             yield ShiftedSet(name, int(severity), ImageSet(normalise(pixels, mean, std), labels.long()))
