@@ -40,7 +40,7 @@ def soup_shards(wildcards):
 
 
 def shifted_images(wildcards):
-    return [] if wildcards.variant in UNSHIFTED else f"results/zoos/{wildcards.zoo}/shifted.safetensors"
+    return [] if wildcards.variant in UNSHIFTED else [f"results/zoos/{wildcards.zoo}/shifted.safetensors"]
 
 
 def first_candidates(wildcards):

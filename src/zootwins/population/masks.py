@@ -23,7 +23,7 @@ def lowest_pruned(scores: Mapping[str, Tensor], ratio: float, scope: str) -> dic
     if scope == "layer":
         return {name: _keep_highest(score.flatten(1), ratio).view_as(score) for name, score in scores.items()}
     joined = _keep_highest(torch.cat([score.flatten(1) for score in scores.values()], dim=1), ratio)
-    parts = joined.split([score[0].numel() for score in scores.values()], dim=1)
+    parts = joined.split([score.flatten(1).shape[1] for score in scores.values()], dim=1)
     return {name: part.view_as(score) for part, (name, score) in zip(parts, scores.items(), strict=True)}
 
 

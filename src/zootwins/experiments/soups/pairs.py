@@ -22,8 +22,8 @@ def pair_scores(engine: Engine, shelf: Shelf, test: ImageSet) -> pd.DataFrame:
     """A row a model, goal, phase and pair of parts.
 
     Columns: index, goal, phase, kind, member (the second part's), distance (L2, of all weights and biases), agreement
-    (the share of test images that both put into the same class), barrier, and the accuracies of the first part, the
-    second, and the lowest on the line: `first`, `second`, `lowest`.
+    (the share of test images that both put into the same class), barrier, and the accuracies on the line, `line_0` (the
+    first part) to `line_10`.
     """
     parts = [
         _pairs(engine, shelf, arm, phase, test).assign(phase=phase, kind=PARTS[arm])
@@ -40,19 +40,14 @@ def _pairs(engine: Engine, shelf: Shelf, arm: str, phase: int, test: ImageSet) -
     predictions = shelf.tensor(arm, "predictions", phase)
     differences = {name: (tensor[:, :, 1:] - tensor[:, :, :1]).double() for name, tensor in networks.items()}
     squares = sum(tensor.flatten(3).square().sum(3) for tensor in differences.values())
-    between = torch.stack(
-        [_accuracy(engine, shelf, networks, point / (POINTS - 1), test) for point in range(1, POINTS - 1)]
-    ).numpy()
-    first, second = np.broadcast_to(ends[:, :, :1], ends[:, :, 1:].shape), ends[:, :, 1:]
-    lowest = np.minimum(between.min(0), np.minimum(first, second))
-    models, goals, others = np.indices(second.shape).reshape(3, -1)
+    between = [_accuracy(engine, shelf, networks, point / (POINTS - 1), test) for point in range(1, POINTS - 1)]
+    line = np.stack([ends[:, :, :1] + np.zeros_like(ends[:, :, 1:]), *between, ends[:, :, 1:]])
+    models, goals, others = np.indices(line.shape[1:]).reshape(3, -1)
     values = {
         "distance": squares.sqrt().numpy(),
         "agreement": (predictions[:, :, 1:] == predictions[:, :, :1]).double().mean(-1).numpy(),
-        "barrier": (first + second) / 2 - lowest,
-        "first": first,
-        "second": second,
-        "lowest": lowest,
+        "barrier": (line[0] + line[-1]) / 2 - line.min(0),
+        **{f"line_{point}": accuracy for point, accuracy in enumerate(line)},
     }
     return pd.DataFrame(
         {
@@ -64,11 +59,11 @@ def _pairs(engine: Engine, shelf: Shelf, arm: str, phase: int, test: ImageSet) -
     )
 
 
-def _accuracy(engine: Engine, shelf: Shelf, networks: dict[str, Tensor], share: float, test: ImageSet) -> Tensor:
+def _accuracy(engine: Engine, shelf: Shelf, networks: dict[str, Tensor], share: float, test: ImageSet) -> np.ndarray:
     """Accuracy of the networks at a share of the way from the first run to each other, `[models, goals, runs − 1]`."""
     on_line = {
         name: torch.lerp(tensor[:, :, :1].expand_as(tensor[:, :, 1:]), tensor[:, :, 1:], share)
         for name, tensor in networks.items()
     }
     grid = on_line["fc2.bias"].shape[:3]
-    return engine.evaluate(evaluated_lanes(shelf.originals, on_line), test).accuracy.unflatten(0, grid)
+    return engine.evaluate(evaluated_lanes(shelf.originals, on_line), test).accuracy.unflatten(0, grid).numpy()

@@ -110,12 +110,12 @@ def as_population(
     keys: Sequence[int] | None = None,
     masks: Mapping[str, Tensor] | None = None,
 ) -> Population:
-    """Networks `[models, goals, runs, …]` as a population, runs fastest, with one entry of `factors` a lane."""
+    """Networks `[models, goals, runs, …]` as a population of copies, runs fastest; `factors` has an entry a lane."""
     return Population(
         architecture,
         factors,
         torch.tensor(keys if keys is not None else [0] * len(factors), dtype=torch.int64),
-        {name: tensor.flatten(0, 2).contiguous() for name, tensor in networks.items()},
+        {name: tensor.flatten(0, 2).clone(memory_format=torch.contiguous_format) for name, tensor in networks.items()},
         {name: mask.flatten(0, 2) for name, mask in (masks or {}).items()},
     )
 

@@ -95,13 +95,15 @@ class Retraining:
             self.done += epochs
             return self.finished[name]
         first, sums = self._resumed(name, population)
+        if averaged_from is not None and not sums:
+            sums = {key: torch.zeros_like(tensor, dtype=torch.float64) for key, tensor in population.parameters.items()}
         steps = -(-len(self.images) // population.batch_size)
         self.done += first
         for epoch in range(first + 1, epochs + 1):
             scores = self.engine.train_epoch(population, self.images, epoch, lr_factors=lengths.factors(epoch, steps))
             if averaged_from is not None and epoch >= averaged_from:
                 for key, tensor in population.parameters.items():
-                    sums[key] = sums[key] + tensor.double() if key in sums else tensor.double()
+                    sums[key] += tensor
             self.done += 1
             log.info(
                 "%s, epoch %d of %d, %d models: train loss %.4f",
