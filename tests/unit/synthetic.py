@@ -180,8 +180,8 @@ def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:
             for index, accuracy in zip(models["index"], models["test_accuracy"], strict=True):
                 place = cell | {"index": index, "norm_drop": goal * rng.uniform(0.5, 1)}
                 for phase in phases:
-                    for row in _soup_rows(variant, accuracy - 0.1 * goal * phase / 2, rng):
-                        scores.append(place | {"phase": phase, "sparsity": goal * phase / phases[-1]} | row)
+                    cooked = place | {"phase": phase, "sparsity": goal * phase / phases[-1]}
+                    scores += [cooked | row for row in _soup_rows(variant, accuracy - 0.05 * goal * phase, rng)]
                 kinds = ["kin"]
                 if variant == "strangers":
                     kinds = ["strangers, own masks", "strangers, one mask"]
