@@ -24,7 +24,7 @@ def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
         return message(NO_SOUPS)
     tables = [_lines(results) for results in shown]
     columns = max(table["goal"].nunique() for table in tables)
-    size = (COLUMN, 0.5 + 1.5 * len(shown))
+    size = (COLUMN, 0.5 + 1.6 * len(shown))
     figure, grid = plt.subplots(len(shown), columns, figsize=size, sharex=True, sharey="row", squeeze=False)
     along = np.linspace(0, 1, POINTS)
     for row, results, table in zip(grid, shown, tables, strict=True):
@@ -34,7 +34,8 @@ def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
                     values = of_kind[[f"line_{point}" for point in range(POINTS)]].to_numpy()
                     fan(axes, along, 100 * values, colour)
                     axes.lines[-1].set_label(kind)
-            axes.set_title(f"{results.zoo.title}, {percent(goal):g} %, n = {part['index'].nunique()}", fontsize=6.5)
+            models = part["index"].nunique()
+            axes.set_title(f"{results.zoo.title},\n{percent(goal):g} % pruned, n = {models}", fontsize=6.5)
     figure.supxlabel("Place on the line between the two networks", fontsize=7)
     figure.supylabel("Test accuracy, %", fontsize=7)
     handles, labels = grid[0, 0].get_legend_handles_labels()

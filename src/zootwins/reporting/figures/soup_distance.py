@@ -27,6 +27,8 @@ def soup_distance(zoos: Sequence[ZooResults]) -> Figure:
                 axes.plot(part["distance"], 100 * part["gain"], ".", markersize=3, alpha=0.7, label=label)
         axes.axhline(0, color="#555555", linewidth=0.8)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
         axes.set_title(f"{results.zoo.title}, n = {joined['index'].nunique()}", fontsize=6.5)
     figure.supxlabel("Mean L2 distance of the soup's members", fontsize=7)
     figure.supylabel("Gain over the mean candidate, points", fontsize=7)
