@@ -73,6 +73,7 @@ WORKFLOW_FILES = [
             "twins",
             "metrics",
             "representations",
+            "soup_lookups",
             "soups",
             "tables",
             "figures",
