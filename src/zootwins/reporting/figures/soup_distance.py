@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.soups.gains import VARIANTS, distances, gains, last_phase, one_number, with_soups
@@ -28,9 +29,9 @@ def soup_distance(zoos: Sequence[ZooResults]) -> Figure:
         axes.axhline(0, color="#555555", linewidth=0.8)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # within a decade alone
         axes.set_title(f"{results.zoo.title}, n = {joined['index'].nunique()}", fontsize=6.5)
     figure.supxlabel("Mean L2 distance of the soup's members", fontsize=7)
-    figure.supylabel("Gain over the mean candidate, points", fontsize=7)
+    figure.supylabel("Gain over the mean, points", fontsize=7)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure

@@ -43,7 +43,7 @@ def soup_factors(zoos: Sequence[ZooResults]) -> Figure:
         _right(right, models)
         for axes in (left, right):
             axes.axhline(0, color="#555555", linewidth=0.8)
-    figure.supylabel("Gain over the mean candidate, points", fontsize=7)
+    figure.supylabel("Gain over the mean, points", fontsize=7)
     return figure
 
 

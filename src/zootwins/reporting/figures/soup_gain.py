@@ -25,7 +25,10 @@ SHOWN = {
 
 @styled
 def soup_gain(zoos: Sequence[ZooResults]) -> Figure:
-    """A row a zoo; dots are models, boxes quartiles and median, after the last phase. Right of 0 the soup is better."""
+    """A row a zoo; dots are models, boxes quartiles and median, after the last phase. Right of 0 the soup is better.
+
+    The scale is linear from −1 to 1 and logarithmic beyond.
+    """
     shown = with_soups(zoos)
     if not shown:
         return message(NO_SOUPS)
@@ -47,6 +50,8 @@ def soup_gain(zoos: Sequence[ZooResults]) -> Figure:
         }
         sns.boxplot(**settings, showfliers=False, linewidth=0.6, fill=False, gap=0.2, legend=False)
         sns.stripplot(**settings, size=1.6, alpha=0.5, jitter=False)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.axvline(0, color="#555555", linewidth=0.8, zorder=0)
         axes.get_legend().remove()
         axes.set(xlabel="", ylabel="")

@@ -29,7 +29,7 @@ def soup_shifted(zoos: Sequence[ZooResults]) -> Figure:
         _corruptions(right, table)
         goal, models = percent(table["goal"].max()), table["index"].nunique()
         left.set_title(f"{results.zoo.title},\n{goal:g} % pruned, n = {models}", fontsize=6.5)
-    figure.supylabel("Gain over the mean candidate, points", fontsize=7)
+    figure.supylabel("Gain over the mean, points", fontsize=7)
     figure.legend(*grid[0, 1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
