@@ -17,7 +17,8 @@ struct Shape {
   int mode;
 };
 
-// One parameter of the block's models, [models, size] in the natural layout. Null: there is none.
+// One parameter of the block's models, [models, size] in the natural layout. Null: there is none, which of what a
+// mode has is allowed of BIAS_LOG_SIGMA2 alone: biases without noise.
 struct Tensor {
   float* value;
   float* exp_avg;
@@ -46,6 +47,7 @@ struct Block {
   int64_t samples;
   const uint32_t* const* orders;   // [models][samples]; training only
   const float* lr_factors;         // [models, batches], of the learning rate; null: 1
+  float linear_clamp;              // of log α in linear layers, in either direction; of noisy weights only
   int64_t batch_size;
   uint32_t epoch;
   double *loss, *accuracy;         // [models], results

@@ -10,7 +10,7 @@ using zootwins::Block;
 using zootwins::Shape;
 using zootwins::LAYERS;
 
-constexpr float EPSILON = 1e-15f, CONV_CLAMP = 8.0f, LINEAR_CLAMP = 10.0f;  // see population/variational.py
+constexpr float EPSILON = 1e-15f, CONV_CLAMP = 8.0f;  // see population/variational.py
 constexpr float K1 = 0.63576f, K2 = 1.8732f, K3 = 1.48695f;
 // see population/hard_concrete.py; SHIFT is -BETA · log(-GAMMA / ZETA)
 constexpr float BETA = 2.0f / 3.0f, GAMMA = -0.1f, ZETA = 1.1f, GATE_EPSILON = 1e-8f, SHIFT = 1.5985968f;
@@ -279,7 +279,7 @@ class Model {
         const zootwins::Tensor& tensor = block.tensors[index.value][kind];
         const size_t offset = layers[index.value].value.of[kind] - values;
         each_element<index.value>(block, kind, [&](int at, int lane, int64_t n) {
-          const bool keep = !tensor.mask || tensor.mask[n];
+          const bool keep = tensor.value && (!tensor.mask || tensor.mask[n]);
           values[offset + at][lane] = keep ? tensor.value[n] : 0;
           if constexpr (TRAINING) {
             exp_avg[offset + at][lane] = keep ? tensor.exp_avg[n] : 0;
@@ -303,7 +303,7 @@ class Model {
         const zootwins::Tensor& tensor = block.tensors[index.value][kind];
         const size_t offset = layers[index.value].value.of[kind] - values;
         each_element<index.value>(block, kind, [&](int at, int lane, int64_t n) {
-          if (lane >= block.models) return;
+          if (lane >= block.models || !tensor.value) return;
           tensor.value[n] = values[offset + at][lane];
           tensor.exp_avg[n] = exp_avg[offset + at][lane];
           tensor.exp_avg_sq[n] = exp_avg_sq[offset + at][lane];
@@ -443,11 +443,12 @@ class Model {
   }
 
   // α·w² of every weight, α·b² + ε of every output.
-  void prepare_variances() {
+  void prepare_variances(const Block& block) {
     each_layer([&](auto index) {
       using L = Layer<index.value>;
       const Arrays& a = layers[index.value];
-      const float bound = L::LINEAR ? LINEAR_CLAMP : CONV_CLAMP;
+      const float bound = L::LINEAR ? block.linear_clamp : CONV_CLAMP;
+      const bool noisy_bias = block.tensors[index.value][zootwins::BIAS_LOG_SIGMA2].value;
       for (int n = 0; n < L::WEIGHTS; n++) {
         M inside;
         const V w = a.value.of[zootwins::WEIGHT][n];
@@ -455,7 +456,7 @@ class Model {
       }
       for (int o = 0; o < L::OUTPUTS; o++) {
         a.variance_bias[o] = splat(EPSILON);
-        if constexpr (!L::LINEAR) {
+        if (noisy_bias) {
           M inside;
           const V b = a.value.of[zootwins::BIAS][o];
           a.variance_bias[o] +=
@@ -474,13 +475,13 @@ class Model {
   }
 
   // From the gradients of α·w² to those of w and log σ², and the KL term's.
-  void add_variance_gradients(V penalty) {
+  void add_variance_gradients(const Block& block, V penalty) {
     each_layer([&](auto index) {
       using L = Layer<index.value>;
       const Arrays& a = layers[index.value];
-      const float bound = L::LINEAR ? LINEAR_CLAMP : CONV_CLAMP;
+      const float bound = L::LINEAR ? block.linear_clamp : CONV_CLAMP;
       add_variance_gradient(L::WEIGHTS, a, zootwins::WEIGHT, a.variance_weight_gradient, bound, penalty);
-      if constexpr (!L::LINEAR)
+      if (block.tensors[index.value][zootwins::BIAS_LOG_SIGMA2].value)
         add_variance_gradient(L::OUTPUTS, a, zootwins::BIAS, a.variance_bias_gradient, bound, penalty);
     });
   }
@@ -601,7 +602,7 @@ class Model {
       const int64_t batch = block.samples - first < block.batch_size ? block.samples - first : block.batch_size;
       __builtin_memset(gradients, 0, parameters * sizeof(V));
       if constexpr (VARIATIONAL) {
-        prepare_variances();
+        prepare_variances(block);
         each_layer([&](auto index) {
           using L = Layer<index.value>;
           __builtin_memset(layers[index.value].variance_weight_gradient, 0, L::WEIGHTS * sizeof(V));
@@ -627,7 +628,7 @@ class Model {
           correct[lane] += prediction[lane] == label[lane];
         }
       }
-      if constexpr (VARIATIONAL) add_variance_gradients(lanes.penalty);
+      if constexpr (VARIATIONAL) add_variance_gradients(block, lanes.penalty);
       if constexpr (GATED) add_gate_gradients(lanes.penalty);
       V lr_factor;
       for (int lane = 0; lane < LANES; lane++) {

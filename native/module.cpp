@@ -171,13 +171,15 @@ class Job {
     }
   }
 
-  void train(uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, int threads) {
+  void train(uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, float linear_clamp,
+             int threads) {
     check(batch_size > 0, "batches have at least one sample");
     batches = (block.samples + batch_size - 1) / batch_size;
     check(!lr_factors || lr_factors->size() == factors.size() * size_t(batches), "a factor a model and step");
     block.epoch = epoch;
     block.batch_size = batch_size;
     block.lr_factors = lr_factors ? lr_factors->data() : nullptr;
+    block.linear_clamp = linear_clamp;
     check_parameters(true);
     nb::gil_scoped_release release;
     each_block(threads, [&](Block& part, void* workspace) {
@@ -217,7 +219,8 @@ class Job {
     for (int layer = 0; layer < zootwins::LAYERS; layer++)
       for (int kind = 0; kind < zootwins::KINDS; kind++) {
         const Tensor& tensor = block.tensors[layer][kind];
-        check(!kernels.size(block.shape, layer, kind) || tensor.value, "a parameter is missing");
+        const bool needed = kernels.size(block.shape, layer, kind) && kind != zootwins::BIAS_LOG_SIGMA2;
+        check(!needed || tensor.value, "a parameter is missing");
         check(!training || !tensor.value || (tensor.exp_avg && tensor.exp_avg_sq), "optimiser state is missing");
       }
   }
@@ -264,14 +267,15 @@ NB_MODULE(_native, m) {
       "train_epoch",
       [](const std::string& level, int threads, bool large, int mode, const Images& images,
          const Labels& labels, const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters,
-         uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, const Doubles& loss,
-         const Doubles& accuracy) {
+         uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, float linear_clamp,
+         const Doubles& loss, const Doubles& accuracy) {
         Job(chosen(level), large, mode, images, labels, models, parameters, loss, accuracy)
-            .train(epoch, batch_size, lr_factors, threads);
+            .train(epoch, batch_size, lr_factors, linear_clamp, threads);
       },
       nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("mode"),
       nb::arg("images"), nb::arg("labels"), nb::arg("models"), nb::arg("parameters"), nb::arg("epoch"),
-      nb::arg("batch_size"), nb::arg("lr_factors").none(), nb::arg("loss"), nb::arg("accuracy"));
+      nb::arg("batch_size"), nb::arg("lr_factors").none(), nb::arg("linear_clamp"), nb::arg("loss"),
+      nb::arg("accuracy"));
   m.def(
       "evaluate",
       [](const std::string& level, int threads, bool large, const Images& images, const Labels& labels,

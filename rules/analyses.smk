@@ -1,10 +1,19 @@
 # What tables and figures are made of: the lookups of their rules.
+from itertools import chain
+
 from zootwins.reporting.figures.gallery import FIGURES
 from zootwins.reporting.gallery import TABLES
 
 
 def vd_shards(wildcards):
     return shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/vd")
+
+
+def shards_by_method(wildcards):
+    return {
+        method: shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{method}")
+        for method in zoo_of(wildcards).methods
+    }
 
 
 def lookup_analysis(wildcards):
@@ -14,27 +23,45 @@ def lookup_analysis(wildcards):
 # The tables of each rule.
 RULE_TABLES = {
     maker: [table.name for table in TABLES.values() if table.rule == maker]
-    for maker in ("make_table", "make_representation_table", "make_soup_table")
+    for maker in ("make_table", "make_representation_table", "make_soup_table", "derive_table")
 }
 RULE_FIGURES = {
     maker: [name for name, drawing in FIGURES.items() if drawing.rule == maker]
     for maker in ("make_figure", "make_soup_figure")
 }
+# The tables of every run: of the configured zoos, and beside the paper's.
+ALL_TABLES = [table.name for table in TABLES.values() if table.target == "tables"]
 PAPER_TABLES = TABLES["paper_comparison"].sources
 
 ANALYSED_ZOOS = [analysed(zoo) for zoo in RUN.zoos]
 # Results are read by way of the methods' curves.
-METHOD_MODULES = [module_of(method) for method in RUN.config.methods]
+METHOD_MODULES = [
+    module_of(method) for method in dict.fromkeys(chain.from_iterable(zoo["methods"] for zoo in ANALYSED_ZOOS))
+]
+
+
+# The paper's zoo that each zoo is, or is like, where its tables have it.
+PAPER_ZOOS = {row["zoo"]: int(row["models"]) for row in csv.DictReader((ROOT / "resources/paper/zoos.csv").open())}
+COUNTERPARTS = {
+    id: counterpart for id, zoo in RUN.catalogue.items() if (counterpart := zoo.compare_with or id) in PAPER_ZOOS
+}
 
 
 def sources_of(zoo, source):
-    """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point."""
+    """The files that a source stands for in a zoo: those of the methods that it has, responses where there is a point.
+
+    Masks overlap where there are two methods.
+    """
+    if source == "candidates":
+        return [f"results/metrics/{zoo.id}/candidates.parquet"] if zoo.id in COUNTERPARTS else []
     if source == "history":
         return [f"results/zoos/{zoo.id}/history.parquet"]
     method, _, table = source.rpartition("/")
     methods = [known for known in zoo.methods if method in (known, "*")] if method else [""]
     if table == "response":
         methods = [method for method in methods if method in zoo.operating_points("correlation")]
+    if source == "mask_overlap" and len(zoo.methods) < 2:
+        return []
     return [f"results/metrics/{zoo.id}/{method}{'/' * bool(method)}{table}.parquet" for method in methods]
 
 
@@ -51,6 +78,14 @@ def table_code(wildcards):
 
 def table_sources(wildcards):
     return results_of_zoos(TABLES[wildcards.table].sources)
+
+
+def derived_table_code(wildcards):
+    return code_of("derive_table", TABLES[wildcards.table].module)
+
+
+def derived_table_sources(wildcards):
+    return expand("results/tables/{table}.csv", table=TABLES[wildcards.table].sources)
 
 
 def paper_table(wildcards):
@@ -162,3 +197,30 @@ def pruning_lr(wildcards):
     """The learning rate of magnitude pruning's fine-tuning, if it is not each model's own."""
     settings = zoo_of(wildcards).methods.get("mp")
     return settings.lr if settings else None
+
+
+def paper_methods(zoo):
+    """Those of the paper's methods that a zoo has."""
+    return [method for method in ("mp", "vd") if method in zoo.methods]
+
+
+def paper_shards(wildcards):
+    """The shards of a zoo's twins by the paper's methods."""
+    folder = f"results/twins/{wildcards.zoo}"
+    return [
+        file for method in paper_methods(zoo_of(wildcards)) for file in shard_files(wildcards.zoo, f"{folder}/{method}")
+    ]
+
+
+def candidate_sources(wildcards):
+    zoo = zoo_of(wildcards)
+    sources = [f"{method}/{table}" for method in paper_methods(zoo) for table in ("scores", "agreement")]
+    return [f"results/zoos/{zoo.id}/models.csv", *(file for source in sources for file in sources_of(zoo, source))]
+
+
+def lookup_counterpart(wildcards):
+    return COUNTERPARTS[wildcards.zoo]
+
+
+def lookup_paper_models(wildcards):
+    return PAPER_ZOOS[COUNTERPARTS[wildcards.zoo]]

@@ -135,6 +135,17 @@ def published_raw_zoo(wildcards):
     return [] if zoo.train else raw_zoo_of(zoo)
 
 
+def raw_zoo_with_initial_weights(wildcards):
+    """The raw zoo whose checkpoints 0 are read; none where the factors tell the initial weights."""
+    zoo = zoo_of(wildcards)
+    return raw_zoo_of(zoo) if zoo.initial_weights == "checkpoint" else []
+
+
+def folder_state_of_initial_weights(wildcards):
+    zoo = zoo_of(wildcards)
+    return digest_of_folder(zoo.directory, 0) if zoo.directory and zoo.initial_weights == "checkpoint" else None
+
+
 def originals_of(zoo):
     """The zoo that a zoo of published twins was made from; any other zoo is its own."""
     return RUN.catalogue[zoo.twins_of] if zoo.twins_of else zoo
@@ -239,11 +250,16 @@ def method_code(script):
     return digest
 
 
-def needed_twins(wildcards):
-    """The shards of the same models by the methods that a method starts from."""
-    methods = zoo_of(wildcards).methods
-    needs = get_sparsifier(wildcards.method).needs(methods[wildcards.method]) if wildcards.method in methods else ()
-    return {method: f"results/twins/{wildcards.zoo}/{method}/{wildcards.shard}.safetensors" for method in needs}
+def needed_by_method(wildcards):
+    """What a method starts from beside the originals: twins of the same models by others, their initial weights."""
+    zoo, method = wildcards.zoo, get_sparsifier(wildcards.method)
+    settings = zoo_of(wildcards).methods.get(method.id)
+    if settings is None:  # its job is refused
+        return {}
+    needed = {other: f"results/twins/{zoo}/{other}/{wildcards.shard}.safetensors" for other in method.needs(settings)}
+    if method.needs_initial(settings):
+        needed["initial"] = f"results/zoos/{zoo}/initial.safetensors"
+    return needed
 
 
 def exported_settings(wildcards):

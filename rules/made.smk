@@ -9,11 +9,17 @@ def made_files(wildcards):
     return {kind: [f"{folder}/{kind}.safetensors" for folder in folders] for kind in TENSORS} | {
         "models": [f"{folder}/models.csv" for folder in folders],
         "history": [f"{folder}/history.parquet" for folder in folders],
+        "initial": [f"results/zoos/{zoo}/initial.safetensors" for zoo in RUN.zoos if needs_initial_weights(zoo)],
         "shard": [file for zoo in trained for file in shard_files(zoo, f"results/zoos/{zoo}/trained")]
         + all_shards(wildcards),
         "metrics": [file for file in results_of_zoos(METRICS) if file.endswith(".parquet")],
-        "table": expand("results/tables/{table}.csv", table=[*RULE_TABLES["make_table"], "paper_comparison"]),
+        "table": expand("results/tables/{table}.csv", table=ALL_TABLES),
     }
+
+
+def needs_initial_weights(zoo):
+    methods = RUN.catalogue[zoo].methods.items()
+    return any(get_sparsifier(method).needs_initial(settings) for method, settings in methods)
 
 
 def possible_files(wildcards):
@@ -28,6 +34,8 @@ def possible_files(wildcards):
         "soups": [file for files in soups.values() for file in files],
         "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
         + expand("results/tables/{table}.csv", table=tables),
+        "replication": [file for file in results_of_zoos(["candidates"]) if file.endswith(".parquet")]
+        + ["results/tables/candidates.csv"],
     }
 
 
@@ -51,7 +59,7 @@ TENSORS = ("dataset", "originals", "predictions")
 METRICS = list(
     dict.fromkeys(
         ["*/scores", "*/layers", "*/agreement"]
-        + [source for name in RULE_TABLES["make_table"] for source in TABLES[name].sources]
+        + [source for name in RULE_TABLES["make_table"] if name in ALL_TABLES for source in TABLES[name].sources]
         + [source for name in RULE_FIGURES["make_figure"] for source in FIGURES[name].sources if source != "history"]
     )
 )

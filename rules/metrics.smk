@@ -95,3 +95,57 @@ rule collect_prune_shares:
         code=code_of("collect_prune_shares"),
     script:
         "../workflow/scripts/collect_prune_shares.py"
+
+
+rule collect_candidates:
+    """What the paper's unexplained numbers may be, each on a zoo's twins, beside the paper's numbers."""
+    input:
+        shards=paper_shards,
+        metrics=candidate_sources,
+        predictions="results/zoos/{zoo}/predictions.safetensors",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+        paper=[from_root(f"resources/paper/{table}.csv") for table in PAPER_TABLES],
+    output:
+        "results/metrics/{zoo}/candidates.parquet",
+    log:
+        "results/logs/collect_candidates/{zoo}.log",
+    benchmark:
+        "results/benchmarks/collect_candidates/{zoo}.tsv"
+    wildcard_constraints:
+        zoo=one_of(COUNTERPARTS),
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        zoo=lookup_analysis,
+        paper_zoo=lookup_counterpart,
+        paper_models=lookup_paper_models,
+        code=code_of("collect_candidates", *METHOD_MODULES),
+    script:
+        "../workflow/scripts/collect_candidates.py"
+
+
+rule collect_mask_overlap:
+    """How much the masks of every two methods of a zoo overlap, model by model, at the same sparsity."""
+    input:
+        unpack(shards_by_method),
+    output:
+        "results/metrics/{zoo}/mask_overlap.parquet",
+    log:
+        "results/logs/collect_mask_overlap/{zoo}.log",
+    benchmark:
+        "results/benchmarks/collect_mask_overlap/{zoo}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=120,
+    params:
+        zoo=lookup_analysis,
+        code=code_of("collect_mask_overlap", *METHOD_MODULES),
+    script:
+        "../workflow/scripts/collect_mask_overlap.py"

@@ -41,6 +41,7 @@ rule compare_with_paper:
     input:
         tables=expand("results/tables/{table}.csv", table=PAPER_TABLES),
         paper=[from_root(f"resources/paper/{table}.csv") for table in PAPER_TABLES],
+        models=from_root("resources/paper/zoos.csv"),
     output:
         csv="results/tables/paper_comparison.csv",
         checksum="results/tables/paper_comparison.csv.sha256",
@@ -73,3 +74,35 @@ rule compare_with_paper:
         code=code_of("compare_with_paper", TABLES["paper_comparison"].module),
     script:
         "../workflow/scripts/compare_with_paper.py"
+
+
+rule derive_table:
+    """A table that says in short what other tables say."""
+    input:
+        derived_table_sources,
+    output:
+        csv="results/tables/{table}.csv",
+        checksum="results/tables/{table}.csv.sha256",
+        md="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+        html=report(
+            "results/tables/{table}.html",
+            caption="../workflow/report/table.rst",
+            category="Comparison with the paper",
+            labels=report_labels,
+        ),
+    log:
+        "results/logs/derive_table/{table}.log",
+    wildcard_constraints:
+        table="|".join(RULE_TABLES["derive_table"]),
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=10,
+    params:
+        zoos=ANALYSED_ZOOS,
+        code=derived_table_code,
+    script:
+        "../workflow/scripts/derive_table.py"

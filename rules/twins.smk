@@ -4,7 +4,7 @@
 rule sparsify:
     """Sparsify a shard of models. Each method inherits this rule under a name of its own, which profiles know it by."""
     input:
-        unpack(needed_twins),
+        unpack(needed_by_method),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
@@ -57,6 +57,36 @@ use rule sparsify as random_pruning with:
 use rule sparsify as l0_regularization with:
     wildcard_constraints:
         method="l0",
+
+
+use rule sparsify as variational_sweep with:
+    wildcard_constraints:
+        method="vds",
+
+
+use rule sparsify as gale_variational_dropout with:
+    wildcard_constraints:
+        method="vdg",
+
+
+use rule sparsify as variational_thresholds with:
+    wildcard_constraints:
+        method="vdt",
+
+
+use rule sparsify as scratch with:
+    wildcard_constraints:
+        method="scratch",
+
+
+use rule sparsify as lottery_ticket with:
+    wildcard_constraints:
+        method="lottery",
+
+
+use rule sparsify as shuffled_mask with:
+    wildcard_constraints:
+        method="shuffled",
 
 
 rule import_twins:

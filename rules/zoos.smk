@@ -144,6 +144,34 @@ checkpoint import_zoo:
         "../workflow/scripts/import_zoo.py"
 
 
+checkpoint initial_weights:
+    """The weights that a zoo's models began with: their checkpoints 0, or made again from their factors."""
+    input:
+        raw_zoo=raw_zoo_with_initial_weights,
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+    output:
+        "results/zoos/{zoo}/initial.safetensors",
+    log:
+        "results/logs/initial_weights/{zoo}.log",
+    benchmark:
+        "results/benchmarks/initial_weights/{zoo}.tsv"
+    wildcard_constraints:
+        zoo=OWN_TWINS,
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=60,
+    params:
+        architecture=lookup_architecture,
+        folder=folder_state_of_initial_weights,
+        code=code_of("initial_weights"),
+    script:
+        "../workflow/scripts/initial_weights.py"
+
+
 checkpoint match_twins:
     """Find the original of each published twin: the twins' table, and their originals' weights and predictions."""
     input:

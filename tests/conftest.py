@@ -13,16 +13,6 @@ from projects import TABLES, Project, copy_project
 torch.set_num_threads(1)
 
 
-SHARED = ("tabulated", "undisturbed", "copied")  # runs that tests share: those go to one worker, so that it is one run
-
-
-def pytest_collection_modifyitems(items) -> None:
-    for item in items:
-        run = next((name for name in SHARED if name in item.fixturenames), None)
-        if run:
-            item.add_marker(pytest.mark.xdist_group(f"{run} {item.path.name}" if run == "copied" else run))
-
-
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory) -> Path:
     return copy_project(tmp_path_factory.mktemp("copies") / "project")

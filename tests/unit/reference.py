@@ -127,17 +127,21 @@ def train_one(
 
 
 class VariationalLayer(nn.Module):
-    """A convolution or linear layer with variational dropout, written from the formulas of domain and paper."""
+    """A convolution or linear layer with variational dropout, written from the formulas of domain and paper.
 
-    def __init__(self, layer: Layer, weight: Tensor, bias: Tensor, log_sigma2: float):
+    `gale`: as The State of Sparsity's code does otherwise, deterministic biases and ±8 in linear layers too.
+    """
+
+    def __init__(self, layer: Layer, weight: Tensor, bias: Tensor, log_sigma2: float, gale: bool):
         super().__init__()
-        self.layer = layer
+        self.layer, self.gale = layer, gale
         self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
         self.log_sigma2 = nn.Parameter(torch.full_like(weight, log_sigma2))
-        self.bias_log_sigma2 = nn.Parameter(torch.full_like(bias, log_sigma2)) if layer.is_conv else None
+        noisy_bias = layer.is_conv and not gale
+        self.bias_log_sigma2 = nn.Parameter(torch.full_like(bias, log_sigma2)) if noisy_bias else None
 
     def _log_alpha(self, weight: Tensor, log_sigma2: Tensor) -> Tensor:
-        bound = 8.0 if self.layer.is_conv else 10.0
+        bound = 8.0 if self.layer.is_conv or self.gale else 10.0
         return torch.clamp(log_sigma2 - 2.0 * torch.log(torch.abs(weight) + 1e-15), -bound, bound)
 
     def log_alphas(self) -> list[Tensor]:
@@ -157,10 +161,10 @@ class VariationalLayer(nn.Module):
         alphas = self.log_alphas()
         if noise is None:
             weight = self.weight * (alphas[0] < 3)
-            bias = self.bias * (alphas[1] < 3) if self.layer.is_conv else self.bias
+            bias = self.bias * (alphas[1] < 3) if len(alphas) > 1 else self.bias
             return apply(hidden, weight, bias)
         mean = apply(hidden, self.weight, self.bias)
-        bias_variance = alphas[1].exp() * self.bias**2 if self.layer.is_conv else None
+        bias_variance = alphas[1].exp() * self.bias**2 if len(alphas) > 1 else None
         variance = apply(hidden**2, alphas[0].exp() * self.weight**2, bias_variance)
         shape = (mean.shape[0], *mean.shape[2:], mean.shape[1])
         return mean + torch.sqrt(variance + 1e-15) * noise.view(shape).movedim(-1, 1)
@@ -169,11 +173,15 @@ class VariationalLayer(nn.Module):
 class VariationalNetwork(nn.Module):
     """A network of variational layers, fed with its noise and its dropout's numbers."""
 
-    def __init__(self, architecture: Architecture, activation: str, parameters: dict[str, Tensor], log_sigma2: float):
+    def __init__(
+        self, architecture: Architecture, activation: str, parameters: dict[str, Tensor], log_sigma2: float, gale: bool
+    ):
         super().__init__()
         self.architecture, self.activation = architecture, ACTIVATIONS[activation]
         self.layers = nn.ModuleList(
-            VariationalLayer(layer, parameters[f"{layer.name}.weight"], parameters[f"{layer.name}.bias"], log_sigma2)
+            VariationalLayer(
+                layer, parameters[f"{layer.name}.weight"], parameters[f"{layer.name}.bias"], log_sigma2, gale
+            )
             for layer in architecture.layers
         )
 
@@ -207,13 +215,22 @@ def train_one_variational(
     kl_weight,
     log_sigma2: float,
     lr_factors=lambda epoch, batch: 1.0,
+    gale: bool = False,
 ) -> tuple[list[float], VariationalNetwork]:
-    """Test accuracy of one model after each epoch of variational dropout, and the trained network."""
+    """Test accuracy of one model after each epoch of variational dropout, and the trained network.
+
+    With `gale`, log σ² do not decay.
+    """
     factors = population.factors[model]
     key = population.keys[model : model + 1]
     parameters = {name: tensor[model] for name, tensor in population.parameters.items()}
-    network = VariationalNetwork(population.architecture, factors.activation, parameters, log_sigma2)
+    network = VariationalNetwork(population.architecture, factors.activation, parameters, log_sigma2, gale)
     optimizer = optimizer_for(network.parameters(), factors)
+    if gale:
+        noise = [parameter for name, parameter in network.named_parameters() if "log_sigma2" in name]
+        means = [parameter for name, parameter in network.named_parameters() if "log_sigma2" not in name]
+        optimizer = optimizer_for(means, factors)
+        optimizer.add_param_group({"params": noise, "weight_decay": 0.0})
     sites = population.architecture.noise_offsets[-1]
     accuracies = []
     for epoch in range(1, epochs + 1):

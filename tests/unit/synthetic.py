@@ -134,6 +134,9 @@ def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> 
         if method == "vd" and name.endswith("weight"):
             growth = torch.linspace(-6, 2, epochs + 1).reshape(-1, *(1,) * len(weight_shape))
             tensors[name.replace("weight", "log_sigma2")] = growth.expand_as(weights).clone()
+        if method == "mp" and name.endswith("weight"):
+            kept = rng.random((*grid[:2], *weight_shape)) >= np.array(ratios).reshape(-1, *(1,) * len(weight_shape))
+            tensors[f"mask.{name}"] = torch.tensor(kept)
     trajectory = Trajectory(states, states, prediction_states, tensors)
     axes = get_sparsifier(method).axes(SETTINGS_OF[method])
     write_trajectory(path, method, trajectory, models["model"], models["index"].tolist(), axes=axes)

@@ -363,7 +363,7 @@ def test_zoos_own_settings_go_before_the_runs(tmp_path):
     zoo = run.catalogue["fmnist_mini_seed"]
     assert zoo.methods["mp"].ratios == (0.0, 0.2, 0.9)
     assert zoo.methods["mp"].epochs == 3
-    assert list(zoo.methods) == ["mp"]
+    assert "vd" not in zoo.methods
     assert run.catalogue["fmnist_mini_random"].methods["mp"].epochs == DEFAULTS["magnitude_pruning"]["epochs"]
 
 
@@ -447,3 +447,40 @@ def test_soups_that_cannot_be_are_named(tmp_path, change, message):
         run_with(tmp_path, soups=DEFAULTS["soups"] | change)
     with pytest.raises(InputError, match=f"zoos.fmnist_mini_seed.soups.*{message.rpartition('soups.')[2]}"):
         run_with(tmp_path, lambda zoo: zoo.update(soups=change))
+
+
+def test_methods_are_a_zoos_own_where_the_configuration_has_none(tmp_path):
+    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), methods=None)
+    assert list(run.catalogue["fmnist_mini_seed"].methods) == ["rp", "mp"]
+    assert list(run.catalogue["fmnist_mini_seeds"].methods) == ["mp", "vd"]  # which says nothing
+    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), methods=["vd"])
+    assert list(run.catalogue["fmnist_mini_seed"].methods) == ["vd"]
+    with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.methods"):
+        run_with(tmp_path, lambda zoo: zoo.update(methods=["pm"]), methods=None)
+
+
+def test_every_method_of_the_state_of_sparsity_is_in_the_default_run():
+    run = load_run(DEFAULTS, ROOT)
+    for zoo in run.zoos:
+        assert {"gmp", "rp", "l0", "vdg", "scratch", "lottery", "shuffled"} <= set(run.catalogue[zoo].methods)
+    assert list(load_run(PAPER | {"zoos": ["mnist_s_seed"]}, ROOT).catalogue["mnist_s_seed"].methods) == ["mp", "vd"]
+
+
+def test_retraining_takes_masks_and_epochs_from_the_zoo(tmp_path):
+    run = run_with(tmp_path, methods=["gmp", "scratch", "lottery"])
+    assert run.catalogue["fmnist_mini_seed"].methods["scratch"].budgets == (25, 40, 50)
+    assert run.catalogue["fmnist_mini_seeds"].methods["lottery"].budgets == (25, 40, 50)  # of source.train.epochs
+    assert run.catalogue["fmnist_s_seed"].methods["lottery"].budgets == (50, 65, 100)
+    assert [
+        run.catalogue[zoo].initial_weights for zoo in ("fmnist_mini_seed", "fmnist_mini_seeds", "mnist_s_seed")
+    ] == [
+        "factors",
+        "factors",
+        "checkpoint",
+    ]
+    with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.scratch: masks: 'gmp' is no method of this zoo"):
+        run_with(tmp_path, methods=["mp", "scratch"], zoos=["fmnist_mini_seed"])
+    without = run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_random"])
+    assert list(without.catalogue["fmnist_mini_seed"].methods) == ["gmp"]  # which this run does not take
+    with pytest.raises(InputError, match=r"fmnist_mini_seed\.scratch: epochs: the catalogue does not say"):
+        run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_seed"])

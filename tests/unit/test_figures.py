@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
-from synthetic import MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
+from synthetic import ARCHITECTURE, MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
+from test_scratch import retraining_results
+from zootwins.analyses.mask_overlap import mask_overlaps
 from zootwins.analyses.prune_shares import prune_shares
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.gallery import FIGURES
@@ -20,8 +22,17 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("twins")
     made = make_results(folder)
     history = pd.DataFrame([{"index": i, "epoch": e, "test_accuracy": 0.1 * e} for i in range(12) for e in range(6)])
-    shares = prune_shares([read_shard(folder / "mini-vd-0000.safetensors")], 3.0)
-    return replace(made, tables={**made.tables, "history": history, "vd/prune_shares": shares})
+    shards = {method: [read_shard(folder / f"mini-{method}-0000.safetensors")] for method in SETTINGS_OF}
+    shares = prune_shares(shards["vd"], 3.0)
+    overlaps = mask_overlaps(shards, SETTINGS_OF, ARCHITECTURE.weight_shares.numpy())
+    more = {"history": history, "vd/prune_shares": shares, "mask_overlap": overlaps}
+    return replace(made, tables={**made.tables, **more})
+
+
+@pytest.fixture
+def drawn(results):
+    """The results that a figure is drawn of."""
+    return lambda name: retraining_results() if name == "scratch_comparison" else results
 
 
 def texts(figure):
@@ -29,14 +40,21 @@ def texts(figure):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_says_how_many_models_and_is_the_same_when_drawn_again(results, name, tmp_path):
+def test_says_how_many_models_and_is_the_same_when_drawn_again(drawn, name, tmp_path):
+    results = drawn(name)
+    models = len(results.originals)
     paths = [tmp_path / f"{name}.{suffix}" for suffix in ("pdf", "svg", "png")]
-    figure = FIGURES[name].draw([results, replace(results, zoo=make_zoo("other"))])
-    assert "n = 12" in texts(figure) or "24 models" in texts(figure)
+    zoos = [results, replace(results, zoo=replace(results.zoo, id="other"))]
+    figure = FIGURES[name].draw(zoos)
+    assert any(text in texts(figure) for text in (f"n = {models}", f"n ≤ {models}", f"{2 * models} models"))
     assert figure.get_figwidth() == 3.4
     save(figure, paths, {"configuration_digest": "abc"})
     first = [path.read_bytes() for path in paths]
-    save(FIGURES[name].draw([results, replace(results, zoo=make_zoo("other"))]), paths, {"configuration_digest": "abc"})
+    save(
+        FIGURES[name].draw([results, replace(results, zoo=replace(results.zoo, id="other"))]),
+        paths,
+        {"configuration_digest": "abc"},
+    )
     assert [path.read_bytes() for path in paths] == first
     assert all(b"configuration_digest" in content for content in first[1:])
 

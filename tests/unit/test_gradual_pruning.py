@@ -1,18 +1,25 @@
 """Gradual and random pruning: the schedule's closed form, nested masks exact to the weight, and keys of their own."""
 
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.nn import functional
 
-from test_torch_engine import factors, images, population
-from zootwins.population import ImageData
-from zootwins.population.randomness import weight_words
+from reference import network_of, optimizer_for
+from test_torch_engine import ROUNDING, factors, images, population
+from zootwins.population import ImageData, trajectory
+from zootwins.population.architectures import get_architecture
+from zootwins.population.randomness import data_order, weight_words
 from zootwins.population.torch_engine import TorchEngine
+from zootwins.population.trajectory import Resume
+from zootwins.run.errors import InputError
 from zootwins.sparsifiers import gradual_pruning, magnitude_pruning, random_pruning
 from zootwins.sparsifiers.base import Start
-from zootwins.sparsifiers.gradual_pruning import GradualPruning
+from zootwins.sparsifiers.gradual_pruning import GradualPruning, extended_ratios
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.random_pruning import RandomPruning
 from zootwins.sparsifiers.sparsify import sparsify
@@ -24,9 +31,10 @@ CASES = pytest.mark.parametrize(
     [
         (GradualPruning(), gradual_pruning.Settings(**SHORT)),
         (GradualPruning(), gradual_pruning.Settings(**SHORT, distribution="global")),
+        (GradualPruning(), gradual_pruning.Settings(**SHORT, distribution="extended")),
         (RandomPruning(), random_pruning.Settings(**SHORT)),
     ],
-    ids=["uniform", "global", "random"],
+    ids=["uniform", "global", "extended", "random"],
 )
 
 
@@ -92,10 +100,14 @@ def test_masks_are_nested_and_exact_to_the_weight(method, settings, name, channe
         sizes = torch.tensor([now[layer][0].numel() for layer in layers])
         for twin, ratio in enumerate((0, 0.5, 0.9) * 2):
             share = ratio * (1 - (1 - (epoch - 1) / 2) ** 3) if epoch < 3 else ratio
-            if getattr(settings, "distribution", "uniform") == "uniform":
+            distribution = getattr(settings, "distribution", "uniform")
+            if distribution == "uniform":
                 assert gone[twin].tolist() == [round(share * size) for size in sizes.tolist()]
             else:
-                assert gone[twin].sum() == round(share * int(sizes.sum()))
+                assert gone[twin].sum().item() == pytest.approx(share * int(sizes.sum()), abs=2)
+            if distribution == "extended":
+                assert gone[twin, 0] == 0
+                assert gone[twin, -1] == round(share / ratio * min(ratio, 0.8) * sizes[-1].item() if ratio else 0)
     for layer in layers:
         assert (of.parameters[layer][~masks[-1][layer]] == 0).all()
 
@@ -110,6 +122,40 @@ def test_a_masked_weight_stays_masked_among_other_zeros():
     of.set_masks(kept)
     masks = method.plan(settings).masks(2, of)
     assert not masks["fc1.weight"][1::2].flatten(1)[:, -100:].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "percent", "expected"),
+    [("cnn_s", 1, 80, 0.8794), ("cnn_l", 3, 90, 0.9404), ("cnn_s", 1, 90, 0.9992), ("cnn_l", 3, 50, 0.5213)],
+)
+def test_the_extended_distribution(name, channels, percent, expected):
+    """First layer dense, last at most 80 %, the whole as asked for."""
+    architecture = get_architecture(name, channels)
+    ratios = extended_ratios(architecture, percent / 100)
+    shares = dict(zip(architecture.weight_names, architecture.weight_shares.tolist(), strict=True))
+    assert sum(ratios[weight] * share for weight, share in shares.items()) == pytest.approx(percent / 100)
+    assert ratios["conv1.weight"] == 0
+    assert ratios["fc2.weight"] == min(percent / 100, 0.8)
+    assert [ratios[f"{layer}.weight"] for layer in ("conv2", "conv3", "fc1")] == pytest.approx([expected] * 3, abs=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "highest"), [(1, "90"), (3, "77.2")])
+def test_what_the_extended_distribution_cannot_reach_is_refused_before_training(channels, highest):
+    settings = gradual_pruning.Settings(sparsities=(50, 95), epochs=2, end=1, distribution="extended")
+    with pytest.raises(InputError, match=rf"95 % cannot be reached .* cnn_s comes to {highest} % at most; leave it"):
+        GradualPruning().population(Start("zoo", some_originals(channels=channels)), settings)
+
+
+@pytest.mark.parametrize("method", [GradualPruning(), RandomPruning()])
+def test_a_start_before_training(method):
+    originals = some_originals()
+    initial = {name: torch.randn_like(tensor) for name, tensor in originals.parameters.items()}
+    settings = method.Settings(**SHORT, start="init")
+    assert method.needs_initial(settings)
+    assert not method.needs_initial(method.Settings(**SHORT))
+    of = method.population(Start("zoo", originals, initial=initial), settings)
+    for name, tensor in initial.items():
+        assert torch.equal(of.parameters[name], tensor.repeat_interleave(3, dim=0))
 
 
 def test_one_step_at_the_start_is_magnitude_pruning_layer_by_layer():
@@ -132,6 +178,89 @@ def test_one_step_at_the_start_is_magnitude_pruning_layer_by_layer():
         assert torch.equal(ours.masks[name], mask)
     for name, parameter in theirs.parameters.items():
         assert torch.equal(ours.parameters[name], parameter)
+
+
+def train_one_regrowing(of, twin, data, settings, ratio):
+    """One model in plain PyTorch whose masked weights wait as they were, ranked with the others: weights and masks."""
+    factors, key = of.factors[twin], of.keys[twin : twin + 1]
+    network = network_of(of, twin)
+    positions = of.architecture.module_indices(factors.dropout > 0).values()
+    weights = [network.module_list[position].weight for position in positions]
+    masks = [torch.ones_like(weight, dtype=torch.bool) for weight in weights]
+    optimizer, seen = optimizer_for(network.parameters(), factors), []
+    for epoch in range(1, settings.epochs + 1):
+        if settings.begin < epoch <= settings.end + 1:
+            for place, weight in enumerate(weights):
+                number = round(settings.progress(epoch - 1) * ratio * weight.numel())
+                threshold = weight.detach().abs().flatten().kthvalue(number).values if number else -1
+                masks[place] = weight.detach().abs() > threshold
+                for moment in ("exp_avg", "exp_avg_sq", "momentum_buffer"):
+                    if moment in optimizer.state[weight]:
+                        optimizer.state[weight][moment] *= masks[place]
+            seen.append([mask.clone() for mask in masks])
+        order = data_order(key, epoch, len(data))[0]
+        for first in range(0, len(data), factors.batch_size):
+            waiting = [weight.detach().clone() for weight in weights]
+            chosen = order[first : first + factors.batch_size]
+            with torch.no_grad():
+                for weight, mask in zip(weights, masks, strict=True):
+                    weight *= mask
+            optimizer.zero_grad()
+            functional.cross_entropy(network(data.images[chosen]), data.labels[chosen]).backward()
+            for weight, mask in zip(weights, masks, strict=True):
+                weight.grad *= mask
+            optimizer.step()
+            with torch.no_grad():
+                for weight, mask, before in zip(weights, masks, waiting, strict=True):
+                    weight.copy_(torch.where(mask, weight, before))
+    return weights, seen
+
+
+def test_weights_that_may_return_equal_plain_pytorch():
+    """In float64, Adam and SGD with decay; weights come back as they went, and some do."""
+    originals = some_originals()
+    exact = replace(originals, parameters={name: p.double() for name, p in originals.parameters.items()})
+    settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, end=4, lr=3e-2, regrow=True)
+    method = GradualPruning()
+    of = method.population(Start("zoo", exact), settings)
+    data, plan, returned = images(of, 24), method.plan(settings), 0
+    expected = [train_one_regrowing(of, twin, data, settings, ratio) for twin, ratio in enumerate(settings.ratios * 2)]
+    steps = 0
+    for epoch in range(1, settings.epochs + 1):
+        before, new = of.masks, plan.masks(epoch, of)
+        if new is not None:
+            of.set_masks(new)
+            returned += sum(int((new[name] & ~before[name]).sum()) for name in before)
+            for twin, (_, seen) in enumerate(expected):
+                for mask, name in zip(seen[steps], new, strict=True):
+                    assert torch.equal(new[name][twin], mask), (epoch, twin, name)
+            steps += 1
+        TorchEngine().train_epoch(of, data, epoch)
+    assert returned > 10
+    for twin, (weights, _) in enumerate(expected):
+        for weight, name in zip(weights, of.architecture.weight_names, strict=True):
+            torch.testing.assert_close(of.remembered(name)[twin], weight.detach(), **ROUNDING)
+            assert (of.parameters[name][twin][~of.masks[name][twin]] == 0).all()
+
+
+def test_a_killed_run_remembers_what_is_masked(tmp_path, monkeypatch):
+    monkeypatch.setattr(trajectory, "_SAVING_SHARE", 1)  # after every epoch
+    originals = some_originals()
+    settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, end=4, lr=3e-2, regrow=True)
+    start, data = Start("zoo", originals), shown(originals)
+    whole = sparsify(TorchEngine(), GradualPruning(), settings, start, data).tensors
+
+    def kill(epoch, epochs):
+        if epoch == 5:  # the state after epoch 4 is saved, and some 20 weights come back then
+            raise KeyboardInterrupt
+
+    resume = Resume(tmp_path / "state.safetensors", "digest")
+    run = partial(sparsify, TorchEngine(), GradualPruning(), settings, start, data, resume=resume)
+    with pytest.raises(KeyboardInterrupt):
+        run(on_epoch=kill)
+    assert resume.path.exists()
+    for name, tensor in run().tensors.items():
+        assert torch.equal(tensor.nan_to_num(-1), whole[name].nan_to_num(-1)), name
 
 
 @CASES

@@ -11,7 +11,8 @@ from zootwins.population import ImageData
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.sparsifiers.base import Start
-from zootwins.sparsifiers.l0_regularization import L0Regularization, Settings, penalty_weights
+from zootwins.sparsifiers.l0_regularization import L0Regularization, Settings
+from zootwins.sparsifiers.penalised import penalty_weights
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.zoos.originals import Originals
 
@@ -37,6 +38,8 @@ def test_the_penalty_grows_linearly_and_is_held():
     assert weights.dtype == torch.float64
     assert weights[:, 1].tolist() == pytest.approx([300 / 50_000 * min(1, done / 12) for done in range(25)])
     torch.testing.assert_close(weights[:, 0] * 30, weights[:, 1])
+    later = [penalty_weights(settings.model_copy(update={"begin": 5}), epoch)[0].item() for epoch in range(1, 26)]
+    assert later == [0] * 5 + weights[:20, 0].tolist()
     at_once = Settings(penalties=(5,), epochs=1, ramp=0)
     assert penalty_weights(at_once, 1).tolist() == pytest.approx([1e-4])
 

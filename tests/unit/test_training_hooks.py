@@ -14,6 +14,8 @@ from test_torch_engine import MIXED, PENALTIES, ROUNDING, images, population
 from zootwins.population import GaussianNoise, HardConcrete, Population, native_engine
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
+from zootwins.sparsifiers import gale_variational_dropout
+from zootwins.sparsifiers.gale_variational_dropout import GaleVariationalDropout
 
 FLOAT32 = {"rtol": 2e-3, "atol": 2e-5}  # weights after nine steps in float32, some of them Adam's at its largest
 ENGINES = [
@@ -27,6 +29,7 @@ ENGINES = [
 OUTPUTS = {"rtol": 1e-3, "atol": 1e-4}  # float32 through layers whose sums reach some tens
 SAMPLES = 21  # batches of 8, 8 and 5
 EPOCHS = 3
+GALE = gale_variational_dropout.Settings(penalties=(1,), epochs=1, ramp=0, threshold=3, initial_log_sigma2=-4)
 
 
 def lr_factors(epoch: int, models: int = len(MIXED)) -> torch.Tensor:
@@ -63,12 +66,17 @@ def noisy(of: Population) -> Population:
     return replace(of, parameters=weights.start(of.parameters), weights=weights)
 
 
+def gale(of: Population) -> Population:
+    weights = GaleVariationalDropout().weights(GALE)
+    return replace(of, parameters=weights.start(of.parameters), weights=weights)
+
+
 def gated(of: Population) -> Population:
     weights = HardConcrete(initial_log_alpha=1.0, gate_lr=0.02)
     return replace(of, parameters=weights.start(of.parameters), weights=weights)
 
 
-KINDS = pytest.mark.parametrize("kind", [lambda of: of, noisy, gated], ids=["plain", "noisy", "gated"])
+KINDS = pytest.mark.parametrize("kind", [lambda of: of, noisy, gale, gated], ids=["plain", "noisy", "gale", "gated"])
 
 
 @pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3)])
@@ -97,7 +105,8 @@ def test_moving_masks_and_learning_rates_equal_plain_pytorch(name, channels):
             torch.testing.assert_close(bias, module.bias.detach(), **ROUNDING)
 
 
-def test_penalties_and_learning_rates_of_noisy_models_equal_plain_pytorch():
+@pytest.mark.parametrize("kind", [noisy, gale])
+def test_penalties_and_learning_rates_of_noisy_models_equal_plain_pytorch(kind):
     of = population()
     data = images(of, SAMPLES)
     expected = [
@@ -110,10 +119,11 @@ def test_penalties_and_learning_rates_of_noisy_models_equal_plain_pytorch():
             lambda epoch, model=model: PENALTIES[model],
             -4.0,
             lambda epoch, batch, model=model: lr_factors(epoch)[model, batch].item(),
+            gale=kind is gale,
         )[1]
         for model in range(len(of))
     ]
-    of = noisy(of)
+    of = kind(of)
     train(TorchEngine(), of, data, moving_masks=False, penalty=torch.tensor(PENALTIES, dtype=torch.float64))
     for model, network in enumerate(expected):
         for layer in network.layers:

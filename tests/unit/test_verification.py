@@ -24,11 +24,12 @@ from zootwins.storage.frames import write_csv, write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.storage.tensor_files import KINDS
 from zootwins.storage.verification import verify
-from zootwins.zoos.originals import load_originals, read_parameters, read_predictions, write_rows
+from zootwins.zoos.originals import load_originals, read_initial, read_parameters, read_predictions, write_rows
 
 READERS = {
     "shard": read_shard,
     "originals": read_parameters,
+    "initial": read_initial,
     "predictions": read_predictions,
     "dataset": load_stored,
     "representation": load_representation,
@@ -53,7 +54,7 @@ def whole(kind: str) -> bytes:
         path = Path(folder) / "whole"
         if kind == "shard":
             make_shard(path, "vd", make_models(2))
-        elif kind == "originals":
+        elif kind in ("originals", "initial"):
             shapes = ARCHITECTURE.parameter_shapes.items()
             write_rows(path, kind, INDEX, {name: torch.randn(3, *shape) for name, shape in shapes}, {})
         elif kind == "predictions":

@@ -32,6 +32,10 @@ def project(pristine, tmp_path) -> Project:
         ),
         ({"engine": "jax"}, "engine: 'jax': input should be"),
         ({"catalogue": "config/none.yaml"}, "none.yaml: there is no such catalogue"),
+        (
+            {"methods": ["mp", "scratch"]},
+            "zoos.fmnist_mini_seed.scratch: masks: 'gmp' is no method of this zoo; add it",
+        ),
     ],
 )
 def test_configuration(project, changes, message):

@@ -108,13 +108,17 @@ def test_its_long_tables_have_a_column_an_axis(toy):
 
 def test_every_analysis_has_it(toy):
     tables = toy.root / "results/tables"
-    for name in ("compression", "predictability", "rank_changes", "findings"):
-        assert "toy_1" in set(pd.read_csv(tables / f"{name}.csv").method), name
+    shared = ("compression", "predictability", "rank_changes", "findings")
+    for name in (*shared, "sparsity_tradeoff", "layer_distribution", "paired_methods", "method_ranks"):
+        table = pd.read_csv(tables / f"{name}.csv")
+        assert "toy_1" in {*table.method, *table.get("against", [])}, name
     paired = pd.read_csv(tables / "paired_difference.csv")
     assert {("mp", "toy_1"), ("vd", "toy_1")} <= set(zip(paired.method, paired.against, strict=True))
     findings = pd.read_csv(tables / "findings.csv").finding
     assert findings.str.contains("MP beats Toy").any()
-    for figure in ("figure5", "rank_change", "compression"):
+    overlaps = pd.read_parquet(toy.root / f"results/metrics/{ZOO}/mask_overlap.parquet")
+    assert ("mp", "toy_1") in set(zip(overlaps.method, overlaps.against, strict=True))
+    for figure in ("figure5", "rank_change", "compression", "sparsity_tradeoff", "layer_distribution"):
         assert "Toy" in drawn_text(toy.root / f"results/figures/{figure}.svg"), figure
     methods = json.loads(re.search(r"const data = (.*);", (toy.root / "results/explorer.html").read_text())[1])[ZOO][
         "methods"

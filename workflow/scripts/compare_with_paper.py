@@ -16,7 +16,9 @@ with job(snakemake):
     ours = {Path(path).stem: read_csv(path) for path in snakemake.input.tables}
     paper = {Path(path).stem: pd.read_csv(path) for path in snakemake.input.paper}
     zoos = snakemake.params.zoos
-    rows = table.make(ours, paper, {zoo["id"]: zoo["compare_with"] for zoo in zoos if zoo["compare_with"]})
+    counterparts = {zoo["id"]: zoo["compare_with"] for zoo in zoos if zoo["compare_with"]}
+    models = pd.read_csv(snakemake.input.models, index_col="zoo")["models"]
+    rows = table.make(ours, paper, counterparts, models)
     if rows.empty:
         log.warning("no zoo of this run is in the paper, and none has compare_with in the catalogue")
     origin = provenance(snakemake)

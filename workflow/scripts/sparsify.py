@@ -10,6 +10,7 @@ from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.ranges import shard_slice
 from zootwins.storage.shards import read_shard, write_trajectory
+from zootwins.zoos.initial import load_initial
 from zootwins.zoos.originals import load_originals
 
 with job(snakemake):
@@ -24,12 +25,13 @@ with job(snakemake):
         *shard_slice(snakemake.wildcards.shard),
     )
     twins = {needed: read_shard(snakemake.input[needed]) for needed in sparsifier.needs(settings)}
+    initial = load_initial(snakemake.input.initial, originals) if sparsifier.needs_initial(settings) else None
     resume = Resume(*resume_file(snakemake))
     trajectory = sparsify(
         engine,
         sparsifier,
         settings,
-        Start(zoo, originals, twins),
+        Start(zoo, originals, twins, initial),
         load_dataset(snakemake.input.dataset),
         kept_states(snakemake.params.keep_states, settings.epochs),
         resume,

@@ -1,6 +1,7 @@
 """Correlation over a population, between originals and twins: Pearson's r and Kendall's tau-b."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ def pearson(x: np.ndarray, y: np.ndarray) -> Coefficient:
     if _undefined(x, y):
         return UNDEFINED
     result = stats.pearsonr(x, y)
-    low, high = interval((x, y), _pearson_r)
+    low, high = interval((x, y), pearson_r)
     return Coefficient(float(result.statistic), low, high, float(result.pvalue))
 
 
@@ -41,7 +42,7 @@ def kendall(x: np.ndarray, y: np.ndarray) -> Coefficient:
         return UNDEFINED
     result = stats.kendalltau(x, y)
     # models that are drawn twice tie, so that draws vary more than tau does: no correction (see `intervals`)
-    low, high = interval((x, y), _kendall_tau, vectorized=False, corrected=False)
+    low, high = interval((np.arange(len(x)),), _resampled_tau(x, y), corrected=False)
     return Coefficient(float(result.statistic), low, high, float(result.pvalue))
 
 
@@ -49,12 +50,31 @@ def _undefined(x: np.ndarray, y: np.ndarray) -> bool:
     return len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0
 
 
-def _pearson_r(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+def pearson_r(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Pearson's r along an axis; NaN where a quantity is constant."""
     with warnings.catch_warnings():  # a draw may be constant: its r is NaN, and so will be the interval
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         warnings.simplefilter("ignore", stats.NearConstantInputWarning)
         return stats.pearsonr(x, y, axis=axis).statistic
 
 
-def _kendall_tau(x: np.ndarray, y: np.ndarray) -> float:
+def kendall_tau(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's tau-b of two quantities `[models]`; NaN where one is constant."""
     return stats.kendalltau(x, y, method="asymptotic").statistic  # the method concerns p alone; this one is quick
+
+
+def _resampled_tau(x: np.ndarray, y: np.ndarray) -> Callable[..., np.ndarray]:
+    """Tau-b of draws of models: a model drawn k times is k models that tie with each other."""
+    order_x, order_y = (np.sign(values[:, None] - values).astype(np.float32) for values in (x, y))
+
+    def tau(drawn: np.ndarray, axis: int) -> np.ndarray:
+        drawn = np.moveaxis(drawn, axis, -1)
+        times = np.stack([np.bincount(row, minlength=len(x)) for row in drawn.reshape(-1, drawn.shape[-1])])
+        times = times.astype(np.float32)  # small whole numbers: exact
+        concordant, pairs_x, pairs_y = (
+            ((times @ pairs) * times).sum(-1, dtype=np.float64)
+            for pairs in (order_x * order_y, np.abs(order_x), np.abs(order_y))
+        )
+        return (concordant / np.sqrt(pairs_x * pairs_y)).reshape(drawn.shape[:-1])
+
+    return tau

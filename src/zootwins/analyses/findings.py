@@ -157,7 +157,7 @@ def _layers(results: ZooResults) -> Iterator[Finding]:
 def mean_finding(
     method: str, finding: str, statistic: str, values: np.ndarray, bound: float = 0.0, *, above: bool = True
 ) -> Finding:
-    """A statement on the mean of a quantity of the models, `[models]`; where it is NaN they do not count."""
+    """That the mean of `[models]` values is above a bound, or below; models without a value are left out."""
     values = values[~np.isnan(values)]
     mean = values.mean() if len(values) else np.nan
     return Finding(method, finding, statistic, mean, *mean_interval(values), bound, len(values), above)

@@ -27,7 +27,8 @@ class Metrics:
     Attributes:
         scores: accuracies and losses, sparsity over all prunable weights, generalization_gap.
         layers: layer, its sparsity, and its number of weights and multiply-adds.
-        agreement: agreement with the model's original on the test split, at the epochs with predictions.
+        agreement: agreement with the model's original on the test split, and whether all predictions of the twin are
+            the same class (`constant`), at the epochs with predictions.
     """
 
     scores: pd.DataFrame
@@ -111,6 +112,7 @@ def _shard_metrics(
             f"{remedy(shard.path)}"
         )
     agreements["agreement"] = agreement(twins, originals[:, None, None]).ravel()
+    agreements["constant"] = (twins == twins[..., :1]).all(axis=-1).ravel()
     return scores, layers, agreements
 
 

@@ -1,5 +1,10 @@
 """Our numbers beside those that the paper printed, with a flag where the paper contradicts itself.
 
+A difference is told in the paper's standard deviations, which says whether a model of ours would be unusual in the
+paper's zoo, and in standard errors of both samples (`zootwins.analyses.two_samples`), which says whether the two zoos
+can have the same mean. Of many numbers 5 % differ by chance: `p_adjusted` holds for all numbers of a zoo together, and
+`count_agreements` says how many agree, and how many would.
+
 Zoos are matched by their id; a catalogue entry's `compare_with` names a zoo of the paper that is like it but not the
 same, and such rows say so (`same_zoo`).
 """
@@ -10,7 +15,12 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, mean_std, texts
+from zootwins.analyses.two_samples import Difference, holm, kendall_differ, means_differ, pearson_differ
+from zootwins.population.architectures import LAYER_NAMES
 
+RESOLUTION = 0.1  # of the paper's numbers, percent
+LEVEL = 0.05  # of a p-value, from which on numbers agree
+_EQUAL = 1e-4  # a standard deviation, percent, below which shares differ by the rounding of float32 alone
 COLUMNS = [
     "table",
     "zoo",
@@ -20,6 +30,7 @@ COLUMNS = [
     "quantity",
     "paper_mean",
     "paper_std",
+    "paper_models",
     "mean",
     "std",
     "models",
@@ -27,7 +38,14 @@ COLUMNS = [
     "high",
     "difference",
     "difference_in_paper_std",
+    "difference_in_se",
+    "p",
+    "p_adjusted",
     "flag",
+]
+AGREEMENT_COLUMNS = [
+    *("zoo", "table", "models", "numbers", "with_paper_std", "within_paper_std"),
+    *("tested", "agree", "expected", "differ", "median_difference_in_se"),
 ]
 _ROW_KEYS = {
     "table5": {"sparsity_percent": "{:g} %", "epoch": "epoch {:g}"},
@@ -40,35 +58,100 @@ _KEYS = ["table", "zoo", "at", "quantity"]
 
 
 def compare(
-    tables: Mapping[str, pd.DataFrame], paper: Mapping[str, pd.DataFrame], counterparts: Mapping[str, str]
+    tables: Mapping[str, pd.DataFrame],
+    paper: Mapping[str, pd.DataFrame],
+    counterparts: Mapping[str, str],
+    paper_models: pd.Series,
 ) -> pd.DataFrame:
     """Every number of the paper whose zoo was run, beside ours; percent.
 
-    A correlation has no standard deviation over models, so its difference in paper standard deviations is undefined.
+    A correlation has no standard deviation over models, so its difference in paper standard deviations is undefined;
+    a requested sparsity has no error, so that it is not tested.
 
     Args:
         tables: our tables by name (`table1`, …), as `zootwins.analyses.tables` makes them.
         paper: the paper's tables of the same names.
         counterparts: the paper's zoo for each of ours; those that are not named are compared by their own id.
+        paper_models: how many models the paper's zoos have, by their ids.
     """
     parts = []
     for name, printed in paper.items():
-        theirs = _long(name, printed).rename(columns={"mean": "paper_mean", "std": "paper_std", "zoo": "paper_zoo"})
-        ours = _long(name, tables[name])
+        theirs = long_numbers(name, printed).rename(
+            columns={"mean": "paper_mean", "std": "paper_std", "zoo": "paper_zoo"}
+        )
+        ours = long_numbers(name, tables[name])
         ours["paper_zoo"] = [counterparts.get(zoo, zoo) for zoo in ours["zoo"]]
         keys = ["table", "paper_zoo", "at", "quantity"]
         parts.append(ours.merge(theirs[[*keys, "paper_mean", "paper_std"]], on=keys))
     joined = pd.concat(parts, ignore_index=True)
     joined["same_zoo"] = joined["zoo"] == joined["paper_zoo"]
+    joined["paper_models"] = joined["paper_zoo"].map(paper_models).astype(float)
     joined["difference"] = joined["mean"] - joined["paper_mean"]
     joined["difference_in_paper_std"] = joined["difference"] / joined["paper_std"].replace(0, np.nan)
+    tested = _tested(joined)
+    joined["difference_in_se"], joined["p"] = tested.in_standard_errors, tested.p
+    joined["p_adjusted"] = joined.groupby("zoo")["p"].transform(holm)
     joined["flag"] = [
         contradiction(*row) for row in joined[["table", "paper_zoo", "at", "quantity"]].itertuples(index=False)
     ]
     return joined[COLUMNS]
 
 
-def _long(name: str, table: pd.DataFrame) -> pd.DataFrame:
+def _tested(joined: pd.DataFrame) -> Difference:
+    """The difference of each row by the test that its quantity asks for.
+
+    The standard deviations that the paper prints of layers' sparsities are over weights and not over models
+    (`zootwins.analyses.riddles`); ours stand in for them.
+    """
+    ours, theirs = joined["mean"], joined["paper_mean"]
+    models = joined["models"], joined["paper_models"]
+    correlations = [
+        test(ours / 100, models[0], theirs / 100, models[1], RESOLUTION / 100)
+        for test in (pearson_differ, kendall_differ)
+    ]
+    std = joined["std"].where(joined["std"] > _EQUAL, 0.0)
+    paper_std = std.where(joined["quantity"].isin(LAYER_NAMES), joined["paper_std"])
+    means = means_differ(ours, std.where(joined["std"].notna()), models[0], theirs, paper_std, models[1], RESOLUTION)
+    chosen = [joined["quantity"] == quantity for quantity in ("pearson_r", "kendall_tau")]
+    return Difference(
+        *(
+            np.select(chosen, [getattr(test, name) for test in correlations], getattr(means, name))
+            for name in ("in_standard_errors", "p")
+        )
+    )
+
+
+def count_agreements(comparison: pd.DataFrame) -> pd.DataFrame:
+    """How many numbers of each table agree with the paper's, a row a zoo and table; `all` is a zoo's last row.
+
+    `expected` is how many would agree on average if the zoos were alike. The numbers of a zoo depend on each other,
+    being of the same models, so that more or fewer are no surprise; `differ` counts what is beyond chance for all
+    numbers of the zoo together (Holm), which holds in spite of that.
+    """
+    rows = []
+    for zoo, numbers in comparison.groupby("zoo", sort=False):
+        for table, part in [*numbers.groupby("table", sort=False), ("all", numbers)]:
+            tested = part.dropna(subset="p")
+            spread = part.dropna(subset="difference_in_paper_std")
+            rows.append(
+                {
+                    "zoo": zoo,
+                    "table": table,
+                    "models": part["models"].max(),
+                    "numbers": len(part),
+                    "with_paper_std": len(spread),
+                    "within_paper_std": (spread["difference_in_paper_std"].abs() <= 1).sum(),
+                    "tested": len(tested),
+                    "agree": (tested["p"] >= LEVEL).sum(),
+                    "expected": (1 - LEVEL) * len(tested),
+                    "differ": (tested["p_adjusted"] < LEVEL).sum(),
+                    "median_difference_in_se": tested["difference_in_se"].abs().median(),
+                }
+            )
+    return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)
+
+
+def long_numbers(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """One row a number: table, zoo, at, quantity, and as far as the table has them mean, std, models, low, high."""
     if name in _ROW_KEYS:
         keys = _ROW_KEYS[name]
@@ -150,6 +233,25 @@ def arrange_comparison(table: pd.DataFrame) -> pd.DataFrame:
             "n": texts(table["models"], "{:.0f}"),
             "Difference": texts(table["difference"], "{:+.1f}"),
             "in std": texts(table["difference_in_paper_std"], "{:+.1f}"),
+            "in SE": texts(table["difference_in_se"], "{:+.1f}"),
+            "p": texts(table["p"], "{:.2g}"),
+            "p, adjusted": texts(table["p_adjusted"], "{:.2g}"),
             "Note": pd.Series(notes, table.index, dtype=object),
+        },
+    )
+
+
+def arrange_agreements(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo and table."""
+    return lines(
+        {"Zoo": table["zoo"], "Table": table["table"].str.removeprefix("table")},
+        {
+            "n": texts(table["models"], "{:.0f}"),
+            "Numbers": texts(table["numbers"]),
+            "Within the paper's std": texts(table["within_paper_std"]) + " of " + texts(table["with_paper_std"]),
+            "Agree": texts(table["agree"]) + " of " + texts(table["tested"]),
+            "Expected": texts(table["expected"], "{:.1f}"),
+            "Differ (Holm)": texts(table["differ"]),
+            "Median distance, SE": texts(table["median_difference_in_se"], "{:.1f}"),
         },
     )

@@ -76,12 +76,8 @@ def twin_predictions(shards: Sequence[TwinShard], point: Point) -> tuple[np.ndar
     """
     parts = []
     for shard in shards:
-        (twin,) = (
-            row
-            for row, place in enumerate(shard.coordinates)
-            if all(np.isclose(place[name], value) for name, value in point.at.items())
-        )
-        parts.append(shard.twins("predictions")[:, twin, shard.prediction_states.index(point.epoch)].numpy())
+        twin, state = shard.twin(point.at), shard.prediction_states.index(point.epoch)
+        parts.append(shard.twins("predictions")[:, twin, state].numpy())
     return np.concatenate(parts), np.concatenate([shard.index for shard in shards])
 
 
@@ -102,6 +98,8 @@ def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Which generating factors go with the rank change: Kruskal and Wallis' test for each factor that varies.
 
+    Effect sizes are ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels tell all, and
+    where each level has one model. k levels that tell nothing have (k − 1) / (n − 1) on average.
     `friendliest` and `hardest` are the levels with the highest and the lowest mean rank change.
     """
     rows = []
@@ -112,7 +110,7 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             if len(levels) < 2:
                 continue
             means = {level: values.mean() for level, values in levels.items()}
-            effect, p = level_effect(list(levels.values()))
+            effect, p = factor_effect(group["rank_change"], group[factor])
             rows.append(
                 {
                     "zoo": zoo,
@@ -132,21 +130,13 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "mean_change_friendliest", "mean_change_hardest"])
 
 
-def level_effect(levels: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Whether a quantity differs between the levels of a factor: effect size and p-value of Kruskal and Wallis' test.
-
-    The effect size is ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels tell all, and
-    where each level has one model. k levels that tell nothing have (k − 1) / (n − 1) on average. Both are NaN where the
-    quantity is constant.
-
-    Args:
-        levels: the quantity of each level's models.
-    """
-    values = np.concatenate(levels)
-    if np.ptp(values) == 0:
+def factor_effect(values: pd.Series, levels: pd.Series) -> tuple[float, float]:
+    """ε² of a quantity by the levels of a factor, and its p-value; NaN where all values, or all levels, are equal."""
+    groups = [part.to_numpy() for _, part in values.groupby(levels)]
+    if len(groups) < 2 or np.ptp(values) == 0:
         return np.nan, np.nan
-    test = stats.kruskal(*levels)
-    return float(test.statistic / (len(values) - 1)), float(test.pvalue)
+    test = stats.kruskal(*groups)
+    return test.statistic / (len(values) - 1), test.pvalue
 
 
 def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:

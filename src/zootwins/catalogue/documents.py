@@ -36,7 +36,9 @@ class Configuration(_Document):
         le=1,
         description="The run stops where a larger share of a zoo's models is broken; fewer are excluded by name.",
     )
-    methods: tuple[Literal[*REGISTRY], ...] = Field(min_length=1, description="How the zoos are sparsified.")
+    methods: tuple[Literal[*REGISTRY], ...] | None = Field(
+        min_length=1, description="How the zoos are sparsified; null: as the catalogue says of each."
+    )
     keep_states: Literal["all", "final"] = Field(
         description="Weights in the shards: of every epoch, or of the last alone. Accuracies and sparsities are always "
         "there."
@@ -85,6 +87,14 @@ class ZooEntry(_Document):
     architecture: Literal["cnn_s", "cnn_l"]
     models: int = Field(ge=1, description="Number of models, the broken ones counted.")
     epoch: int | None = Field(None, ge=0, description="Checkpoint that twins start from; the last one if absent.")
+    initial_weights: Literal["factors", "checkpoint"] | None = Field(
+        None,
+        description="Where the weights before training come from, if a method asks for them: made again from seed and "
+        "init, or read from checkpoint 0. Absent: factors for a zoo that is trained here, else checkpoint.",
+    )
+    methods: tuple[Literal[*REGISTRY], ...] = Field(
+        ("mp", "vd"), min_length=1, description="How the zoo is sparsified, unless the configuration has methods."
+    )
     compare_with: str | None = Field(
         None,
         description="A zoo of the paper that this one is like but not the same; its numbers are set beside ours. A zoo "

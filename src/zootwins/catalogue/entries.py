@@ -25,6 +25,7 @@ class Zoo:
         methods: settings of the sparsifiers that the zoo is twinned with, by their ids, in the configuration's order.
         points: where the comparisons `agreement` and `correlation` look at the twins: a value on each method's dial,
             None where they do not.
+        initial_weights: `factors`, or `checkpoint`: what tells the models' weights before training.
         compare_with: the id of a zoo of the paper that this one is like.
         twins_of: the id of the zoo whose variational twins the source holds; such a zoo is imported, not trained.
     """
@@ -37,6 +38,7 @@ class Zoo:
     epoch: int | None
     methods: Mapping[str, Settings]
     points: Mapping[str, Mapping[str, float | None]]
+    initial_weights: str = "checkpoint"
     compare_with: str | None = None
     twins_of: str | None = None
     archive: ArchiveSource | None = None
@@ -78,7 +80,7 @@ class Zoo:
         values["methods"] = {method: settings.model_dump() for method, settings in self.methods.items()}
         for name in ("archive", "train"):
             values[name] = values[name] and values[name].model_dump()
-        dropped = () if origin else ("archive", "directory", "train", "twins_of")
+        dropped = () if origin else ("archive", "directory", "train", "twins_of", "initial_weights")
         return {name: value for name, value in values.items() if name not in dropped}
 
     @classmethod
@@ -204,6 +206,7 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
         points={
             comparison: _points(getattr(entry.operating_points, comparison), methods) for comparison in COMPARISONS
         },
+        initial_weights=entry.initial_weights or ("factors" if source.train else "checkpoint"),
         compare_with=entry.compare_with,
         twins_of=entry.twins_of,
         archive=source.archive,
@@ -225,16 +228,37 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
 
 
 def _methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settings]:
-    """The settings of the run's methods that a zoo has; of published twins, variational dropout's alone."""
+    """The settings of a zoo's methods, the run's or its own; of published twins, variational dropout's alone."""
     methods = {}
-    for method in config.methods:
+    for method in config.methods or entry.methods:
         sparsifier = get_sparsifier(method)
         own = getattr(entry, sparsifier.section)
         if own is False or (entry.twins_of and method != "vd"):
             continue
         merged = getattr(config, sparsifier.section).model_dump() | own
         methods[method] = validated(sparsifier.Settings, merged, where, f"zoos.{name}.{sparsifier.section}")
-    return methods
+    return _settled(name, methods, _epochs(entry), config, where)
+
+
+def _epochs(entry: Any) -> int | None:
+    """The epochs that a zoo's originals were trained for, if the catalogue tells."""
+    return entry.source.train.epochs if entry.epoch is None and entry.source.train else entry.epoch
+
+
+def _settled(
+    name: str, methods: Mapping[str, Settings], epochs: int | None, config: Any, where: str
+) -> dict[str, Settings]:
+    """The methods with what follows from one another; a zoo that is not run is without those that do not fit."""
+    settled = {}
+    for method, settings in methods.items():
+        sparsifier = get_sparsifier(method)
+        try:
+            settled[method] = sparsifier.settled(settings, methods, epochs)
+        except ValueError as error:
+            if name in config.zoos:
+                key = sparsifier.section
+                raise InputError(f"{where}: zoos.{name}.{key}: {error}, or set {key}: false for this zoo") from None
+    return settled
 
 
 def _soups(name: str, entry: Any, config: Any, where: str) -> Soups:

@@ -75,6 +75,8 @@ class Population:
             is the momentum buffer and the second stays 0. Beside them `steps`, int64 `[models]`: the optimiser steps
             that each model has taken. Empty before the first step.
         weights: what the parameters stand for.
+        regrows: whether masked weights are remembered as they were, and come back so.
+        shadows: the remembered, `{layer}.weight` → as the parameter, 0 where nothing is masked.
     """
 
     architecture: Architecture
@@ -84,6 +86,8 @@ class Population:
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer_state: dict[str, Tensor] = field(default_factory=dict)
     weights: Plain | GaussianNoise | HardConcrete = field(default_factory=Plain)
+    regrows: bool = False
+    shadows: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.set_masks(self.masks)
@@ -99,12 +103,21 @@ class Population:
     def set_masks(self, masks: Mapping[str, Tensor]) -> None:
         """Mask other weights from now on: those that go become 0, those that come back start from 0.
 
-        The tensors given to the population are left as they are; it holds new ones where anything is masked.
+        Where the population `regrows`, they come back as they went. The tensors given to the population are left as
+        they are; it holds new ones where anything is masked.
         """
+        if self.regrows:
+            self.parameters = {name: self.remembered(name) for name in self.parameters}
+            self.shadows = {name: self.parameters[name] * ~mask for name, mask in masks.items()}
         self.masks = dict(masks)
         self.parameters = _masked(self.parameters, self.masks)
         for moment in MOMENTS:
             self.optimizer_state = _masked(self.optimizer_state, {f"{moment}.{n}": m for n, m in self.masks.items()})
+
+    def remembered(self, name: str) -> Tensor:
+        """A parameter with what is masked of it as it was, where that is remembered."""
+        parameter, shadow = self.parameters[name], self.shadows.get(name)
+        return parameter if shadow is None else parameter + shadow
 
     def start_optimizer(self) -> None:
         """Give the models a fresh optimiser state, unless they have one."""

@@ -21,10 +21,15 @@ def pruning_masks(weights: Mapping[str, Tensor], ratio: float, scope: str) -> di
 def lowest_pruned(scores: Mapping[str, Tensor], ratio: float, scope: str) -> dict[str, Tensor]:
     """The same for any score of the weights: those with the lowest go."""
     if scope == "layer":
-        return {name: _keep_highest(score.flatten(1), ratio).view_as(score) for name, score in scores.items()}
+        return lowest_pruned_by_layer(scores, dict.fromkeys(scores, ratio))
     joined = _keep_highest(torch.cat([score.flatten(1) for score in scores.values()], dim=1), ratio)
     parts = joined.split([score.flatten(1).shape[1] for score in scores.values()], dim=1)
     return {name: part.view_as(score) for part, (name, score) in zip(parts, scores.items(), strict=True)}
+
+
+def lowest_pruned_by_layer(scores: Mapping[str, Tensor], ratios: Mapping[str, float]) -> dict[str, Tensor]:
+    """The same with a share of its own for each layer, by the names of the scores."""
+    return {name: _keep_highest(score.flatten(1), ratios[name]).view_as(score) for name, score in scores.items()}
 
 
 def _keep_highest(scores: Tensor, ratio: float) -> Tensor:

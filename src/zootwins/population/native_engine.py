@@ -121,6 +121,7 @@ class NativeEngine:
             epoch=epoch,
             batch_size=population.batch_size,
             lr_factors=None if lr_factors is None else lr_factors.float().contiguous(),
+            linear_clamp=getattr(population.weights, "linear_clamp", 0.0),
             loss=scores.loss,
             accuracy=scores.accuracy,
         )

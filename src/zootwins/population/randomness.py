@@ -15,6 +15,8 @@ from math import pi
 import torch
 from torch import Tensor
 
+from zootwins.population.architectures import Architecture
+
 STREAMS = "Philox4x32-10, keyed by zoo, model, method and ratio, counted by epoch, position and site"
 ORDER, NOISE, DROPOUT, GATES, WEIGHTS = 0, 1, 2, 3, 4
 
@@ -75,6 +77,16 @@ def gate_uniforms(keys: Tensor, epoch: int, first: int, sites: int) -> Tensor:
 def weight_words(keys: Tensor, sites: int) -> Tensor:
     """One word of 32 random bits for each weight, the same at all times, int64 `[models, sites]`."""
     return torch.stack(_words(keys, 0, 0, 1, sites, WEIGHTS), dim=-1).flatten(1)
+
+
+def layer_words(architecture: Architecture, keys: Tensor) -> dict[str, Tensor]:
+    """`weight_words` by the weights' names, int64 `[models, …]` of their shapes."""
+    offsets = architecture.gate_offsets
+    words = weight_words(keys, offsets[-1])
+    return {
+        f"{layer.name}.weight": words[:, offset : offset + layer.weights].unflatten(1, layer.weight_shape)
+        for layer, offset in zip(architecture.layers, offsets[:-1], strict=True)
+    }
 
 
 def _uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int) -> Tensor:

@@ -19,7 +19,7 @@ from zootwins.population import MOMENTS, Evaluation, Factors, ImageSet, Populati
 from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.randomness import data_order, gate_uniforms, normals, uniforms
-from zootwins.population.variational import EPSILON, GaussianNoise, log_alpha
+from zootwins.population.variational import EPSILON, FC_CLAMP, GaussianNoise, log_alpha
 
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
 _CPU_BLOCK = 16  # models trained together on a CPU: their temporaries stay in the cache
@@ -162,7 +162,8 @@ class _EpochRun:
         parameters = self._views(self.flat)
         dropout, noise = self._dropout_masks(first, images.shape[1]), self._noise(first, images.shape[1])
         weights = self._gated(parameters, first)
-        logits, _ = forward(self.population.architecture, self.activations, weights, images, dropout, noise)
+        clamp = getattr(self.population.weights, "linear_clamp", FC_CLAMP)
+        logits, _ = forward(self.population.architecture, self.activations, weights, images, dropout, noise, clamp)
         losses = F.cross_entropy(logits, labels, reduction="none")
         objective = losses.mean(1).sum()
         if self.penalty is not None:
@@ -328,12 +329,13 @@ def forward(
     images: Tensor,
     dropout: Mapping[str, Tensor] | None = None,
     noise: Mapping[str, Tensor] | None = None,
+    linear_clamp: float = FC_CLAMP,
 ) -> tuple[Tensor, Tensor]:
     """Logits `[models, classes, batch]` of images `[models or 1, batch, channels, height, width]`.
 
     Beside them the features, which the last layer takes, `[models, its inputs, batch]`.
     `dropout` holds factors that a layer's activations are multiplied with; `noise` is standard normal noise of a
-    layer's outputs, without which the weights are taken as they are.
+    layer's outputs, without which the weights are taken as they are; with it, log α is clamped in linear layers.
     """
     hidden = images.transpose(1, 2)
     for layer in architecture.layers:
@@ -343,7 +345,7 @@ def forward(
         patches, batch = _patches(layer, hidden)
         hidden = _linear(layer, parameters, patches)
         if noise is not None:
-            deviation = (_output_variance(layer, parameters, patches) + EPSILON).sqrt()
+            deviation = (_output_variance(layer, parameters, patches, linear_clamp) + EPSILON).sqrt()
             hidden = torch.addcmul(hidden, deviation, noise[layer.name].flatten(2))
         hidden = hidden.unflatten(2, (batch, layer.size, layer.size))
         if layer.pool:
@@ -386,12 +388,12 @@ def _linear(layer: Layer, parameters: Mapping[str, Tensor], patches: Tensor) -> 
     return weight.flatten(2) @ patches + bias[..., None]
 
 
-def _output_variance(layer: Layer, parameters: Mapping[str, Tensor], patches: Tensor) -> Tensor:
-    """Variance of a layer's outputs under the weights' noise, Σ x²·α·w²; convolution biases are noisy too."""
+def _output_variance(layer: Layer, parameters: Mapping[str, Tensor], patches: Tensor, clamp: float) -> Tensor:
+    """Variance of a layer's outputs under the weights' noise, Σ x²·α·w²; biases with a log σ² are noisy too."""
     weight = f"{layer.name}.weight"
-    alpha = log_alpha(weight, parameters[weight], parameters[f"{layer.name}.log_sigma2"]).exp()
+    alpha = log_alpha(weight, parameters[weight], parameters[f"{layer.name}.log_sigma2"], clamp).exp()
     variance = (alpha * parameters[weight].square()).flatten(2) @ patches.square()
-    if layer.is_conv:
+    if f"{layer.name}.bias_log_sigma2" in parameters:
         bias = f"{layer.name}.bias"
         alpha = log_alpha(bias, parameters[bias], parameters[f"{layer.name}.bias_log_sigma2"]).exp()
         variance = variance + (alpha * parameters[bias].square())[..., None]

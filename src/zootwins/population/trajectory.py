@@ -205,6 +205,7 @@ class _SavedState:
             "parameters": population.parameters,
             "optimizer_state": population.optimizer_state,
             "masks": population.masks,
+            "shadows": population.shadows,
             "records": records.stacked(),
         }
         tensors = {f"{kind}/{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
@@ -225,7 +226,9 @@ class _SavedState:
         if metadata.get("digest") != self.digest:
             log.info("%s: from another configuration or engine; starting from epoch 0", self.path)
             return records, None
-        kinds: dict[str, dict[str, Tensor]] = {"parameters": {}, "optimizer_state": {}, "masks": {}, "records": {}}
+        kinds: dict[str, dict[str, Tensor]] = {
+            kind: {} for kind in ("parameters", "optimizer_state", "masks", "shadows", "records")
+        }
         for key, tensor in tensors.items():
             kind, name = key.split("/")
             kinds[kind][name] = tensor

@@ -1,7 +1,7 @@
 """Mathematics of sparse variational dropout (Molchanov, Ashukha, Vetrov 2017), as the paper's authors run it.
 
 A weight w has noise variance α·w², with log α = log σ² − 2·log(|w| + 1e-15) clamped per kind of layer. Convolution
-biases are noisy too; biases of linear layers are deterministic.
+biases are noisy too; biases of linear layers are deterministic. What others do otherwise can be set.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ def noisy_parameters(parameters: Mapping[str, Tensor]) -> dict[str, str]:
     return partners
 
 
-def log_alpha(name: str, parameter: Tensor, log_sigma2: Tensor) -> Tensor:
+def log_alpha(name: str, parameter: Tensor, log_sigma2: Tensor, linear_clamp: float = FC_CLAMP) -> Tensor:
     """Clamped log α of the parameter called `name`, of its shape."""
-    bound = CONV_CLAMP if name.startswith("conv") else FC_CLAMP
+    bound = CONV_CLAMP if name.startswith("conv") else linear_clamp
     return (log_sigma2 - 2 * (parameter.abs() + EPSILON).log()).clamp(-bound, bound)
 
 
@@ -41,19 +41,29 @@ def kl_divergence(log_alpha: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class GaussianNoise(Weights):
-    """Weights of variational dropout: each bears noise of variance σ², and is pruned where log α ≥ `threshold`."""
+    """Weights of variational dropout: each bears noise of variance σ², and is pruned where log α ≥ `threshold`.
+
+    Attributes:
+        initial_log_sigma2: of everything that is noisy.
+        linear_clamp: of log α in linear layers, in either direction.
+        noisy_biases: whether biases of convolutions are noisy.
+        noise_decays: whether weight decay acts on log σ² too.
+    """
 
     threshold: float = 3.0
     initial_log_sigma2: float = -10.0
+    linear_clamp: float = FC_CLAMP
+    noisy_biases: bool = True
+    noise_decays: bool = True
 
     def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A copy with a constant log σ² added for the weights of every layer and the biases of convolutions."""
+        """A copy with a constant log σ² added for all weights and, if they are noisy, the biases of convolutions."""
         started = {name: parameter.clone() for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
             layer, kind = name.split(".")
             if kind == "weight":
                 started[f"{layer}.log_sigma2"] = torch.full_like(parameter, self.initial_log_sigma2)
-            elif layer.startswith("conv"):
+            elif layer.startswith("conv") and self.noisy_biases:
                 started[f"{layer}.bias_log_sigma2"] = torch.full_like(parameter, self.initial_log_sigma2)
         return started
 
@@ -63,7 +73,7 @@ class GaussianNoise(Weights):
         pruned = {}
         for name, parameter in parameters.items():
             if name in partners:
-                alpha = log_alpha(name, parameter, parameters[partners[name]])
+                alpha = log_alpha(name, parameter, parameters[partners[name]], self.linear_clamp)
                 pruned[name] = torch.where(alpha >= self.threshold, 0, parameter)
             elif name.endswith((".weight", ".bias")):
                 pruned[name] = parameter
@@ -72,7 +82,11 @@ class GaussianNoise(Weights):
     def penalty(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """The KL divergence of each model's noisy parameters from the log-uniform prior, summed; `[models]`."""
         divergences = [
-            kl_divergence(log_alpha(name, parameters[name], parameters[partner])).flatten(1).sum(1)
+            kl_divergence(log_alpha(name, parameters[name], parameters[partner], self.linear_clamp)).flatten(1).sum(1)
             for name, partner in noisy_parameters(parameters).items()
         ]
         return torch.stack(divergences).sum(0)
+
+    def decays(self, parameter: str) -> bool:
+        """Weights and biases do; log σ² only with `noise_decays`."""
+        return self.noise_decays or not parameter.endswith("log_sigma2")

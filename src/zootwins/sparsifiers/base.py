@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from zootwins.storage.axes import Axis
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from zootwins.population import Factors, Population
     from zootwins.population.trajectory import Plan
     from zootwins.population.weights import Weights
@@ -71,11 +73,14 @@ class Start:
         zoo: the zoo's id, a part of every random stream's key.
         originals: the dense models of a shard.
         twins: the shards of the same models by the methods that `Sparsifier.needs` names.
+        initial: the same models' parameters before training, by name, `[models, …]`; None unless
+            `Sparsifier.needs_initial`.
     """
 
     zoo: str
     originals: Originals
     twins: Mapping[str, TwinShard] = field(default_factory=dict)
+    initial: Mapping[str, Tensor] | None = None
 
 
 class Sparsifier(ABC):
@@ -100,6 +105,24 @@ class Sparsifier(ABC):
     def needs(self, settings: Settings) -> tuple[str, ...]:
         """The methods whose twins of the same models this one starts from."""
         return ()
+
+    def needs_initial(self, settings: Settings) -> bool:
+        """Whether this one starts from the originals' weights before training."""
+        return False
+
+    def settled(self, settings: Settings, others: Mapping[str, Settings], epochs: int | None) -> Settings:
+        """The settings of a zoo, with what follows from those of its other methods and from its originals.
+
+        Args:
+            settings: this method's, as configuration and catalogue have them.
+            others: those of all methods of the zoo, by id.
+            epochs: those that the originals were trained for; None if the catalogue does not say.
+
+        Raises:
+            ValueError: if they do not go together, with the keys and what to do; to which the catalogue adds that the
+                zoo can do without the method.
+        """
+        return settings
 
     def axes(self, settings: Settings) -> tuple[Axis, ...]:
         """What a model's twins differ by."""

@@ -10,6 +10,10 @@ from zootwins.sparsifiers import base
 from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, Start, repeated, twin_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from zootwins.population import Population
 
 Percent = Annotated[float, Field(gt=0, lt=100)]
@@ -50,6 +54,10 @@ class Pruning(Sparsifier):
     def usual(self, settings: Settings) -> float:
         return min(settings.sparsities, key=lambda percent: abs(percent - 80))
 
+    def parameters(self, start: Start, settings: Settings) -> Mapping[str, Tensor]:
+        """What the twins of each model start from, by name, `[models, …]`."""
+        return start.originals.parameters
+
     def population(self, start: Start, settings: Settings) -> Population:
         """The twins before anything is pruned."""
         import torch
@@ -60,6 +68,6 @@ class Pruning(Sparsifier):
         return Population(
             originals.architecture,
             repeated(originals.factors, len(ratios), settings.lr),
-            torch.tensor(twin_keys(self.id, start, self.axes(settings)), dtype=torch.int64),
-            {name: tensor.repeat_interleave(len(ratios), dim=0) for name, tensor in originals.parameters.items()},
+            torch.tensor(twin_keys(self.id, start, [Axis("ratio", ratios)]), dtype=torch.int64),
+            {name: p.repeat_interleave(len(ratios), dim=0) for name, p in self.parameters(start, settings).items()},
         )

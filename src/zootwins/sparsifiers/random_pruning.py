@@ -31,11 +31,6 @@ class RandomPruning(gradual_pruning.Gradual):
     Settings = Settings
 
     def scores(self, population: Population) -> dict[str, Tensor]:
-        from zootwins.population.randomness import weight_words
+        from zootwins.population.randomness import layer_words
 
-        layers, offsets = population.architecture.layers, population.architecture.gate_offsets
-        words = weight_words(population.keys, offsets[-1])
-        return {
-            f"{layer.name}.weight": words[:, offset : offset + layer.weights].unflatten(1, layer.weight_shape)
-            for layer, offset in zip(layers, offsets[:-1], strict=True)
-        }
+        return layer_words(population.architecture, population.keys)

@@ -12,6 +12,12 @@ REGISTRY = {
     "gmp": "zootwins.sparsifiers.gradual_pruning:GradualPruning",
     "rp": "zootwins.sparsifiers.random_pruning:RandomPruning",
     "l0": "zootwins.sparsifiers.l0_regularization:L0Regularization",
+    "vds": "zootwins.sparsifiers.variational_sweep:VariationalSweep",
+    "vdg": "zootwins.sparsifiers.gale_variational_dropout:GaleVariationalDropout",
+    "vdt": "zootwins.sparsifiers.variational_thresholds:VariationalThresholds",
+    "scratch": "zootwins.sparsifiers.scratch:Scratch",
+    "lottery": "zootwins.sparsifiers.lottery_ticket:LotteryTicket",
+    "shuffled": "zootwins.sparsifiers.shuffled_mask:ShuffledMask",
 }
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import isclose, prod
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,15 @@ class TwinShard:
         """Where each of a model's twins lies on the axes, the last axis fastest; one empty mapping without axes."""
         names = [axis.name for axis in self.axes]
         return [dict(zip(names, values, strict=True)) for values in product(*(axis.values for axis in self.axes))]
+
+    def twin(self, at: Mapping[str, float]) -> int:
+        """Where among a model's twins is the one at a place on the axes."""
+        (place,) = (
+            place
+            for place, coordinate in enumerate(self.coordinates)
+            if all(isclose(coordinate[name], value) for name, value in at.items())
+        )
+        return place
 
     def tensor(self, name: str, model: int | None = None) -> Tensor:
         """A tensor, `[models, *axes, states, …]`, or only the model's at a position, `[*axes, states, …]`."""

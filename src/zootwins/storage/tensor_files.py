@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 KINDS = {
     "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "axes"),
     "originals": (),
+    "initial": (),
     "predictions": (),
     "dataset": ("mean", "std"),
     "shifted": ("mean", "std"),

@@ -79,6 +79,15 @@ def read_parameters(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
     return _read_rows(path, "originals", torch.float32)
 
 
+def read_initial(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
+    """Of initial.safetensors, the same before training.
+
+    Raises:
+        InputError: if the file is not as it was written.
+    """
+    return _read_rows(path, "initial", torch.float32)
+
+
 def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
     """Of predictions.safetensors: the models' indices `[rows]` and their predicted classes, uint8 `[rows, samples]`.
 

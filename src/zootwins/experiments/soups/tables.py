@@ -12,7 +12,7 @@ import pandas as pd
 from zootwins.analyses.cells import lines, texts, value_interval
 from zootwins.analyses.correlation import kendall
 from zootwins.analyses.pairing import wilcoxon
-from zootwins.analyses.response import level_effect
+from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.tables import summary
 from zootwins.experiments.soups.gains import (
@@ -106,7 +106,7 @@ def _who(models: pd.DataFrame) -> Iterator[dict[str, object]]:
         levels = models.groupby(factor)["gain"]
         if levels.ngroups > 1:
             means = levels.mean()
-            effect, p = level_effect([part.to_numpy() for _, part in levels])
+            effect, p = factor_effect(models["gain"], models[factor])
             ends = {"highest": means.idxmax(), "lowest": means.idxmin()}
             yield {"predictor": factor, "statistic": "ε²", "value": effect, "p": p, "models": len(models)} | ends
     for name in PROPERTIES:

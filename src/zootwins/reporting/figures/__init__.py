@@ -12,8 +12,10 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from zootwins.sparsifiers.registry import sparsifiers
 from zootwins.storage.files import replacing
@@ -57,6 +59,15 @@ def fan(axes: Axes, x: np.ndarray, values: np.ndarray, colour: str) -> None:
         bounds = np.nanquantile(values, (low, high), axis=0)
         axes.fill_between(x, *bounds, color=colour, alpha=opacity, linewidth=0)
     axes.plot(x, np.nanmedian(values, axis=0), color=colour)
+
+
+def legend_of(figure: Figure, methods: Iterable[str], line: str = "none", more: Iterable[Artist] = ()) -> None:
+    """A legend of methods above a figure, and of what else is drawn."""
+    handles = [
+        Line2D([], [], color=COLOURS[method], marker="o", linestyle=line, label=NAMES[method]) for method in methods
+    ]
+    handles += more
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
 
 
 def message(text: str) -> Figure:

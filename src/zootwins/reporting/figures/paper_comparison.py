@@ -1,46 +1,59 @@
-"""Our numbers less the paper's, in standard deviations of the paper."""
+"""Our numbers less the paper's, in standard deviations of the paper and in standard errors of both samples."""
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
+from scipy import stats
 
+from zootwins.analyses.paper_comparison import LEVEL
 from zootwins.reporting.figures import COLUMN, message, styled
 
 LINEAR_UP_TO = 3.0  # beyond this the axis is logarithmic
 KINDS = (("#0072B2", "o", "of the same zoo"), ("#56B4E9", "o", "of a zoo like it"), ("#E69F00", "X", "flagged"))
+PANELS = {  # the half width of the band in which numbers agree, and the axis' label
+    "difference_in_paper_std": (1.0, "Ours − paper, in the paper's std"),
+    "difference_in_se": (stats.norm.isf(LEVEL / 2), "Ours − paper, in standard errors"),
+}
 
 
 @styled
 def paper_comparison(table: pd.DataFrame) -> Figure:
     """A line a table and zoo, a point a number. Flagged: the paper contradicts itself there."""
-    numbers = table.dropna(subset="difference_in_paper_std")
+    numbers = table.dropna(subset=list(PANELS), how="all")
     if numbers.empty:
         return message("None of the paper's zoos was run, and no zoo says which of them to compare with.")
     groups = list(numbers.groupby(["table", "zoo"], sort=False))
-    figure, axes = plt.subplots(figsize=(COLUMN, 0.9 + 0.28 * len(groups)))
-    axes.axvspan(-1, 1, color="#eeeeee", linewidth=0)
-    axes.axvline(0, color="#555555", linewidth=0.8)
-    for line, (_, part) in enumerate(groups):
-        offset = np.linspace(-0.3, 0.3, len(part)) if len(part) > 1 else np.zeros(1)
-        flagged = (part["flag"].fillna("") != "").to_numpy()
-        same = part["same_zoo"].to_numpy(dtype=bool)
-        kinds = (~flagged & same, ~flagged & ~same, flagged)
-        for chosen, (colour, marker, _) in zip(kinds, KINDS, strict=True):
-            x = part["difference_in_paper_std"].to_numpy()[chosen]
-            axes.plot(x, (line + offset)[chosen], marker, color=colour, markersize=2.5, alpha=0.7, markeredgewidth=0)
+    figure, panels = plt.subplots(1, 2, figsize=(2 * COLUMN, 0.9 + 0.28 * len(groups)), sharey=True)
+    for axes, (column, (band, label)) in zip(panels, PANELS.items(), strict=True):
+        axes.axvspan(-band, band, color="#eeeeee", linewidth=0)
+        axes.axvline(0, color="#555555", linewidth=0.8)
+        for line, (_, part) in enumerate(groups):
+            _draw_line(axes, line, part, column)
+        axes.set_xscale("symlog", linthresh=LINEAR_UP_TO)
+        axes.xaxis.set_major_locator(FixedLocator([-1000, -100, -10, -3, -1, 0, 1, 3, 10, 100, 1000]))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel(label)
     names = [
         f"{name.replace('table', 'Table ')} · {zoo}, n = {part['models'].max():.0f}" for (name, zoo), part in groups
     ]
-    axes.set_yticks(range(len(groups)), names)
-    axes.set_ylim(len(groups) - 0.5, -0.5)
-    axes.set_xscale("symlog", linthresh=LINEAR_UP_TO)
-    axes.xaxis.set_major_locator(FixedLocator([-1000, -100, -10, -3, 0, 3, 10, 100, 1000]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("Ours − paper, in the paper's std")
+    panels[0].set_yticks(range(len(groups)), names)
+    panels[0].set_ylim(len(groups) - 0.5, -0.5)
     for colour, marker, label in KINDS:
-        axes.plot([], [], marker, color=colour, label=label)
+        panels[0].plot([], [], marker, color=colour, label=label)
     figure.legend(loc="outside upper center", ncols=3)
     return figure
+
+
+def _draw_line(axes: Axes, line: int, part: pd.DataFrame, column: str) -> None:
+    """The numbers of a table and zoo, from top to bottom in the table's order."""
+    offset = np.linspace(-0.3, 0.3, len(part)) if len(part) > 1 else np.zeros(1)
+    flagged = (part["flag"].fillna("") != "").to_numpy()
+    same = part["same_zoo"].to_numpy(dtype=bool)
+    kinds = (~flagged & same, ~flagged & ~same, flagged)
+    for chosen, (colour, marker, _) in zip(kinds, KINDS, strict=True):
+        x = part[column].to_numpy()[chosen]
+        axes.plot(x, (line + offset)[chosen], marker, color=colour, markersize=2.5, alpha=0.7, markeredgewidth=0)

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zootwins.analyses.response import level_effect
+from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import gains, last_phase, one_number, percent, with_soups
@@ -48,16 +48,13 @@ def soup_factors(zoos: Sequence[ZooResults]) -> Figure:
 
 
 def _right(axes: Axes, models: pd.DataFrame) -> None:
-    effects = {}
-    for factor in FACTORS:
-        levels = [part.to_numpy() for _, part in models.groupby(factor)["gain"]]
-        if len(levels) > 1:
-            effects[factor] = level_effect(levels)[0]
+    effects = {factor: factor_effect(models["gain"], models[factor])[0] for factor in FACTORS}
+    effects = {factor: effect for factor, effect in effects.items() if not np.isnan(effect)}
     if not effects:
         axes.plot(100 * models["disagreement"], models["gain"], ".", markersize=3)
         axes.set_xlabel("Disagreement of candidates, %")
         return
-    factor = max(effects, key=lambda name: np.nan_to_num(effects[name]))
+    factor = max(effects, key=effects.get)
     groups = models.groupby(factor)["gain"]
     for place, (_, values) in enumerate(groups):
         axes.plot(np.full(len(values), place), values, ".", markersize=3, color="C0", alpha=0.6)

@@ -1,0 +1,241 @@
+"""The numbers on docs/replication.md, from the results of target `replication`.
+
+    snakemake --cores 2 replication --configfile config/replication.yaml
+    python docs/replication.py [results]
+
+Tables of the zoos that were run go into docs/replication/ as CSV; zoos that are there from another run stay, so that
+one may be run after another. Then all that the page has between `<!-- made: … -->` and `<!-- end -->` is made anew.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from zootwins.analyses.candidates import EXCLUDED, FITS, RIDDLES, arrange_candidates
+from zootwins.analyses.cells import QUANTITIES
+from zootwins.analyses.findings import arrange_findings
+from zootwins.analyses.paper_comparison import LEVEL, arrange_agreements
+from zootwins.analyses.predictability import arrange_predictability
+from zootwins.analyses.riddles import ACCURACY, AGREEMENT, CORRELATION, GAP, SPREAD
+from zootwins.catalogue.entries import load_run
+from zootwins.reporting.figures import save
+from zootwins.reporting.figures.layer_std import layer_std
+from zootwins.reporting.figures.paper_comparison import paper_comparison
+from zootwins.storage.frames import read_csv
+
+ROOT = Path(__file__).parents[1]
+PAGE, DATA = ROOT / "docs/replication.md", ROOT / "docs/replication"
+TABLES = ("paper_comparison", "paper_agreement", "candidates", "findings", "predictability")
+STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
+MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def collect(results: Path) -> None:
+    """Put the zoos of a run among those whose numbers are in docs/replication/."""
+    DATA.mkdir(exist_ok=True)
+    found = {name: read_csv(results / f"tables/{name}.csv") for name in TABLES}
+    zoos = found["paper_agreement"]["zoo"].unique()
+    found["cost"] = _costs(results, zoos)
+    for name, table in found.items():
+        path = DATA / f"{name}.csv"
+        kept = pd.read_csv(path) if path.exists() else table.iloc[:0]
+        parts = [kept[~kept["zoo"].isin(zoos)], table[table["zoo"].isin(zoos)]]
+        pd.concat([part for part in parts if not part.empty] or [table]).to_csv(path, index=False, float_format="%.6g")
+
+
+def _costs(results: Path, zoos) -> pd.DataFrame:
+    """Hours that the shards of each step took, from Snakemake's benchmarks."""
+    rows = []
+    for zoo in zoos:
+        for place, step in STEPS.items():
+            jobs = [
+                pd.read_csv(file, sep="\t") for file in (results / "benchmarks" / place.format(zoo=zoo)).glob("*.tsv")
+            ]
+            if jobs:
+                took = pd.concat(jobs)
+                hours = {"hours": took["s"].sum() / 3600, "processor_hours": took["cpu_time"].sum() / 3600}
+                rows.append({"zoo": zoo, "step": step, "shards": len(took), **hours})
+    return pd.DataFrame(rows, columns=["zoo", "step", "shards", "hours", "processor_hours"])
+
+
+class Blocks:
+    """What the page shows, a method a name after `made:`."""
+
+    def __init__(self, tables: dict[str, pd.DataFrame], titles: dict[str, str]):
+        self.tables, self.titles = tables, titles
+
+    def zoos(self) -> str:
+        """Which zoos, how many models, and what they took."""
+        numbers, cost = self.tables["paper_comparison"], self.tables["cost"]
+        rows = []
+        for zoo, part in numbers.groupby("zoo", sort=False):
+            took = cost[cost["zoo"] == zoo].set_index("step")["processor_hours"]
+            rows.append(
+                {
+                    "Zoo": f"`{zoo}`",
+                    "of the paper": f"`{part['paper_zoo'].iloc[0]}`",
+                    "n": f"{part['models'].max():.0f}",
+                    "n, paper": f"{part['paper_models'].max():.0f}",
+                    **{f"{step}, h": f"{took[step]:.1f}" if step in took else "–" for step in STEPS.values()},
+                }
+            )
+        return _markdown(pd.DataFrame(rows))
+
+    def counts(self) -> str:
+        """How many numbers agree, by table."""
+        return _grid(arrange_agreements(self.tables["paper_agreement"]), self.titles)
+
+    def differ(self) -> str:
+        """The numbers that differ beyond what chance does to all of a zoo's numbers."""
+        numbers = self.tables["paper_comparison"]
+        differ = numbers[numbers["p_adjusted"] < LEVEL]
+        if differ.empty:
+            return "None.\n"
+        rows = pd.DataFrame(
+            {
+                "Zoo": differ["zoo"].map(self.titles),
+                "Table": differ["table"].str.removeprefix("table"),
+                "At": differ["at"],
+                "Quantity": _named(differ["quantity"]),
+                "Ours": [_number(*values) for values in zip(differ["mean"], differ["std"], strict=True)],
+                "Paper": [_number(*values) for values in zip(differ["paper_mean"], differ["paper_std"], strict=True)],
+                "Difference": differ["difference"].map("{:+.1f}".format),
+                "in SE": differ["difference_in_se"].map("{:+.1f}".format),
+            }
+        )
+        return _markdown(rows)
+
+    def numbers(self) -> str:
+        """Every table of the paper with ours beside it."""
+        parts = []
+        for name, numbers in self.tables["paper_comparison"].groupby("table", sort=False):
+            numbers = numbers.assign(
+                cell=[_beside(row) for row in numbers.itertuples(index=False)],
+                row=numbers["zoo"].map(self.titles) + ", n = " + numbers["models"].map("{:.0f}".format),
+                quantity=_named(numbers["quantity"]),
+            )
+            grid = numbers.pivot_table("cell", ["row", "at"], "quantity", aggfunc="first", sort=False, fill_value="–")
+            grid = (
+                grid[list(dict.fromkeys(numbers["quantity"]))].reset_index().rename(columns={"row": "Zoo", "at": "At"})
+            )
+            parts.append(f"### Table {name.removeprefix('table')}\n\n{_markdown(grid)}")
+        return "\n".join(parts)
+
+    def correlations(self) -> str:
+        """The candidates for Table 2, magnitude pruning: r and tau of every zoo, and whether both fit."""
+        table = self.tables["candidates"]
+        chosen = table[(table["riddle"] == CORRELATION) & (table["method"] == "mp")]
+        rows = []
+        for (at, candidate), part in chosen.groupby(["at", "candidate"], sort=False):
+            cells = {self.titles[zoo]: _pair(own) for zoo, own in part.groupby("zoo", sort=False)}
+            rows.append({"Candidate": candidate, "At, %": at, **cells})
+        paper = {self.titles[zoo]: _paper_pair(own) for zoo, own in chosen.groupby("zoo", sort=False)}
+        return _markdown(pd.DataFrame([{"Candidate": "**the paper**", "At, %": "80", **paper}, *rows]).fillna("–"))
+
+    def agreements(self) -> str:
+        """The candidates for agreement; of other points of a dial those that fit."""
+        table = self.tables["candidates"]
+        shown = ~table["candidate"].str.contains("elsewhere") | (table["verdict"] == FITS)
+        return _grid(arrange_candidates(table[(table["riddle"] == AGREEMENT) & shown]), self.titles)
+
+    def finetuned(self) -> str:
+        """The candidates for the gap after fine-tuning, and after how many epochs accuracy and gap are the paper's."""
+        table = self.tables["candidates"]
+        after = table["candidate"].str.startswith("after ")
+        text = _grid(arrange_candidates(table[(table["riddle"] == GAP) & ~after]), self.titles)
+        rows = []
+        for (zoo, at), part in table[after & table["riddle"].isin([ACCURACY, GAP])].groupby(["zoo", "at"], sort=False):
+            row = {"Zoo": self.titles[zoo], "Pruned, %": at}
+            for riddle, own in part.groupby("riddle", sort=False):
+                fits = own.loc[own["verdict"] == FITS, "candidate"].str.extract(r"(\d+)")[0]
+                row[f"{RIDDLES[riddle].partition(' (')[0]}: paper"] = f"{own['paper'].iloc[0]:.1f}"
+                row[f"{RIDDLES[riddle].partition(' (')[0]}: met after epochs"] = ", ".join(fits) or "none"
+            rows.append(row)
+        return f"{text}\n{_markdown(pd.DataFrame(rows))}"
+
+    def spreads(self) -> str:
+        """How many of the paper's standard deviations of layers each reading meets."""
+        table = self.tables["candidates"]
+        chosen = table[table["riddle"] == SPREAD]
+        rows = []
+        for (zoo, candidate), part in chosen.groupby(["zoo", "candidate"], sort=False):
+            distance = (part["value"] - part["paper"]).abs()
+            rows.append(
+                {
+                    "Zoo": self.titles[zoo],
+                    "Standard deviation": candidate,
+                    "Fits": f"{(part['verdict'] == FITS).sum()} of {len(part)}",
+                    "Median distance": f"{distance.median():.1f}",
+                    "Largest": f"{distance.max():.1f}",
+                }
+            )
+        return _markdown(pd.DataFrame(rows))
+
+    def findings(self) -> str:
+        """The paper's findings, tested."""
+        return _grid(arrange_findings(self.tables["findings"]), self.titles)
+
+    def predictability(self) -> str:
+        """What a dense model tells of its twin."""
+        return _grid(arrange_predictability(self.tables["predictability"]), self.titles)
+
+
+def _beside(row) -> str:
+    """Ours with its interval, the paper's, and the difference in standard errors, bold where it is beyond chance."""
+    ours = f"{row.mean:.1f}" + (f" [{row.low:.1f}, {row.high:.1f}]" if pd.notna(row.low) else "")
+    distance = f" ({row.difference_in_se:+.1f})" if pd.notna(row.difference_in_se) else ""
+    text = f"{ours} / {row.paper_mean:.1f}{distance}"
+    return f"**{text}**" if row.p_adjusted < LEVEL else text
+
+
+def _pair(part: pd.DataFrame) -> str:
+    own = part.set_index("quantity")
+    r, tau = own.loc["pearson_r"], own.loc["kendall_tau"]
+    text = " · ".join(f"{one.value:.0f} [{one.low:.0f}, {one.high:.0f}]" for one in (r, tau))
+    return text if EXCLUDED in (r.verdict, tau.verdict) else f"**{text}**"
+
+
+def _paper_pair(part: pd.DataFrame) -> str:
+    paper = part.groupby("quantity")["paper"].first()
+    return f"r {paper['pearson_r']:.1f} · τ {paper['kendall_tau']:.1f}"
+
+
+def _number(mean: float, std: float) -> str:
+    return f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ({std:.1f})"
+
+
+def _named(quantities: pd.Series) -> pd.Series:
+    return quantities.replace(QUANTITIES | {"pearson_r": "Pearson r", "kendall_tau": "Kendall τ"})
+
+
+def _grid(grid: pd.DataFrame, titles: dict[str, str]) -> str:
+    return _markdown(grid.rename(index=titles, level="Zoo").reset_index())
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return table.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def stored_tables() -> dict[str, pd.DataFrame]:
+    """What docs/replication/ holds."""
+    return {name: pd.read_csv(DATA / f"{name}.csv") for name in (*TABLES, "cost")}
+
+
+def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:
+    """The page's text, everything that is made put in anew."""
+    configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
+    replication = yaml.safe_load((ROOT / "config/replication.yaml").read_text())
+    catalogue = load_run(configuration | replication, ROOT).catalogue
+    blocks = Blocks(tables, {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()})
+    return MADE.sub(lambda made: f"{made[1]}\n{getattr(blocks, made[2])()}\n{made[3]}", text)
+
+
+if __name__ == "__main__":
+    collect(Path(sys.argv[1] if sys.argv[1:] else "results"))
+    stored = stored_tables()
+    PAGE.write_text(with_numbers(PAGE.read_text(), stored))
+    save(paper_comparison(stored["paper_comparison"]), [DATA / "paper_comparison.svg"], {})
+    save(layer_std(stored["candidates"]), [DATA / "layer_std.svg"], {})

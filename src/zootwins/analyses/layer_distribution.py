@@ -1,0 +1,57 @@
+"""Which layers a method takes its weights from: sparsity of each layer at the same sparsity of the whole network."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from zootwins.analyses.cells import shorts, summaries, texts
+from zootwins.analyses.pairing import at_sparsity
+from zootwins.analyses.results import ZooResults
+from zootwins.analyses.state_of_sparsity import SPARSITIES
+from zootwins.analyses.tables import summary
+from zootwins.analyses.tradeoff import out_of_range
+
+_KEYS = ["zoo", "method", "sparsity", "layer"]
+COLUMNS = [*_KEYS, "weights", "mean", "std", "models", "low", "high", "less_than_overall", "reason"]
+
+
+def layers_at_sparsity(results: ZooResults, method: str, sparsities: Sequence[float]) -> dict[str, pd.DataFrame]:
+    """By layer, in the network's order: each model's sparsity of the layer where the whole network has a given one.
+
+    Between operating points a layer's sparsity is interpolated as accuracies are: `[models, sparsities]`.
+    """
+    whole = results.curve(method)[["index", "point", "sparsity"]]
+    parts = results.curve(method, "layers")[["index", "point", "layer", "sparsity"]]
+    joined = parts.merge(whole, on=["index", "point"], suffixes=("_layer", ""))
+    return {
+        layer: at_sparsity(joined[joined["layer"] == layer], sparsities, "sparsity_layer")
+        for layer in parts["layer"].unique()
+    }
+
+
+def layer_distribution_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """One row a zoo, method, sparsity and layer, in percent.
+
+    `less_than_overall` is the share of models that spare the layer: it keeps more of its weights than the network.
+    """
+    rows = []
+    for results in zoos:
+        for method in results.zoo.methods:
+            sizes = results.curve(method, "layers").drop_duplicates("layer").set_index("layer")["weights"]
+            reason = out_of_range(results.curve(method))
+            layers = layers_at_sparsity(results, method, SPARSITIES)
+            for sparsity in SPARSITIES:
+                for layer, values in layers.items():
+                    there = values[sparsity].dropna()
+                    row = dict(zip(_KEYS, (results.zoo.id, method, 100 * sparsity, layer), strict=True))
+                    row |= {"weights": sizes[layer]} | summary(there)
+                    row["less_than_overall"] = 100 * (there < sparsity).mean()
+                    rows.append(row | {"reason": "" if len(there) else reason})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def arrange_layer_distribution(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, method and sparsity, layers from left to right."""
+    readable = table.assign(at=texts(table["sparsity"], "{:g} %"), short=shorts(table["method"]))
+    keys = {"zoo": "Zoo", "short": "Method", "at": "Sparsity", "models": "n"}
+    return summaries(readable, keys, [table["layer"]])

@@ -1,0 +1,109 @@
+"""Every two methods at the same sparsity, model by model: their differences, and whether they rank models alike."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.cells import shorts, texts, value_interval
+from zootwins.analyses.correlation import kendall
+from zootwins.analyses.pairing import at_sparsity, method_pairs, wilcoxon
+from zootwins.analyses.results import ZooResults
+from zootwins.analyses.state_of_sparsity import SPARSITIES
+from zootwins.analyses.tables import summary
+
+ORIGINAL = "original"
+UNCOMMON = "no model has both methods' twins as sparse"
+FEW = "fewer than three models, or all equal"
+
+
+def matched_accuracies(results: ZooResults) -> dict[str, pd.DataFrame]:
+    """By method: each model's accuracy at each of the paper's sparsities, as `at_sparsity` tells."""
+    return {method: at_sparsity(results.curve(method), SPARSITIES) for method in results.zoo.methods}
+
+
+def paired_methods_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Mean paired difference of every two methods at each sparsity, in points, over the models that both have there.
+
+    Positive: the first method is better. `better` is the share of models for which it is, p that of Wilcoxon's
+    signed-rank test.
+    """
+    rows = []
+    for results in zoos:
+        accuracies = matched_accuracies(results)
+        for method, against in method_pairs(results):
+            for sparsity in SPARSITIES:
+                difference = (accuracies[method][sparsity] - accuracies[against][sparsity]).dropna()
+                rows.append(
+                    {
+                        "zoo": results.zoo.id,
+                        "method": method,
+                        "against": against,
+                        "sparsity": 100 * sparsity,
+                        **summary(difference),
+                        "better": 100 * (difference > 0).mean(),
+                        "p": wilcoxon(difference),
+                        "reason": "" if len(difference) else UNCOMMON,
+                    }
+                )
+    columns = ["zoo", "method", "against", "sparsity", "mean", "std", "models", "low", "high", "better", "p", "reason"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def method_ranks_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Kendall's tau-b over models between the twins' accuracies by two methods at the same sparsity.
+
+    Is a model friendly to every method, or to one? The last method of a pair may be `original`: the dense models'
+    accuracy. `gap_tau` (and its interval and p) takes each model's loss from its original in place of its accuracy, so
+    that what both methods owe to the original is gone.
+    """
+    rows = []
+    for results in zoos:
+        accuracies, original = matched_accuracies(results), results.originals["test_accuracy"]
+        pairs = [*method_pairs(results), *((method, ORIGINAL) for method in results.zoo.methods)]
+        for method, against in pairs:
+            for sparsity in SPARSITIES:
+                first = accuracies[method][sparsity]
+                second = original if against == ORIGINAL else accuracies[against][sparsity]
+                both = pd.concat([first, second, original], axis=1, keys=["first", "second", "original"]).dropna()
+                row = {"zoo": results.zoo.id, "method": method, "against": against, "sparsity": 100 * sparsity}
+                row |= {"models": len(both)} | _tau("tau", both["first"], both["second"])
+                if against != ORIGINAL:
+                    row |= _tau("gap_tau", both["first"] - both["original"], both["second"] - both["original"])
+                row["reason"] = _why_undefined(len(both), row["tau"])
+                rows.append(row)
+    taus = [f"{name}{end}" for name in ("tau", "gap_tau") for end in ("", "_low", "_high", "_p")]
+    return pd.DataFrame(rows, columns=["zoo", "method", "against", "sparsity", "models", *taus, "reason"])
+
+
+def _tau(name: str, first: pd.Series, second: pd.Series) -> dict[str, float]:
+    # accuracies are shares of some hundred images: interpolation must not break ties
+    tau = kendall(first.round(9).to_numpy(), second.round(9).to_numpy())
+    return {name: tau.value, f"{name}_low": tau.low, f"{name}_high": tau.high, f"{name}_p": tau.p}
+
+
+def _why_undefined(models: int, tau: float) -> str:
+    if not models:
+        return UNCOMMON
+    return FEW if np.isnan(tau) else ""
+
+
+def arrange_paired_methods(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo and pair of methods, sparsities from left to right; * where the interval excludes 0."""
+    cell = value_interval(table["mean"], table["low"], table["high"], "{:+.1f}")
+    decided = (table["low"] > 0) | (table["high"] < 0)
+    cell = cell + decided.map({True: " *", False: ""}) + texts(table["models"].where(table["models"] > 0), " n {:.0f}")
+    return by_sparsity(table, cell.where(table["models"] > 0, "–"), " − ")
+
+
+def arrange_method_ranks(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo and pair of methods, sparsities from left to right."""
+    cell = value_interval(table["tau"], table["tau_low"], table["tau_high"], "{:.2f}")
+    return by_sparsity(table, cell.where(table["tau"].isna(), cell + texts(table["models"], " n {}")), ", ")
+
+
+def by_sparsity(table: pd.DataFrame, cell: pd.Series, between: str) -> pd.DataFrame:
+    """A text for each row of a table of pairs: a line a zoo and pair, sparsities from left to right."""
+    keys = {"Zoo": table["zoo"], "Methods": shorts(table["method"]) + between + shorts(table["against"])}
+    long = pd.DataFrame({**keys, "at": texts(table["sparsity"], "{:g} %"), "text": cell})
+    return long.pivot_table("text", list(keys), "at", aggfunc="first", sort=False).rename_axis(columns=None)

@@ -1,0 +1,203 @@
+"""What numbers of the paper that ours do not meet may be instead: candidates, and what each comes to on our twins.
+
+The riddles: the correlation of magnitude-pruned twins with their originals (Table 2), agreement (Table 1), accuracy and
+generalisation gap after fine-tuning (Table 5), and the standard deviations of layers' sparsities (Tables 7 and 8).
+Nothing is fitted: a candidate is a quantity that a table could hold by another reading of its caption.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.correlation import kendall_tau, pearson_r
+from zootwins.analyses.intervals import interval, mean_interval
+from zootwins.analyses.layer_spread import SPREADS, Pruned
+from zootwins.analyses.results import ZooResults
+from zootwins.sparsifiers.base import Point
+
+COLUMNS = ["riddle", "method", "at", "candidate", "quantity", "value", "low", "high", "models"]
+CAPTION, ANOTHER = "with its own original (the caption)", "with another model's original"
+CORRELATION, AGREEMENT, SPREAD = "correlation", "agreement", "layer_std"
+ACCURACY, GAP = "finetuned_accuracy", "finetuned_gap"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the candidates of a zoo are computed from.
+
+    Attributes:
+        results: with the tables `{method}/scores` and `{method}/agreement` of the methods looked at.
+        originals: the originals' predicted classes on the test images, `[models, samples]`.
+        twins: the twins' at the operating point of Table 1, by method, the same models in the same order.
+        labels: the right classes, `[samples]`.
+        pruned: which weights each method prunes, by method and operating point.
+    """
+
+    results: ZooResults
+    originals: np.ndarray
+    twins: Mapping[str, np.ndarray]
+    labels: np.ndarray
+    pruned: Mapping[str, Mapping[float, Pruned]]
+
+
+def candidates(evidence: Evidence, paper_models: int) -> pd.DataFrame:
+    """Every candidate of a zoo's riddles, percent, with its 95 % interval over the models.
+
+    Args:
+        paper_models: the size of the paper's zoo, which the standard deviation over weights depends on.
+    """
+    results = evidence.results
+    rows = [
+        row
+        for method in evidence.pruned
+        for row in (
+            *_correlations(results, method),
+            *_agreements(evidence, method),
+            *((*_gaps(results), *_epochs(results)) if method == "mp" else ()),
+            *_layer_spreads(evidence.pruned[method], method, paper_models),
+        )
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _correlations(results: ZooResults, method: str) -> Iterator[dict[str, object]]:
+    point = results.operating_points("correlation").get(method)
+    if point is None:
+        return
+    for at, name, x, y in _pairs(results, method, point):
+        draw = np.arange(len(x))
+        for quantity, statistic, corrected in (("pearson_r", pearson_r, True), ("kendall_tau", kendall_tau, False)):
+            drawn = partial(_of_models, statistic, x, y)
+            bounds = interval((draw,), drawn, vectorized=False, corrected=corrected)
+            yield _row(CORRELATION, method, at, name, quantity, drawn(draw), bounds, len(x))
+
+
+def _of_models(statistic, x: np.ndarray, y: np.ndarray, drawn: np.ndarray) -> float:
+    """A correlation of what all drawn models have, pooled."""
+    return statistic(x[drawn].ravel(), y[drawn].ravel())
+
+
+def _pairs(results: ZooResults, method: str, point: Point) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    """The pairs of quantities, each `[models]` or, to be pooled, `[models, observations]`; what they are, and where."""
+    at = f"{point.value:g}"
+    twin = results.at(method, point)
+    accuracy = twin["test_accuracy"].to_numpy()
+    original = results.originals["test_accuracy"].reindex(twin.index).to_numpy()
+    states = [results.at(method, point, epoch=epoch) for epoch in range(point.epoch + 1)]
+    tests, trains = (
+        np.stack([state[column].to_numpy() for state in states], axis=1)
+        for column in ("test_accuracy", "train_accuracy")
+    )
+    agreement = results.at(method, point, "agreement")["agreement"].to_numpy()
+
+    yield at, "original and twin (the caption)", original, accuracy
+    dial = [value for value in results.values(method) if value != point.value]
+    if point.at:  # twins of their own at every value; of variational dropout the states below are the same
+        for value in dial:
+            other = results.at(method, value)["test_accuracy"].to_numpy()
+            yield f"{value:g}", "original and twin, elsewhere on the dial", original, other
+        control = results.at(method, results.values(method)[0])["test_accuracy"].to_numpy()
+        yield at, "fine-tuned original and twin", control, accuracy
+        below = max((value for value in dial if value < point.value), default=dial[0])
+        neighbour = results.at(method, below)["test_accuracy"].to_numpy()
+        yield at, f"twin and that at {below:g}", neighbour, accuracy
+        curve = np.stack([results.at(method, value)["test_accuracy"] for value in results.values(method)], axis=1)
+        yield "all", "original and twin, all of the dial pooled", _repeated(original, curve), curve
+    for epoch in range(point.epoch):
+        yield at, f"twin after {epoch} and after {point.epoch} epochs", tests[:, epoch], accuracy
+    yield at, "original and twin, all epochs pooled", _repeated(original, tests), tests
+    yield at, "twin's train and test accuracy", trains[:, -1], accuracy
+    yield at, "twin's train and test accuracy, all epochs pooled", trains, tests
+    yield at, "twin's validation and test accuracy", twin["validation_accuracy"].to_numpy(), accuracy
+    yield at, "twin's test loss and test accuracy, its sign turned", -twin["test_loss"].to_numpy(), accuracy
+    yield at, "twin's agreement and accuracy", agreement, accuracy
+
+
+def _repeated(original: np.ndarray, observations: np.ndarray) -> np.ndarray:
+    """One value a model for all of its observations."""
+    return np.broadcast_to(original[:, None], observations.shape)
+
+
+def _agreements(evidence: Evidence, method: str) -> Iterator[dict[str, object]]:
+    results, originals = evidence.results, evidence.originals
+    point = results.operating_points("agreement").get(method)
+    if point is None:
+        return
+    twins = evidence.twins[method]
+    same = np.stack([(twin == originals).mean(axis=1) for twin in twins])  # [twins, originals]
+    own, models = np.diagonal(same), len(same)
+    right = (twins == evidence.labels) & (originals == evidence.labels)
+    with np.errstate(invalid="ignore"):  # undefined where an original is right nowhere
+        where_right = right.sum(axis=1) / (originals == evidence.labels).sum(axis=1)
+    shares = {
+        CAPTION: own,
+        ANOTHER: (same.sum(axis=1) - own) / max(models - 1, 1),
+        "both right": right.mean(axis=1),
+        "twin right (its accuracy)": (twins == evidence.labels).mean(axis=1),
+        "where the original is right": where_right,
+    } | {
+        f"with the same model's twin by {other}": (twins == others).mean(axis=1)
+        for other, others in evidence.twins.items()
+        if other != method
+    }
+    at = f"{point.value:g}"
+    for name, share in shares.items():
+        yield _mean_row(AGREEMENT, method, at, name, share)
+    for name, share in ((CAPTION, own), (ANOTHER, np.diagonal(np.roll(same, 1, axis=1)))):
+        bounds = interval((share,), partial(np.std, ddof=1))
+        yield _row(AGREEMENT, method, at, name, "std", share.std(ddof=1), bounds, models)
+    for value in results.values(method):
+        if value != point.value:
+            share = results.at(method, value, "agreement")["agreement"].to_numpy()
+            yield _mean_row(AGREEMENT, method, f"{value:g}", "elsewhere on the dial", share)
+
+
+def _gaps(results: ZooResults) -> Iterator[dict[str, object]]:
+    for value in results.values("mp"):
+        twin = results.at("mp", value)
+        for accuracy, train in (
+            ("running mean of the last epoch", twin["train_accuracy"]),
+            ("the final weights on the training images", twin["clean_train_accuracy"]),
+        ):
+            for split in ("test", "validation"):
+                gap = (train - twin[f"{split}_accuracy"]).to_numpy()
+                yield _mean_row(GAP, "mp", f"{value:g}", f"{accuracy}, less {split} accuracy", gap)
+
+
+def _epochs(results: ZooResults) -> Iterator[dict[str, object]]:
+    """Accuracy and gap after fewer epochs of fine-tuning."""
+    for value in results.values("mp"):
+        for epoch in range(1, results.zoo.methods["mp"].epochs + 1):
+            twin = results.at("mp", value, epoch=epoch)
+            for riddle, column in ((ACCURACY, "test_accuracy"), (GAP, "generalization_gap")):
+                yield _mean_row(riddle, "mp", f"{value:g}", f"after {epoch} epochs", twin[column].to_numpy())
+
+
+def _layer_spreads(points: Mapping[float, Pruned], method: str, paper_models: int) -> Iterator[dict[str, object]]:
+    for value, layers in points.items():
+        for layer, pruned in layers.items():
+            for name, spread in SPREADS.items():
+                deviation, error = spread(pruned, paper_models)
+                bounds = deviation - 1.96 * error, deviation + 1.96 * error
+                yield _row(SPREAD, method, f"{value:g}", name, layer, deviation, bounds, len(pruned))
+
+
+def _mean_row(riddle: str, method: str, at: str, candidate: str, shares: np.ndarray) -> dict[str, object]:
+    return _row(riddle, method, at, candidate, "mean", shares.mean(), mean_interval(shares), len(shares))
+
+
+def _row(
+    riddle: str,
+    method: str,
+    at: str,
+    candidate: str,
+    quantity: str,
+    value: float,
+    bounds: Sequence[float],
+    models: int,
+) -> dict[str, object]:
+    percent = (100 * float(number) for number in (value, *bounds))
+    return dict(zip(COLUMNS, (riddle, method, at, candidate, quantity, *percent, models), strict=True))

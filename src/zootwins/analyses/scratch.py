@@ -1,0 +1,242 @@
+"""Can what pruning finds be trained from scratch? Pruned models against the same masks retrained, model by model.
+
+Budgets are states of one run (`zootwins.sparsifiers.retraining`): E, as many epochs as the original had; matched, as
+many as original and pruning together; B, twice as many as the original.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.cells import lines, shorts, texts, value_interval
+from zootwins.analyses.correlation import kendall
+from zootwins.analyses.pairing import at_sparsity, wilcoxon
+from zootwins.analyses.response import factor_effect
+from zootwins.analyses.results import ZooResults
+from zootwins.analyses.state_of_sparsity import DENSE, published_score
+from zootwins.analyses.tables import summary
+from zootwins.sparsifiers import retraining
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.zoos.sources import FACTORS
+
+NO_RETRAINING = "the run has no method that retrains masks"
+CELLS = ["mean", "std", "models", "low", "high", "better", "p"]
+BUDGETS = ("E", "matched", "B")
+INITS = {0: "plain", 1: "sparse"}  # values of the axis sparse_init
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Twins of one retraining: a method, a budget, and how their initial weights were scaled."""
+
+    method: str
+    budget: str
+    init: str = INITS[0]
+
+
+def retraining_methods(results: ZooResults) -> dict[str, retraining.Settings]:
+    """The settings of the methods of a zoo that retrain masks, by id."""
+    methods = results.zoo.methods.items()
+    return {method: settings for method, settings in methods if isinstance(settings, retraining.Settings)}
+
+
+def pruning_methods(results: ZooResults) -> list[str]:
+    """The other methods of a zoo: those that choose what they prune."""
+    return [method for method in results.zoo.methods if method not in retraining_methods(results)]
+
+
+def arms(results: ZooResults) -> list[Arm]:
+    """All retrainings of a zoo."""
+    found = []
+    for method in retraining_methods(results):
+        inits = results.tables[f"{method}/scores"].get("sparse_init", pd.Series([0.0])).unique()
+        found += [Arm(method, budget, INITS[int(init)]) for budget, init in product(BUDGETS, sorted(inits))]
+    return found
+
+
+def arm_accuracy(results: ZooResults, arm: Arm, ratio: float) -> pd.Series:
+    """Test accuracies of an arm's twins at a requested sparsity, by index; empty if the arm is not there."""
+    settings = retraining_methods(results).get(arm.method)
+    if settings is None:
+        return pd.Series(dtype=float)
+    rows = results.tables[f"{arm.method}/scores"]
+    epoch = dict(zip(BUDGETS, settings.budgets, strict=True))[arm.budget]
+    chosen = (rows["epoch"] == epoch) & np.isclose(rows["ratio"], ratio)
+    if "sparse_init" in rows:
+        chosen &= rows["sparse_init"].map(INITS) == arm.init
+    return rows[chosen].set_index("index")["test_accuracy"]
+
+
+def pruned_accuracy(results: ZooResults, method: str, ratio: float) -> pd.Series:
+    """Test accuracies of the twins that masks were taken from, or of others of a requested sparsity, by index."""
+    if method not in results.zoo.methods:
+        return pd.Series(dtype=float)
+    return at_sparsity(results.curve(method), [ratio])[ratio]
+
+
+def accuracy_of(results: ZooResults, side: Arm | str, ratio: float) -> pd.Series:
+    """Test accuracies of an arm's twins, or of a method's, at a requested sparsity, by index."""
+    return arm_accuracy(results, side, ratio) if isinstance(side, Arm) else pruned_accuracy(results, side, ratio)
+
+
+def scratch_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Mean paired difference in points, pruned less retrained, one row a zoo, retraining, budget and sparsity.
+
+    Sparsity 0: the control that was trained on without pruning less a dense network that was trained again. The
+    networks' columns are the same difference of The State of Sparsity, in points or BLEU.
+    """
+    rows = []
+    for results in zoos:
+        settings = retraining_methods(results)
+        for arm in arms(results):
+            masks = settings[arm.method].masks
+            for ratio in settings[arm.method].ratios:
+                difference = pruned_accuracy(results, masks, ratio) - arm_accuracy(results, arm, ratio)
+                row = {"zoo": results.zoo.id, "pruned": masks, **vars(arm), "sparsity": 100 * ratio}
+                rows.append(row | difference_cells(difference) | _published(masks, arm, ratio) | {"reason": ""})
+        if not settings:
+            rows.append({"zoo": results.zoo.id, "models": 0, "reason": NO_RETRAINING})
+    columns = ["zoo", "pruned", "method", "budget", "init", "sparsity", *CELLS, *DENSE, "reason"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def difference_cells(difference: pd.Series) -> dict[str, float]:
+    """Mean, interval and n of models' differences, in points, the share that is positive, and Wilcoxon's p."""
+    there = difference.dropna()
+    return {**summary(there), "better": 100 * (there > 0).mean(), "p": wilcoxon(there)}
+
+
+def _published(masks: str, arm: Arm, ratio: float) -> dict[str, float]:
+    if arm.init != INITS[0]:
+        return {}
+    return {
+        network: published_score(network, masks, ratio) - published_score(network, arm.method, ratio, arm.budget)
+        for network in DENSE
+    }
+
+
+def contrasts(results: ZooResults) -> Iterator[tuple[str, Arm, Arm | str]]:
+    """What a retrained network owes to what: pairs of arms that differ in one thing, or an arm and a method."""
+    there = arms(results)
+    for arm in there:
+        if arm.method == "scratch" and arm.init == INITS[0]:
+            yield "the places of the mask within layers", arm, replace(arm, method="shuffled")
+        if arm.method == "shuffled" and arm.budget == "matched":
+            yield "retraining, against pruning at random", arm, "rp"
+        if arm.method == "lottery":
+            yield "the original's initial weights", arm, Arm("scratch", arm.budget)
+        if arm.budget == "B":
+            yield "twice the epochs", arm, replace(arm, budget="E")
+        if arm.init != INITS[0]:
+            yield "wider initial weights", arm, replace(arm, init=INITS[0])
+
+
+def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """What a retrained network owes to what: mean paired differences, first less second, in points.
+
+    One row a zoo, contrast and sparsity; without numbers but with a reason where the second was not run.
+    """
+    rows = []
+    for results in zoos:
+        settings = retraining_methods(results)
+        for contrast, first, second in contrasts(results):
+            for ratio in settings[first.method].ratios:
+                difference = accuracy_of(results, first, ratio) - accuracy_of(results, second, ratio)
+                cells = difference_cells(difference)
+                row = {"zoo": results.zoo.id, "contrast": contrast, "first": label(first), "second": label(second)}
+                missing = second.method if isinstance(second, Arm) else second
+                reason = "" if cells["models"] else f"no twins by {missing} at that sparsity"
+                rows.append(row | {"sparsity": 100 * ratio} | cells | {"reason": reason})
+        if not settings:
+            rows.append({"zoo": results.zoo.id, "models": 0, "reason": NO_RETRAINING})
+    return pd.DataFrame(rows, columns=["zoo", "contrast", "first", "second", "sparsity", *CELLS, "reason"])
+
+
+def scratch_gap_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Which models lose most when they are retrained: the gap (pruned less retrained) by the original and its factors.
+
+    One row a zoo, retraining, budget and predictor; a model's gap is its mean over the sparsities. `original accuracy`:
+    Kendall's tau-b with its interval; a factor that varies: Kruskal and Wallis' ε² (`zootwins.analyses.response`).
+    """
+    rows = []
+    for results in zoos:
+        originals = results.originals
+        for arm in arms(results):
+            masks = retraining_methods(results)[arm.method].masks
+            gap = retrained_differences(results, masks, arm)
+            row = {"zoo": results.zoo.id, "pruned": masks, **vars(arm), "models": len(gap)}
+            accuracy = originals["test_accuracy"].reindex(gap.index)
+            tau = kendall(accuracy.round(9).to_numpy(), gap.round(9).to_numpy())
+            cells = {"value": tau.value, "low": tau.low, "high": tau.high, "p": tau.p}
+            rows.append(row | {"predictor": "original accuracy", "statistic": "Kendall's tau-b"} | cells)
+            for factor in FACTORS:
+                levels = originals[factor].reindex(gap.index)
+                if len(levels.dropna().unique()) > 1:
+                    cells = dict(zip(("value", "p"), factor_effect(gap.round(9), levels), strict=True))
+                    rows.append(row | {"predictor": factor, "statistic": "ε²"} | cells)
+    columns = ["zoo", "pruned", "method", "budget", "init", "predictor", "statistic", "value", "low", "high", "p"]
+    return pd.DataFrame(rows, columns=[*columns, "models"])
+
+
+def retrained_differences(results: ZooResults, first: Arm | str, second: Arm) -> pd.Series:
+    """Each model's difference in points, mean over the sparsities of a retraining; the dense control is left out."""
+    ratios = [ratio for ratio in retraining_methods(results)[second.method].ratios if ratio]
+    own, other = (
+        pd.concat([accuracy_of(results, side, ratio) for ratio in ratios], axis=1, keys=ratios)
+        for side in (first, second)
+    )
+    return (100 * (own - other)).mean(axis=1).dropna()
+
+
+def label(side: Arm | str) -> str:
+    """How tables call an arm or a method: `Scratch-B, sparse init`."""
+    if isinstance(side, str):
+        return get_sparsifier(side).short
+    init = "" if side.init == INITS[0] else f", {side.init} init"
+    return f"{get_sparsifier(side.method).short}-{side.budget}{init}"
+
+
+def arrange_scratch(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, retraining, budget and sparsity."""
+    keys = {"Zoo": table["zoo"], "Pruned": shorts(table["pruned"]), "Retrained": shorts(table["method"])}
+    keys |= {"Budget": table["budget"], "Init": table["init"], "Sparsity": texts(table["sparsity"], "{:g} %")}
+    published = {
+        "ResNet-50": texts(table["resnet50"], "{:+.1f}"),
+        "Transformer": texts(table["transformer"], "{:+.1f}"),
+    }
+    return lines(keys, _difference_texts(table) | published | {"Note": table["reason"].replace("", "–")})
+
+
+def arrange_topology(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, contrast and sparsity."""
+    keys = {"Zoo": table["zoo"], "Of": table["contrast"], "First": table["first"], "Second": table["second"]}
+    keys |= {"Sparsity": texts(table["sparsity"], "{:g} %")}
+    return lines(keys, _difference_texts(table) | {"Note": table["reason"].replace("", "–")})
+
+
+def arrange_scratch_gap(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, retraining, budget and predictor."""
+    keys = {"Zoo": table["zoo"], "Pruned": shorts(table["pruned"]), "Retrained": shorts(table["method"])}
+    keys |= {"Budget": table["budget"], "Init": table["init"], "Predictor": table["predictor"]}
+    return lines(
+        keys,
+        {
+            "n": texts(table["models"]),
+            "Statistic": texts(table["statistic"]),
+            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
+            "p": texts(table["p"], "{:.2g}"),
+        },
+    )
+
+
+def _difference_texts(table: pd.DataFrame) -> dict[str, pd.Series]:
+    return {
+        "n": texts(table["models"], "{:.0f}"),
+        "Difference": value_interval(table["mean"], table["low"], table["high"], "{:+.1f}"),
+        "std": texts(table["std"], "{:.1f}"),
+        "First better": texts(table["better"], "{:.0f}"),
+        "p": texts(table["p"], "{:.2g}"),
+    }

@@ -1,0 +1,40 @@
+"""Settings that are chosen: on pilot models' validation images, and reported on the others' test images.
+
+Pilots are a quarter of a zoo's models with twins, rounded up, at most 16: those whose keys, made of zoo and index, are
+lowest. They are the same for every method, table and figure, and do not depend on how a zoo is sorted.
+"""
+
+from math import ceil
+
+import pandas as pd
+
+from zootwins.analyses.pairing import TOLERANCE
+from zootwins.analyses.results import ZooResults
+from zootwins.population.randomness import stream_key
+from zootwins.sparsifiers.base import Point
+
+PILOT_SHARE = 0.25
+MOST_PILOTS = 16
+
+
+def pilots(results: ZooResults) -> list[int]:
+    """The indices of a zoo's pilot models, in order."""
+    index = results.originals.index.tolist()
+    count = min(MOST_PILOTS, ceil(PILOT_SHARE * len(index)))
+    return sorted(sorted(index, key=lambda model: stream_key(results.zoo.id, "pilot", model))[:count])
+
+
+def others(rows: pd.DataFrame, results: ZooResults) -> pd.DataFrame:
+    """The rows, with the models as their index, of models that are no pilots."""
+    return rows[~rows.index.isin(pilots(results))]
+
+
+def chosen_point(results: ZooResults, method: str, sparsity: float) -> Point | None:
+    """The operating point at which pilots are most accurate of those where they are at least as sparse in the mean.
+
+    Accuracy is that on validation images. None if no point is as sparse.
+    """
+    rows = results.curve(method)
+    means = rows[rows["index"].isin(pilots(results))].groupby("point")[["sparsity", "validation_accuracy"]].mean()
+    reached = means.loc[means["sparsity"] >= sparsity - TOLERANCE, "validation_accuracy"].dropna()
+    return None if reached.empty else results.zoo.point(method, reached.idxmax())

@@ -1,0 +1,304 @@
+"""The nine claims of The State of Sparsity (Gale, Elsen, Hooker 2019) as tests on a zoo, in the manner of `findings`.
+
+Its magnitude pruning is `gmp`. Sparsities are those of the paper at which both sides have twins of a model: a model
+counts with its mean over them. What is chosen (a setting) is chosen on pilots and tested on the other models. A claim
+that a run cannot test, for want of a method or a setting, has a row that says why.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from zootwins.analyses.cells import lines, texts, value_interval
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN, Finding, mean_finding
+from zootwins.analyses.intervals import CONFIDENCE, interval
+from zootwins.analyses.layer_distribution import layers_at_sparsity
+from zootwins.analyses.pairing import TOLERANCE, at_sparsity
+from zootwins.analyses.results import ZooResults
+from zootwins.analyses.scratch import BUDGETS, Arm, arms, label, retrained_differences, retraining_methods
+from zootwins.analyses.selection import chosen_point, others
+from zootwins.analyses.state_of_sparsity import SPARSITIES
+from zootwins.sparsifiers.registry import get_sparsifier
+
+MARGIN = 0.5  # points of accuracy: what counts as equal
+CLOSE = 2.0  # points below the original: what counts as a good twin
+HALF = 0.5  # sparsity that a good twin has at least
+SHOWN = 0.8  # sparsity at which layers are compared, and that settings are chosen for
+SPREAD = 5.0  # points of sparsity: a setting that makes models differ by more is not under control
+UNIFORM = 1.0  # points of sparsity: layers that differ by less have the same
+COMPLEX = ("vd", "vds", "vdg", "l0")
+CLAIMS = (
+    "magnitude pruning is as good as complex methods",
+    "complex methods are inconsistent",
+    "learned masks beat random ones, the more the sparser",
+    "pruned models cannot be matched from scratch",
+    "the original initialisation does not help",
+    "training longer helps, wider initial weights do not",
+    "learned distributions spare the first and the last layer",
+    "the distribution over layers matters to magnitude pruning",
+    "random pruning is best early, magnitude pruning late",
+)
+COLUMNS = ["zoo", "claim", "method", "finding", "statistic", "value", "low", "high", "bound", "models", "verdict"]
+COLUMNS += ["reason"]
+
+
+@dataclass(frozen=True)
+class Equivalence(Finding):
+    """A statement that a statistic is less than its bound from 0."""
+
+    @property
+    def verdict(self) -> str:
+        if -self.bound < self.low and self.high < self.bound:
+            return HOLDS
+        if self.low > self.bound or self.high < -self.bound:
+            return FAILS
+        return OPEN
+
+
+def sparsity_findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Every claim on every zoo, as one row or more; without numbers but with a reason where it cannot be tested."""
+    rows = []
+    for results in zoos:
+        for claim, tests in enumerate(_TESTS, 1):
+            key = {"zoo": results.zoo.id, "claim": f"{claim}. {CLAIMS[claim - 1]}"}
+            for found in tests(results):
+                if isinstance(found, str):
+                    rows.append(key | {"models": 0, "verdict": OPEN, "reason": found})
+                else:
+                    reason = "" if found.models else "no model has the twins that are compared"
+                    rows.append(key | vars(found) | {"verdict": found.verdict, "reason": reason})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _as_good(results: ZooResults) -> Iterator[Finding | str]:
+    if missing := _missing(results, "gmp") or _none_complex(results):
+        yield missing
+        return
+    for against in _complex(results):
+        values = _differences(results, "gmp", against).mean(axis=1).to_numpy()
+        name = get_sparsifier(against).short
+        statistic = "accuracy at equal sparsity, points"
+        yield mean_finding(f"gmp − {against}", f"GMP matches {name}", statistic, values, -MARGIN)
+        yield mean_finding(f"gmp − {against}", f"GMP exceeds {name}", statistic, values)
+
+
+def _inconsistent(results: ZooResults) -> Iterator[Finding | str]:
+    if missing := _none_complex(results):
+        yield missing
+    for method in _complex(results):
+        yield _spread_at_one_setting(results, method)
+        yield _fewer_good(results, method)
+        yield _by_optimizer(results, method)
+
+
+def _spread_at_one_setting(results: ZooResults, method: str) -> Finding | str:
+    if (point := chosen_point(results, method, SHOWN)) is None:
+        return f"no setting of {method} brings the pilots to {SHOWN:.0%} sparsity"
+    sparsity = 100 * others(results.at(method, point), results)["sparsity"].to_numpy()
+    value = sparsity.std(ddof=1) if len(sparsity) > 1 else np.nan
+    return Finding(
+        method,
+        f"{get_sparsifier(method).short} makes models of one setting differently sparse",
+        f"std of sparsity at {get_sparsifier(method).dial.form.format(point.value)}, points",
+        value,
+        *interval((sparsity,), partial(np.std, ddof=1)),
+        SPREAD,
+        len(sparsity),
+    )
+
+
+def _fewer_good(results: ZooResults, method: str) -> Finding | str:
+    if missing := _missing(results, "gmp"):
+        return missing
+    good = [_good(results, one) for one in ("gmp", method)]
+    if any(one is None for one in good):
+        return f"no setting brings the pilots to {HALF:.0%} sparsity by both gmp and {method}"
+    return mean_finding(
+        f"gmp − {method}",
+        f"GMP has more good twins than {get_sparsifier(method).short}",
+        f"share of models at least {HALF:.0%} sparse and within {CLOSE:g} points of the original",
+        (good[0] - good[1]).to_numpy(),
+    )
+
+
+def _by_optimizer(results: ZooResults, method: str) -> Finding | str:
+    good = _good(results, method)
+    if good is None:
+        return f"no setting of {method} brings the pilots to {HALF:.0%} sparsity"
+    optimizers = results.originals["optimizer"].reindex(good.index)
+    groups = [good[optimizers == name] for name in ("adam", "sgd")]
+    if not all(map(len, groups)):
+        return "needs models trained by Adam and by SGD"
+    shares = [
+        (group.mean(), *stats.binomtest(int(group.sum()), len(group)).proportion_ci(CONFIDENCE, "wilson"))
+        for group in groups
+    ]
+    return Finding(
+        method,
+        f"{get_sparsifier(method).short} has more good twins where Adam trains than where SGD does",
+        f"share at least {HALF:.0%} sparse and within {CLOSE:g} points of the original, Adam − SGD",
+        shares[0][0] - shares[1][0],
+        *newcombe(*shares),
+        0.0,
+        len(good),
+    )
+
+
+def newcombe(first: tuple[float, float, float], second: tuple[float, float, float]) -> tuple[float, float]:
+    """Interval of a difference of two shares, given each with its Wilson interval (Newcombe 1998, method 10)."""
+    (p, low, high), (q, lower, higher) = first, second
+    return p - q - np.hypot(p - low, higher - q), p - q + np.hypot(high - p, q - lower)
+
+
+def _good(results: ZooResults, method: str) -> pd.Series | None:
+    """Whether each model that is no pilot has a good twin at the chosen setting, 0 or 1, by index."""
+    if (point := chosen_point(results, method, HALF)) is None:
+        return None
+    scores = others(results.at(method, point), results)
+    loss = results.originals["test_accuracy"].reindex(scores.index) - scores["test_accuracy"]
+    sparse = scores["sparsity"] >= HALF - TOLERANCE
+    return (sparse & (100 * loss <= CLOSE)).astype(float)
+
+
+def _beats_random(results: ZooResults) -> Iterator[Finding | str]:
+    if missing := _missing(results, "gmp", "rp"):
+        yield missing
+        return
+    differences = _differences(results, "gmp", "rp")
+    statistic = "accuracy at equal sparsity, points"
+    yield mean_finding("gmp − rp", "GMP beats RP", statistic, differences.mean(axis=1).to_numpy())
+    yield mean_finding(
+        "gmp − rp",
+        "GMP beats RP by more the sparser",
+        "slope of that difference over sparsity, points per 10 % of sparsity",
+        differences.apply(_slope, axis=1).to_numpy(dtype=float) / 10,
+    )
+
+
+def _slope(differences: pd.Series) -> float:
+    there = differences.dropna()
+    return np.polyfit(there.index.to_numpy(dtype=float), there, 1)[0] if len(there) > 1 else np.nan
+
+
+def _from_scratch(results: ZooResults) -> Iterator[Finding | str]:
+    if missing := _missing(results, "scratch"):
+        yield missing
+        return
+    masks = retraining_methods(results)["scratch"].masks
+    for budget in BUDGETS:
+        values = retrained_differences(results, masks, Arm("scratch", budget)).to_numpy()
+        pair, name = f"{masks} − scratch", f"{get_sparsifier(masks).short} beats {label(Arm('scratch', budget))}"
+        yield mean_finding(pair, name, "accuracy at equal sparsity, points", values)
+        better, models = int((values > 0).sum()), len(values)
+        exact = stats.binomtest(better, models).proportion_ci(CONFIDENCE) if models else (np.nan, np.nan)
+        share = better / models if models else np.nan
+        yield Finding(pair, f"{name} for most models", "share of models", share, *exact, 0.5, models)
+
+
+def _original_start(results: ZooResults) -> Iterator[Finding | str]:
+    if missing := _missing(results, "lottery", "scratch"):
+        yield missing
+        return
+    values = retrained_differences(results, Arm("lottery", "E"), Arm("scratch", "E")).to_numpy()
+    plain = mean_finding(
+        "lottery − scratch",
+        "the original's initial weights make no difference to training from scratch (E)",
+        f"accuracy at equal sparsity, points; equal: within ± {MARGIN:g}",
+        values,
+        MARGIN,
+    )
+    yield Equivalence(**vars(plain))
+
+
+def _longer_and_wider(results: ZooResults) -> Iterator[Finding | str]:
+    if missing := _missing(results, "scratch"):
+        yield missing
+        return
+    statistic = "accuracy at equal sparsity, points"
+    longer = retrained_differences(results, Arm("scratch", "B"), Arm("scratch", "E")).to_numpy()
+    yield mean_finding("scratch", "Scratch-B beats Scratch-E", statistic, longer)
+    for arm in arms(results):
+        if arm.method == "scratch" and arm.init == "sparse" and arm.budget != "matched":
+            wider = retrained_differences(results, arm, Arm("scratch", arm.budget)).to_numpy()
+            name = f"wider initial weights gain less than {MARGIN:g} points ({arm.budget})"
+            yield mean_finding("scratch", name, statistic, wider, MARGIN, above=False)
+
+
+def _spare_ends(results: ZooResults) -> Iterator[Finding | str]:
+    learned = 0
+    for method in results.zoo.methods:
+        if method in retraining_methods(results):
+            continue
+        layers = {
+            name: 100 * (at[SHOWN].dropna() - SHOWN)
+            for name, at in layers_at_sparsity(results, method, [SHOWN]).items()
+        }
+        if all(values.abs().mean() <= UNIFORM for values in layers.values() if len(values)):
+            continue
+        learned += 1
+        for place, layer in (("first", next(iter(layers))), ("last", next(reversed(layers)))):
+            name = f"{get_sparsifier(method).short} spares the {place} layer"
+            statistic = f"sparsity of {layer} less the network's, at {SHOWN:.0%}, points"
+            yield mean_finding(method, name, statistic, layers[layer].to_numpy(), above=False)
+    if not learned:
+        yield f"needs a method that ranks weights over the whole network, or learns, at {SHOWN:.0%} sparsity"
+
+
+def _distribution(results: ZooResults) -> Iterator[Finding | str]:
+    yield "needs gmp in two distributions over layers; a run has one"
+
+
+def _early_and_late(results: ZooResults) -> Iterator[Finding | str]:
+    yield "needs gmp and rp with an early and with a late schedule, from the start of training"
+
+
+_TESTS = (
+    _as_good,
+    _inconsistent,
+    _beats_random,
+    _from_scratch,
+    _original_start,
+    _longer_and_wider,
+    _spare_ends,
+    _distribution,
+    _early_and_late,
+)
+
+
+def _complex(results: ZooResults) -> list[str]:
+    return [method for method in results.zoo.methods if method in COMPLEX]
+
+
+def _none_complex(results: ZooResults) -> str:
+    return "" if _complex(results) else f"needs one of {', '.join(COMPLEX)}"
+
+
+def _missing(results: ZooResults, *methods: str) -> str:
+    """The reason why a claim cannot be tested, if methods that it needs are not run."""
+    missing = [method for method in methods if method not in results.zoo.methods]
+    return f"needs {' and '.join(missing)}" if missing else ""
+
+
+def _differences(results: ZooResults, method: str, against: str) -> pd.DataFrame:
+    """Each model's difference in points at each sparsity, `[models, sparsities]`, NaN where one side has no twin."""
+    own, other = (at_sparsity(results.curve(one), SPARSITIES) for one in (method, against))
+    return 100 * (own - other).dropna(how="all")
+
+
+def arrange_sparsity_findings(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, claim and finding."""
+    return lines(
+        {"Zoo": table["zoo"], "Claim": table["claim"], "Method": table["method"], "Finding": table["finding"]},
+        {
+            "Statistic": texts(table["statistic"]),
+            "n": texts(table["models"], "{:.0f}"),
+            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
+            "Bound": texts(table["bound"], "{:g}"),
+            "Verdict": texts(table["verdict"]),
+            "Note": table["reason"].replace("", "–"),
+        },
+    )

@@ -1,0 +1,149 @@
+"""Retraining from a mask: the weights that a pruned model kept are trained again, from a start of their own.
+
+The question of Liu et al. (2019) and of The State of Sparsity (Gale, Elsen, Hooker 2019): can what pruning finds be
+had without the dense model? One run of twice the originals' epochs answers for every budget, since learning rates are
+constant and a shorter run is the beginning of a longer one: the state in the middle is the papers' Scratch-E (as many
+epochs as the dense model), the last one Scratch-B (twice as many, for about the multiply-adds that a sparse model
+saves), and between them is the state after as many epochs as training and pruning took together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator
+
+from zootwins.run.errors import InputError
+from zootwins.sparsifiers import pruning
+from zootwins.sparsifiers.base import Start
+from zootwins.storage.files import remedy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from zootwins.population import Population
+    from zootwins.population.trajectory import Plan
+
+
+class Settings(pruning.Settings):
+    """Settings of retraining from masks; sparsities in percent."""
+
+    sparsities: tuple[pruning.Percent, ...] = Field(
+        min_length=1,
+        description="The sparsities whose masks are taken, each one that the mask's method is run with; the dense "
+        "network is always trained beside them.",
+    )
+    epochs: int | None = Field(
+        None,
+        ge=2,
+        le=2000,
+        description="Epochs of retraining, the states at half of them and at all of them being Scratch-E and "
+        "Scratch-B. null: twice those of the originals, which the catalogue tells (epoch, or source.train.epochs).",
+    )
+    masks: Literal["mp", "gmp"] = Field("gmp", description="The method whose final masks are taken.")
+    pruning_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs that the mask's method trained for: half of `epochs` and these are the budget of a pruned "
+        "model, a state whose predictions are kept. null: as that method's settings say.",
+    )
+
+    @field_validator("epochs")
+    @classmethod
+    def _even(cls, epochs: int | None) -> int | None:
+        if epochs is not None and epochs % 2:
+            raise ValueError("is twice the epochs of the originals, and so an even number")
+        return epochs
+
+    @property
+    def budgets(self) -> tuple[int, int, int]:
+        """The states to compare: Scratch-E, the budget of training and pruning together, and Scratch-B."""
+        return self.epochs // 2, self.epochs // 2 + self.pruning_epochs, self.epochs
+
+
+class Retraining(pruning.Pruning):
+    """Twins that are trained under the masks of other twins; a method says from which weights."""
+
+    Settings = Settings
+
+    def needs(self, settings: Settings) -> tuple[str, ...]:
+        return (settings.masks,)
+
+    def settled(self, settings: Settings, others: Mapping[str, pruning.Settings], epochs: int | None) -> Settings:
+        of_masks = others.get(settings.masks)
+        if of_masks is None:
+            raise ValueError(
+                f"masks: {settings.masks!r} is no method of this zoo; add it to the configuration's methods, take "
+                "those of another"
+            )
+        lacking = [f"{percent:g}" for percent in settings.sparsities if percent not in of_masks.sparsities]
+        if lacking:
+            run = ", ".join(f"{percent:g}" for percent in of_masks.sparsities)
+            raise ValueError(
+                f"sparsities: {settings.masks} makes no mask of {' and '.join(lacking)} % (but of {run}); add them "
+                "there, leave them out here"
+            )
+        if settings.epochs is None and epochs is None:
+            raise ValueError(
+                "epochs: the catalogue does not say how many epochs the originals were trained for; set the zoo's "
+                "epoch, set twice that number here"
+            )
+        total = settings.epochs or 2 * epochs
+        pruning_epochs = settings.pruning_epochs or of_masks.epochs
+        if pruning_epochs > total // 2:
+            raise ValueError(
+                f"epochs: {total} end before the budget of {total // 2} epochs and {pruning_epochs} of "
+                f"{settings.masks}; raise epochs, set pruning_epochs"
+            )
+        return settings.model_copy(update={"epochs": total, "pruning_epochs": pruning_epochs})
+
+    def masks(self, start: Start, settings: Settings, keys: Tensor) -> dict[str, Tensor]:
+        """The twins' masks by the weights' names, bool `[models · ratios, …]`.
+
+        Args:
+            keys: of the twins' random streams, int64 `[models · ratios]`.
+
+        Raises:
+            InputError: if the shard that they come from is of other models.
+        """
+        shard = start.twins[settings.masks]
+        if list(shard.models) != list(start.originals.models):
+            raise InputError(f"{shard.path}: holds other models than their originals; {remedy(shard.path)}")
+        (axis,) = shard.axes
+        places = [min(range(len(axis.values)), key=lambda i: abs(axis.values[i] - r)) for r in settings.ratios]
+        names = start.originals.architecture.weight_names
+        return {name: shard.tensor(f"mask.{name}")[:, places].flatten(0, 1) for name in names}
+
+    def population(self, start: Start, settings: Settings) -> Population:
+        population = super().population(start, settings)
+        population.set_masks(self.masks(start, settings, population.keys))
+        return population
+
+    def plan(self, settings: Settings) -> Plan:
+        from zootwins.population.trajectory import Plan
+
+        return Plan(settings.epochs, prediction_states=sorted({0, *settings.budgets}))
+
+
+def new_parameters(start: Start) -> dict[str, Tensor]:
+    """What each model might have begun with under another seed, by name, `[models, …]`.
+
+    The seed depends on zoo and model alone: what is trained from these differs by its mask, and by nothing else.
+    """
+    import torch
+
+    from zootwins.population.initialisation import initial_parameters
+    from zootwins.population.randomness import stream_key
+
+    originals = start.originals
+    initial = [
+        initial_parameters(originals.architecture, replace(factors, seed=stream_key(start.zoo, model, "anew") % 2**31))
+        for model, factors in zip(originals.models, originals.factors, strict=True)
+    ]
+    return {
+        name: torch.stack([parameters[name] for parameters in initial]) if initial else tensor.clone()
+        for name, tensor in originals.parameters.items()
+    }

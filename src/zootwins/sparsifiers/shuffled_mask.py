@@ -1,0 +1,47 @@
+"""Shuffled masks: as scratch, with the places of the weights that stay drawn anew in every layer.
+
+The control that openlth calls `randomly_prune` with layerwise strategy: what a mask is worth beyond how many weights
+it leaves to each layer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zootwins.sparsifiers import retraining
+from zootwins.sparsifiers.base import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+
+class Settings(retraining.Settings):
+    """Settings of retraining with shuffled masks; sparsities in percent."""
+
+
+class ShuffledMask(retraining.Retraining):
+    """Every twin's permutations are its own; the new initial weights are those of scratch."""
+
+    id = "shuffled"
+    title = "Shuffled mask"
+    short = "Shuffled"
+    colour = "#999999"
+    section = "shuffled_mask"
+    Settings = Settings
+
+    def parameters(self, start: Start, settings: Settings) -> Mapping[str, Tensor]:
+        return retraining.new_parameters(start)
+
+    def masks(self, start: Start, settings: Settings, keys: Tensor) -> dict[str, Tensor]:
+        from zootwins.population.randomness import layer_words
+
+        words = layer_words(start.originals.architecture, keys)
+        return {name: permuted(mask, words[name]) for name, mask in super().masks(start, settings, keys).items()}
+
+
+def permuted(masks: Tensor, words: Tensor) -> Tensor:
+    """Masks `[twins, …]`, each with its entries in the order of the random numbers of the same shape."""
+    order = words.flatten(1).argsort(dim=1, stable=True)
+    return masks.flatten(1).gather(1, order).view_as(masks)

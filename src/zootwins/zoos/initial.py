@@ -1,0 +1,58 @@
+"""The weights that a zoo's models began with: read from their checkpoints 0, or made again from their factors."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from zootwins.population.initialisation import initial_parameters
+from zootwins.run.errors import InputError
+from zootwins.storage.files import remedy
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.originals import Originals, read_initial
+from zootwins.zoos.raw_zoo import read_models
+
+
+def rebuilt(originals: Originals) -> dict[str, Tensor]:
+    """The parameters before training, by name, `[models, …]`, as seeds and initialisers make them."""
+    return _stacked(originals, [initial_parameters(originals.architecture, factors) for factors in originals.factors])
+
+
+def read_checkpoints(path: str | Path, zoo: str, originals: Originals) -> dict[str, Tensor]:
+    """The same from the checkpoints of epoch 0 in a raw zoo, a zip or folder.
+
+    Raises:
+        InputError: if a model has none, with what to do.
+    """
+    with open_members(path) as members:
+        raw = {model.name: model for model in read_models(members, originals.architecture, 0)}
+    for name in originals.models:
+        if name not in raw or raw[name].reason:
+            reason = raw[name].reason if name in raw else "it is not there"
+            raise InputError(
+                f"{path}: {zoo}'s weights before training are unknown ({name}: {reason}); set download: full if only "
+                "a part of the archive was fetched, or the catalogue's initial_weights: factors if seed and init "
+                "determine them, or do without what starts from them (lottery_ticket, start: init)"
+            )
+    return _stacked(originals, [raw[name].checkpoints[0] for name in originals.models])
+
+
+def load_initial(path: str | Path, originals: Originals) -> dict[str, Tensor]:
+    """Of initial.safetensors: the parameters before training of some originals, by name, `[models, …]`.
+
+    Raises:
+        InputError: if the file is not as it was written, or is of other models.
+    """
+    index, parameters = read_initial(path)
+    rows = {number: row for row, number in enumerate(index.tolist())}
+    shapes = {name: tuple(tensor.shape[1:]) for name, tensor in parameters.items()}
+    if not rows.keys() >= set(originals.index) or shapes != originals.architecture.parameter_shapes:
+        raise InputError(f"{path}: its tensors are not those of the zoo's originals; {remedy(path)}")
+    return {name: tensor[[rows[number] for number in originals.index]] for name, tensor in parameters.items()}
+
+
+def _stacked(originals: Originals, parameters: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {
+        name: torch.stack([of_model[name] for of_model in parameters]) if parameters else torch.empty(0, *shape)
+        for name, shape in originals.architecture.parameter_shapes.items()
+    }

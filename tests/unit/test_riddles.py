@@ -1,0 +1,194 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synthetic import (
+    VD_EPOCHS,
+    make_labels,
+    make_models,
+    make_predictions,
+    make_results,
+    make_shard,
+    make_zoo,
+)
+from zootwins.analyses import intervals
+from zootwins.analyses.candidates import EXCLUDED, FITS, OPEN, arrange_candidates, beside_paper, candidate_table
+from zootwins.analyses.layer_spread import over_filters, over_models, over_weights, pruned_weights
+from zootwins.analyses.response import twin_predictions
+from zootwins.analyses.riddles import COLUMNS, Evidence, candidates
+from zootwins.population.architectures import LAYER_NAMES
+from zootwins.reporting.figures.layer_std import layer_std
+
+PAPER = {
+    f"table{number}": pd.read_csv(Path(__file__).parents[2] / f"resources/paper/table{number}.csv")
+    for number in (1, 2, 5, 7, 8)
+}
+POINTS = {"mp": (50, 70, 90, 80), "vd": (VD_EPOCHS,)}  # the last: that of Table 1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intervals, "RESAMPLES", 50)
+        yield
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory):
+    folder, zoo = tmp_path_factory.mktemp("twins"), make_zoo()
+    models = make_models(zoo.models)
+    shards = {method: [make_shard(folder / f"{method}-0000.safetensors", method, models)] for method in zoo.methods}
+    results = make_results(folder, zoo)
+    return Evidence(
+        results,
+        make_predictions(models)[0],
+        {
+            method: twin_predictions(shards[method], zoo.point(method, values[-1]))[0]
+            for method, values in POINTS.items()
+        },
+        make_labels(),
+        {
+            method: {
+                v: pruned_weights(shards[method], zoo.point(method, v), LAYER_NAMES, zoo.methods[method])
+                for v in values
+            }
+            for method, values in POINTS.items()
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def rows(evidence):
+    return candidates(evidence, 1000)
+
+
+def value(rows, **keys):
+    chosen = rows
+    for key, wanted in keys.items():
+        chosen = chosen[chosen[key] == wanted]
+    return chosen["value"].item()
+
+
+def test_every_candidate_is_there_once_with_its_n(rows):
+    assert rows.columns.tolist() == COLUMNS
+    assert not rows.duplicated(["riddle", "method", "at", "candidate", "quantity"]).any()
+    assert (rows["models"] == 12).all()
+    assert set(rows["riddle"]) == {"correlation", "agreement", "finetuned_accuracy", "finetuned_gap", "layer_std"}
+    known = rows.dropna(subset=["low", "high"])
+    assert (known["low"] <= known["value"] + 1e-9).all()
+    assert (known["value"] <= known["high"] + 1e-9).all()
+
+
+def test_the_captions_are_what_tables_1_and_2_hold(rows, evidence):
+    results = evidence.results
+    twin = results.at("mp", 80)
+    r = np.corrcoef(results.originals["test_accuracy"], twin["test_accuracy"])[0, 1]
+    caption = {"method": "mp", "at": "80", "candidate": "original and twin (the caption)", "quantity": "pearson_r"}
+    assert value(rows, **caption) == pytest.approx(100 * r)
+    agreement = 100 * results.at("vd", VD_EPOCHS, "agreement")["agreement"].mean()
+    rows = rows[rows["quantity"] == "mean"]
+    assert value(rows, method="vd", candidate="with its own original (the caption)", quantity="mean") == pytest.approx(
+        agreement
+    )
+
+
+def test_agreement_with_others_leaves_the_own_original_out(evidence):
+    """Of originals that agree with nobody but their twin, the others' share is 0."""
+    classes = np.arange(12, dtype=np.uint8)[:, None].repeat(50, axis=1)
+    alone = replace(evidence, originals=classes, twins={"mp": classes, "vd": classes})
+    rows = candidates(alone, 1000).query("riddle == 'agreement' and method == 'mp' and quantity == 'mean'")
+    assert value(rows, candidate="with its own original (the caption)") == 100
+    assert value(rows, candidate="with another model's original") == 0
+    assert value(rows, candidate="with the same model's twin by vd") == 100
+
+
+def test_pooled_correlations_take_all_observations(rows, evidence):
+    results = evidence.results
+    point = results.zoo.point("mp", 80)
+    states = [results.at("mp", point, epoch=epoch) for epoch in range(point.epoch + 1)]
+    trains, tests = (np.concatenate([state[f"{split}_accuracy"] for state in states]) for split in ("train", "test"))
+    pooled = value(
+        rows,
+        method="mp",
+        candidate="twin's train and test accuracy, all epochs pooled",
+        quantity="pearson_r",
+    )
+    assert pooled == pytest.approx(100 * np.corrcoef(trains, tests)[0, 1])
+
+
+def test_the_gap_by_clean_weights_is_another_than_by_the_running_mean(evidence):
+    tables = dict(evidence.results.tables)
+    scores = tables["mp/scores"]
+    tables["mp/scores"] = scores.assign(clean_train_accuracy=scores["train_accuracy"] + 0.01)
+    rows = candidates(replace(evidence, results=replace(evidence.results, tables=tables)), 1000)
+    running, clean = (
+        value(rows, riddle="finetuned_gap", at="80", candidate=f"{train}, less test accuracy")
+        for train in ("running mean of the last epoch", "the final weights on the training images")
+    )
+    assert clean == pytest.approx(running + 1)
+
+
+def test_pruned_weights_are_those_of_masks_and_of_log_alpha(evidence):
+    for percent in POINTS["mp"]:
+        pruned = evidence.pruned["mp"][percent]
+        assert pruned["fc1"].shape == (12, 20, 36)
+        assert pruned["fc1"].mean() == pytest.approx(percent / 100, abs=0.02)
+    assert 0 < evidence.pruned["vd"][VD_EPOCHS]["conv2"].mean() < 1
+
+
+def test_standard_deviations_of_a_layer_by_hand():
+    """Half of the weights go in all models, the others in none: models do not differ, weights do."""
+    pruned = np.zeros((10, 4, 6), dtype=bool)
+    pruned[:, :2] = True
+    assert over_models(pruned, 1000)[0] == 0
+    assert over_weights(pruned, 1000) == pytest.approx((np.repeat([0.0, 1.0], 12).std(ddof=1), 0))
+    assert over_filters(pruned, 1000)[0] == pytest.approx(np.repeat([0.0, 1.0], 20).std(ddof=1), rel=1e-6)
+
+
+def test_chance_is_taken_out_of_the_standard_deviation_over_weights():
+    """From 40 models it tells what 1000 of the same population have."""
+    rng = np.random.default_rng(0)
+    shares = rng.uniform(0.3, 0.7, (1, 20, 30))
+    many = (rng.random((1000, 20, 30)) < shares).mean(axis=0).std(ddof=1)
+    few = rng.random((40, 20, 30)) < shares
+    deviation, error = over_weights(few, 1000)
+    assert few.mean(axis=0).std(ddof=1) > many + 0.01
+    assert deviation == pytest.approx(many, abs=2.5 * error)
+    assert error < 0.01
+
+
+def test_verdicts_allow_for_the_papers_own_error(rows):
+    caption = rows[(rows["riddle"] == "agreement") & (rows["at"] == "80") & (rows["quantity"] == "mean")].head(1)
+    printed = PAPER["table1"].set_index("zoo").loc["fmnist_s_seed", "mp_agreement_mean"]
+
+    def verdict(paper_models, **bounds):
+        row = caption.assign(value=printed - 3, **bounds)
+        return beside_paper(row, PAPER, "fmnist_s_seed", paper_models)["verdict"].item()
+
+    inside, outside = {"low": printed - 6, "high": printed}, {"low": printed - 5, "high": printed - 1}
+    assert verdict(1000, **inside) == FITS
+    assert verdict(1000, **outside) == EXCLUDED
+    assert verdict(6, **outside) == FITS
+    assert verdict(1000, low=np.nan, high=np.nan) == OPEN
+
+
+def test_numbers_that_the_paper_lacks_are_left_out(rows, evidence):
+    beside = beside_paper(rows, PAPER, "fmnist_s_seed", 1000)
+    assert set(beside.loc[beside["riddle"] == "finetuned_gap", "at"]) <= {"0", "50", "60", "70", "80", "90"}
+    assert beside["paper"].notna().all()
+    results = replace(evidence.results, tables={**evidence.results.tables, "candidates": beside})
+    table = candidate_table([results, evidence.results])
+    assert (table["zoo"] == "mini").all()
+    assert len(arrange_candidates(table)) == len(beside)
+    assert candidate_table([evidence.results]).empty
+    assert len(layer_std(table).axes) == 2
+    assert not layer_std(table.iloc[:0]).axes  # a sentence instead
+
+
+def test_a_zoo_without_operating_points_has_its_other_riddles(evidence):
+    zoo = make_zoo(points={name: {"mp": None, "vd": None} for name in ("agreement", "correlation")})
+    bare = replace(evidence, results=replace(evidence.results, zoo=zoo), twins={})
+    assert set(candidates(bare, 1000)["riddle"]) == {"finetuned_accuracy", "finetuned_gap", "layer_std"}

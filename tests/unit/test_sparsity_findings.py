@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+
+from made_methods import RETRAINED, layers_of, made, penalised, pruned, retrained
+from test_scratch import LOTTERY, WIDER, of
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.sparsity_findings import (
+    Equivalence,
+    arrange_sparsity_findings,
+    newcombe,
+    sparsity_findings_table,
+)
+from zootwins.sparsifiers import lottery_ticket
+
+RNG = np.random.default_rng(0)
+MODELS = 16
+ORIGINAL = RNG.normal(0.8, 0.02, MODELS)
+NOISE = RNG.normal(0, 0.005, MODELS)
+GMP = {0.0: ORIGINAL, 0.5: ORIGINAL - 0.01, 0.9: ORIGINAL - 0.1}
+OPTIMIZERS = ["adam", "sgd"] * (MODELS // 2)
+
+
+def zoo(l0_loss=0.01, l0_sparsity=(0.6, 0.95), conv1=0.5, rp_loss=0.05, **more):
+    """GMP, RP and L0 on 16 models; `more`: further tables or settings."""
+    by_penalty = {1: ([0.3] * MODELS, ORIGINAL)} | {
+        penalty: ([sparsity] * MODELS, ORIGINAL - l0_loss + NOISE)
+        for penalty, sparsity in zip((10, 100), l0_sparsity, strict=True)
+    }
+    tables = {
+        "gmp/scores": pruned(GMP),
+        "rp/scores": pruned({0.0: ORIGINAL, **{r: GMP[r] - rp_loss * r + NOISE for r in (0.5, 0.9)}}),
+        "l0/scores": penalised(by_penalty),
+    }
+    for method, factor in (("gmp", 1.0), ("rp", 1.0), ("l0", conv1)):
+        tables[f"{method}/layers"] = layers_of(tables[f"{method}/scores"], {"conv1": factor, "fc2": 1.0})
+    settings = {name: more.pop(name) for name in list(more) if "/" not in name}
+    return made(tables | more, ORIGINAL, optimizer=OPTIMIZERS, **settings)
+
+
+def found(results, finding):
+    table = sparsity_findings_table([results])
+    (row,) = table[table["finding"].fillna("").str.contains(finding, regex=False)].to_dict("records")
+    return row
+
+
+def test_nine_claims_are_there_whatever_was_run():
+    table = sparsity_findings_table([zoo()])
+    assert [claim[0] for claim in table["claim"].unique()] == list("123456789")
+    untested = table[table["reason"] != ""]
+    assert (untested["verdict"] == OPEN).all()
+    assert "needs scratch" in set(untested["reason"])
+    assert arrange_sparsity_findings(table)["Verdict"].isin([HOLDS, FAILS, OPEN]).all()
+    only = made({"gmp/scores": pruned(GMP), "gmp/layers": layers_of(pruned(GMP), {"conv1": 1, "fc2": 1})}, ORIGINAL)
+    assert sparsity_findings_table([only])["claim"].nunique() == 9
+
+
+def test_magnitude_pruning_against_complex_methods():
+    worse = zoo(l0_loss=0.2)
+    assert found(worse, "GMP exceeds L0")["verdict"] == HOLDS
+    assert found(worse, "GMP matches L0")["verdict"] == HOLDS
+    better = zoo(l0_loss=0.0)
+    assert found(better, "GMP matches L0")["verdict"] == FAILS
+    # 50 to 90 %: GMP loses 1 point and another 2.25 for each 10 %; L0 has two thirds of NOISE at 50 %, all beyond
+    expected = -np.mean([1, 3.25, 5.5, 7.75, 10]) - 100 * (NOISE * (2 / 3 + 4) / 5).mean()
+    assert found(better, "GMP exceeds L0")["value"] == pytest.approx(expected)
+
+
+def test_inconsistent_methods():
+    scores = found(zoo(), "L0 makes models of one setting")
+    assert (scores["value"], scores["verdict"]) == (pytest.approx(0), FAILS)
+    assert scores["models"] == 12  # without the pilots
+    assert found(zoo(l0_loss=0.3), "GMP has more good twins than L0")["value"] == 1
+    assert found(zoo(l0_loss=0.3), "GMP has more good twins than L0")["verdict"] in (HOLDS, OPEN)
+    assert found(zoo(l0_loss=0.0), "GMP has more good twins than L0")["value"] == 0
+
+
+def test_optimizers_are_compared_where_there_are_two():
+    loss = np.where(np.array(OPTIMIZERS) == "adam", 0.0, 0.3)
+    both = found(zoo(l0_loss=loss), "L0 has more good twins where Adam trains")
+    assert (both["value"], both["verdict"]) == (1, HOLDS)
+    one = zoo()
+    one = type(one)(one.zoo, one.models.assign(optimizer="adam"), one.tables)
+    assert "needs models trained by Adam and by SGD" in set(sparsity_findings_table([one])["reason"])
+
+
+def test_newcombes_example():
+    """56 of 70 against 48 of 80: Newcombe 1998, table II, method 10."""
+    wilson = []
+    for right, n in ((56, 70), (48, 80)):
+        z, p = 1.959964, right / n
+        half = z * np.sqrt(p * (1 - p) / n + z * z / 4 / n / n)
+        wilson.append((p, *((p + z * z / 2 / n + sign * half) / (1 + z * z / n) for sign in (-1, 1))))
+    assert newcombe(*wilson) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+
+def test_learned_masks_against_random_ones():
+    results = zoo(rp_loss=0.2)
+    assert found(results, "GMP beats RP by more the sparser")["verdict"] == HOLDS
+    # NOISE is in all but the control, so that the slope over 50 to 90 % is 20 points for 100 %
+    assert found(results, "GMP beats RP by more the sparser")["value"] == pytest.approx(2)
+    assert found(zoo(rp_loss=-0.2), "GMP beats RP by more the sparser")["verdict"] == FAILS
+
+
+@pytest.fixture
+def with_scratch():
+    five = {"gmp/scores": pruned({0.0: [0.9] * 5, 0.5: [0.8, 0.7, 0.65, 0.5, 0.45]})}
+    five["gmp/layers"] = layers_of(five["gmp/scores"], {"conv1": 1, "fc2": 1})
+    five |= {"scratch/scores": retrained(WIDER, inits=True), "lottery/scores": retrained(LOTTERY)}
+    for method in ("scratch", "lottery"):
+        five[f"{method}/layers"] = layers_of(five[f"{method}/scores"], {"conv1": 1, "fc2": 1})
+    return made(five, [0.9] * 5, scratch=RETRAINED, lottery=of(lottery_ticket))
+
+
+def test_scratch_and_lottery(with_scratch):
+    e = np.array([0.8, 0.7, 0.65, 0.5, 0.45]) - WIDER[0.5, 2, 0]
+    assert found(with_scratch, "GMP beats Scratch-E for most models")["value"] == (e > 0).mean()
+    rows = sparsity_findings_table([with_scratch])
+    plain = rows[rows["finding"] == "GMP beats Scratch-E"]
+    assert plain["value"].item() == pytest.approx(100 * e.mean())
+    assert found(with_scratch, "make no difference")["value"] == pytest.approx(0.6)
+    assert found(with_scratch, "make no difference")["verdict"] == OPEN  # ± 0.5 and a wide interval
+    assert found(with_scratch, "Scratch-B beats Scratch-E")["value"] == pytest.approx(20)
+    wider = found(with_scratch, "wider initial weights gain less than 0.5 points (B)")
+    assert (wider["value"], wider["verdict"]) == (pytest.approx(1), FAILS)
+
+
+def test_layers():
+    assert found(zoo(conv1=0.5), "L0 spares the first layer")["verdict"] in (HOLDS, OPEN)
+    assert found(zoo(conv1=0.5), "L0 spares the first layer")["value"] == pytest.approx(-40)
+    table = sparsity_findings_table([zoo(conv1=1.0)])
+    assert table[table["claim"].str.startswith("7")]["reason"].str.startswith("needs a method that ranks").all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(-0.4, 0.4, HOLDS), (0.6, 2, FAILS), (-2, -0.6, FAILS), (-0.6, 0.1, OPEN), (-2, 2, OPEN), (np.nan, np.nan, OPEN)],
+)
+def test_equivalence(low, high, verdict):
+    assert Equivalence("", "", "", 0.0, low, high, 0.5, 5).verdict == verdict

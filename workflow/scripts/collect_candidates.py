@@ -1,0 +1,47 @@
+"""Candidates for the paper's unexplained numbers, on one zoo."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+from zootwins.analyses.candidates import beside_paper
+from zootwins.analyses.layer_spread import pruned_weights
+from zootwins.analyses.response import twin_predictions
+from zootwins.analyses.results import load_results
+from zootwins.analyses.riddles import Evidence, candidates
+from zootwins.analyses.tables import TABLE7_EPOCHS, TABLE8_PERCENTS
+from zootwins.images.datasets import load_stored
+from zootwins.population.architectures import LAYER_NAMES
+from zootwins.run.job import job, provenance
+from zootwins.storage.frames import write_parquet
+from zootwins.storage.shards import read_shard
+from zootwins.zoos.originals import read_predictions
+
+with job(snakemake):
+    (results,) = load_results([snakemake.params.zoo], snakemake.input.metrics)
+    shards = defaultdict(list)
+    for path in snakemake.input.shards:
+        shard = read_shard(path)
+        shards[shard.method].append(shard)
+    index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
+    points = {method: point for method, point in results.operating_points("agreement").items() if method in shards}
+    rows = {"mp": TABLE8_PERCENTS, "vd": TABLE7_EPOCHS}
+    evidence = Evidence(
+        results,
+        predictions[pd.Index(index).get_indexer(results.originals.index)],
+        {method: twin_predictions(shards[method], point)[0] for method, point in points.items()},
+        load_stored(snakemake.input.dataset).labels["test"].numpy(),
+        {
+            method: {
+                value: pruned_weights(shards[method], point, LAYER_NAMES, results.zoo.methods[method])
+                for value in rows[method]
+                if (point := results.zoo.point(method, value)) is not None
+            }
+            for method in shards
+        },
+    )
+    paper = {Path(path).stem: pd.read_csv(path) for path in snakemake.input.paper}
+    params = snakemake.params
+    found = beside_paper(candidates(evidence, params.paper_models), paper, params.paper_zoo, params.paper_models)
+    write_parquet(found, snakemake.output[0], provenance(snakemake))
