@@ -52,7 +52,7 @@ def _right(axes: Axes, models: pd.DataFrame) -> None:
     effects = {factor: effect for factor, effect in effects.items() if not np.isnan(effect)}
     if not effects:
         axes.plot(100 * models["disagreement"], models["gain"], ".", markersize=3)
-        axes.set_xlabel("Disagreement of candidates, %")
+        axes.set_xlabel("Disagreement, %")
         return
     factor = max(effects, key=effects.get)
     groups = models.groupby(factor)["gain"]
