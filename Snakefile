@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/analyses.smk"
+include: "rules/soup_lookups.smk"
 include: "rules/made.smk"
 include: "rules/zoos.smk"
 include: "rules/twins.smk"
@@ -20,6 +21,7 @@ include: "rules/metrics.smk"
 include: "rules/representations.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/soups.smk"
 include: "rules/verify.smk"
 
 
@@ -28,6 +30,7 @@ localrules:
     figures,
     replication,
     representations,
+    soups,
     tables,
     twins,
 
@@ -47,7 +50,11 @@ rule tables:
 rule figures:
     """Every figure of the configured zoos."""
     input:
-        expand("results/figures/{figure}{form}", figure=["figure1", *FIGURES, "paper_comparison"], form=FIGURE_FORMS),
+        expand(
+            "results/figures/{figure}{form}",
+            figure=["figure1", *RULE_FIGURES["make_figure"], "paper_comparison"],
+            form=FIGURE_FORMS,
+        ),
 
 
 rule representations:
@@ -56,6 +63,14 @@ rule representations:
         representation_intermediates,
         expand("results/tables/{table}{form}", table=RULE_TABLES["make_representation_table"], form=TABLE_FORMS),
         expand("results/figures/{figure}{form}", figure=REPRESENTATION_FIGURES, form=FIGURE_FORMS),
+
+
+rule soups:
+    """Sparse model soups of the configured zoos: tables, figures and what they are made of. Not part of `all`."""
+    input:
+        soup_intermediates,
+        expand("results/tables/{table}{form}", table=RULE_TABLES["make_soup_table"], form=TABLE_FORMS),
+        expand("results/figures/{figure}{form}", figure=RULE_FIGURES["make_soup_figure"], form=FIGURE_FORMS),
 
 
 rule replication:
@@ -67,7 +82,7 @@ rule replication:
 
 
 rule all:
-    """Everything but hyper-representations: twins, metrics, tables and figures; whatever of it is gone is restored."""
+    """Everything but hyper-representations and soups: twins, metrics, tables and figures; whatever of it is gone is restored."""
     default_target: True
     input:
         intermediate_files,

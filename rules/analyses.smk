@@ -23,7 +23,11 @@ def lookup_analysis(wildcards):
 # The tables of each rule.
 RULE_TABLES = {
     maker: [table.name for table in TABLES.values() if table.rule == maker]
-    for maker in ("make_table", "make_representation_table", "derive_table")
+    for maker in ("make_table", "make_representation_table", "make_soup_table", "derive_table")
+}
+RULE_FIGURES = {
+    maker: [name for name, drawing in FIGURES.items() if drawing.rule == maker]
+    for maker in ("make_figure", "make_soup_figure")
 }
 # The tables of every run: of the configured zoos, and beside the paper's.
 ALL_TABLES = [table.name for table in TABLES.values() if table.target == "tables"]
@@ -104,6 +108,8 @@ WORKFLOW_FILES = [
             "twins",
             "metrics",
             "representations",
+            "soup_lookups",
+            "soups",
             "tables",
             "figures",
             "verify",

@@ -18,7 +18,7 @@ rule make_figure:
     benchmark:
         "results/benchmarks/make_figure/{figure}.tsv"
     wildcard_constraints:
-        figure="|".join(FIGURES),
+        figure="|".join(RULE_FIGURES["make_figure"]),
     conda:
         "../envs/zootwins.yaml"
     threads: 1

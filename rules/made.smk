@@ -26,8 +26,12 @@ def possible_files(wildcards):
     """What was made only if somebody asked for it, by kind."""
     models = representation_files(".safetensors")
     tables = RULE_TABLES["make_representation_table"] if models else []
+    soups = soup_files(wildcards)
     return {
         "representation": models,
+        "shard": soups.pop("shard"),
+        "shifted": soups.pop("shifted"),
+        "soups": [file for files in soups.values() for file in files],
         "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
         + expand("results/tables/{table}.csv", table=tables),
         "replication": [file for file in results_of_zoos(["candidates"]) if file.endswith(".parquet")]
@@ -63,6 +67,6 @@ METRICS = list(
     dict.fromkeys(
         ["*/scores", "*/layers", "*/agreement"]
         + [source for name in RULE_TABLES["make_table"] if name in ALL_TABLES for source in TABLES[name].sources]
-        + [source for drawing in FIGURES.values() for source in drawing.sources if source != "history"]
+        + [source for name in RULE_FIGURES["make_figure"] for source in FIGURES[name].sources if source != "history"]
     )
 )

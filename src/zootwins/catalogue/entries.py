@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model, validated
+from zootwins.catalogue.soups import Soups
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located
 from zootwins.sparsifiers.base import Point, Settings
@@ -98,11 +99,13 @@ class Run:
     Attributes:
         zoos: the chosen zoos, in the configuration's order.
         catalogue: every zoo of the catalogue with this run's settings, by id.
+        soups: settings of the soups of every zoo that has some, by id.
     """
 
     config: Any
     zoos: tuple[str, ...]
     catalogue: Mapping[str, Zoo]
+    soups: Mapping[str, Soups]
 
     def models(self, zoo: str) -> int:
         """How many of a zoo's models the run takes, from the first."""
@@ -162,7 +165,10 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
             _check_twins(zoo, catalogue, where)
     for zoo in configuration.zoos:  # here, and not when the tables are made, hours later
         catalogue[zoo].check_points()
-    return Run(configuration, configuration.zoos, catalogue)
+    soups = {
+        zoo: _soups(zoo, entry, configuration, where) for zoo, entry in entries.items() if entry.soups is not False
+    }
+    return Run(configuration, configuration.zoos, catalogue, soups)
 
 
 def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:
@@ -263,6 +269,14 @@ def _settled(
                 key = sparsifier.section
                 raise InputError(f"{where}: zoos.{name}.{key}: {error}, or set {key}: false for this zoo") from None
     return settled
+
+
+def _soups(name: str, entry: Any, config: Any, where: str) -> Soups:
+    """The settings of a zoo's soups; their learning rate is magnitude pruning's where they have none of their own."""
+    merged = config.soups.model_dump() | entry.soups
+    settings = validated(Soups, merged, where, f"zoos.{name}.soups")
+    pruning = config.magnitude_pruning.model_dump() | (entry.magnitude_pruning or {})
+    return settings if "lr" in entry.soups or settings.lr else settings.model_copy(update={"lr": pruning["lr"]})
 
 
 def _points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:
