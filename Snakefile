@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/analyses.smk"
+include: "rules/soup_lookups.smk"
 include: "rules/made.smk"
 include: "rules/zoos.smk"
 include: "rules/twins.smk"
@@ -20,6 +21,7 @@ include: "rules/metrics.smk"
 include: "rules/representations.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/soups.smk"
 include: "rules/transfer.smk"
 include: "rules/verify.smk"
 
@@ -29,6 +31,7 @@ localrules:
     figures,
     replication,
     representations,
+    soups,
     tables,
     transfer,
     twins,
@@ -58,6 +61,14 @@ rule representations:
         representation_intermediates,
         expand("results/tables/{table}{form}", table=RULE_TABLES["make_representation_table"], form=TABLE_FORMS),
         expand("results/figures/{figure}{form}", figure=REPRESENTATION_FIGURES, form=FIGURE_FORMS),
+
+
+rule soups:
+    """Sparse model soups of the configured zoos: tables, figures and what they are made of. Not part of `all`."""
+    input:
+        soup_intermediates,
+        expand("results/tables/{table}{form}", table=RULE_TABLES["make_soup_table"], form=TABLE_FORMS),
+        expand("results/figures/{figure}{form}", figure=RULE_FIGURES["make_soup_figure"], form=FIGURE_FORMS),
 
 
 rule transfer:

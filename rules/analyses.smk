@@ -25,11 +25,11 @@ def lookup_analysis(wildcards):
 # The tables of each rule.
 RULE_TABLES = {
     maker: [table.name for table in TABLES.values() if table.rule == maker]
-    for maker in ("make_table", "make_representation_table", "derive_table", "make_transfer_table")
+    for maker in ("make_table", "make_representation_table", "make_soup_table", "make_transfer_table", "derive_table")
 }
 RULE_FIGURES = {
     maker: [name for name, drawing in FIGURES.items() if drawing.rule == maker]
-    for maker in ("make_figure", "make_transfer_figure")
+    for maker in ("make_figure", "make_soup_figure", "make_transfer_figure")
 }
 # The tables of every run: of the configured zoos, and beside the paper's.
 ALL_TABLES = [table.name for table in TABLES.values() if table.target == "tables"]
@@ -111,6 +111,8 @@ WORKFLOW_FILES = [
             "twins",
             "metrics",
             "representations",
+            "soup_lookups",
+            "soups",
             "transfer",
             "tables",
             "figures",
@@ -138,6 +140,8 @@ REPORT_LABELS = {
     "latent_space": "latent space",
     "reconstruction": "reconstruction of a network",
     "property_prediction": "properties told from the latent space",
+    "latent_size": "reconstruction by the size of the latent vector",
+    "representation_baselines": "hyper-representations beside what is simpler",
 } | {name: one.label for name, one in (FIGURES | TABLES).items()}
 
 
@@ -153,10 +157,15 @@ REPRESENTATION_FIGURES = {
     "latent_space": "states",
     "reconstruction": "scores",
     "property_prediction": "states",
+    "representation_baselines": "scores",
+    "latent_size": "sizes",
+    "prune_decisions": "decisions",
     "zero_shot": "zero_shot",
 }
 REPRESENTATION_TITLES = {
-    zoo: RUN.catalogue[zoo].title for zoo in RUN.config.representations.zoos if zoo in RUN.catalogue
+    zoo: RUN.catalogue[zoo].title
+    for zoo in (*RUN.config.representations.zoos, *RUN.config.representations.across)
+    if zoo in RUN.catalogue
 }
 # The paper's zoo that each is to be compared with.
 REPRESENTATION_COUNTERPARTS = {zoo: RUN.catalogue[zoo].compare_with or zoo for zoo in REPRESENTATION_TITLES}
@@ -165,7 +174,9 @@ REPRESENTATION_COUNTERPARTS = {zoo: RUN.catalogue[zoo].compare_with or zoo for z
 def representation_settings(wildcards):
     """The settings of the auto-encoder, without those that say which are trained."""
     return {
-        key: value for key, value in RUN.config.representations.model_dump().items() if key not in ("zoos", "seeds")
+        key: value
+        for key, value in RUN.config.representations.model_dump().items()
+        if key not in ("zoos", "across", "seeds")
     }
 
 
@@ -195,9 +206,36 @@ def representation_figure_sources(wildcards):
     return representation_results(REPRESENTATION_FIGURES[wildcards.figure])
 
 
-def pruning_lr(wildcards):
+def targets_of(wildcards):
+    """The zoos whose models are sparsified by what is learned from one: itself first."""
+    return list(dict.fromkeys((wildcards.zoo, *RUN.config.representations.across)))
+
+
+def zero_shot_targets(wildcards):
+    """What is read of each target; the trained twins of the first are the zoo's own."""
+    targets = targets_of(wildcards)
+    files = {kind: [f"results/zoos/{zoo}/{kind}.safetensors" for zoo in targets] for kind in TENSORS}
+    return files | {
+        "models": [f"results/zoos/{zoo}/models.csv" for zoo in targets],
+        "others": [file for zoo in targets[1:] for file in shard_files(zoo, f"results/twins/{zoo}/vd")],
+    }
+
+
+def lookup_targets(wildcards):
+    """Of each target: how many models the run takes, in how many shards, and how pruning and twins were made."""
+    return {
+        zoo: {
+            "models": RUN.models(zoo),
+            "shards": len(RUN.shards(zoo)),
+            "lr": pruning_lr(RUN.catalogue[zoo]),
+        }
+        for zoo in targets_of(wildcards)
+    }
+
+
+def pruning_lr(zoo):
     """The learning rate of magnitude pruning's fine-tuning, if it is not each model's own."""
-    settings = zoo_of(wildcards).methods.get("mp")
+    settings = zoo.methods.get("mp")
     return settings.lr if settings else None
 
 

@@ -182,9 +182,13 @@ def exported_originals(wildcards):
 
 
 def shards_of_model(wildcards):
-    """The shard that a model is in: by its index, or by its name and models.csv; all as long as that is not there."""
+    """The shard of a method's twins that a model is in."""
+    return model_shards(wildcards, shard_files(wildcards.zoo, f"results/twins/{wildcards.zoo}/{wildcards.method}"))
+
+
+def model_shards(wildcards, shards):
+    """The one of a zoo's shards that a model is in: by its index, or by its name and models.csv; all without that."""
     zoo, model = wildcards.zoo, wildcards.model
-    folder, names = f"results/twins/{zoo}/{wildcards.method}", RUN.shards(zoo)
     table = Path(f"results/zoos/{zoo}/models.csv")
     if model.isdigit():
         index = int(model)
@@ -192,10 +196,10 @@ def shards_of_model(wildcards):
         rows = csv.reader(table.read_text().splitlines()[1:])
         index = next((index for index, row in enumerate(rows) if model == row[0]), -1)
     else:
-        return shard_files(zoo, folder)
+        return shards
     if index not in range(RUN.models(zoo)):
         refuse(f"{model}: not among the {RUN.models(zoo)} models of {zoo} that this run takes; {table} lists all")
-    return [f"{folder}/{name}.safetensors" for name in names if index in range(*shard_slice(name))]
+    return [shard for shard in shards if index in range(*shard_slice(Path(shard).stem))]
 
 
 def lookup_architecture(wildcards):

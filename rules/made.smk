@@ -26,8 +26,12 @@ def possible_files(wildcards):
     """What was made only if somebody asked for it, by kind."""
     models = representation_files(".safetensors")
     tables = RULE_TABLES["make_representation_table"] if models else []
+    soups = soup_files(wildcards)
     return {
         "representation": models,
+        "shard": soups.pop("shard"),
+        "shifted": soups.pop("shifted"),
+        "soups": [file for files in soups.values() for file in files],
         "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
         + expand("results/tables/{table}.csv", table=tables),
         "replication": [file for file in results_of_zoos(["candidates"]) if file.endswith(".parquet")]
@@ -71,7 +75,14 @@ def intermediate_files(wildcards):
 
 
 # The tables of a hyper-representation.
-SUFFIXES = ("_history.csv", "_scores.parquet", "_states.parquet", "_zero_shot.parquet")
+SUFFIXES = (
+    "_history.csv",
+    "_scores.parquet",
+    "_sizes.parquet",
+    "_states.parquet",
+    "_decisions.parquet",
+    "_zero_shot.parquet",
+)
 TENSORS = ("dataset", "originals", "predictions")
 METRICS = list(
     dict.fromkeys(

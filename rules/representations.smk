@@ -37,6 +37,7 @@ rule evaluate_representation:
         shards=vd_shards,
     output:
         scores="results/representations/{zoo}/{seed}_scores.parquet",
+        sizes="results/representations/{zoo}/{seed}_sizes.parquet",
         states="results/representations/{zoo}/{seed}_states.parquet",
     log:
         "results/logs/evaluate_representation/{zoo}/{seed}.log",
@@ -58,16 +59,14 @@ rule evaluate_representation:
 
 
 rule sparsify_zero_shot:
-    """Twins decoded from a moved latent vector, beside trained and pruned ones, before and after fine-tuning."""
+    """Twins of unseen models, of the zoo and of others, told from what was learned, beside trained and pruned ones."""
     input:
+        unpack(zero_shot_targets),
         model="results/representations/{zoo}/{seed}.safetensors",
         shards=vd_shards,
-        originals="results/zoos/{zoo}/originals.safetensors",
-        models="results/zoos/{zoo}/models.csv",
-        predictions="results/zoos/{zoo}/predictions.safetensors",
-        dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
-        "results/representations/{zoo}/{seed}_zero_shot.parquet",
+        decisions="results/representations/{zoo}/{seed}_decisions.parquet",
+        twins="results/representations/{zoo}/{seed}_zero_shot.parquet",
     log:
         "results/logs/sparsify_zero_shot/{zoo}/{seed}.log",
     benchmark:
@@ -77,12 +76,11 @@ rule sparsify_zero_shot:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=120,
+        runtime=1440,
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
-        models=run_models,
-        lr=pruning_lr,
+        targets=lookup_targets,
         engine=ENGINE,
         code=code_of("sparsify_zero_shot"),
     script:

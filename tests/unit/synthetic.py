@@ -19,6 +19,7 @@ from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.tokens import Tokens
+from zootwins.images.corruptions import PARAMETERS
 from zootwins.population.architectures import get_architecture
 from zootwins.population.trajectory import Trajectory
 from zootwins.sparsifiers import magnitude_pruning, variational_dropout
@@ -37,6 +38,7 @@ SETTINGS = Settings(
     feed_forward=64,
     blocks=1,
     latent=16,
+    sketch=0,
     dropout=0.1,
     projection_hidden=16,
     projection=8,
@@ -45,6 +47,7 @@ SETTINGS = Settings(
     weights_factor=1.0,
     alpha_scale=5.0,
     magnitudes=True,
+    align=False,
     permutations=True,
     erasing=0.2,
     lr=1e-3,
@@ -170,7 +173,80 @@ def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResu
     tables["transfer"] = make_transfer(models, tuple(zoo.methods), seed=seed)
     weights = np.random.default_rng(seed).normal(size=(len(models), 20, 36))
     tables["weight_statistics"] = weight_statistics({"fc1.weight": weights}).assign(index=models["index"])
-    return ZooResults(zoo, models, tables)
+    return ZooResults(zoo, models, tables | make_soups(models, seed))
+
+
+def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """The long tables of soups: three candidates a soup, which is half a point better than they are."""
+    rng = np.random.default_rng([seed, 2])
+    scores, pairs, shifted, noise = [], [], [], []
+    variants = {"seed": (1, 2), "lr": (1, 2), "constant": (1,), "dense": (1,), "strangers": (1,)}
+    for variant, phases in variants.items():
+        for goal in (0.0,) if variant == "dense" else (0.8, 0.95):
+            cell = {"variant": variant, "members": 3, "goal": goal}
+            for index, accuracy in zip(models["index"], models["test_accuracy"], strict=True):
+                place = cell | {"index": index, "norm_drop": goal * rng.uniform(0.5, 1)}
+                for phase in phases:
+                    cooked = place | {"phase": phase, "sparsity": goal * phase / phases[-1]}
+                    scores += [cooked | row for row in _soup_rows(variant, accuracy - 0.05 * goal * phase, rng)]
+                kinds = ["kin"]
+                if variant == "strangers":
+                    kinds = ["strangers, own masks", "strangers, one mask"]
+                for kind in kinds:
+                    dip = 0.005 if kind == "kin" else 0.4
+                    line = {f"line_{n}": accuracy - dip * n * (10 - n) / 25 * rng.uniform(0.9, 1) for n in range(11)}
+                    apart = {"distance": rng.uniform(1, 5), "agreement": rng.uniform(0.8, 0.9), "barrier": dip}
+                    pairs += [
+                        {**place, "phase": phase, "kind": kind, "member": other, **apart, **line}
+                        for phase in phases
+                        for other in (2, 3)
+                    ]
+                if variant in ("seed", "lr"):
+                    shifted += [
+                        {**cell, "index": index, "set": name, "severity": severity, "arm": arm}
+                        | {"accuracy": accuracy - 0.05 * severity + 0.01 * (arm == "soup") + rng.normal(0, 0.002)}
+                        for name in PARAMETERS
+                        for severity in (1, 2, 3, 4, 5)
+                        for arm in ("soup", "mean_candidate", "imp_long", "ensemble")
+                    ]
+            if variant != "strangers":
+                noise.append(
+                    {**cell, "phase": phases[-1], "against": "mean_candidate", "models": 12, "noise_variance": 1e-6}
+                )
+    frames = {"soups": scores, "soup_pairs": pairs, "soup_shifted": shifted, "soup_noise": noise}
+    return {name: pd.DataFrame(rows) for name, rows in frames.items()}
+
+
+def _soup_rows(variant: str, accuracy: float, rng: np.random.Generator) -> list[dict[str, object]]:
+    """The arms of a model in a phase, with what is measured of them."""
+    members = accuracy + rng.normal(0, 0.002, 3)
+    if variant == "strangers":
+        values = {("own_masks", 0): 0.1, ("one_mask", 0): 0.12}
+        values |= {
+            (f"{kind}_part", n + 1): value for kind in ("own_masks", "one_mask") for n, value in enumerate(members)
+        }
+    else:
+        values = {("candidate", n + 1): value for n, value in enumerate(members)}
+        values |= {("soup", 0): members.mean() + 0.005 + rng.normal(0, 0.001), ("ensemble", 0): members.mean() + 0.006}
+        values |= {
+            ("mean_candidate", 0): members.mean(),
+            ("best_candidate", 1): members[0],
+            ("best_by_test", 1): members.max(),
+        }
+        if variant in ("seed", "dense"):
+            values |= {("imp_long", 0): accuracy + 0.002, ("swa", 0): accuracy + 0.003}
+        if variant == "seed":
+            values |= {("imp", n + 1): value - 0.001 for n, value in enumerate(members)}
+            values |= {
+                ("reprune", 0): accuracy - 0.02,
+                ("average", 0): accuracy - 0.01,
+                ("greedy", 0): accuracy + 0.001,
+            }
+    measured = lambda value: {"test_accuracy": value, "worst_class": value - 0.3, "recall_spread": 0.5, "ece": 0.1}  # noqa: E731
+    return [
+        {"arm": arm, "member": member, "validation_accuracy": value, **measured(value)}
+        for (arm, member), value in values.items()
+    ]
 
 
 def make_transfer(models: pd.DataFrame, methods=("mp", "vd"), tasks=("digits", "digits-shuffled"), seed: int = 0):

@@ -14,6 +14,7 @@ from snakemake.utils import update_config
 from zootwins.catalogue.documents import catalogue_model, configuration_model
 from zootwins.catalogue.entries import load_run
 from zootwins.catalogue.experiments import Representations
+from zootwins.catalogue.soups import Soups
 from zootwins.population.architectures import get_architecture
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import sparsifiers
@@ -133,6 +134,8 @@ def test_default_run_is_as_long_as_the_papers():
         ({"zoos": []}, "is empty"),
         ({"zoos": ["none"]}, "'none' is not in .*zoos.yaml"),
         ({"zoos": ["fmnist_s_seed"]}, "keep_states: all"),
+        ({"across": ["none"]}, "representations.across: 'none' is not in .*zoos.yaml"),
+        ({"across": ["cifar10_l_seed"]}, "these are cnn_l and cnn_s; list zoos of one"),
     ],
 )
 def test_zoos_of_representations_are_checked_when_they_are_asked_for(changes, message):
@@ -409,6 +412,43 @@ def test_published_twins_are_variational_only(tmp_path):
 def test_published_twins_that_contradict_their_originals_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         published(tmp_path, **changes)
+
+
+def test_soups_take_the_learning_rate_of_magnitude_pruning_unless_they_have_one(tmp_path):
+    run = run_with(tmp_path)
+    assert run.soups["fmnist_mini_seed"].lr == 1e-3
+    assert run.soups["fmnist_mini_random"].lr is None  # each model's own
+    assert run_with(tmp_path, lambda zoo: zoo.update(soups={"lr": 0.5})).soups["fmnist_mini_seed"].lr == 0.5
+    assert run_with(tmp_path, lambda zoo: zoo.update(soups={"lr": None})).soups["fmnist_mini_seed"].lr is None
+    assert "fmnist_mini_seed" not in run_with(tmp_path, lambda zoo: zoo.update(soups=False)).soups
+
+
+def test_a_variant_of_soups_depends_on_its_own_settings_alone(tmp_path):
+    soups = run_with(tmp_path).soups["fmnist_mini_seed"]
+    assert soups.variants == ("seed", "weight_decay", "lr", "length", "constant", "dense", "strangers")
+    fewer = soups.model_copy(update={"vary": ("lr",), "controls": (), "members": (3, 5), "member_lengths": (1, 2)})
+    assert fewer.variants == ("seed", "lr")
+    for variant in ("seed", "lr"):
+        assert fewer.of_variant(variant, 5) == soups.of_variant(variant, 5)
+        assert Soups(**soups.of_variant(variant, 5)).of_variant(variant, 5) == soups.of_variant(variant, 5)
+    assert soups.of_variant("length", 2)["member_lengths"] == soups.member_lengths[:2]
+    assert soups.of_variant("length", 5) != fewer.of_variant("length", 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"members": [6]}, "member_weight_decays has 5 values, and members asks for 6"),
+        ({"goals": [90, 90]}, "goals: the same value stands there twice"),
+        ({"goals": [100]}, "soups.goals.0: 100: input should be less than 100"),
+        ({"phase": 2}, "there is no key 'phase', did you mean phases"),
+    ],
+)
+def test_soups_that_cannot_be_are_named(tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        run_with(tmp_path, soups=DEFAULTS["soups"] | change)
+    with pytest.raises(InputError, match=f"zoos.fmnist_mini_seed.soups.*{message.rpartition('soups.')[2]}"):
+        run_with(tmp_path, lambda zoo: zoo.update(soups=change))
 
 
 def test_methods_are_a_zoos_own_where_the_configuration_has_none(tmp_path):

@@ -91,7 +91,7 @@ def write_cifar10(folder: Path) -> None:
 
 def write_files(source: str, folder: Path, monkeypatch) -> None:
     """Small files of a data set's real format; torchvision is told their checksums."""
-    torchvision = datasets._torchvision().datasets
+    torchvision = datasets.import_torchvision().datasets
     name = SOURCES[source].dataset
     if name in ("MNIST", "FashionMNIST"):
         write_idx(folder, name)
@@ -131,7 +131,7 @@ def no_network(monkeypatch):
 
 def authors_transform(source: str):
     """What the generators of ModelZoos/ModelZooDataset compose for each data set."""
-    t = datasets._torchvision().transforms
+    t = datasets.import_torchvision().transforms
     gray, colour = [t.Normalize((0.5,), (0.5,))], [t.Normalize((0.5,) * 3, (0.5,) * 3)]
     steps = {
         "mnist": [t.ToTensor(), t.Normalize((0.1307,), (0.3081,))],
@@ -153,7 +153,7 @@ def test_images_are_bit_for_bit_what_the_authors_models_saw(source, tmp_path, sm
     save_dataset(path, torchvision_data(source, tmp_path), {})
     loaded = load_dataset(path)
 
-    kind = getattr(datasets._torchvision().datasets, SOURCES[source].dataset)
+    kind = getattr(datasets.import_torchvision().datasets, SOURCES[source].dataset)
     by_name = {"SVHN": "split", "STL10": "split"}.get(SOURCES[source].dataset)
     arguments = [{by_name: "train"}, {by_name: "test"}] if by_name else [{"train": True}, {"train": False}]
     whole, test = (kind(tmp_path, transform=authors_transform(source), **each) for each in arguments)

@@ -1,11 +1,14 @@
 """Figures of hyper-representations, of made-up results."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from zootwins.experiments.representations.states import TARGETS
-from zootwins.experiments.representations.zero_shot import METHODS
+from zootwins.experiments.representations.zero_shot import METHODS, OWN
+from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as TOLD_FROM
 from zootwins.population.architectures import LAYER_NAMES
 from zootwins.reporting.figures.representations import FIGURES
 
@@ -15,30 +18,41 @@ TITLES = {"first": "First zoo", "second": "Second zoo"}
 @pytest.fixture(scope="module")
 def tables() -> dict[str, pd.DataFrame]:
     rng = np.random.default_rng(0)
-    scores, states, twins = [], [], []
+    scores, states, twins, decisions = [], [], [], []
     for zoo in TITLES:
         for seed in (0, 1):
             identity = {"zoo": zoo, "seed": seed}
             for quantity in ("weights", "alphas"):
-                scores += [
-                    identity | {"quantity": quantity, "layer": layer, "r2": 0.5} for layer in (*LAYER_NAMES, "all")
-                ]
-            scores += [identity | {"quantity": target, "layer": "all", "r2": 0.9} for target in TARGETS]
+                layers = (*LAYER_NAMES, "all")
+                own = identity | {"quantity": quantity, "predictor": "representation", "r2": 0.5}
+                scores += [own | {"layer": layer} for layer in layers]
+                scores += [own | {"layer": layer, "predictor": "pca", "r2": 0.3} for layer in layers]
+            told = identity | {"layer": "all", "predictor": "representation", "r2": 0.9}
+            scores += [told | {"quantity": target} for target in TARGETS]
+            scores += [told | {"quantity": target, "predictor": "epoch", "r2": -3.0} for target in TARGETS]
             for index in range(10):
                 split = "test" if index > 7 else "train"
                 numbers = dict(zip((*TARGETS, "component1", "component2"), rng.random(6), strict=True))
                 predicted = {f"predicted_{t}": numbers[t] if split == "test" else np.nan for t in TARGETS}
                 shares = {"explained1": 0.5, "explained2": 0.2}
                 states.append(identity | numbers | predicted | shares | {"index": index, "split": split})
+                told = identity | {"learned_on": "first", "index": index}
                 for method in METHODS:
-                    for epochs in (0, 1):
-                        row = {"method": method, "epochs": epochs, "index": index, "accuracy": rng.random()}
-                        twins.append(identity | row | {"sparsity": 0.8, "agreement": 0.5})
-    frames = {name: pd.DataFrame(rows) for name, rows in (("scores", scores), ("states", states), ("twins", twins))}
+                    for epochs, at in product((0, 1), ("50", "90", OWN)):
+                        row = {"method": method, "epochs": epochs, "at": at, "accuracy": rng.random()}
+                        sparsity = 0.8 if at == OWN else int(at) / 100
+                        twins.append(told | row | {"sparsity": sparsity, "agreement": 0.5})
+                for predictor, layer in product(TOLD_FROM, (*LAYER_NAMES, "all")):
+                    row = {"predictor": predictor, "layer": layer, "model": f"NN_{index}", "auc": rng.random()}
+                    decisions.append(told | row)
+    parts = {"scores": scores, "states": states, "twins": twins, "decisions": decisions}
+    frames = {name: pd.DataFrame(rows) for name, rows in parts.items()}
     return {
         "latent_space": frames["states"],
         "reconstruction": frames["scores"],
         "property_prediction": frames["states"],
+        "representation_baselines": frames["scores"],
+        "prune_decisions": frames["decisions"],
         "zero_shot": frames["twins"],
     }
 
@@ -69,9 +83,32 @@ def test_property_prediction_shows_the_test_models(tables):
     assert points.get_ydata() == pytest.approx(points.get_xdata())
 
 
-def test_zero_shot_names_the_twins_and_their_sparsity(tables):
+def test_baselines_are_drawn_a_point_a_seed(tables):
+    figure = FIGURES["representation_baselines"](tables["representation_baselines"], TITLES)
+    assert len(figure.axes) == 12
+    weights = figure.axes[0]
+    assert [label.get_text() for label in weights.get_yticklabels()] == ["hyper-representation", "PCA"]
+    drawn = np.concatenate([points.get_offsets()[:, 0] for points in weights.collections])
+    assert sorted(drawn) == pytest.approx([30, 30, 50, 50])
+    assert "R² of w, %" in weights.get_xlabel()
+    clipped = np.concatenate([points.get_offsets()[:, 0] for points in figure.axes[2].collections])
+    assert clipped.min() == pytest.approx(-20)  # of -300
+
+
+def test_prune_decisions_have_a_panel_a_zoo_and_its_teacher(tables):
+    figure = FIGURES["prune_decisions"](tables["prune_decisions"], TITLES)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[0] == "First zoo: 10 unseen models"
+    assert titles[1].replace("\n", " ") == "Second zoo, learned on First zoo: 10 unseen models"
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["all", *LAYER_NAMES]
+
+
+def test_zero_shot_has_a_line_a_method_and_the_twins_own_sparsity(tables):
     figure = FIGURES["zero_shot"](tables["zero_shot"], TITLES)
-    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert labels[0] == "zero-shot\n80 %"
-    assert len(labels) == len(METHODS)
-    assert figure.axes[0].get_title(loc="left") == "First zoo, 10 unseen models"
+    assert len(figure.axes) == 4
+    pruned = figure.axes[0]
+    assert "pruned" in pruned.get_xlabel()
+    lines = [container.lines[0] for container in pruned.containers]
+    assert len(lines) == len(METHODS)
+    assert all(line.get_xdata() == pytest.approx([50, 90]) for line in lines)
+    assert any(line.get_marker() == "x" and line.get_xdata() == pytest.approx([80]) for line in pruned.lines)

@@ -1,6 +1,5 @@
 """Hyper-representations: tokens, losses, training, and what is told from them."""
 
-from dataclasses import replace
 from math import exp, log, tanh
 from pathlib import Path
 
@@ -12,30 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
-from synthetic import ARCHITECTURE, SAMPLES, SETTINGS, make_models, make_shard
-from zootwins.experiments.representations.evaluation import latent_plane, probe, probe_all, reconstruction_r2
+from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
+from zootwins.experiments.representations.evaluation import evaluate, latent_plane, reconstruct, reconstruction_r2
 from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
-from zootwins.experiments.representations.states import TARGETS, load_states, split_models
+from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation, load_representation, save_representation
-from zootwins.experiments.representations.tables import (
-    arrange_table3,
-    arrange_zero_shot,
-    seed_interval,
-    table3,
-    zero_shot_table,
-)
 from zootwins.experiments.representations.tokens import Tokens, erase
 from zootwins.experiments.representations.training import layer_scale, train
-from zootwins.experiments.representations.zero_shot import METHODS, compare_twins, unseen_models, zero_shot_twins
-from zootwins.population import ImageData, ImageSet
 from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
-from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.trajectory import Resume
 from zootwins.population.variational import log_alpha
 from zootwins.run.errors import InputError
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
-from zootwins.zoos.originals import Originals, model_factors
 
 ROOT = Path(__file__).parents[2]
 THRESHOLD = 3.0
@@ -139,7 +127,7 @@ def test_reconstruction_errors_by_hand():
 
 
 def test_layer_scale_is_the_standard_deviation_over_models(states):
-    scale = states.tokens.separate(layer_scale(states))
+    scale = states.tokens.separate(layer_scale(states.weights, states.tokens))
     parameters = states.tokens.separate(states.weights)
     pooled = torch.cat((parameters["conv2.weight"].flatten(), parameters["conv2.bias"].flatten()))
     assert scale["conv2.bias"][0].item() == pytest.approx(pooled.std().item(), rel=1e-5)
@@ -211,7 +199,8 @@ def test_overfits_eight_models(tmp_path):
     sizes = {"dimension": 96, "feed_forward": 192, "latent": 64, "batch_size": 8}
     overfitting = SETTINGS.model_copy(update=plain | sizes | {"lr": 4e-3, "epochs": 400})
     model, _ = train(states, overfitting, THRESHOLD, ("mini", 0), "cpu")
-    r2 = reconstruction_r2(Representation(model, overfitting, THRESHOLD, {}), states, states)
+    representation = Representation(model, overfitting, THRESHOLD, {})
+    r2 = reconstruction_r2(reconstruct(representation, states), {"train": states, "test": states}, representation)
     whole = r2[r2["layer"] == "all"].set_index("quantity")["r2"]
     assert (whole > 0.95).all(), whole
 
@@ -219,7 +208,8 @@ def test_overfits_eight_models(tmp_path):
 def test_reconstruction_r2_is_scikit_learns(states, trained):
     """Where the test is the training data, the baseline is the same: each parameter's mean."""
     part = states.of(states.models[:5])
-    ours = reconstruction_r2(trained, part, part).set_index(["quantity", "layer"])["r2"]
+    found = reconstruct(trained, part)
+    ours = reconstruction_r2(found, {"train": part, "test": part}, trained).set_index(["quantity", "layer"])["r2"]
     with torch.no_grad():
         weights, alphas = trained.model.decode(trained.model.encode(part.weights))
     # each layer's scale is one number, which R² within a layer does not see
@@ -275,59 +265,12 @@ def test_a_saved_training_that_is_damaged_or_of_another_configuration_is_not_gon
     assert trained_epochs("another") == [1]
 
 
-def test_probe_takes_the_penalty_that_suits_the_validation_models():
-    rng = np.random.default_rng(0)
-    features = {split: rng.normal(size=(rows, 5)) for split, rows in (("train", 40), ("validation", 20), ("test", 20))}
-    tables = {}
-    for split, values in features.items():
-        tables[split] = pd.DataFrame({name: values[:, i] for i, name in enumerate(TARGETS)})
-    tables["train"]["epoch"] = rng.normal(size=40)  # nothing to learn
-    r2 = r2_score(tables["test"], probe(features, tables), multioutput="raw_values")
-    assert r2[[0, 1, 3]] == pytest.approx([1, 1, 1], abs=1e-3)
-    assert r2[2] < 0.5
-
-
-def test_evaluation_covers_every_test_state(states, trained):
+def test_latent_plane_covers_every_split(states, trained):
     splits = {split: states.of(models) for split, models in trained.split.items()}
-    scores, predictions = probe_all(trained.model, splits)
-    assert set(scores["predictor"]) == {"representation", "raw_weights", "weight_statistics"}
-    assert len(predictions) == len(splits["test"])
-    plane = latent_plane(trained.model, splits)
+    _, predictions = evaluate(trained, splits)
+    plane = latent_plane(trained, splits)
     assert plane["split"].value_counts().to_dict() == {split: len(part) for split, part in splits.items()}
-    assert plane.merge(predictions, how="left")["predicted_accuracy"].notna().sum() == len(predictions)
-
-
-def test_zero_shot_twins_are_pruned_alike_and_stay_so(states, trained):
-    # α of a hardly trained auto-encoder are far from any threshold: one that prunes about half is taken
-    representation = replace(trained, threshold=0.0)
-    twins = zero_shot_twins(representation, states, "mini")
-    assert tuple(twins) == ("zero_shot", "zero_shot_mask", "vd", "mp", "random")
-    models = make_models(12)
-    originals = Originals(
-        ARCHITECTURE,
-        models["model"].tolist(),
-        models["index"].tolist(),
-        list(model_factors(models).values()),
-        {name: tensor.float() for name, tensor in random_parameters(ARCHITECTURE, 12).items()},
-    )
-    unseen = unseen_models(originals, states.of(trained.split["test"]).models, 1e-2)
-    assert {factors.lr for factors in unseen.factors} == {1e-2}
-    assert torch.equal(unseen.parameters["fc1.bias"][0], originals.parameters["fc1.bias"][unseen.index[0]])
-    images = ImageSet(torch.randn(SAMPLES, 1, 28, 28), torch.randint(10, (SAMPLES,)))
-    predictions = np.zeros((len(unseen), SAMPLES), dtype=np.uint8)
-    data = ImageData(images, images, images)
-    table = compare_twins(TorchEngine(), unseen, twins, data, predictions, "mini")
-    sparsity = table.pivot_table(index=["method", "index"], columns="epochs", values="sparsity")
-    assert (sparsity[0] == sparsity[1]).all()  # fine-tuning does not bring pruned weights back
-    for method in ("zero_shot_mask", "mp", "random"):
-        assert sparsity.loc[method, 0].to_numpy() == pytest.approx(sparsity.loc["zero_shot", 0].to_numpy(), abs=1e-9)
-    kept = {method: twins[method]["fc1.weight"] != 0 for method in METHODS}
-    assert torch.equal(kept["zero_shot"], kept["zero_shot_mask"])
-    assert not torch.equal(kept["mp"], kept["random"])
-    dense, _ = states.of(trained.split["test"]).ends()
-    own = states.tokens.separate(dense.weights)
-    for method in ("zero_shot_mask", "mp", "random"):
-        assert torch.equal(twins[method]["fc1.weight"][kept[method]], own["fc1.weight"][kept[method]])
+    assert plane.merge(predictions, how="left")["predicted_accuracy"].notna().sum() == len(splits["test"])
 
 
 def test_storage_round_trip_and_damage(states, trained, tmp_path):
@@ -350,55 +293,3 @@ def test_without_magnitudes_the_encoder_sees_weights_alone():
         for magnitudes in (False, True)
     }
     assert sizes == {False: 26, True: 52}
-
-
-def made_up_scores(seeds: int) -> pd.DataFrame:
-    rows = []
-    for seed in range(seeds):
-        shared = {
-            "zoo": "mini",
-            "paper_zoo": "svhn_s_seed",
-            "seed": seed,
-            "configuration": "test",
-            "layer": "all",
-            "models": 12,
-            "states": 72,
-        }
-        shared |= {"train_models": 8, "validation_models": 2, "test_models": 2}
-        rows += [
-            shared | {"predictor": "representation", "quantity": q, "r2": 0.1 * seed} for q in ("weights", "alphas")
-        ]
-        for predictor in ("representation", "raw_weights", "weight_statistics"):
-            rows += [shared | {"predictor": predictor, "quantity": target, "r2": 0.5} for target in TARGETS]
-    return pd.DataFrame(rows)
-
-
-def test_table3_begins_with_the_papers_columns():
-    paper = pd.read_csv(ROOT / "resources/paper/table3.csv")
-    table = table3(made_up_scores(3), paper)
-    assert list(table.columns[: len(paper.columns)]) == list(paper.columns)
-    row = table.iloc[0]
-    assert (row["weights_r2"], row["accuracy_r2"], row["seeds"]) == (pytest.approx(10), pytest.approx(50), 3)
-    # t(0.975, 2) = 4.3027 times the standard error, 10 / √3
-    assert row["weights_r2_high"] == pytest.approx(10 + 4.3027 * 10 / 3**0.5, rel=1e-4)
-    assert (row["paper_zoo"], row["sparsity_r2_paper"]) == ("svhn_s_seed", 97.6)
-    assert np.isnan(seed_interval(np.array([1.0]))).all()
-    text = arrange_table3(table).iloc[0]
-    assert text["w"] == f"10.0 [{row['weights_r2_low']:.1f}, {row['weights_r2_high']:.1f}]"
-    assert text["Sparsity, paper"] == "97.6"
-
-
-def test_zero_shot_table_counts_a_model_once():
-    rows = [
-        {"zoo": "mini", "seed": seed, "method": method, "epochs": epochs, "index": index,
-         "accuracy": 0.5 + 0.1 * seed, "sparsity": 0.8, "agreement": 0.7}
-        for seed in (0, 1) for method in METHODS for epochs in (0, 1) for index in (seed, 5)
-    ]  # fmt: skip
-    table = zero_shot_table(pd.DataFrame(rows))
-    text = arrange_zero_shot(table)
-    assert text.loc[("mini", "3", "Magnitude pruning", "1"), "Sparsity"] == "80.0 (0.0)"
-    table = table.set_index(["method", "epochs"])
-    assert len(table) == 10
-    assert table.loc[("vd", 1), "models"] == 3
-    assert table.loc[("vd", 1), "accuracy_mean"] == pytest.approx((50 + 60 + 55) / 3)
-    assert table.loc[("vd", 1), "sparsity_std"] == pytest.approx(0, abs=1e-9)

@@ -39,10 +39,11 @@ def test_every_table_in_every_form(results, table):
     assert len(lines) == len(grid) + 2
     latex = to_latex(grid, table.title, table.note)
     assert latex.count("\\toprule") == latex.count("\\bottomrule") == 1
-    assert r"Mini \& 100 \%\_x|\{\textasciitilde \$\textbackslash <b>" in latex
+    has_rows = len(grid) > 0  # some tables are of methods and results that these zoos lack
+    assert (r"Mini \& 100 \%\_x|\{\textasciitilde \$\textbackslash <b>" in latex) == has_rows
     assert not set("ταε²×−–") & set(latex)
     html = to_html(grid, table.title, table.note)
-    assert "Mini &amp; 100 %_x|{~$\\&lt;b&gt;" in html
+    assert ("Mini &amp; 100 %_x|{~$\\&lt;b&gt;" in html) == has_rows
     assert html.count("<td") == grid.size
     assert html == to_html(grid, table.title, table.note)  # nothing drawn by chance
 

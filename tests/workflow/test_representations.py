@@ -7,17 +7,19 @@ from zootwins.experiments.representations.storage import load_representation
 
 pytestmark = pytest.mark.workflow
 
-TINY = {"name": "tiny", "zoos": ["fmnist_mini_seed"], "seeds": 2, "dimension": 16, "epochs": 2}
-RESULTS = [
-    "results/tables/table3.csv",
-    "results/tables/zero_shot.csv",
-    *(f"results/figures/{name}.svg" for name in ("latent_space", "reconstruction", "property_prediction", "zero_shot")),
-]
+ZOOS = ["fmnist_mini_seed", "fmnist_mini_random"]
+TINY = {"name": "tiny", "zoos": ZOOS[:1], "across": ZOOS[1:], "seeds": 2, "dimension": 16, "sketch": 100, "epochs": 2}
+TABLES = ("table3", "representation_claims", "prune_decisions", "zero_shot")
+FIGURES = (
+    *("latent_space", "reconstruction", "property_prediction"),
+    *("representation_baselines", "latent_size", "prune_decisions", "zero_shot"),
+)
+RESULTS = [*(f"results/tables/{name}.csv" for name in TABLES), *(f"results/figures/{name}.svg" for name in FIGURES)]
 
 
 @pytest.fixture
 def tiny(project):
-    project.configure(max_models=8, models_per_shard=8, zoos=["fmnist_mini_seed"], representations=TINY)
+    project.configure(max_models=8, models_per_shard=8, zoos=ZOOS, representations=TINY)
     return project
 
 
@@ -28,12 +30,15 @@ def test_tables_and_figures_are_made_once(tiny):
     row = table.loc["fmnist_mini_seed"]
     assert (row["models"], row["seeds"], row["states"], row["configuration"]) == (8, 2, 8 * 3, "tiny")
     assert "tiny" in (tiny.root / "results/tables/table3.md").read_text()
+    twins = pd.read_csv(tiny.root / "results/tables/zero_shot.csv")
+    assert set(twins["learned_on"]) == {"fmnist_mini_seed"}
+    assert twins.groupby("zoo")["models"].max().between([8, 1], [8, 2]).all()  # of the other zoo, all are unseen
     seeds = [load_representation(tiny.root / f"results/representations/fmnist_mini_seed/{n}.safetensors") for n in "01"]
     assert seeds[0].split != seeds[1].split
     assert tiny.planned(*RESULTS) == {}
 
     # another setting trains auto-encoders again, but no twin
-    tiny.configure(max_models=8, models_per_shard=8, zoos=["fmnist_mini_seed"], representations=TINY | {"latent": 8})
+    tiny.configure(max_models=8, models_per_shard=8, zoos=ZOOS, representations=TINY | {"latent": 8})
     planned = tiny.planned(RESULTS[0])
     assert planned["train_representation"] == 2
     assert "variational_dropout" not in planned

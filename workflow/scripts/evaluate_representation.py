@@ -1,9 +1,9 @@
-"""What a hyper-representation tells of models it was not trained on."""
+"""What a hyper-representation, and what is simpler, tells of models that were not trained on."""
 
-import pandas as pd
 import torch
 
-from zootwins.experiments.representations.evaluation import latent_plane, probe_all, reconstruction_r2
+from zootwins.experiments.representations.baselines import by_size
+from zootwins.experiments.representations.evaluation import evaluate, latent_plane
 from zootwins.experiments.representations.states import load_states
 from zootwins.experiments.representations.storage import load_representation
 from zootwins.population.engines import get_device
@@ -16,13 +16,14 @@ with job(snakemake):
     representation = load_representation(snakemake.input.model, get_device(snakemake.params.device))
     states = load_states([read_shard(path) for path in snakemake.input.shards], snakemake.params.architecture)
     splits = {split: states.of(models) for split, models in representation.split.items()}
-    scores, predictions = probe_all(representation.model, splits)
-    scores = pd.concat((reconstruction_r2(representation, splits["train"], splits["test"]), scores))
-    plane = latent_plane(representation.model, splits)
+    scores, predictions = evaluate(representation, splits)
+    plane = latent_plane(representation, splits)
     origin = provenance(snakemake)
     identity = {"zoo": snakemake.wildcards.zoo, "seed": int(snakemake.wildcards.seed)}
     sizes = {f"{split}_models": len(models) for split, models in representation.split.items()}
     sizes |= {"models": len(states.models), "states": len(states)}
     scores = scores.assign(**identity, **sizes, configuration=representation.settings.name)
+    sizes = by_size(splits, representation.model.scale.cpu()).assign(**identity, test_models=sizes["test_models"])
+    write_parquet(sizes, snakemake.output.sizes, origin)
     write_parquet(scores, snakemake.output.scores, origin)
     write_parquet(plane.merge(predictions, how="left").assign(**identity), snakemake.output.states, origin)

@@ -1,10 +1,21 @@
-"""Zero-shot twins of the models that a hyper-representation was not trained on, beside trained ones."""
+"""Twins of unseen models, told from their dense weights, beside trained and pruned ones."""
 
+from itertools import islice
+
+import pandas as pd
 import torch
 
+from zootwins.experiments.representations.decisions import decisions_table
+from zootwins.experiments.representations.predictors import Pairs
 from zootwins.experiments.representations.states import load_states
 from zootwins.experiments.representations.storage import load_representation
-from zootwins.experiments.representations.zero_shot import compare_twins, unseen_models, zero_shot_twins
+from zootwins.experiments.representations.zero_shot import (
+    ACROSS_MODELS,
+    compare_twins,
+    predict_alphas,
+    unseen_models,
+    zero_shot_twins,
+)
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_device, get_engine
 from zootwins.run.job import job, provenance
@@ -13,22 +24,31 @@ from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import load_originals, read_predictions
 
 with job(snakemake):
-    zoo, params = snakemake.wildcards.zoo, snakemake.params
+    files, params, zoo = snakemake.input, snakemake.params, snakemake.wildcards.zoo
+    seed = int(snakemake.wildcards.seed)
     torch.set_num_threads(snakemake.threads)
-    representation = load_representation(snakemake.input.model, get_device(params.engine["device"]))
-    states = load_states([read_shard(path) for path in snakemake.input.shards], params.architecture)
-    twins = zero_shot_twins(representation, states, zoo)
-    originals = load_originals(snakemake.input.originals, snakemake.input.models, params.architecture, 0, params.models)
-    unseen = unseen_models(originals, states.of(representation.split["test"]).models, params.lr)
-    index, predictions = read_predictions(snakemake.input.predictions)
-    rows = {number: row for row, number in enumerate(index.tolist())}
-    table = compare_twins(
-        get_engine(**params.engine, threads=snakemake.threads),
-        unseen,
-        twins,
-        load_dataset(snakemake.input.dataset),
-        predictions[[rows[number] for number in unseen.index]].numpy(),
-        zoo,
-    )
-    table = table.assign(zoo=zoo, seed=int(snakemake.wildcards.seed))
-    write_parquet(table, snakemake.output[0], provenance(snakemake))
+    representation = load_representation(files.model, get_device(params.engine["device"]))
+    engine = get_engine(**params.engine, threads=snakemake.threads)
+    states = load_states([read_shard(path) for path in files.shards], params.architecture)
+    others, unseen = iter(files.others), {zoo: states.of(representation.split["test"])}
+    for target, settings in list(params.targets.items())[1:]:
+        of_target = load_states([read_shard(path) for path in islice(others, settings["shards"])], params.architecture)
+        unseen[target] = of_target.of(of_target.models[:ACROSS_MODELS])
+    predicted = predict_alphas(representation, states, unseen, (zoo, seed))
+    decisions, twins = [], []
+    for number, (target, settings) in enumerate(params.targets.items()):
+        pairs, identity = Pairs.of(unseen[target]), {"zoo": target, "learned_on": zoo, "seed": seed}
+        decisions.append(decisions_table(pairs, predicted[target], representation.threshold).assign(**identity))
+        paths = files.originals[number], files.models[number]
+        originals = load_originals(*paths, params.architecture, 0, settings["models"])
+        models = unseen_models(originals, pairs.models, settings["lr"])
+        index, classes = read_predictions(files.predictions[number])
+        rows = {model: row for row, model in enumerate(index.tolist())}
+        made = zero_shot_twins(pairs, predicted[target], representation.threshold, target)
+        chosen = classes[[rows[model] for model in models.index]].numpy()
+        data = load_dataset(files.dataset[number])
+        # a sparsity at a time takes less memory
+        compared = [compare_twins(engine, models, twin, data, chosen, target) for twin in made.values()]
+        twins.append(pd.concat(compared).assign(**identity))
+    write_parquet(pd.concat(decisions, ignore_index=True), snakemake.output.decisions, provenance(snakemake))
+    write_parquet(pd.concat(twins, ignore_index=True), snakemake.output.twins, provenance(snakemake))

@@ -3,6 +3,7 @@
 import torch
 
 from zootwins.experiments.representations import Settings
+from zootwins.experiments.representations.alignment import arrange, mean_reference
 from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation, save_representation
 from zootwins.experiments.representations.training import train
@@ -21,8 +22,10 @@ with job(snakemake):
     split = split_models(states.models, zoo, seed)
     resume = Resume(*resume_file(snakemake))
     show = progress(snakemake, len(split["train"]))
-    model, history = train(states.of(split["train"]), settings, threshold, (zoo, seed), device, resume, show)
-    representation = Representation(model, settings, threshold, split)
+    trained = states.of(split["train"])
+    reference = mean_reference(trained.first_states().weights, states.tokens) if settings.align else None
+    model, history = train(arrange(trained, reference).states, settings, threshold, (zoo, seed), device, resume, show)
+    representation = Representation(model, settings, threshold, split, reference)
     save_representation(snakemake.output.model, representation, provenance(snakemake, device=device))
     write_csv(history, snakemake.output.history)
     resume.discard()

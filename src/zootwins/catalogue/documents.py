@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 
 from zootwins.catalogue.experiments import Representations
+from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import Transfer
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
@@ -48,6 +49,7 @@ class Configuration(_Document):
         "there."
     )
     representations: Representations
+    soups: Soups
     transfer: Transfer
     engine: Literal["auto", "torch", "native"] = Field(
         description="What trains: auto takes CUDA, else the native kernels, else torch."
@@ -97,6 +99,9 @@ class ZooEntry(_Document):
         None,
         description="The source holds variational twins, with log σ², that others made of this zoo of the catalogue; "
         "they are imported, not trained.",
+    )
+    soups: Literal[False] | dict[str, Any] = Field(
+        {}, description="Keys of the configuration's section that differ for this zoo; false: no soups."
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from zootwins.catalogue.documents import COMPARISONS, DATASETS, catalogue_model, configuration_model, validated
+from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import MASKS_OF, TaskSource
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located
@@ -99,11 +100,13 @@ class Run:
     Attributes:
         zoos: the chosen zoos, in the configuration's order.
         catalogue: every zoo of the catalogue with this run's settings, by id.
+        soups: settings of the soups of every zoo that has some, by id.
     """
 
     config: Any
     zoos: tuple[str, ...]
     catalogue: Mapping[str, Zoo]
+    soups: Mapping[str, Soups]
 
     def models(self, zoo: str) -> int:
         """How many of a zoo's models the run takes, from the first."""
@@ -125,10 +128,20 @@ class Run:
                 f"configuration: {key} is empty; list zoos there, or take --configfile config/representations.yaml, "
                 "which takes two cores a quarter of an hour"
             )
+        across = self.config.representations.across
         _check_known(key, zoos, self.catalogue, self.config.catalogue)
-        for zoo in zoos:
+        _check_known("representations.across", across, self.catalogue, self.config.catalogue)
+        architectures = {self.catalogue[zoo].architecture for zoo in (*zoos, *across)}
+        if across and len(architectures) > 1:
+            raise InputError(
+                "configuration: representations.across: what is learned from networks of one architecture tells "
+                f"nothing of another, and these are {' and '.join(sorted(architectures))}; list zoos of one"
+            )
+        for zoo in (*zoos, *across):
             if "vd" not in self.catalogue[zoo].methods or self.config.keep_states != "all":
-                raise InputError(f"configuration: {key}: {zoo!r} needs variational dropout and keep_states: all")
+                raise InputError(
+                    f"configuration: representations: {zoo!r} needs variational dropout and keep_states: all"
+                )
         return zoos
 
     def transfer_points(self, zoo: str) -> dict[str, list[Point]]:
@@ -199,7 +212,10 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
             _check_twins(zoo, catalogue, where)
     for zoo in configuration.zoos:  # here, and not when the tables are made, hours later
         catalogue[zoo].check_points()
-    return Run(configuration, configuration.zoos, catalogue)
+    soups = {
+        zoo: _soups(zoo, entry, configuration, where) for zoo, entry in entries.items() if entry.soups is not False
+    }
+    return Run(configuration, configuration.zoos, catalogue, soups)
 
 
 def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:
@@ -300,6 +316,14 @@ def _settled(
                 key = sparsifier.section
                 raise InputError(f"{where}: zoos.{name}.{key}: {error}, or set {key}: false for this zoo") from None
     return settled
+
+
+def _soups(name: str, entry: Any, config: Any, where: str) -> Soups:
+    """The settings of a zoo's soups; their learning rate is magnitude pruning's where they have none of their own."""
+    merged = config.soups.model_dump() | entry.soups
+    settings = validated(Soups, merged, where, f"zoos.{name}.soups")
+    pruning = config.magnitude_pruning.model_dump() | (entry.magnitude_pruning or {})
+    return settings if "lr" in entry.soups or settings.lr else settings.model_copy(update={"lr": pruning["lr"]})
 
 
 def _points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:

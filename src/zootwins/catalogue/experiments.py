@@ -13,7 +13,12 @@ class RepresentationSettings(BaseModel):
     heads: int = Field(ge=1, description="Attention heads.")
     feed_forward: int = Field(ge=1, description="Hidden width of a transformer block.")
     blocks: int = Field(ge=1, description="Transformer blocks, of the encoder and of the decoder each.")
-    latent: int = Field(ge=1, description="Width of the latent vector.")
+    latent: int = Field(ge=1, description="Width of the latent vector, or of its learned part if it has a sketch.")
+    sketch: int = Field(
+        ge=0,
+        description="Further numbers of the latent vector: random projections of the weights, which are recovered from "
+        "them as a sparse vector; 0 for none; not in the paper.",
+    )
     dropout: float = Field(ge=0, lt=1)
     projection_hidden: int = Field(
         ge=1, description="Hidden width of the head whose output the contrastive loss compares."
@@ -28,6 +33,10 @@ class RepresentationSettings(BaseModel):
     )
     alpha_scale: float = Field(gt=0, description="r: log α is compared as tanh((log α − threshold) / r).")
     magnitudes: bool = Field(description="Whether the encoder sees log |w| beside w; not in the paper.")
+    align: bool = Field(
+        description="Whether networks are aligned to the mean of the training models, by permutation matching, before "
+        "they are encoded; not in the paper."
+    )
     permutations: bool = Field(
         description="Whether neurons are put in another order whenever a model is seen in training."
     )
@@ -50,6 +59,10 @@ class Representations(RepresentationSettings):
     zoos: tuple[str, ...] = Field(
         description="Zoos to train them on, by their name in the catalogue; some dozens of models each, and "
         "keep_states: all."
+    )
+    across: tuple[str, ...] = Field(
+        description="Zoos of the same architecture and channels whose models are sparsified zero-shot too, by what was "
+        "learned from the zoos above."
     )
     seeds: int = Field(
         ge=1,

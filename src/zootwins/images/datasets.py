@@ -141,7 +141,7 @@ def torchvision_data(name: str, data_dir: str | Path) -> StoredData:
 
 def _open_torchvision(source: Source, data_dir: Path) -> tuple:
     """Training and test set as torchvision has them, untransformed."""
-    dataset = getattr(_torchvision().datasets, source.dataset)
+    dataset = getattr(import_torchvision().datasets, source.dataset)
     splits = [{"split": split} for split in ("train", "test")]
     if source.dataset not in ("SVHN", "STL10"):
         splits = [{"train": True}, {"train": False}]
@@ -183,7 +183,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _torchvision():
+def import_torchvision():
     """torchvision; where torch is a CPU build, the schemas of two operators that its import wants come first."""
     try:
         import torchvision
@@ -198,7 +198,7 @@ def _torchvision():
 
 def _prepare(image, source: Source) -> Tensor:
     """uint8 `[channels, height, width]`: the pixels that the authors' ToTensor sees."""
-    transforms = _torchvision().transforms.functional
+    transforms = import_torchvision().transforms.functional
     if source.gray_crop:
         image = transforms.center_crop(transforms.rgb_to_grayscale(image), [28, 28])
     if source.resize:
@@ -208,17 +208,17 @@ def _prepare(image, source: Source) -> Tensor:
 
 def resized(images: Tensor, edge: int) -> Tensor:
     """Images, uint8 `[samples, channels, height, width]`, of another edge: bilinear, as PIL does it."""
-    functional = _torchvision().transforms.functional
+    functional = import_torchvision().transforms.functional
     return _each_image(images, lambda image: functional.resize(image, [edge, edge]))
 
 
 def grey(images: Tensor) -> Tensor:
     """Images, uint8 `[samples, 3, height, width]`, as `[samples, 1, height, width]` by PIL's formula of luminance."""
-    return _each_image(images, _torchvision().transforms.functional.rgb_to_grayscale)
+    return _each_image(images, import_torchvision().transforms.functional.rgb_to_grayscale)
 
 
 def _each_image(images: Tensor, change: Callable) -> Tensor:
-    functional = _torchvision().transforms.functional
+    functional = import_torchvision().transforms.functional
     return torch.stack([functional.pil_to_tensor(change(functional.to_pil_image(image))) for image in images])
 
 
@@ -275,12 +275,12 @@ def _to_pixels(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) 
     parts = []
     for part in images.split(_AT_ONCE):
         parts.append(((part * _column(std) + _column(mean)) * 255).round().clamp(0, 255).to(torch.uint8))
-        if not torch.equal(_normalise(parts[-1], mean, std), part):
+        if not torch.equal(normalise(parts[-1], mean, std), part):
             return None
     return torch.cat(parts)
 
 
-def _normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """As torchvision's ToTensor and Normalize compute it, bit for bit."""
     return pixels.float().div_(255).sub_(_column(mean)).div_(_column(std))
 
@@ -332,6 +332,6 @@ def load_dataset(path: str | Path) -> ImageData:
 def _image_data(data: StoredData) -> ImageData:
     splits = {}
     for split, images in data.images.items():
-        normalised = _normalise(images, data.mean, data.std) if images.dtype == torch.uint8 else images
+        normalised = normalise(images, data.mean, data.std) if images.dtype == torch.uint8 else images
         splits[split] = ImageSet(normalised, data.labels[split].long())
     return ImageData(**splits)

@@ -22,8 +22,8 @@ class Table:
         maker: makes it; the arguments are what its `rule` reads (`make_table`: the results of each zoo).
         arranger: turns it into text in rows and columns (`zootwins.analyses.cells`).
         sources: what it is made of, by `rule`. `make_table`: long tables of each zoo, `*/` standing for every method;
-            `make_representation_table`: those of each representation; `compare_with_paper`, `derive_table`: other
-            tables.
+            `make_soup_table` the same; `make_representation_table`: those of each representation;
+            `compare_with_paper`, `derive_table`: other tables.
         title: what stands above it.
         note: what its numbers are.
         label: what the report's menu says of it.
@@ -71,6 +71,10 @@ _AGREEMENT = {
     "order": "table1",
 }
 
+_SOUPS = {"module": "zootwins.experiments.soups.tables", "rule": "make_soup_table", "target": "soups"}
+_GAIN = "Points of test accuracy, mean over n models with its 95 % bootstrap interval; better: percent of models; "
+_WILCOXON = "p: Wilcoxon's signed-rank test, not corrected."
+
 _TABLES = (
     Table(
         "table1",
@@ -96,9 +100,10 @@ _TABLES = (
         "arrange_table3",
         ("scores",),
         "Hyper-representations of VD twins",
-        "R² in percent on models that were not trained on: mean over seeds and its 95 % interval; n: models of all "
-        "splits. w and log α: reconstruction; the others: ridge regression on the latent space, and the same on "
-        "statistics of the weights and on the raw weights.",
+        "R² in percent on models that were not trained on: mean over seeds, each with its own split, and its 95 % "
+        "interval, corrected for what splits share; n: models of all splits. w and log α: reconstruction; the others: "
+        "ridge regression, or boosted trees where it says so. PCA has as many components as the latent space has "
+        "numbers; aligned: neurons in the order of a reference network.",
         "hyper-representations",
         rule="make_representation_table",
         target="representations",
@@ -369,17 +374,123 @@ _TABLES = (
         target="replication",
     ),
     Table(
-        "zero_shot",
+        "representation_claims",
         "zootwins.experiments.representations.tables",
+        "claims_table",
+        "arrange_claims",
+        ("scores",),
+        "What a hyper-representation adds to what is simpler",
+        "R² in percent on models that were not trained on, mean over seeds. Difference to the baseline with the "
+        "highest mean, on the same splits, with its 95 % interval, corrected for what splits share; better: holds "
+        "where all of it is above 0. Verdicts are not corrected for their number.",
+        "hyper-representations against baselines",
+        rule="make_representation_table",
+        target="representations",
+    ),
+    Table(
+        "prune_decisions",
+        "zootwins.experiments.representations.zero_shot_tables",
+        "prune_decisions_table",
+        "arrange_prune_decisions",
+        ("decisions",),
+        "What variational dropout prunes, told from dense models",
+        "Area under the ROC curve of prune decisions in percent, 50 by chance: mean over the n models that were not "
+        "trained on, with its 95 % bootstrap interval; of all weights, then within each layer. Sparsity in percent, as "
+        "trained and as predicted, and the mean error of the prediction.",
+        "prune decisions without training",
+        rule="make_representation_table",
+        target="representations",
+    ),
+    Table(
+        "zero_shot",
+        "zootwins.experiments.representations.zero_shot_tables",
         "zero_shot_table",
         "arrange_zero_shot",
         ("zero_shot",),
-        "Zero-shot twins beside trained and pruned ones",
-        "Percent; mean (standard deviation) over the n models that were not trained on. MP and random pruning take as "
-        "many weights as zero-shot.",
+        "Zero-shot twins beside trained and pruned ones, at equal sparsity",
+        "Percent; mean (standard deviation) over the n models that were not trained on, pruned and after an epoch of "
+        "fine-tuning. Agreement, the share of the trained twin's accuracy and the difference to MP (points, model by "
+        "model, with 95 % bootstrap intervals) are those after it. Ahead of MP: holds where the whole interval is "
+        "above 0; not corrected for the number of lines.",
         "zero-shot twins",
         rule="make_representation_table",
         target="representations",
+    ),
+    Table(
+        "soup_gains",
+        maker="gain_table",
+        arranger="arrange_gains",
+        sources=("soups", "soup_noise"),
+        title="What sparse model soups gain",
+        note=f"{_GAIN}std, models: without what the finite test set adds; {_WILCOXON}",
+        label="soups: gains",
+        **_SOUPS,
+    ),
+    Table(
+        "soup_factors",
+        maker="factor_table",
+        arranger="arrange_factors",
+        sources=("soups", "soup_pairs"),
+        title="Which models gain from soups",
+        note="Generating factors: effect size ε² and p-value of Kruskal and Wallis' test; properties: Kendall's tau-b "
+        "with the gain and its 95 % bootstrap interval. Not corrected for the number of tests.",
+        label="soups: who gains",
+        **_SOUPS,
+    ),
+    Table(
+        "soup_barrier",
+        maker="barrier_table",
+        arranger="arrange_barriers",
+        sources=("soup_pairs",),
+        title="Between candidates, and between strangers",
+        note="L2 distance; percent of test images that both put into one class; barrier in points: mean accuracy of "
+        "the ends less the lowest on the line between them, with its 95 % bootstrap interval over n models.",
+        label="soups: barriers",
+        **_SOUPS,
+    ),
+    Table(
+        "soup_shifted",
+        maker="shifted_table",
+        arranger="arrange_shifted",
+        sources=("soups", "soup_shifted"),
+        title="What soups gain on shifted images",
+        note=f"{_GAIN}{_WILCOXON}",
+        label="soups: shifted images",
+        **_SOUPS,
+    ),
+    Table(
+        "soup_fairness",
+        maker="fairness_table",
+        arranger="arrange_fairness",
+        sources=("soups",),
+        title="Soups: worst class, spread of recalls, calibration",
+        note="Percent and points; difference of the soup from others, with its 95 % bootstrap interval over n models; "
+        f"higher: percent of models; {_WILCOXON}",
+        label="soups: fairness",
+        **_SOUPS,
+    ),
+    Table(
+        "soup_controls",
+        maker="control_table",
+        arranger="arrange_controls",
+        sources=("soups",),
+        title="Averages of kin, of strangers, of dense models, and at a constant learning rate",
+        note=f"{_GAIN}{_WILCOXON} Gain: over the mean of what is averaged, after phase 1.",
+        label="soups: controls",
+        **_SOUPS,
+    ),
+    Table(
+        "soup_findings",
+        "zootwins.experiments.soups.findings",
+        "soup_findings",
+        "arrange_soup_findings",
+        ("soups", "soup_pairs", "soup_shifted"),
+        "Statements on soups, tested",
+        "A statement holds where the whole 95 % interval is on its side of the bound; verdicts are not corrected for "
+        "the number of statements.",
+        "soups: statements, tested",
+        rule="make_soup_table",
+        target="soups",
     ),
     Table(
         "transfer",

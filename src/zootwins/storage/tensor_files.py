@@ -26,6 +26,7 @@ KINDS = {
     "initial": (),
     "predictions": (),
     "dataset": ("mean", "std"),
+    "shifted": ("mean", "std"),
     "representation": ("architecture", "settings", "threshold", "split"),
     "state": ("digest", "epoch", "steps"),  # of a run that goes on (population.trajectory, representations.training)
 }

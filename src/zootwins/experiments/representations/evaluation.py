@@ -1,23 +1,31 @@
-"""What a hyper-representation is worth: reconstruction of unseen models, and linear probes of their properties."""
+"""What a hyper-representation is worth beside what is simpler: reconstruction, and properties, of unseen models."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.decomposition import PCA
-from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from zootwins.analyses.predictability import weight_statistics
-from zootwins.experiments.representations.losses import alpha_errors, normalise_alpha, weight_errors
+from zootwins.experiments.representations import probes
+from zootwins.experiments.representations.alignment import arrange, mean_reference
+from zootwins.experiments.representations.baselines import (
+    Reconstruction,
+    epoch_alone,
+    normalised,
+    principal_components,
+    untrained_sketch,
+)
+from zootwins.experiments.representations.losses import normalise_alpha, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.states import TARGETS, VdStates
 from zootwins.experiments.representations.storage import Representation
 
-PENALTIES = np.logspace(-4, 6, 21)
+BOOSTED = ("representation", "weight_statistics")
 _AT_ONCE = 256  # models that pass through the network together
 
 
@@ -37,109 +45,135 @@ def decode(model: AutoEncoder, latent: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(weights).cpu(), torch.cat(alphas).cpu()
 
 
-def reconstruction_r2(representation: Representation, train: VdStates, test: VdStates) -> pd.DataFrame:
+def reconstruct(representation: Representation, test: VdStates) -> Reconstruction:
+    """What the auto-encoder makes of states."""
+    arranged = arrange(test, representation.reference)
+    decoded = torch.stack(decode(representation.model, encode(representation.model, arranged.states.weights)), dim=1)
+    weights, alphas = arranged.restore(decoded).unbind(1)
+    return Reconstruction(
+        weights, normalise_alpha(alphas, representation.threshold, representation.settings.alpha_scale)
+    )
+
+
+def reconstruction_r2(
+    found: Reconstruction, splits: Mapping[str, VdStates], representation: Representation
+) -> pd.DataFrame:
     """1 − loss / loss of the training mean, of every layer and of all of them (`all`).
 
     The loss is the training's: squared errors of weights in units of the layer's standard deviation, and of
     tanh-normalised log α. The mean is each parameter's own, taken over the training rows in the space of the loss,
-    where it is the constant that does best.
+    where it is the constant that does best; neurons are in the zoo's order, whatever a predictor made of it.
 
     Returns:
-        One row a quantity (`weights`, `alphas`) and layer: predictor, quantity, layer, r2.
+        One row a quantity (`weights`, `alphas`) and layer: quantity, layer, r2.
     """
-    model, threshold = representation.model, representation.threshold
-    scale, alpha_scale = model.scale.cpu(), representation.settings.alpha_scale
-    weights, alphas = decode(model, encode(model, test.weights))
-    normalised = [normalise_alpha(states.alphas, threshold, alpha_scale) for states in (train, test)]
-    mean_errors = {
-        "weights": weight_errors(train.weights.mean(0), test.weights, scale),
-        "alphas": (normalised[0].mean(0) - normalised[1]).square(),
-    }
+    scale, tokens = representation.model.scale.cpu(), splits["test"].tokens
+    (train_weights, train_alphas), (weights, alphas) = (
+        (splits[split].weights, normalised(splits[split], representation)) for split in ("train", "test")
+    )
     errors = {
-        "weights": weight_errors(weights, test.weights, scale),
-        "alphas": alpha_errors(alphas, test.alphas, threshold, alpha_scale),
+        "weights": (weight_errors(found.weights, weights, scale), weight_errors(train_weights.mean(0), weights, scale)),
+        "alphas": ((found.alphas - alphas).square(), (train_alphas.mean(0) - alphas).square()),
     }
-    noisy = {"weights": torch.ones_like(test.tokens.noisy), "alphas": test.tokens.noisy}
-    names = [layer.name for layer in test.tokens.architecture.layers]
-    layer_of = np.repeat(names, test.tokens.sizes)
+    names = [layer.name for layer in tokens.architecture.layers]
     rows = []
-    for quantity, counted in noisy.items():
-        for layer in ("all", *names):
-            chosen = counted & torch.from_numpy((layer_of == layer) | (layer == "all"))
-            loss, of_mean = (values[quantity][:, chosen].double().sum().item() for values in (errors, mean_errors))
-            r2 = 1 - loss / of_mean
-            rows.append({"predictor": "representation", "quantity": quantity, "layer": layer, "r2": r2})
+    for quantity, pair in errors.items():
+        losses = torch.stack([error.double().sum(0) for error in pair])
+        if quantity == "alphas":
+            losses *= tokens.noisy
+        by_layer = [part.sum(1) for part in losses.split(tokens.sizes, dim=1)]
+        for layer, (loss, of_mean) in zip(("all", *names), (losses.sum(1), *by_layer), strict=True):
+            rows.append({"quantity": quantity, "layer": layer, "r2": 1 - (loss / of_mean).item()})
     return pd.DataFrame(rows)
 
 
-def predictors(model: AutoEncoder, states: VdStates) -> dict[str, np.ndarray]:
-    """What the properties of models are told from, `[rows, features]`: the latent space, and two baselines."""
-    statistics = weight_statistics(
-        {name: part.numpy() for name, part in states.tokens.separate(states.weights).items()}
-    )
-    return {
-        "representation": encode(model, states.weights).numpy(),
-        "raw_weights": states.weights.numpy(),
-        "weight_statistics": statistics.to_numpy(),
-    }
-
-
-def probe(features: Mapping[str, np.ndarray], targets: Mapping[str, pd.DataFrame]) -> np.ndarray:
-    """Ridge regression of the `TARGETS`, each with the penalty that does best on the validation split.
+def evaluate(representation: Representation, splits: Mapping[str, VdStates]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Reconstruction and probes of the auto-encoder and of what is simpler, on the same split.
 
     Args:
-        features: `[rows, features]` of the splits train, validation and test; standardised by the training split.
-        targets: their tables.
+        splits: the states of train, validation and test.
 
     Returns:
-        Predictions for the test split, `[rows, targets]`.
+        R² on the test models, one row a predictor, quantity and layer (predictor, quantity, layer, r2); and the
+        representation's predictions of the `TARGETS`, beside the test states' own table, as `predicted_{target}`.
     """
-    scaler = StandardScaler().fit(features["train"].astype(np.float64))
-    train, validation, test = (
-        scaler.transform(features[split].astype(np.float64)) for split in ("train", "validation", "test")
-    )
-    best = np.full(len(TARGETS), -np.inf)
-    predicted = np.empty((len(test), len(TARGETS)))
-    for penalty in PENALTIES:
-        ridge = Ridge(penalty).fit(train, targets["train"][list(TARGETS)])
-        scores = r2_score(targets["validation"][list(TARGETS)], ridge.predict(validation), multioutput="raw_values")
-        better = scores > best
-        predicted[:, better] = ridge.predict(test)[:, better]
-        best = np.where(better, scores, best)
-    return predicted
+    reference = mean_reference(splits["train"].first_states().weights, splits["train"].tokens)
+    arranged = {split: arrange(states, reference) for split, states in splits.items()}
+    in_order = {split: one.states for split, one in arranged.items()}
+    components, from_components = principal_components(splits, representation)
+    aligned_components, from_aligned = principal_components(in_order, representation)
+    found = {
+        "representation": reconstruct(representation, splits["test"]),
+        "pca": from_components,
+        "aligned_pca": from_aligned.restored(arranged["test"]),
+        "epoch": epoch_alone(splits, representation),
+    }
+    if not representation.settings.sketch:
+        found["sketch"] = untrained_sketch(splits["test"], representation)
+    scores = [reconstruction_r2(one, splits, representation).assign(predictor=name) for name, one in found.items()]
+    features = {"pca": components, "aligned_pca": aligned_components} | {
+        name: {split: make(part) for split, part in parts.items()}
+        for name, make, parts in (
+            ("representation", partial(contexts, representation), splits),
+            ("weight_statistics", _statistics, splits),
+            ("raw_weights", _weights, splits),
+            ("aligned_weights", _weights, in_order),
+        )
+    }
+    probed, table = probe_all(features, {split: states.table for split, states in splits.items()})
+    return pd.concat((*scores, probed), ignore_index=True).dropna(subset="r2"), table
 
 
-def probe_all(model: AutoEncoder, splits: Mapping[str, VdStates]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Probes of the latent space and of the baselines on the same split.
+def contexts(representation: Representation, states: VdStates) -> np.ndarray:
+    """Latent vectors of states, without the sketch if there is one, `[rows, latent]`."""
+    arranged = arrange(states, representation.reference).states
+    return encode(representation.model, arranged.weights)[:, : representation.settings.latent].numpy()
+
+
+def _statistics(states: VdStates) -> np.ndarray:
+    parameters = states.tokens.separate(states.weights)
+    return weight_statistics({name: part.numpy() for name, part in parameters.items()}).to_numpy()
+
+
+def _weights(states: VdStates) -> np.ndarray:
+    return states.weights.numpy()
+
+
+def probe_all(
+    features: Mapping[str, Mapping[str, np.ndarray]], tables: Mapping[str, pd.DataFrame]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Probes of what the properties of models are told from, those of `BOOSTED` by gradient-boosted trees too.
+
+    Args:
+        features: by name, of each split, `[rows, features]`.
+        tables: each split's states, with the `TARGETS`.
 
     Returns:
-        R² on the test models, one row a predictor and target (predictor, quantity, layer, r2); and the representation's
-        predictions, beside the test states' own table, as `predicted_{target}`.
+        As `evaluate`.
     """
-    features = {split: predictors(model, states) for split, states in splits.items()}
-    targets = {split: states.table for split, states in splits.items()}
-    truth = targets["test"][list(TARGETS)]
-    scores, table = [], targets["test"].copy()
-    for name in features["test"]:
-        predicted = probe({split: features[split][name] for split in splits}, targets)
-        values = r2_score(truth, predicted, multioutput="raw_values")
-        scores += [
-            {"predictor": name, "quantity": target, "layer": "all", "r2": r2}
-            for target, r2 in zip(TARGETS, values, strict=True)
-        ]
-        if name == "representation":
-            table[[f"predicted_{target}" for target in TARGETS]] = predicted
+    targets = {split: table[list(TARGETS)].to_numpy(np.float64) for split, table in tables.items()}
+    predicted = {name: probes.ridge(parts, targets) for name, parts in features.items()}
+    predicted |= {f"{name}_boosted": probes.boosted(features[name], targets) for name in BOOSTED}
+    predicted["epoch"] = probes.epoch_means(tables)
+    scores = [
+        {"predictor": name, "quantity": target, "layer": "all", "r2": r2_score(targets["test"][:, i], values[:, i])}
+        for name, values in predicted.items()
+        for i, target in enumerate(TARGETS)
+        if not np.isnan(values[:, i]).any()
+    ]
+    table = tables["test"].copy()
+    table[[f"predicted_{target}" for target in TARGETS]] = predicted["representation"]
     return pd.DataFrame(scores), table
 
 
-def latent_plane(model: AutoEncoder, splits: Mapping[str, VdStates]) -> pd.DataFrame:
+def latent_plane(representation: Representation, splits: Mapping[str, VdStates]) -> pd.DataFrame:
     """The two first principal components of the latent space, of the states of all splits.
 
     Returns:
         The states' tables below one another, with split, component1 and component2, and the shares of variance that
         the two explain, explained1 and explained2; the components are the training states'.
     """
-    latents = {split: encode(model, states.weights).numpy() for split, states in splits.items()}
+    latents = {split: contexts(representation, states) for split, states in splits.items()}
     components = PCA(2).fit(latents["train"])
     tables = []
     for split, states in splits.items():

@@ -1,12 +1,18 @@
-"""The auto-encoder: tokens of a network to a latent vector, and back to its weights and log α."""
+"""The auto-encoder: tokens of a network to a latent vector, and back to its weights and log α.
+
+Beside what a transformer learns to say of a network, its context, the latent vector can hold a sketch of the weights
+(`zootwins.experiments.representations.sketch`).
+"""
 
 import torch
 from torch import Tensor, nn
 
 from zootwins.experiments.representations import Settings
+from zootwins.experiments.representations.sketch import Sketch
 from zootwins.experiments.representations.tokens import Tokens
 
 _POSITION_STD = 0.02
+_CORRECTION = 16  # hidden width of what corrects log α
 _LEAST_MAGNITUDE = 0.01  # in standard deviations of the layer: what variational dropout has pruned lies below
 
 
@@ -25,14 +31,14 @@ class AutoEncoder(nn.Module):
         self.magnitudes = settings.magnitudes
         dimension, inputs = settings.dimension, 1 + settings.magnitudes
         self.embed = nn.ModuleList(nn.Linear(inputs * width, dimension) for _, width in tokens.shapes)
-        self.compression = _learned(1, 1, dimension)
-        self.encoder_position = _learned(tokens.count, dimension)
-        self.encoder = _transformer(settings)
+        self.compression = learned(1, 1, dimension)
+        self.encoder_position = learned(tokens.count, dimension)
+        self.encoder = transformer(settings)
         self.to_latent = nn.Linear(dimension, settings.latent)
         self.from_latent = nn.Linear(settings.latent, dimension)
-        self.decoder_position = _learned(tokens.count, dimension)
-        self.decoder_type = _learned(2, 1, dimension)
-        self.decoder = _transformer(settings)
+        self.decoder_position = learned(tokens.count, dimension)
+        self.decoder_type = learned(2, 1, dimension)
+        self.decoder = transformer(settings)
         self.to_weights = nn.ModuleList(nn.Linear(dimension, width) for _, width in tokens.shapes)
         self.to_alphas = nn.ModuleList(nn.Linear(dimension, width) for _, width in tokens.shapes)
         hidden = settings.projection_hidden
@@ -40,16 +46,24 @@ class AutoEncoder(nn.Module):
             nn.Linear(settings.latent, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Linear(hidden, settings.projection)
         )
         self.register_buffer("scale", torch.ones(sum(tokens.sizes)))
+        self.sketch = Sketch(tokens, settings.sketch) if settings.sketch else None
+        if self.sketch:
+            self.correct = nn.ModuleList(_correction() for _ in tokens.shapes)
 
     def encode(self, weights: Tensor) -> Tensor:
-        """Latent vectors `[models, latent]` of dense weights `[models, parameters]`.
+        """Latent vectors `[models, latent + sketch]`, context first, of dense weights `[models, parameters]`."""
+        context = self.encode_context(weights)
+        return torch.cat((context, self.sketch(weights / self.scale)), dim=1) if self.sketch else context
+
+    def encode_context(self, weights: Tensor) -> Tensor:
+        """The part of the latent vector that is learned, `[models, latent]`.
 
         With `magnitudes`, a token has log |w| beside w: what variational dropout prunes has a magnitude of its own
         order, which a linear embedding of w alone cannot tell.
         """
         vectors = [weights / self.scale]
         if self.magnitudes:
-            vectors.append((vectors[0].abs() + _LEAST_MAGNITUDE).log())
+            vectors.append(magnitudes(vectors[0]))
         layers = zip(*map(self.tokens.split, vectors), strict=True)
         embedded = [embed(torch.cat(layer, dim=-1)) for embed, layer in zip(self.embed, layers, strict=True)]
         sequence = torch.cat(embedded, dim=1) + self.encoder_position
@@ -57,15 +71,33 @@ class AutoEncoder(nn.Module):
         return self.to_latent(self.encoder(torch.cat((compression, sequence), dim=1))[:, 0])
 
     def decode(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights and log α, each `[models, parameters]`, of latent vectors `[models, latent]`.
+        """Weights and log α, each `[models, parameters]`, of latent vectors `[models, latent + sketch]`.
 
-        The two sequences are attended to together. Where a parameter has no log α (`Tokens.noisy`), what stands
-        there means nothing.
+        Where a parameter has no log α (`Tokens.noisy`), what stands there means nothing.
+        """
+        width = self.to_latent.out_features
+        return self.decode_context(latent[:, :width], self.recover(latent[:, width:]))
+
+    def recover(self, sketch: Tensor) -> Tensor | None:
+        """What a sketch tells, `[models, 2, parameters]`: weights in units of their layer, and which are left."""
+        return torch.stack(self.sketch.recover(sketch), dim=1) if self.sketch else None
+
+    def decode_context(self, context: Tensor, recovered: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As `decode`, of the learned part and of what the sketch tells.
+
+        The sequences of weights and log α are attended to together. What was recovered stands for the weights, and
+        corrects log α.
         """
         positions = (self.decoder_position + self.decoder_type).flatten(0, 1)  # [2 · tokens, dimension]
-        sequence = self.decoder(self.from_latent(latent)[:, None] + positions)
+        sequence = self.decoder(self.from_latent(context)[:, None] + positions)
         weights, alphas = sequence.chunk(2, dim=1)
-        return self._vectors(self.to_weights, weights) * self.scale, self._vectors(self.to_alphas, alphas)
+        found = self._vectors(self.to_alphas, alphas)
+        if recovered is None:
+            return self._vectors(self.to_weights, weights) * self.scale, found
+        told = torch.stack((found, magnitudes(recovered[:, 0]), recovered[:, 1]), dim=-1)
+        parts = zip(self.correct, told.split(self.tokens.sizes, dim=1), strict=True)
+        corrected = found + torch.cat([correct(part)[..., 0] for correct, part in parts], dim=1)
+        return recovered[:, 0] * self.scale, corrected
 
     def _vectors(self, heads: nn.ModuleList, sequence: Tensor) -> Tensor:
         counts = [count for count, _ in self.tokens.shapes]
@@ -73,11 +105,23 @@ class AutoEncoder(nn.Module):
         return torch.cat([layer.flatten(1) for layer in layers], dim=1)
 
 
-def _learned(*shape: int) -> nn.Parameter:
+def magnitudes(scaled: Tensor) -> Tensor:
+    """Log |w| of weights in units of their layer's standard deviation."""
+    return (scaled.abs() + _LEAST_MAGNITUDE).log()
+
+
+def _correction() -> nn.Sequential:
+    """What a weight's log α, log magnitude and probability not to be 0 say of its log α together."""
+    return nn.Sequential(nn.Linear(3, _CORRECTION), nn.GELU(), nn.Linear(_CORRECTION, 1))
+
+
+def learned(*shape: int) -> nn.Parameter:
+    """A parameter of small random numbers."""
     return nn.Parameter(_POSITION_STD * torch.randn(shape))
 
 
-def _transformer(settings: Settings) -> nn.TransformerEncoder:
+def transformer(settings: Settings) -> nn.TransformerEncoder:
+    """Blocks of attention and feed-forward layers, pre-norm."""
     block = nn.TransformerEncoderLayer(
         settings.dimension,
         settings.heads,

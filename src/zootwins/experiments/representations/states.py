@@ -47,6 +47,10 @@ class VdStates:
         """The rows of some models."""
         return self._chosen(self.table["model"].isin(models))
 
+    def first_states(self) -> "VdStates":
+        """Each model's first state, the models in the rows' order."""
+        return self._chosen(~self.table["model"].duplicated())
+
     def ends(self) -> tuple["VdStates", "VdStates"]:
         """The models before variational dropout, and after its last epoch."""
         epoch = self.table["epoch"]

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.tokens import Tokens
@@ -16,12 +18,17 @@ from zootwins.storage.files import remedy
 
 @dataclass(frozen=True)
 class Representation:
-    """An auto-encoder, how it was trained, and the names of the models it was trained, validated and tested on."""
+    """An auto-encoder, how it was trained, and the names of the models it was trained, validated and tested on.
+
+    Attributes:
+        reference: the network that others are aligned to before they are encoded, `[parameters]`; None if none are.
+    """
 
     model: AutoEncoder
     settings: Settings
     threshold: float
     split: Mapping[str, list[str]]
+    reference: Tensor | None = None
 
 
 def save_representation(path: str | Path, representation: Representation, provenance: Mapping[str, str]) -> None:
@@ -33,7 +40,9 @@ def save_representation(path: str | Path, representation: Representation, proven
         "threshold": representation.threshold,
         "split": representation.split,
     }
-    tensors = {name: tensor.cpu() for name, tensor in representation.model.state_dict().items()}
+    tensors = {f"model.{name}": tensor.cpu() for name, tensor in representation.model.state_dict().items()}
+    if representation.reference is not None:
+        tensors["reference"] = representation.reference
     texts = {key: json.dumps(value) for key, value in description.items()}
     tensor_files.write(path, "representation", tensors, texts, provenance)
 
@@ -48,8 +57,9 @@ def load_representation(path: str | Path, device: str = "cpu") -> Representation
     try:
         settings = Settings(**json.loads(metadata["settings"]))
         model = AutoEncoder(Tokens(get_architecture(*json.loads(metadata["architecture"]))), settings)
-        model.load_state_dict(tensors)
+        reference = tensors.pop("reference", None)
+        model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
         threshold, split = (json.loads(metadata[key]) for key in ("threshold", "split"))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:  # of another version of this program
         raise InputError(f"{path}: does not fit this version ({one_line(error)}); {remedy(path)}") from None
-    return Representation(model.to(device).eval(), settings, threshold, split)
+    return Representation(model.to(device).eval(), settings, threshold, split, reference)

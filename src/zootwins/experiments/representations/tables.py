@@ -1,26 +1,43 @@
-"""Tables of hyper-representations: the paper's Table 3, and zero-shot twins beside trained ones."""
+"""The paper's Table 3 with what is simpler beside it, and whether the auto-encoder is better than that."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from zootwins.analyses.cells import QUANTITIES as HEADINGS
-from zootwins.analyses.cells import lines, mean_std, texts, value_interval
+from zootwins.analyses.cells import lines, texts, value_interval
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.intervals import CONFIDENCE
-from zootwins.analyses.tables import summary
-from zootwins.experiments.representations.states import TARGETS
-from zootwins.experiments.representations.zero_shot import METHODS
 
-QUANTITIES = ("weights", "alphas", *TARGETS)
-BASELINES = ("weight_statistics", "raw_weights")
-MEASURES = ("accuracy", "sparsity", "agreement")
+QUANTITIES = {
+    "weights": "w",
+    "alphas": "log α",
+    "accuracy": "Accuracy",
+    "sparsity": "Sparsity",
+    "epoch": "Epoch",
+    "generalization_gap": "Gap",
+}
+OURS = "representation"
+BASELINES = {
+    "pca": "PCA",
+    "aligned_pca": "PCA, aligned",
+    "sketch": "sketch, untrained",
+    "epoch": "epoch alone",
+    "weight_statistics": "weight statistics",
+    "weight_statistics_boosted": "weight statistics, boosted trees",
+    "raw_weights": "raw weights",
+    "aligned_weights": "raw weights, aligned",
+}
+PREDICTORS = {OURS: "hyper-representation", "representation_boosted": "hyper-representation, boosted trees"} | BASELINES
+SIZES = ("models", "train_models", "validation_models", "test_models", "states")
 
 
 def table3(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Table 3: R² in percent, its mean over seeds; one row a zoo.
 
-    The paper's columns come first; then intervals over the seeds (Student's t, 95 %), the baselines' means on the
-    same splits, and what the paper printed for the zoo or the one that it is like (`paper_zoo`).
+    The paper's columns come first; then intervals over the seeds (`split_interval`), the same of everything else on
+    the same splits, and what the paper printed for the zoo or the one that it is like (`paper_zoo`).
 
     Args:
         scores: what `evaluate_representation` found, below one another: zoo, paper_zoo, seed, configuration,
@@ -29,17 +46,16 @@ def table3(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """
     printed = paper.set_index("zoo")
     rows = []
-    for zoo, of_zoo in scores.groupby("zoo", sort=False):
-        first = of_zoo.iloc[0]
-        whole = of_zoo[of_zoo["layer"] == "all"]
-        r2 = 100 * whole.pivot_table(index="seed", columns=["predictor", "quantity"], values="r2")
-        ours = r2["representation"]
-        row = {"zoo": zoo} | {f"{name}_r2": ours[name].mean() for name in QUANTITIES}
-        for name in QUANTITIES:
-            row[f"{name}_r2_low"], row[f"{name}_r2_high"] = seed_interval(ours[name].to_numpy())
-        row |= {f"{name}_r2_{baseline}": r2[baseline, name].mean() for baseline in BASELINES for name in TARGETS}
-        sizes = ("models", "train_models", "validation_models", "test_models", "states")
-        row |= {size: first[size] for size in sizes}
+    for zoo, r2, first in _by_zoo(scores):
+        row = {"zoo": zoo} | {f"{name}_r2": r2[OURS, name].mean() for name in QUANTITIES}
+        share = first["test_models"] / first["train_models"]
+        for predictor in PREDICTORS:
+            for name in QUANTITIES:
+                if (predictor, name) in r2:
+                    column = f"{name}_r2" + ("" if predictor == OURS else f"_{predictor}")
+                    row[column] = r2[predictor, name].mean()
+                    row[f"{column}_low"], row[f"{column}_high"] = split_interval(r2[predictor, name].to_numpy(), share)
+        row |= {size: first[size] for size in SIZES}
         row |= {"seeds": len(r2), "configuration": first["configuration"]}
         if first["paper_zoo"] in printed.index:
             row |= {"paper_zoo": first["paper_zoo"], **printed.loc[first["paper_zoo"]].add_suffix("_paper")}
@@ -47,73 +63,96 @@ def table3(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def seed_interval(values: np.ndarray) -> tuple[float, float]:
-    """Student's t interval of the mean over seeds `[seeds]`; NaN for fewer than two."""
+def claims_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """What the auto-encoder adds: its R² less that of the best baseline, in points; one row a zoo and quantity.
+
+    The best baseline is the one with the highest mean over the seeds; a claim holds where the whole interval of the
+    difference on the same splits is above 0.
+
+    Args:
+        scores: as `table3`.
+    """
+    rows = []
+    for zoo, r2, first in _by_zoo(scores):
+        share = first["test_models"] / first["train_models"]
+        for name in QUANTITIES:
+            baselines = {one: r2[one, name] for one in BASELINES if (one, name) in r2}
+            best = max(baselines, key=lambda one: baselines[one].mean())
+            difference = (r2[OURS, name] - baselines[best]).to_numpy()
+            low, high = split_interval(difference, share)
+            row = {"zoo": zoo, "quantity": name, "r2": r2[OURS, name].mean(), "baseline": best}
+            row |= {"baseline_r2": baselines[best].mean(), "difference": difference.mean(), "low": low, "high": high}
+            row |= {"seeds": len(r2), "seeds_above": int((difference > 0).sum())}
+            row |= {size: first[size] for size in SIZES}
+            rows.append(row | {"verdict": HOLDS if low > 0 else FAILS if high < 0 else OPEN})
+    return pd.DataFrame(rows)
+
+
+def _by_zoo(scores: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
+    """Each zoo's R² in percent, `[seeds, (predictor, quantity)]`, and a row of its own for what all of them share."""
+    for zoo, of_zoo in scores.groupby("zoo", sort=False):
+        whole = of_zoo[of_zoo["layer"] == "all"]
+        yield zoo, 100 * whole.pivot_table(index="seed", columns=["predictor", "quantity"], values="r2"), of_zoo.iloc[0]
+
+
+def split_interval(values: np.ndarray, share: float) -> tuple[float, float]:
+    """95 % interval of the mean over random splits of one zoo, `[splits]`; NaN for fewer than two.
+
+    Student's t with the variance of Nadeau and Bengio (Machine Learning 52, 2003): splits share models, so that their
+    scores are correlated, and the plain standard error is too small.
+
+    Args:
+        values: a score on each split.
+        share: test models for one training model.
+    """
     if len(values) < 2:
         return np.nan, np.nan
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
+    error = np.sqrt((1 / len(values) + share) * values.var(ddof=1))
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
     return values.mean() - reach, values.mean() + reach
 
 
-def zero_shot_table(twins: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy, sparsity and agreement of zero-shot twins and of others, before and after an epoch of fine-tuning.
-
-    Percent; one row a zoo, method and number of epochs, over the test models of all seeds (a model that several seeds
-    test counts once, with the mean of its values).
-
-    Args:
-        twins: what `sparsify_zero_shot` found, below one another: zoo, seed, method, epochs, index, accuracy,
-            sparsity, agreement.
-    """
-    models = twins.groupby(["zoo", "method", "epochs", "index"], sort=False, as_index=False)[list(MEASURES)].mean()
-    rows = []
-    for zoo in models["zoo"].unique():
-        for method in METHODS:
-            for epochs in (0, 1):
-                chosen = models[(models["zoo"] == zoo) & (models["method"] == method) & (models["epochs"] == epochs)]
-                row = {"zoo": zoo, "method": method, "epochs": epochs, "models": len(chosen)}
-                for measure in MEASURES:
-                    row |= {f"{measure}_{key}": value for key, value in summary(chosen[measure]).items()}
-                rows.append(row)
-    return pd.DataFrame(rows).drop(columns=[f"{measure}_models" for measure in MEASURES])
-
-
 def arrange_table3(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo: ours with intervals, the baselines, and what the paper printed."""
-    targets = {"accuracy": "Accuracy", "sparsity": "Sparsity", "epoch": "Epoch", "generalization_gap": "Gap"}
-    headings = {"weights": "w", "alphas": "log α", **targets}
-    cells = {
-        heading: value_interval(*(table[f"{name}_r2{end}"] for end in ("", "_low", "_high")))
-        for name, heading in headings.items()
-    }
-    for baseline, text in zip(BASELINES, ("statistics", "raw weights"), strict=True):
-        cells |= {
-            f"{heading}, {text}": texts(table[f"{name}_r2_{baseline}"], "{:.1f}") for name, heading in targets.items()
-        }
+    """A line a zoo and predictor, and one for what the paper printed."""
+    parts = []
+    for predictor, title in PREDICTORS.items():
+        ours = predictor == OURS
+        if not ours and not any(f"{name}_r2_{predictor}" in table for name in QUANTITIES):
+            continue
+        text = title + " (" + table["configuration"] + ")" if ours else title
+        parts.append(_lines_of(table, text, "" if ours else f"_{predictor}"))
     if "paper_zoo" in table:
-        cells |= {f"{heading}, paper": texts(table[f"{name}_r2_paper"], "{:.1f}") for name, heading in headings.items()}
-    keys = {"Zoo": "zoo", "n": "models", "Seeds": "seeds", "Settings": "configuration"}
-    return lines({heading: table[key] for heading, key in keys.items()}, cells)
-
-
-def arrange_zero_shot(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, kind of twin and number of epochs."""
-    names = {
-        "zero_shot": "Zero-shot",
-        "zero_shot_mask": "Zero-shot mask, own weights",
-        "vd": "Variational dropout, trained",
-        "mp": "Magnitude pruning",
-        "random": "Random pruning",
-    }
+        printed = table[table["paper_zoo"].notna()]
+        parts.append(_lines_of(printed, "paper: " + printed["paper_zoo"], "_paper").assign(n="", seeds=""))
+    grid = pd.concat(parts)
+    order = {zoo: position for position, zoo in enumerate(table["zoo"])}
+    grid = grid.sort_values("zoo", key=lambda zoos: zoos.map(order), kind="stable")
+    keys = {"Zoo": "zoo", "n": "n", "Seeds": "seeds", "Told from": "predictor"}
     return lines(
+        {heading: grid[key] for heading, key in keys.items()}, {text: grid[text] for text in QUANTITIES.values()}
+    )
+
+
+def _lines_of(table: pd.DataFrame, title: str | pd.Series, suffix: str) -> pd.DataFrame:
+    """The lines of a predictor, or of the paper: keys, and a text for each of the `QUANTITIES`."""
+    cells = {}
+    for name, heading in QUANTITIES.items():
+        columns = [f"{name}_r2{suffix}{end}" for end in ("", "_low", "_high")]
+        cells[heading] = value_interval(*(table.get(column, pd.Series(np.nan, table.index)) for column in columns))
+    keys = {"zoo": table["zoo"], "n": texts(table["models"]), "seeds": texts(table["seeds"]), "predictor": title}
+    return pd.DataFrame(keys | cells)
+
+
+def arrange_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo and quantity."""
+    keys = {"Zoo": table["zoo"], "n": table["models"], "Seeds": table["seeds"]}
+    return lines(
+        keys | {"R² of": table["quantity"].map(QUANTITIES)},
         {
-            "Zoo": table["zoo"],
-            "n": table["models"],
-            "Twin": table["method"].map(names),
-            "Epochs of fine-tuning": table["epochs"],
-        },
-        {
-            HEADINGS[measure]: mean_std(table[f"{measure}_mean"], table[f"{measure}_std"])
-            for measure in ("sparsity", "accuracy", "agreement")
+            "Hyper-representation": texts(table["r2"], "{:.1f}"),
+            "Best baseline": table["baseline"].map(BASELINES) + texts(table["baseline_r2"], ": {:.1f}"),
+            "Difference": value_interval(table["difference"], table["low"], table["high"]),
+            "Seeds above": texts(table["seeds_above"]),
+            "Better": texts(table["verdict"]),
         },
     )

@@ -45,6 +45,19 @@ class Tokens:
             parts.append(part.flatten())
         return torch.cat(parts)
 
+    @cached_property
+    def prunable(self) -> Tensor:
+        """Which parameters are weights, bool `[parameters]`: all but the biases."""
+        flags = [torch.ones(shape, dtype=torch.bool) for shape in self.shapes]
+        for flag in flags:
+            flag[:, -1] = False
+        return torch.cat([flag.flatten() for flag in flags])
+
+    @cached_property
+    def layer_of(self) -> Tensor:
+        """Each parameter's layer, int64 `[parameters]`."""
+        return torch.arange(len(self.sizes)).repeat_interleave(torch.tensor(self.sizes))
+
     def join(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Parameters `{layer}.weight` and `{layer}.bias`, each `[…, *shape]`, as vectors `[…, parameters]`."""
         parts = []

@@ -16,7 +16,7 @@ from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.states import VdStates
-from zootwins.experiments.representations.tokens import erase
+from zootwins.experiments.representations.tokens import Tokens, erase
 from zootwins.population.randomness import stream_key
 from zootwins.population.trajectory import Resume, ignore
 from zootwins.run.errors import InputError
@@ -24,12 +24,13 @@ from zootwins.storage import tensor_files
 
 log = logging.getLogger(__name__)
 _MAXIMAL_GRADIENT = 1.0  # norm; zoos with widely different models would throw training off otherwise
+_AT_ONCE = 256  # networks that are recovered together
 LOSSES = ("loss", "contrast", "weights", "alphas")
 
 
-def layer_scale(states: VdStates) -> Tensor:
-    """Standard deviation of each layer's parameters over models and states, `[parameters]`."""
-    parts = states.weights.split(states.tokens.sizes, dim=1)
+def layer_scale(weights: Tensor, tokens: Tokens) -> Tensor:
+    """Standard deviation of each layer's parameters over all networks `[rows, parameters]`, `[parameters]`."""
+    parts = weights.split(tokens.sizes, dim=1)
     return torch.cat([part.std().expand(part.shape[1]) for part in parts])
 
 
@@ -44,8 +45,8 @@ def train(
 ) -> tuple[AutoEncoder, pd.DataFrame]:
     """Train an auto-encoder on the states of the training models.
 
-    Every batch is seen as two views, in each of which a model's neurons have another order and a stretch of its
-    weights is erased; what has to be reconstructed is the view before it was erased.
+    Every batch is seen as two views, or as one where nothing is contrasted, in each of which a model's neurons have
+    another order and a stretch of its weights is erased; what has to be reconstructed is the view before it was erased.
 
     Args:
         threshold: of log α, where a weight is pruned.
@@ -58,10 +59,11 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(stream_key("representation", *key))
         model = AutoEncoder(states.tokens, settings)
-        model.scale.copy_(layer_scale(states))
+        model.scale.copy_(layer_scale(states.weights, states.tokens))
         model.to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         rows = torch.stack((states.weights, states.alphas), dim=1).to(device)
+        rows = torch.cat((rows, *_recovered(model, rows[:, 0])), dim=1)
         steps = settings.epochs * ceil(len(rows) / settings.batch_size)
         schedule = OneCycleLR(optimizer, settings.lr, steps, cycle_momentum=False)
         training = {"model": model, "optimizer": optimizer, "schedule": schedule}
@@ -78,6 +80,16 @@ def train(
     return model.eval(), table
 
 
+def _recovered(model: AutoEncoder, weights: Tensor) -> list[Tensor]:
+    """What the sketch tells of networks `[rows, parameters]`, `[rows, 2, parameters]`, if the model has one.
+
+    Made once: of a network whose neurons are permuted, the permuted is as good as what its own sketch would tell.
+    """
+    if model.sketch is None:
+        return []
+    return [torch.cat([model.recover(model.sketch(part / model.scale)) for part in weights.split(_AT_ONCE)])]
+
+
 def _train_epoch(
     model: AutoEncoder,
     optimizer: Optimizer,
@@ -86,13 +98,17 @@ def _train_epoch(
     settings: Settings,
     threshold: float,
 ) -> list[float]:
-    """Train on all rows `[rows, 2, parameters]` of weights and log α once; the mean of every loss."""
+    """Train once on all rows of weights, log α and what their sketch tells, `[rows, 2 or 4, parameters]`.
+
+    Returns:
+        The mean of every loss.
+    """
     model.train()
     generator = torch.Generator().manual_seed(torch.initial_seed())  # on the CPU, whatever the device
     totals = torch.zeros(len(LOSSES))
     order = torch.randperm(len(rows), generator=generator)
     for batch in order.split(settings.batch_size):
-        views = torch.cat((rows[batch], rows[batch]))
+        views = torch.cat([rows[batch]] * (2 if settings.contrastive_weight else 1))
         if settings.permutations:
             permutations = model.tokens.draw_permutations(len(views), generator)
             views = model.tokens.permute(views, [one.to(rows.device) for one in permutations])
@@ -108,16 +124,16 @@ def _train_epoch(
 
 
 def _losses(model, erased: Tensor, views: Tensor, settings: Settings, threshold: float) -> tuple[Tensor, ...]:
-    """The `LOSSES` of two views of each network, the first views before the second; what counts comes first."""
-    weights, alphas = views.unbind(1)
-    latent = model.encode(erased)
-    decoded_weights, decoded_alphas = model.decode(latent)
-    contrast = nt_xent(*model.project(latent).chunk(2), settings.temperature)
+    """The `LOSSES` of views of networks, all first views before the second; what counts comes first."""
+    weights, alphas = views[:, 0], views[:, 1]
+    context = model.encode_context(erased)
+    decoded_weights, decoded_alphas = model.decode_context(context, views[:, 2:] if model.sketch else None)
+    share = settings.contrastive_weight
+    contrast = nt_xent(*model.project(context).chunk(2), settings.temperature) if share else context.new_zeros(())
     of_weights = weight_errors(decoded_weights, weights, model.scale).mean()
     noisy = model.tokens.noisy.to(views.device)
     of_alphas = alpha_errors(decoded_alphas, alphas, threshold, settings.alpha_scale)[:, noisy].mean()
     reconstruction = settings.weights_factor * of_weights + of_alphas
-    share = settings.contrastive_weight
     return share * contrast + (1 - share) * reconstruction, contrast, of_weights, of_alphas
 
 

@@ -22,7 +22,7 @@ class Drawing:
         drawn_by: its module, whose function has the name of the module's last part.
         sources: tables of `ZooResults`; `*/` stands for every method.
         label: in the report's menu.
-        rule: the rule that draws it.
+        rule: the rule that makes it.
     """
 
     drawn_by: str
@@ -56,6 +56,11 @@ FIGURES = {
     "scratch_comparison": Drawing("scratch_comparison", ("*/scores",), "the state of sparsity: training from scratch"),
     "method_ranks": Drawing("method_ranks", ("*/scores",), "the state of sparsity: ranks of models"),
     "compression": Drawing("compression", ("*/scores", "*/layers"), "compression and speed-up"),
+    "soup_gain": Drawing("soup_gain", ("soups",), "soups: gains", "make_soup_figure"),
+    "soup_barrier": Drawing("soup_barrier", ("soup_pairs",), "soups: barriers", "make_soup_figure"),
+    "soup_distance": Drawing("soup_distance", ("soups", "soup_pairs"), "soups: gain and distance", "make_soup_figure"),
+    "soup_factors": Drawing("soup_factors", ("soups", "soup_pairs"), "soups: who gains", "make_soup_figure"),
+    "soup_shifted": Drawing("soup_shifted", ("soups", "soup_shifted"), "soups: shifted images", "make_soup_figure"),
     "transfer": Drawing("transfer", ("transfer",), "transfer to other tasks", "make_transfer_figure"),
     "transfer_models": Drawing("transfer_models", ("transfer",), "transfer, model by model", "make_transfer_figure"),
     "transfer_upstream": Drawing(

@@ -1,0 +1,229 @@
+# Sparse model soups: pruned models retrained in several ways, averaged, and pruned further.
+
+
+rule corrupt_dataset:
+    """A data set's test images, corrupted at five severities, and those of other data sets."""
+    input:
+        "results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/zoos/{zoo}/shifted.safetensors",
+    log:
+        "results/logs/corrupt_dataset/{zoo}.log",
+    benchmark:
+        "results/benchmarks/corrupt_dataset/{zoo}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        shifted_sets=shifted_set_names,
+        code=code_of("corrupt_dataset"),
+    script:
+        "../workflow/scripts/corrupt_dataset.py"
+
+
+rule make_soups:
+    """Soups of a shard of models, and what they are held against; the variants without IMP inherit this rule."""
+    input:
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        soup_arms("seed"),
+    log:
+        "results/logs/make_soups/{zoo}/{variant}-{members}/{shard}.log",
+    benchmark:
+        "results/benchmarks/make_soups/{zoo}/{variant}-{members}/{shard}.tsv"
+    wildcard_constraints:
+        variant="seed",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(3000),
+        runtime=1440,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        settings=soup_settings,
+        engine=ENGINE,
+        code=code_of("make_soups"),
+    script:
+        "../workflow/scripts/make_soups.py"
+
+
+use rule make_soups as make_soups_varied with:
+    output:
+        soup_arms("lr"),
+    wildcard_constraints:
+        variant="weight_decay|lr|length",
+
+
+use rule make_soups as make_soups_constant with:
+    output:
+        soup_arms("constant"),
+    wildcard_constraints:
+        variant="constant",
+
+
+use rule make_soups as make_soups_dense with:
+    output:
+        soup_arms("dense"),
+    wildcard_constraints:
+        variant="dense",
+
+
+rule mix_strangers:
+    """Averages of a shard's models with other models of the zoo, on their own masks and on one."""
+    input:
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+        candidates=first_candidates,
+    output:
+        soup_arms("strangers"),
+    log:
+        "results/logs/mix_strangers/{zoo}/{variant}-{members}/{shard}.log",
+    benchmark:
+        "results/benchmarks/mix_strangers/{zoo}/{variant}-{members}/{shard}.tsv"
+    wildcard_constraints:
+        variant="strangers",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(3000),
+        runtime=720,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        models=run_models,
+        settings=soup_settings,
+        engine=ENGINE,
+        code=code_of("mix_strangers"),
+    script:
+        "../workflow/scripts/mix_strangers.py"
+
+
+rule evaluate_soups:
+    """Accuracy, fairness and calibration of a shard's soups, shifted images, and what lies between candidates."""
+    input:
+        shards=soup_shards,
+        shifted=shifted_images,
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        scores="results/soups/{zoo}/{variant}-{members}/{shard}_scores.parquet",
+        pairs="results/soups/{zoo}/{variant}-{members}/{shard}_pairs.parquet",
+        shifted="results/soups/{zoo}/{variant}-{members}/{shard}_shifted.parquet",
+    log:
+        "results/logs/evaluate_soups/{zoo}/{variant}-{members}/{shard}.log",
+    benchmark:
+        "results/benchmarks/evaluate_soups/{zoo}/{variant}-{members}/{shard}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(6000),
+        runtime=720,
+        gpu=GPUS,
+    params:
+        architecture=lookup_architecture,
+        engine=ENGINE,
+        code=code_of("evaluate_soups"),
+    script:
+        "../workflow/scripts/evaluate_soups.py"
+
+
+rule collect_soups:
+    """Long tables of all soups of a zoo."""
+    input:
+        unpack(soup_tables),
+        shards=judged_soups,
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        scores="results/metrics/{zoo}/soups.parquet",
+        pairs="results/metrics/{zoo}/soup_pairs.parquet",
+        shifted="results/metrics/{zoo}/soup_shifted.parquet",
+        noise="results/metrics/{zoo}/soup_noise.parquet",
+    log:
+        "results/logs/collect_soups/{zoo}.log",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(6000),
+        runtime=60,
+    params:
+        soups=soup_kinds,
+        code=code_of("collect_soups"),
+    script:
+        "../workflow/scripts/collect_soups.py"
+
+
+use rule cut_model as cut_soup with:
+    input:
+        shards=soup_shards_of_model,
+        models="results/zoos/{zoo}/models.csv",
+    output:
+        "results/models/{zoo}/{variant}-{members}-{arm}/{model}.safetensors",
+    log:
+        "results/logs/cut_soup/{zoo}/{variant}-{members}-{arm}/{model}.log",
+
+
+rule export_soups:
+    """Write the networks of an arm in the raw ModelZoo layout, a checkpoint a phase."""
+    input:
+        shards=exported_soups,
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/exports/{zoo}/{variant}-{members}-{arm}.zip",
+    log:
+        "results/logs/export_soups/{zoo}/{variant}-{members}-{arm}.log",
+    benchmark:
+        "results/benchmarks/export_soups/{zoo}/{variant}-{members}-{arm}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=120,
+    params:
+        architecture=lookup_architecture,
+        settings=soup_settings,
+        code=code_of("export_soups"),
+    script:
+        "../workflow/scripts/export_soups.py"
+
+
+use rule make_table as make_soup_table with:
+    input:
+        results=soup_table_sources,
+        paper=paper_table,
+    log:
+        "results/logs/make_soup_table/{table}.log",
+    benchmark:
+        "results/benchmarks/make_soup_table/{table}.tsv"
+    wildcard_constraints:
+        table="|".join(RULE_TABLES["make_soup_table"]),
+    params:
+        zoos=ANALYSED_SOUP_ZOOS,
+        code=table_code,
+
+
+use rule make_figure as make_soup_figure with:
+    input:
+        soup_figure_sources,
+    log:
+        "results/logs/make_soup_figure/{figure}.log",
+    benchmark:
+        "results/benchmarks/make_soup_figure/{figure}.tsv"
+    wildcard_constraints:
+        figure="|".join(RULE_FIGURES["make_soup_figure"]),
+    params:
+        zoos=ANALYSED_SOUP_ZOOS,
+        code=figure_code,

@@ -1,0 +1,89 @@
+"""Settings of sparse model soups, and the names of their files, as Snakemake reads them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Percent = Annotated[float, Field(gt=0, lt=100)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Members = Annotated[int, Field(ge=2, le=100)]
+
+SEED, STRANGERS = "seed", "strangers"
+FACTORS = ("weight_decay", "lr", "length")  # what members may differ by, beside the seed
+# What every variant's trainings come to: a folder of shards each (`zootwins.experiments.soups`).
+ARMS = {
+    SEED: ("candidate", "soup", "greedy", "imp", "reprune", "average", "imp_long", "swa"),
+    "weight_decay": ("candidate", "soup", "greedy"),
+    "lr": ("candidate", "soup", "greedy"),
+    "length": ("candidate", "soup", "greedy"),
+    "constant": ("candidate", "soup"),
+    "dense": ("candidate", "soup", "imp_long", "swa"),
+    STRANGERS: ("own_masks", "own_masks_part", "one_mask", "one_mask_part"),
+}
+
+
+class Soups(BaseModel):
+    """Sparse model soups: a pruned model is retrained in several ways, the results are averaged, and pruned further."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    goals: tuple[Percent, ...] = Field(min_length=1, description="Percent of the weights that are pruned in the end.")
+    phases: int = Field(
+        ge=1, le=20, description="Rounds of pruning and retraining; each prunes the same share of what is left."
+    )
+    epochs: int = Field(ge=1, le=1000, description="Epochs of retraining in each phase.")
+    members: tuple[Members, ...] = Field(
+        min_length=1, description="Models averaged into a soup; each number is a soup of its own."
+    )
+    lr: float | None = Field(
+        None, gt=0, description="Highest learning rate of retraining; that of magnitude pruning if absent."
+    )
+    schedule: Literal["llr", "allr", "constant"] = Field(
+        description="Learning rate within a phase: llr rises for a tenth of the steps and falls linearly to 0; allr "
+        "starts lower where pruning took little; constant."
+    )
+    vary: tuple[Literal[*FACTORS], ...] = Field(
+        description="What members differ by, beside soups whose members differ by the order of their batches (seed); "
+        "a soup each."
+    )
+    member_weight_decays: tuple[NotNegative, ...] = Field(description="Weight decay of member 1, 2, …")
+    member_lrs: tuple[Positive, ...] = Field(description="Highest learning rate of member 1, 2, …, times `lr`.")
+    member_lengths: tuple[Positive, ...] = Field(description="Epochs of member 1, 2, …, times `epochs`.")
+    controls: tuple[Literal["dense", "constant", "strangers"], ...] = Field(
+        description="dense: soups of unpruned models; constant: at a constant learning rate; strangers: averages of "
+        "different models of the zoo. Phase 1 alone."
+    )
+    shifted_sets: tuple[str, ...] = Field(
+        (),
+        description="Other data sets, by their names in the catalogue, whose test images the models are tried on as "
+        "well: of the same shape and classes.",
+    )
+
+    @model_validator(mode="after")
+    def _values_for_all(self) -> "Soups":
+        for name in self.vary:
+            values = getattr(self, f"member_{name}s")
+            if len(values) < max(self.members):
+                raise ValueError(
+                    f"member_{name}s has {len(values)} values, and members asks for {max(self.members)}; "
+                    f"list more of them, or take {name} out of vary"
+                )
+        for name in ("goals", "members", "vary", "controls"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}: the same value stands there twice")
+        return self
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Kinds of soups that are trained, in the order of `ARMS`; strangers are mixed from them."""
+        return tuple(name for name in ARMS if name == SEED or name in self.vary or name in self.controls)
+
+    def of_variant(self, variant: str, members: int) -> dict[str, Any]:
+        """The settings that decide what a variant with so many members comes to, the others at nothing.
+
+        A further variant is no reason to train the others again.
+        """
+        values = {f"member_{name}s": getattr(self, f"member_{name}s")[:members] * (name == variant) for name in FACTORS}
+        return self.model_dump() | values | {"members": (members,), "vary": (), "controls": (), "shifted_sets": ()}

@@ -1,0 +1,159 @@
+"""Statements on soups as tests on the data, as `zootwins.analyses.findings` has them for twins.
+
+Soups whose members differ by the order of their batches, with the most members that were run, after the last phase,
+where nothing else is said.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.cells import lines, texts, value_interval
+from zootwins.analyses.findings import Finding, mean_finding
+from zootwins.analyses.results import ZooResults
+from zootwins.catalogue.soups import SEED
+from zootwins.experiments.soups.gains import (
+    VARIANTS,
+    arms,
+    gains,
+    last_phase,
+    one_number,
+    strangers,
+    with_soups,
+)
+from zootwins.experiments.soups.tables import all_shifted, in_percent
+
+COLUMNS = ["zoo", "goal", "finding", "statistic", "value", "low", "high", "bound", "models", "verdict"]
+SMALL_BARRIER = 1.0  # points: what counts as none
+
+
+def soup_findings(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Every statement on every zoo and goal that it can be tested on."""
+    rows = [
+        {"zoo": results.zoo.id, "goal": goal, "verdict": finding.verdict, **vars(finding)}
+        for results in with_soups(zoos)
+        for goal, finding in _findings(results)
+    ]
+    return in_percent(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _findings(results: ZooResults) -> Iterator[tuple[float, Finding]]:
+    whole = one_number(gains(results, merged=["soup"]))
+    goals = sorted(set(whole.loc[whole["variant"] == SEED, "goal"]))
+    for goal in goals:
+        of_goal = whole[whole["goal"] == goal]
+        for finding in (
+            *_gains(of_goal),
+            *_variants(of_goal),
+            *_phases(results, goal),
+            *_shifted(results, goal),
+            *_fair(results, goal),
+            *_mixtures(results, goal),
+        ):
+            yield goal, finding
+    for finding in _dense(whole):
+        yield 0.0, finding
+    if len(goals) > 1:
+        yield goals[-1], _falls(whole, goals)
+
+
+def _gain(table: pd.DataFrame, against: str, variant: str = SEED) -> np.ndarray:
+    """Gains of the last phase in points, in the order of the models' indices."""
+    chosen = last_phase(table)
+    chosen = chosen[(chosen["variant"] == variant) & (chosen["against"] == against)].sort_values("index")
+    return 100 * chosen["gain"].to_numpy()
+
+
+def _finding(text: str, statistic: str, values: np.ndarray, bound: float = 0.0, *, above: bool = True) -> Finding:
+    return mean_finding("", text, f"{statistic}, points", values, bound, above=above)
+
+
+def _gains(table: pd.DataFrame) -> Iterator[Finding]:
+    for against, text in (
+        ("mean_candidate", "a soup is better than the mean of its members"),
+        ("best_candidate", "a soup is better than its best member, chosen on validation images"),
+        ("imp_long", "a soup is better than one run m times as long"),
+        ("swa", "a soup is better than that run with its weights averaged"),
+        ("reprune", "a soup is better than the average of m runs of IMP, pruned back"),
+    ):
+        yield _finding(text, "accuracy, soup less other", _gain(table, against))
+    yield _finding("an ensemble is better than the soup", "accuracy, ensemble less soup", -_gain(table, "ensemble"))
+
+
+def _variants(table: pd.DataFrame) -> Iterator[Finding]:
+    for variant in table["variant"].unique():
+        if variant not in (SEED, "dense"):
+            text = f"soups work whose members differ by {VARIANTS[variant]}"
+            values = _gain(table, "mean_candidate", variant)
+            yield _finding(text, "accuracy, soup less mean candidate", values)
+
+
+def _phases(results: ZooResults, goal: float) -> Iterator[Finding]:
+    """Whether what a soup hands to the next phase is worth something before that phase averages."""
+    wide = one_number(arms(results).reset_index())
+    later = wide[(wide["variant"] == SEED) & (wide["goal"] == goal) & (wide["phase"] > 1)]
+    if len(later):
+        differences = (later["mean_candidate"] - later["imp"]).groupby(later["index"]).mean()
+        text = "candidates that start from a soup are better than those of IMP"
+        yield _finding(text, "accuracy, mean candidate less IMP, phases after the first", 100 * differences.to_numpy())
+
+
+def _shifted(results: ZooResults, goal: float) -> Iterator[Finding]:
+    table = one_number(all_shifted(results))
+    chosen = table[(table["variant"] == SEED) & (table["goal"] == goal) & (table["against"] == "mean_candidate")]
+    of_set = {name: part.set_index("index")["gain"] for name, part in chosen.groupby("set")}
+    if "corruptions" in of_set:
+        difference = (of_set["corruptions"] - of_set["test"]).to_numpy()
+        text = "soups gain more on corrupted images than on those they were trained for"
+        yield _finding(text, "gain over mean candidate, corrupted less test images", 100 * difference)
+
+
+def _fair(results: ZooResults, goal: float) -> Iterator[Finding]:
+    table = one_number(gains(results, "worst_class", ["soup"]))
+    values = _gain(table[table["goal"] == goal], "mean_candidate")
+    yield _finding("a soup's worst class is better than its members'", "recall, soup less mean candidate", values)
+
+
+def _mixtures(results: ZooResults, goal: float) -> Iterator[Finding]:
+    mixed = one_number(strangers(results))
+    for kind, part in mixed[mixed["goal"] == goal].groupby("kind", sort=False):
+        if kind != "kin":
+            text = f"averages of strangers ({kind}) are worse than the worst of them"
+            values = 100 * (part["merged"] - part["worst"]).to_numpy()
+            yield _finding(text, "accuracy, average less worst part, phase 1", values, above=False)
+    pairs = one_number(last_phase(results.tables["soup_pairs"]))
+    kin = pairs[(pairs["kind"] == "kin") & (pairs["variant"] == SEED) & (pairs["goal"] == goal)]
+    values = 100 * kin.groupby("index")["barrier"].mean().to_numpy()
+    text = f"between candidates there is no barrier above {SMALL_BARRIER:g} point"
+    yield _finding(text, "barrier", values, SMALL_BARRIER, above=False)
+
+
+def _dense(table: pd.DataFrame) -> Iterator[Finding]:
+    dense = table[table["variant"] == "dense"]
+    if len(dense):
+        yield _finding(
+            "soups of unpruned models work",
+            "accuracy, soup less mean candidate",
+            _gain(dense, "mean_candidate", "dense"),
+        )
+
+
+def _falls(table: pd.DataFrame, goals: Sequence[float]) -> Finding:
+    ends = [_gain(table[table["goal"] == goal], "mean_candidate") for goal in goals[-2:]]
+    text = "the gain falls at the highest sparsity"
+    return _finding(text, "gain over mean candidate, less that of the goal before", ends[1] - ends[0], above=False)
+
+
+def arrange_soup_findings(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, goal and statement."""
+    return lines(
+        {"Zoo": table["zoo"], "Goal, %": table["goal"], "Finding": table["finding"]},
+        {
+            "Statistic": texts(table["statistic"]),
+            "n": texts(table["models"]),
+            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
+            "Bound": texts(table["bound"], "{:g}"),
+            "Verdict": texts(table["verdict"]),
+        },
+    )

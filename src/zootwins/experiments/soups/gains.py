@@ -1,0 +1,138 @@
+"""Gains of soups, model by model: the long frames that tables, findings and figures of soups share; fractions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.results import ZooResults
+from zootwins.catalogue.soups import SEED, STRANGERS
+
+MERGED = ("soup", "greedy")
+AGAINST = (
+    *("mean_candidate", "best_candidate", "best_by_test", "imp", "imp_long", "swa"),
+    *("reprune", "average", "greedy", "ensemble"),
+)
+LENT = ("imp", "imp_long", "swa", "reprune", "average")  # what soups of every variant are held against
+NAMES = {
+    "mean_candidate": "mean candidate",
+    "best_candidate": "best candidate",
+    "best_by_test": "best candidate by test images",
+    "imp": "IMP",
+    "imp_long": "IMP, m times as long",
+    "swa": "its weights averaged (SWA)",
+    "reprune": "IMP runs averaged, pruned back",
+    "average": "IMP runs averaged, denser",
+    "greedy": "greedy soup",
+    "ensemble": "ensemble",
+    "soup": "soup",
+}
+VARIANTS = {
+    "seed": "batch order",
+    "weight_decay": "weight decay",
+    "lr": "learning rate",
+    "length": "length",
+    "constant": "batch order, constant learning rate",
+    "dense": "batch order, not pruned",
+}
+CELL = ["variant", "members", "goal", "phase"]
+
+
+def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
+    """The zoos that there are soups of."""
+    return [results for results in zoos if "soups" in results.tables]
+
+
+def arms(results: ZooResults, measure: str = "test_accuracy") -> pd.DataFrame:
+    """A measure of every arm, of several networks of a kind their mean, in a column an arm.
+
+    Rows are variant, members, goal, phase and index. IMP runs, and what is made of them, are those of the variant
+    `seed` where a variant has none of its own.
+    """
+    table = results.tables["soups"]
+    table = table[table["variant"] != STRANGERS]
+    wide = table.pivot_table(index=[*CELL, "index"], columns="arm", values=measure, aggfunc="mean", dropna=False)
+    wide = wide.dropna(how="all")
+    return wide.fillna(_lent(wide))
+
+
+def _lent(wide: pd.DataFrame) -> pd.DataFrame:
+    """The arms of `LENT` as the variant `seed` has them, for every row of a frame whose index has the variant."""
+    seed = wide[wide.index.get_level_values("variant") == SEED].droplevel("variant")
+    lent = seed[[arm for arm in LENT if arm in seed]]
+    return lent.reindex(wide.index.droplevel("variant")).set_axis(wide.index)
+
+
+def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[str] = MERGED) -> pd.DataFrame:
+    """What soups have more of a measure than what they are held against, a row a model.
+
+    Columns: variant, members, goal, phase, index, arm, against, value (of the soup), gain.
+    """
+    wide = arms(results, measure)
+    parts = [
+        pd.DataFrame({"arm": arm, "against": other, "value": wide[arm], "gain": wide[arm] - wide[other]})
+        for arm in merged
+        if arm in wide
+        for other in AGAINST
+        if other in wide and other != arm
+    ]
+    return pd.concat(parts).dropna(subset="gain").reset_index()
+
+
+def last_phase(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each variant's last phase."""
+    return table[table["phase"] == table.groupby("variant")["phase"].transform("max")]
+
+
+def strangers(results: ZooResults) -> pd.DataFrame:
+    """Accuracies of mixtures with strangers and of kin after phase 1: a row a model, goal, members and kind.
+
+    Columns: kind (kin, own masks, one mask), members, goal, index, merged, parts (their mean), worst (the lowest).
+    """
+    table = results.tables["soups"]
+    first = table[table["phase"] == 1]
+    kinds = {
+        "kin": (SEED, "soup", "candidate"),
+        "own masks": (STRANGERS, "own_masks", "own_masks_part"),
+        "one mask": (STRANGERS, "one_mask", "one_mask_part"),
+    }
+    keys = ["members", "goal", "index"]
+    found = []
+    for kind, (variant, merged, part) in kinds.items():
+        of_kind = first[first["variant"] == variant]
+        parts = of_kind[of_kind["arm"] == part].groupby(keys)["test_accuracy"].agg(["mean", "min"])
+        accuracy = of_kind[of_kind["arm"] == merged].set_index(keys)["test_accuracy"]
+        frame = pd.DataFrame({"merged": accuracy, "parts": parts["mean"], "worst": parts["min"]})
+        found.append(frame.reset_index().assign(kind=kind))
+    return pd.concat(found, ignore_index=True)
+
+
+def shifted_gains(results: ZooResults, against: Sequence[str]) -> pd.DataFrame:
+    """Gains of the uniform soup on shifted images after the last phase: as `gains`, with set and severity."""
+    table = results.tables["soup_shifted"]
+    keys = ["variant", "members", "goal", "set", "severity", "index"]
+    wide = table.pivot_table(index=keys, columns="arm", values="accuracy")
+    if wide.empty:
+        return pd.DataFrame(columns=[*keys, "against", "gain"])
+    wide = wide.fillna(_lent(wide))
+    parts = [pd.DataFrame({"against": other, "gain": wide["soup"] - wide[other]}) for other in against if other in wide]
+    return pd.concat(parts).dropna(subset="gain").reset_index()
+
+
+def distances(results: ZooResults) -> pd.DataFrame:
+    """How far candidates are apart after the last phase, the mean over pairs: variant, members, goal, index first."""
+    pairs = last_phase(results.tables["soup_pairs"])
+    kin = pairs[pairs["kind"] == "kin"]
+    keys = ["variant", "members", "goal", "index"]
+    means = kin.groupby(keys)[["distance", "agreement", "barrier"]].mean().reset_index()
+    return means.assign(disagreement=1 - means["agreement"])
+
+
+def one_number(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest soups, where several numbers of members were run."""
+    return table[table["members"] == table["members"].max()] if len(table) else table
+
+
+def percent(fraction: float) -> float:
+    """In percent, without what rounding adds."""
+    return float(np.round(100 * fraction, 6))

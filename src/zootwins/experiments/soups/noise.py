@@ -1,0 +1,64 @@
+"""How much gains would differ between models if all models gained the same: what a finite test set does."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from zootwins.experiments.soups.evaluation import CANDIDATES
+from zootwins.storage.shards import TwinShard
+
+AGAINST = {"mean_candidate": CANDIDATES, "imp_long": "imp_long"}
+
+
+def noise_of_gains(differences: np.ndarray) -> float:
+    """The part of the variance over models (ddof 1) of mean differences that resampled test images explain.
+
+    In closed form what resampling the images, the same draw for all models, comes to: models share their images, so
+    that what an image does to all of them alike does not count.
+
+    Args:
+        differences: of two networks' being right, image by image, `[models, samples]`.
+    """
+    models, samples = differences.shape
+    if models < 2:
+        return np.nan
+    centred = differences - differences.mean(1, keepdims=True)
+    return float(centred.var(axis=0, ddof=1).sum() / samples**2)
+
+
+def noise_table(arms: dict[str, Sequence[TwinShard]], labels: np.ndarray) -> pd.DataFrame:
+    """The noise of the soup's gain over others after the last phase: goal, phase, against, models, noise_variance.
+
+    Args:
+        arms: a variant's shards of all models, by arm.
+        labels: the right classes of the test images.
+    """
+    soup = _right(arms["soup"], labels)
+    shard = arms["soup"][0]
+    rows = []
+    for against, arm in AGAINST.items():
+        if arm not in arms:
+            continue
+        differences = soup - _right(arms[arm], labels)
+        rows += [
+            {
+                "goal": value,
+                "phase": shard.states[-1],
+                "against": against,
+                "models": len(differences),
+                "noise_variance": noise_of_gains(differences[:, goal]),
+            }
+            for goal, value in enumerate(shard.axes[0].values)
+        ]
+    return pd.DataFrame(rows)
+
+
+def _right(shards: Sequence[TwinShard], labels: np.ndarray) -> np.ndarray:
+    """Whether the networks of the last phase are right, the mean over members, float32 `[models, goals, samples]`."""
+    parts = []
+    for shard in shards:
+        predictions = shard.tensor("predictions").numpy()[..., -1, :]
+        right = (predictions == labels).astype(np.float32)
+        parts.append(right.mean(2) if len(shard.axes) == 2 else right)
+    return np.concatenate(parts)

@@ -1,0 +1,69 @@
+"""How far apart the parts of a mixture are, and what lies between them: distance, barrier, agreement.
+
+The barrier of two networks is the mean of their accuracies less the lowest on the straight line between them, at eleven
+points, its ends included; the first part of each mixture is taken with each of the others.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zootwins.experiments.soups.evaluation import Shelf
+from zootwins.experiments.soups.phases import evaluated_lanes
+from zootwins.population import Engine, ImageSet
+
+POINTS = 11
+# The parts of each mixture, and what they are to each other.
+PARTS = {"candidate": "kin", "own_masks_part": "strangers, own masks", "one_mask_part": "strangers, one mask"}
+
+
+def pair_scores(engine: Engine, shelf: Shelf, test: ImageSet) -> pd.DataFrame:
+    """A row a model, goal, phase and pair of parts.
+
+    Columns: index, goal, phase, kind, member (the second part's), distance (L2, of all weights and biases), agreement
+    (the share of test images that both put into the same class), barrier, and the accuracies on the line, `line_0` (the
+    first part) to `line_10`.
+    """
+    parts = [
+        _pairs(engine, shelf, arm, phase, test).assign(phase=phase, kind=PARTS[arm])
+        for arm in shelf.arms
+        if arm in PARTS
+        for phase in shelf.phases
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _pairs(engine: Engine, shelf: Shelf, arm: str, phase: int, test: ImageSet) -> pd.DataFrame:
+    networks = shelf.networks(arm, phase)
+    ends = shelf.tensor(arm, "test_accuracy", phase).double().numpy()
+    predictions = shelf.tensor(arm, "predictions", phase)
+    differences = {name: (tensor[:, :, 1:] - tensor[:, :, :1]).double() for name, tensor in networks.items()}
+    squares = sum(tensor.flatten(3).square().sum(3) for tensor in differences.values())
+    between = [_accuracy(engine, shelf, networks, point / (POINTS - 1), test) for point in range(1, POINTS - 1)]
+    line = np.stack([ends[:, :, :1] + np.zeros_like(ends[:, :, 1:]), *between, ends[:, :, 1:]])
+    models, goals, others = np.indices(line.shape[1:]).reshape(3, -1)
+    values = {
+        "distance": squares.sqrt().numpy(),
+        "agreement": (predictions[:, :, 1:] == predictions[:, :, :1]).double().mean(-1).numpy(),
+        "barrier": (line[0] + line[-1]) / 2 - line.min(0),
+        **{f"line_{point}": accuracy for point, accuracy in enumerate(line)},
+    }
+    return pd.DataFrame(
+        {
+            "index": np.array(shelf.originals.index, dtype=np.int64)[models],
+            "goal": np.array(shelf.goals)[goals],
+            "member": others + 2,
+            **{name: array.ravel() for name, array in values.items()},
+        }
+    )
+
+
+def _accuracy(engine: Engine, shelf: Shelf, networks: dict[str, Tensor], share: float, test: ImageSet) -> np.ndarray:
+    """Accuracy of the networks at a share of the way from the first run to each other, `[models, goals, runs − 1]`."""
+    on_line = {
+        name: torch.lerp(tensor[:, :, :1].expand_as(tensor[:, :, 1:]), tensor[:, :, 1:], share)
+        for name, tensor in networks.items()
+    }
+    grid = on_line["fc2.bias"].shape[:3]
+    return engine.evaluate(evaluated_lanes(shelf.originals, on_line), test).accuracy.unflatten(0, grid).numpy()

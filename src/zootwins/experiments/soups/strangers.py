@@ -1,0 +1,123 @@
+"""Averages of different models of a zoo, the negative control of soups.
+
+A model's strangers are the next models of the zoo, in the order of their indices, the first following the last, that
+have its activation: without it weights mean something else. Two mixtures of a model with its strangers, after phase 1:
+`own_masks`, each model being its own candidate 1, averaged and pruned back to the sparsity; and `one_mask`, the
+strangers retrained on the model's mask instead of their own. Where one mask does not help, it is not the sparse
+connectivity but the basin that members of a soup have in common.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from zootwins.experiments.soups.merging import Networks, merge
+from zootwins.experiments.soups.phases import Dense, as_population, as_trajectory, pruned
+from zootwins.experiments.soups.recipes import Recipe
+from zootwins.experiments.soups.training import Lengths, Retraining
+from zootwins.population import Engine, ImageData
+from zootwins.population.trajectory import Resume, ignore
+from zootwins.storage.shards import Trajectory, TwinShard
+from zootwins.zoos.originals import Originals
+
+
+def partners(activations: Sequence[str], members: int) -> list[list[int] | None]:
+    """The models that each is mixed with, itself first, as rows of the zoo; None where there is no other.
+
+    Args:
+        activations: of the zoo's models.
+        members: how many are mixed; fewer where an activation has fewer models, so that all mixtures are equally large.
+    """
+    groups = {name: [row for row, own in enumerate(activations) if own == name] for name in set(activations)}
+    sizes = [len(group) for group in groups.values() if len(group) > 1]
+    size = min([members, *sizes])
+    found: list[list[int] | None] = []
+    for row, name in enumerate(activations):
+        group = groups[name]
+        first = group.index(row)
+        found.append([group[(first + step) % len(group)] for step in range(size)] if len(group) > 1 else None)
+    return found
+
+
+def first_candidates(shards: Sequence[TwinShard], models: Sequence[str]) -> dict[str, Tensor]:
+    """Candidate 1 of every model after phase 1, `[models, goals, 1, …]`, in the order of `models`."""
+    names = [name for name in shards[0].shapes if "." in name]
+    rows = {model: row for row, model in enumerate(model for shard in shards for model in shard.models)}
+    order = [rows[model] for model in models]
+    return {name: torch.cat([shard.tensor(name) for shard in shards])[order][:, :, :1, 0] for name in names}
+
+
+def mix_strangers(
+    engine: Engine,
+    zoo: Dense,
+    candidates: Networks,
+    rows: Sequence[int],
+    data: ImageData,
+    recipe: Recipe,
+    resume: Resume | None = None,
+    on_epoch: Callable[[int, int], None] = ignore,
+) -> tuple[dict[str, Trajectory], list[int]]:
+    """Both mixtures of some models of a zoo, and what they are mixed of.
+
+    Args:
+        zoo: all models that the run takes.
+        candidates: their candidates 1, as `first_candidates` returns them.
+        rows: the models that are mixed with others, as rows of the zoo.
+
+    Returns:
+        `own_masks`, `own_masks_part`, `one_mask` and `one_mask_part`, as `phases.make_soups` returns arms; the rows of
+        the models, those left out that have no stranger.
+    """
+    mixed = partners([own.activation for own in zoo.originals.factors], recipe.members)
+    kept = [row for row in rows if mixed[row] is not None]
+    groups = torch.tensor([mixed[row] for row in kept], dtype=torch.int64).reshape(len(kept), -1)
+    own = {name: tensor[groups, :, 0].movedim(1, 2) for name, tensor in candidates.items()}
+    retraining = Retraining(engine, data.train, recipe.epochs(1), resume, on_epoch)
+    shared = _on_one_mask(zoo, own, groups, recipe, retraining)
+    ratios = [recipe.sparsity(goal, 1) for goal in recipe.goals]
+    arms = {
+        "own_masks": pruned(merge(own), zoo.originals.architecture.weight_names, ratios)[0],
+        "own_masks_part": own,
+        "one_mask": merge(shared),
+        "one_mask_part": shared,
+    }
+    originals = chosen(zoo.originals, kept)
+    return {arm: as_trajectory(engine, originals, data, [networks]) for arm, networks in arms.items()}, kept
+
+
+def chosen(originals: Originals, rows: Sequence[int]) -> Originals:
+    """Some of the models."""
+    return Originals(
+        originals.architecture,
+        [originals.models[row] for row in rows],
+        [originals.index[row] for row in rows],
+        [originals.factors[row] for row in rows],
+        {name: tensor[list(rows)] for name, tensor in originals.parameters.items()},
+    )
+
+
+def _on_one_mask(
+    zoo: Dense, own: Mapping[str, Tensor], groups: Tensor, recipe: Recipe, retraining: Retraining
+) -> dict[str, Tensor]:
+    """Models on the mask of each group's first, which is its candidate; the others are retrained from dense ones."""
+    originals, goals = zoo.originals, len(recipe.goals)
+    others = groups[:, 1:]
+    grid = (len(groups), goals, others.shape[1])
+    dense = {
+        name: tensor[others][:, None].expand(*grid, *tensor.shape[1:]) for name, tensor in originals.parameters.items()
+    }
+    masks = {name: (own[name][:, :, :1] != 0).expand_as(dense[name]) for name in originals.architecture.weight_names}
+    lanes = [model for group in others.tolist() for _ in recipe.goals for model in group]
+    population = as_population(
+        originals.architecture,
+        dense,
+        [recipe.factors(originals.factors[model], 1) for model in lanes],
+        [recipe.key(zoo.zoo, originals.models[model], 1, 1) for model in lanes],
+        masks,
+    )
+    lengths = Lengths(recipe.schedule, [recipe.epochs(1)] * len(lanes), torch.ones(len(lanes), dtype=torch.float64))
+    trained = retraining.train("on one mask", population, lengths)
+    return {
+        name: torch.cat((tensor[:, :, :1], trained[name].unflatten(0, grid)), dim=2) for name, tensor in own.items()
+    }

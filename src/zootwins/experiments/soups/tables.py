@@ -1,0 +1,287 @@
+"""Tables of soups: gains, who gains, barriers, shifted images, fairness, controls; percent and points.
+
+A mean has its standard deviation over the models and the bounds of its 95 % bootstrap interval beside it; `better` is
+the percent of models that gain, p Wilcoxon's signed-rank test, not corrected for the number of tests.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.cells import lines, texts, value_interval
+from zootwins.analyses.correlation import kendall
+from zootwins.analyses.pairing import wilcoxon
+from zootwins.analyses.response import factor_effect
+from zootwins.analyses.results import ZooResults
+from zootwins.analyses.tables import summary
+from zootwins.experiments.soups.gains import (
+    CELL,
+    NAMES,
+    VARIANTS,
+    arms,
+    distances,
+    gains,
+    last_phase,
+    percent,
+    shifted_gains,
+    strangers,
+    with_soups,
+)
+from zootwins.zoos.sources import FACTORS
+
+MEAN = ["mean", "std", "models", "low", "high"]
+GAIN = [*MEAN, "better", "p"]
+WHO = ("mean_candidate", "imp_long")  # over what who gains is asked
+SHIFTED = ("mean_candidate", "imp_long", "ensemble")
+FAIRNESS = ("worst_class", "recall_spread", "ece")
+PROPERTIES = {
+    "dense_accuracy": "dense accuracy",
+    "distance": "distance of candidates",
+    "disagreement": "disagreement of candidates",
+    "norm_drop": "norm that pruning takes",
+}
+
+
+def paired(differences: pd.Series) -> dict[str, float]:
+    """Summary of paired differences, fractions, in points."""
+    return summary(differences) | {"better": 100 * (differences > 0).mean(), "p": wilcoxon(differences)}
+
+
+def gain_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """What soups gain, by zoo, variant, members, goal, phase and what they are held against.
+
+    `std_noise` is the standard deviation that gains would have if all models gained alike, the test images being a
+    sample; where it is known, `std_models` is the rest: sqrt(max(0, std² − std_noise²)).
+    """
+    keys = [*CELL, "arm", "against"]
+    rows = []
+    for results in with_soups(zoos):
+        sparsity = 100 * results.tables["soups"].query("arm == 'soup'").groupby(CELL)["sparsity"].mean()
+        noise = results.tables["soup_noise"].set_index([*CELL, "against"])["noise_variance"]
+        for key, part in gains(results).groupby(keys, sort=False):
+            row = {"zoo": results.zoo.id} | dict(zip(keys, key, strict=True))
+            row |= {"sparsity": sparsity[key[:4]], "accuracy": 100 * part["value"].mean(), **paired(part["gain"])}
+            known = (*key[:4], key[5])
+            if key[4] == "soup" and known in noise.index:
+                row["std_noise"] = 100 * np.sqrt(noise[known])
+                row["std_models"] = np.sqrt(max(0.0, row["std"] ** 2 - row["std_noise"] ** 2))
+            rows.append(row)
+    columns = ["zoo", *keys, "sparsity", "accuracy", *GAIN, "std_noise", "std_models"]
+    return in_percent(pd.DataFrame(rows, columns=columns))
+
+
+def in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose goals are percent."""
+    return table.assign(goal=[percent(goal) for goal in table["goal"]])
+
+
+def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Who gains after the last phase: each generating factor's ε² (Kruskal and Wallis), each property's Kendall's tau.
+
+    `highest` and `lowest` are the levels of a factor with the highest and the lowest mean gain.
+    """
+    keys = ["variant", "members", "goal", "against"]
+    rows = []
+    for results in with_soups(zoos):
+        known = properties(results)
+        chosen = last_phase(gains(results, merged=["soup"]))
+        for key, part in chosen[chosen["against"].isin(WHO)].groupby(keys, sort=False):
+            of_models = part.merge(known, on=["variant", "members", "goal", "index"], how="left")
+            cell = {"zoo": results.zoo.id} | dict(zip(keys, key, strict=True))
+            rows += [cell | row for row in _who(of_models)]
+    columns = ["zoo", *keys, "predictor", "statistic", "value", "low", "high", "p", "models", "highest", "lowest"]
+    return in_percent(pd.DataFrame(rows, columns=columns))
+
+
+def properties(results: ZooResults) -> pd.DataFrame:
+    """What may tell a model's gain: variant, members, goal, index, its factors and `PROPERTIES`."""
+    drop = results.tables["soups"].groupby(["goal", "index"])["norm_drop"].first().reset_index()
+    originals = results.originals[[*FACTORS, "test_accuracy"]].rename(columns={"test_accuracy": "dense_accuracy"})
+    return distances(results).merge(drop, on=["goal", "index"]).join(originals, on="index")
+
+
+def _who(models: pd.DataFrame) -> Iterator[dict[str, object]]:
+    for factor in FACTORS:
+        levels = models.groupby(factor)["gain"]
+        if levels.ngroups > 1:
+            means = levels.mean()
+            effect, p = factor_effect(models["gain"], models[factor])
+            ends = {"highest": means.idxmax(), "lowest": means.idxmin()}
+            yield {"predictor": factor, "statistic": "ε²", "value": effect, "p": p, "models": len(models)} | ends
+    for name in PROPERTIES:
+        known = models.dropna(subset=name)
+        tau = kendall(known[name].to_numpy(), known["gain"].to_numpy())
+        yield {"predictor": name, "statistic": "tau", "models": len(known), **vars(tau)}
+
+
+def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Distance, agreement and barrier of candidates and of strangers, a model's pairs as their mean."""
+    keys = [*CELL, "kind"]
+    rows = []
+    for results in with_soups(zoos):
+        models = (
+            results.tables["soup_pairs"].groupby([*keys, "index"], sort=False).mean(numeric_only=True).reset_index()
+        )
+        for key, part in models.groupby(keys, sort=False):
+            barrier = {f"barrier_{name}": value for name, value in summary(part["barrier"]).items() if name != "models"}
+            rows.append(
+                {"zoo": results.zoo.id, **dict(zip(keys, key, strict=True)), "models": len(part)}
+                | {"distance": part["distance"].mean(), "agreement": 100 * part["agreement"].mean(), **barrier}
+            )
+    columns = [
+        "zoo",
+        *keys,
+        "models",
+        "distance",
+        "agreement",
+        *(f"barrier_{name}" for name in ("mean", "std", "low", "high")),
+    ]
+    return in_percent(pd.DataFrame(rows, columns=columns))
+
+
+def shifted_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Gains on shifted images after the last phase; `test`: the images as they are, `corruptions`: the mean of all."""
+    keys = ["variant", "members", "goal", "set", "severity", "against"]
+    rows = []
+    for results in with_soups(zoos):
+        for key, part in all_shifted(results).groupby(keys, sort=False):
+            rows.append({"zoo": results.zoo.id, **dict(zip(keys, key, strict=True)), **paired(part["gain"])})
+    return in_percent(pd.DataFrame(rows, columns=["zoo", *keys, *GAIN]))
+
+
+def all_shifted(results: ZooResults) -> pd.DataFrame:
+    """Gains on the test images, on each shifted set, and on all corruptions (severity 0: not of one)."""
+    found = shifted_gains(results, SHIFTED)
+    keys = ["variant", "members", "goal", "index", "against"]
+    plain = last_phase(gains(results, merged=["soup"]))
+    plain = plain[plain["against"].isin(SHIFTED) & plain["variant"].isin(found["variant"])]
+    mean = found[found["severity"] > 0].groupby(keys, sort=False)["gain"].mean().reset_index()
+    whole = [plain[[*keys, "gain"]].assign(set="test", severity=0), mean.assign(set="corruptions", severity=0)]
+    return pd.concat([part for part in (*whole, found) if len(part)] or [found], ignore_index=True)
+
+
+def fairness_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Recall of the worst class, spread of recalls and calibration error after the last phase: soups less others."""
+    keys = ["variant", "members", "goal", "arm", "against"]
+    rows = []
+    for results in with_soups(zoos):
+        for measure in FAIRNESS:
+            chosen = last_phase(gains(results, measure))
+            for key, part in chosen.groupby(keys, sort=False):
+                row = {"zoo": results.zoo.id, **dict(zip(keys, key, strict=True)), "measure": measure}
+                rows.append(row | {"value": 100 * part["value"].mean(), **paired(part["gain"])})
+    return in_percent(pd.DataFrame(rows, columns=["zoo", *keys, "measure", "value", *GAIN]))
+
+
+def control_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """What averaging gives after phase 1: of kin, of strangers, of unpruned models, at a constant learning rate.
+
+    `parts` is the mean accuracy of what is averaged; the gain is over it, `over_worst` over the worst of them.
+    """
+    rows = []
+    for results in with_soups(zoos):
+        for kind, part in _controls(results):
+            for (members, goal), models in part.groupby(["members", "goal"], sort=False):
+                row = {"zoo": results.zoo.id, "control": kind, "members": members, "goal": goal}
+                row |= {"merged": 100 * models["merged"].mean(), "parts": 100 * models["parts"].mean()}
+                row |= {"over_worst": 100 * (models["merged"] - models["worst"]).mean()}
+                rows.append(row | paired(models["merged"] - models["parts"]))
+    return in_percent(
+        pd.DataFrame(rows, columns=["zoo", "control", "members", "goal", "merged", "parts", "over_worst", *GAIN])
+    )
+
+
+def _controls(results: ZooResults) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Frames with members, goal, merged, parts and worst, by what they control."""
+    yield from strangers(results).groupby("kind", sort=False)
+    wide = arms(results)
+    table = results.tables["soups"]
+    candidates = table[table["arm"] == "candidate"]
+    worst = candidates.groupby([*CELL, "index"])["test_accuracy"].min()
+    frame = pd.DataFrame({"merged": wide["soup"], "parts": wide["mean_candidate"], "worst": worst}).reset_index()
+    for variant in ("constant", "dense"):
+        if len(part := frame[frame["variant"] == variant]):
+            yield variant, part
+
+
+def _cell(table: pd.DataFrame, *more: str) -> dict[str, pd.Series]:
+    """The headings of rows: zoo, what varies, m, goal and others."""
+    headings = {
+        "Zoo": table["zoo"],
+        "Varied": table["variant"].replace(VARIANTS),
+        "m": table["members"],
+        "Goal, %": table["goal"],
+    }
+    return headings | {name.capitalize(): table[name] for name in more}
+
+
+def _gain_cells(table: pd.DataFrame) -> dict[str, pd.Series]:
+    return {
+        "n": texts(table["models"]),
+        "Gain": value_interval(table["mean"], table["low"], table["high"], "{:.2f}"),
+        "std": texts(table["std"], "{:.2f}"),
+        "Better": texts(table["better"], "{:.0f}"),
+        "p": texts(table["p"], "{:.2g}"),
+    }
+
+
+def arrange_gains(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, variant, goal, phase and comparison of the uniform soup; the CSV has the greedy one's as well."""
+    shown = table[table["arm"] == "soup"]
+    shown = shown.assign(against=shown["against"].replace(NAMES))
+    noise = {"std, models": texts(shown["std_models"], "{:.2f}")}
+    return lines(
+        _cell(shown, "phase", "against"), {"Soup": texts(shown["accuracy"], "{:.1f}"), **_gain_cells(shown), **noise}
+    )
+
+
+def arrange_factors(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, variant, goal, comparison and predictor."""
+    shown = table.assign(predictor=table["predictor"].replace(PROPERTIES), against=table["against"].replace(NAMES))
+    cells = {
+        "Statistic": texts(shown["statistic"]),
+        "n": texts(shown["models"]),
+        "Value": value_interval(shown["value"], shown["low"], shown["high"], "{:.2f}"),
+        "p": texts(shown["p"], "{:.2g}"),
+        "Gains most": texts(shown["highest"]),
+        "Gains least": texts(shown["lowest"]),
+    }
+    return lines(_cell(shown, "against", "predictor"), cells)
+
+
+def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, variant, goal, phase and kind of pairs."""
+    cells = {
+        "n": texts(table["models"]),
+        "Distance": texts(table["distance"], "{:.2f}"),
+        "Agreement": texts(table["agreement"], "{:.1f}"),
+        "Barrier": value_interval(*(table[f"barrier_{name}"] for name in ("mean", "low", "high")), "{:.2f}"),
+    }
+    return lines(_cell(table, "phase", "kind"), cells)
+
+
+def arrange_shifted(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, variant, goal, set, severity and comparison."""
+    shown = table.assign(against=table["against"].replace(NAMES), severity=table["severity"].replace(0, np.nan))
+    return lines(_cell(shown, "set", "against") | {"Severity": shown["severity"]}, _gain_cells(shown))
+
+
+def arrange_fairness(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, variant, goal, measure and comparison of the uniform soup."""
+    shown = table[table["arm"] == "soup"]
+    measures = {"worst_class": "worst class", "recall_spread": "spread of recalls", "ece": "calibration error"}
+    shown = shown.assign(against=shown["against"].replace(NAMES), measure=shown["measure"].replace(measures))
+    cells = {"Soup": texts(shown["value"], "{:.1f}"), **_gain_cells(shown)}
+    return lines(_cell(shown, "measure", "against"), cells).rename(columns={"Gain": "Difference", "Better": "Higher"})
+
+
+def arrange_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a zoo, goal and control."""
+    keys = {"Zoo": table["zoo"], "Control": table["control"], "m": table["members"], "Goal, %": table["goal"]}
+    cells = {
+        "Average": texts(table["merged"], "{:.1f}"),
+        "Parts": texts(table["parts"], "{:.1f}"),
+        "Over the worst": texts(table["over_worst"], "{:.2f}"),
+    }
+    return lines(keys, cells | _gain_cells(table))

@@ -1,0 +1,252 @@
+"""What a hyper-representation is held against: principal components, the epoch alone, sketches, probes; Table 3."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import ttest_1samp
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+
+from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
+from zootwins.analyses.findings import FAILS, HOLDS
+from zootwins.experiments.representations import baselines, probes
+from zootwins.experiments.representations.baselines import ALL, by_size, epoch_alone, normalised, principal_components
+from zootwins.experiments.representations.evaluation import evaluate, reconstruct, reconstruction_r2
+from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.sketch import Sketch
+from zootwins.experiments.representations.states import TARGETS, load_states, split_models
+from zootwins.experiments.representations.storage import Representation
+from zootwins.experiments.representations.tables import (
+    BASELINES,
+    PREDICTORS,
+    QUANTITIES,
+    arrange_claims,
+    arrange_table3,
+    claims_table,
+    split_interval,
+    table3,
+)
+from zootwins.experiments.representations.tokens import Tokens
+from zootwins.experiments.representations.training import layer_scale, train
+
+ROOT = Path(__file__).parents[2]
+SKETCHED = SETTINGS.model_copy(update={"sketch": 400, "contrastive_weight": 0.0})
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory):
+    """Twelve made-up models."""
+    return load_states(
+        [make_shard(tmp_path_factory.mktemp("shards") / "0.safetensors", "vd", make_models(12))], "cnn_s"
+    )
+
+
+@pytest.fixture(scope="module")
+def untrained(states):
+    """An auto-encoder with a sketch that knows the scale of the weights, but was not trained, and its splits."""
+    split = split_models(states.models, "mini", 0)
+    torch.manual_seed(0)
+    model = AutoEncoder(states.tokens, SKETCHED).eval()
+    model.scale.copy_(layer_scale(states.weights, states.tokens))
+    return Representation(model, SKETCHED, 3.0, split), {name: states.of(models) for name, models in split.items()}
+
+
+def test_principal_components_are_numpys(untrained):
+    representation, splits = untrained
+    components, found = principal_components(splits, representation)
+    scale = representation.model.scale
+    train_rows, test_rows = ((splits[name].weights / scale).double().numpy() for name in ("train", "test"))
+    mean = train_rows.mean(0)
+    rank = components["test"].shape[1]
+    basis = np.linalg.svd(train_rows - mean, full_matrices=False)[2][:rank]
+    assert rank == min(SKETCHED.latent + SKETCHED.sketch, len(train_rows) - 1)
+    expected = (test_rows - mean) @ basis.T @ basis + mean
+    np.testing.assert_allclose((found.weights / scale).numpy(), expected, atol=1e-4)  # float32
+
+
+def test_the_epoch_alone_is_the_mean_of_the_training_models(untrained):
+    representation, splits = untrained
+    found = epoch_alone(splits, representation)
+    row = splits["test"].table.index[splits["test"].table["epoch"] == 2][0]
+    there = torch.from_numpy((splits["train"].table["epoch"] == 2).to_numpy().copy())
+    torch.testing.assert_close(found.weights[row], splits["train"].weights[there].mean(0))
+    torch.testing.assert_close(found.alphas[row], normalised(splits["train"], representation)[there].mean(0))
+
+
+def test_by_size_is_what_the_components_and_the_sketch_give_back(untrained, monkeypatch):
+    monkeypatch.setattr(baselines, "SIZES", (40, 2000, 9999))
+    representation, splits = untrained
+    scale = representation.model.scale
+    table = by_size(splits, scale).set_index(["predictor", "numbers", "epoch"])["r2"]
+    train_rows, test_rows = ((splits[name].weights / scale).double() for name in ("train", "test"))
+    basis = torch.linalg.svd(train_rows - train_rows.mean(0), full_matrices=False).Vh[:40]
+    centred = test_rows - train_rows.mean(0)
+    expected = (centred @ basis.T).square().sum() / centred.square().sum()
+    assert table["pca", 40, ALL] == pytest.approx(expected.item(), abs=1e-4)
+    sketch = Sketch(splits["test"].tokens, 2000)
+    there = torch.from_numpy((splits["test"].table["epoch"] == 0).to_numpy().copy())
+    recovered = sketch.recover(sketch(test_rows.float()))[0].double()
+    expected = 1 - (recovered - test_rows)[there].square().sum() / centred[there].square().sum()
+    assert table["sketch", 2000, 0] == pytest.approx(expected.item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("kept", [100, 200])
+def test_a_sparse_network_comes_back_from_its_sketch(kept):
+    tokens = Tokens(ARCHITECTURE)
+    torch.manual_seed(kept)
+    scaled = torch.randn(3, sum(tokens.sizes))
+    scaled = scaled * (torch.rand_like(scaled).argsort(1).argsort(1) < kept)
+    sketch = Sketch(tokens, 800)
+    values, active = sketch.recover(sketch(scaled))
+    assert ((values - scaled).square().sum(1) < 1e-2 * scaled.square().sum(1)).all()
+    assert ((active > 0.5) == (scaled != 0)).float().mean() > 0.99
+
+
+def test_of_a_dense_network_a_sketch_tells_its_share():
+    """Of n independent normal weights, k projections tell k / n of the variance, whoever reads them."""
+    tokens = Tokens(ARCHITECTURE)
+    torch.manual_seed(0)
+    scaled = torch.randn(20, sum(tokens.sizes))
+    sketch = Sketch(tokens, 800)
+    values, _ = sketch.recover(sketch(scaled))
+    told = 1 - ((values - scaled).square().sum() / scaled.square().sum()).item()
+    assert told == pytest.approx(800 / sum(tokens.sizes), abs=0.05)
+    assert torch.equal(Sketch(tokens, 800).matrix, sketch.matrix)
+
+
+def test_a_sketched_auto_encoder_recovers_weights_and_its_context_is_learned(untrained):
+    representation, splits = untrained
+    model = representation.model
+    latent = model.encode(splits["test"].weights)
+    assert latent.shape == (len(splits["test"]), SKETCHED.latent + SKETCHED.sketch)
+    expected, _ = model.sketch.recover(model.sketch(splits["test"].weights / model.scale))
+    torch.testing.assert_close(reconstruct(representation, splits["test"]).weights, expected * model.scale)
+    trained, history = train(splits["train"], SKETCHED, 3.0, ("mini", 0), "cpu")
+    assert (history["contrast"] == 0).all()
+    assert not torch.equal(trained.to_latent.weight, model.to_latent.weight)
+    assert "sketch.matrix" not in trained.state_dict()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(30, 50), (50, 30)])
+def test_ridge_is_scikit_learns(rows, columns):
+    rng = np.random.default_rng(0)
+    features, targets = rng.normal(size=(rows, columns)) * rng.random(columns), rng.normal(size=(rows, 2))
+    features[:, 3] = 2.0  # does not vary
+    std = np.where(features.std(0) > 0, features.std(0), 1)
+    standardised = (features - features.mean(0)) / std
+    path = probes.RidgePath.fit(features, targets)
+    for penalty in (1e-4, 1.0, 1e3):
+        expected = Ridge(penalty).fit(standardised, targets).predict(standardised)
+        np.testing.assert_allclose(path.predict(features, penalty), expected, atol=1e-9)
+
+
+def linear_splits(nothing: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    features = {split: rng.normal(size=(rows, 5)) for split, rows in (("train", 60), ("validation", 30), ("test", 30))}
+    targets = {split: values[:, : len(TARGETS)].copy() for split, values in features.items()}
+    targets["train"][:, nothing] = rng.normal(size=60)
+    return features, targets
+
+
+def test_probe_takes_the_penalty_that_suits_the_validation_models():
+    features, targets = linear_splits(nothing=2)
+    r2 = r2_score(targets["test"], probes.ridge(features, targets), multioutput="raw_values")
+    assert r2[[0, 1, 3]] == pytest.approx([1, 1, 1], abs=1e-3)
+    assert r2[2] < 0.5
+
+
+def test_boosted_probe_takes_the_number_of_trees_that_suits_the_validation_models():
+    features, targets = linear_splits(nothing=2)
+    r2 = r2_score(targets["test"], probes.boosted(features, targets), multioutput="raw_values")
+    assert (r2[[0, 1, 3]] > 0.5).all()
+    assert r2[2] > -0.5  # as many trees as learn noise by heart would do worse
+
+
+def test_evaluation_has_every_predictor_on_the_same_states(untrained):
+    representation, splits = untrained
+    scores, predictions = evaluate(representation, splits)
+    assert len(predictions) == len(splits["test"])
+    whole = scores[scores["layer"] == "all"]
+    found = whole.groupby("quantity")["predictor"].agg(set)
+    assert found["weights"] == found["alphas"] == {"representation", "pca", "aligned_pca", "epoch"}
+    assert found["accuracy"] == set(PREDICTORS) - {"sketch"}
+    assert "epoch" not in found["epoch"]
+    assert not whole.duplicated(["predictor", "quantity"]).any()
+
+
+def test_without_a_sketch_an_untrained_one_is_a_baseline(untrained):
+    representation, splits = untrained
+    model = AutoEncoder(splits["test"].tokens, SETTINGS).eval()
+    model.scale.copy_(representation.model.scale)
+    scores, _ = evaluate(Representation(model, SETTINGS, 3.0, representation.split), splits)
+    assert set(scores.loc[scores["predictor"] == "sketch", "quantity"]) == {"weights"}
+
+
+def test_r2_does_not_depend_on_the_order_that_a_predictor_takes(untrained):
+    """Where neurons were aligned, what comes back is compared in the zoo's order."""
+    representation, splits = untrained
+    found = reconstruct(representation, splits["test"])
+    plain = reconstruction_r2(found, splits, representation)
+    reference = splits["train"].first_states().weights[0]
+    aligned = Representation(representation.model, SKETCHED, 3.0, representation.split, reference)
+    r2 = reconstruction_r2(reconstruct(aligned, splits["test"]), splits, aligned)
+    weights = [one[(one["quantity"] == "weights") & (one["layer"] == "all")]["r2"].item() for one in (plain, r2)]
+    assert weights[0] == pytest.approx(weights[1], abs=0.05)  # another order is another sketch of the same weights
+
+
+def made_up_scores(seeds: int) -> pd.DataFrame:
+    """The auto-encoder reconstructs less than PCA, and tells more of properties than all others in every seed."""
+    rows = []
+    shared = {"zoo": "mini", "paper_zoo": "svhn_s_seed", "configuration": "test", "layer": "all"}
+    shared |= {"models": 12, "states": 72, "train_models": 8, "validation_models": 2, "test_models": 2}
+    for seed in range(seeds):
+        values = {("representation", quantity): 0.1 * seed for quantity in ("weights", "alphas")}
+        values |= {("pca", quantity): 0.5 for quantity in ("weights", "alphas")}
+        for number, predictor in enumerate(name for name in PREDICTORS if name != "sketch"):
+            values |= {(predictor, target): 0.5 - 0.1 * number + 0.01 * seed for target in TARGETS}
+        rows += [
+            shared | {"seed": seed, "predictor": predictor, "quantity": quantity, "r2": r2}
+            for (predictor, quantity), r2 in values.items()
+        ]
+    return pd.DataFrame(rows)
+
+
+def test_table3_begins_with_the_papers_columns():
+    paper = pd.read_csv(ROOT / "resources/paper/table3.csv")
+    table = table3(made_up_scores(3), paper)
+    assert list(table.columns[: len(paper.columns)]) == list(paper.columns)
+    row = table.iloc[0]
+    assert (row["weights_r2"], row["accuracy_r2"], row["seeds"]) == (pytest.approx(10), pytest.approx(51), 3)
+    assert row["weights_r2_pca"] == pytest.approx(50)
+    assert (row["paper_zoo"], row["sparsity_r2_paper"]) == ("svhn_s_seed", 97.6)
+    text = arrange_table3(table).droplevel(["Zoo", "n", "Seeds"])
+    assert text.loc["hyper-representation (test)", "w"] == (
+        f"10.0 [{row['weights_r2_low']:.1f}, {row['weights_r2_high']:.1f}]"
+    )
+    assert text.loc["paper: svhn_s_seed", "Sparsity"] == "97.6"
+    assert text.loc["weight statistics", "log α"] == "–"
+
+
+def test_intervals_allow_for_what_splits_share():
+    values = np.array([1.0, 2.0, 4.0])
+    plain = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert split_interval(values, 0.0) == pytest.approx((plain.low, plain.high))
+    low, high = split_interval(values, 0.25)
+    assert (high - low) / (plain.high - plain.low) == pytest.approx(((1 / 3 + 0.25) * 3) ** 0.5)
+    assert np.isnan(split_interval(values[:1], 0.25)).all()
+
+
+def test_claims_are_held_against_the_best_baseline():
+    scores = made_up_scores(3)
+    table = claims_table(scores).set_index("quantity")
+    assert list(table.index) == list(QUANTITIES)
+    assert table.loc["weights", ["baseline", "verdict", "seeds_above"]].tolist() == ["pca", FAILS, 0]
+    assert table.loc["accuracy", "baseline"] == "pca"  # the first of those that are not the representation's own
+    assert table.loc["accuracy", "verdict"] == HOLDS
+    assert table.loc["accuracy", "seeds_above"] == 3
+    assert set(table["baseline"]) <= set(BASELINES)
+    text = arrange_claims(claims_table(scores))
+    assert text.iloc[0]["Best baseline"] == "PCA: 50.0"

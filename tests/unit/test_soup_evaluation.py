@@ -1,0 +1,136 @@
+"""What is said of soups' networks: measures by hand, ensembles, barriers, and shifted images."""
+
+import numpy as np
+import pytest
+import torch
+
+from test_soups import ENGINE, SETTINGS, cook, data_of, originals
+from zootwins.experiments.soups.evaluation import Looked, Shelf, look, scores, shifted_scores, with_shifted
+from zootwins.experiments.soups.measures import calibration_error, class_recalls, quality
+from zootwins.experiments.soups.noise import noise_of_gains, noise_table
+from zootwins.experiments.soups.pairs import pair_scores
+from zootwins.experiments.soups.phases import as_population, axes_of
+from zootwins.experiments.soups.recipes import Recipe
+from zootwins.images.corruptions import ShiftedSet
+from zootwins.storage.shards import read_shard, write_trajectory
+
+
+@pytest.fixture(scope="module")
+def data():
+    return data_of(originals())
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    recipe, of = Recipe.of(SETTINGS, "lr", 3), originals()
+    shards = {}
+    for arm, trajectory in cook(variant="lr").items():
+        path = tmp_path_factory.mktemp(arm) / "0000-0002.safetensors"
+        write_trajectory(path, arm, trajectory, of.models, of.index, axes=axes_of(recipe, trajectory))
+        shards[arm] = read_shard(path)
+    return Shelf(shards, of)
+
+
+@pytest.fixture(scope="module")
+def table(shelf, data):
+    return scores(ENGINE, shelf, data.test)
+
+
+def test_calibration_error_by_hand():
+    confidence = np.array([[0.95, 0.96, 0.20, 0.21, 1.0]])
+    right = np.array([[True, False, True, False, True]])
+    # bins of a fifteenth: (0.933, 1] holds 0.95, 0.96, 1; (0.133, 0.2] holds 0.20; (0.2, 0.267] holds 0.21
+    expected = (abs(2 - 2.91) + abs(1 - 0.20) + abs(0 - 0.21)) / 5
+    assert calibration_error(confidence, right) == pytest.approx([expected])
+
+
+def test_recalls_by_hand():
+    labels = np.array([0, 0, 1, 1, 1, 3])
+    assert class_recalls(np.array([0, 1, 1, 1, 3, 3]), labels).tolist() == [0.5, pytest.approx(2 / 3), 1.0]
+    probabilities = np.full((6, 4), 0.25)
+    found = quality(np.array([0, 1, 1, 1, 3, 3]), probabilities, labels)
+    assert (found["worst_class"], found["recall_spread"]) == (0.5, 0.5)
+    assert found["test_loss"] == pytest.approx(np.log(4))
+    assert found["test_accuracy"] == pytest.approx(4 / 6)
+
+
+def test_an_ensemble_is_the_mean_of_probabilities_not_of_votes():
+    probabilities = np.array([[0.51, 0.49], [0.51, 0.49], [0.0, 1.0]])[None, None, :, None]
+    looked = Looked(probabilities.argmax(-1), probabilities)
+    assert looked.ensemble().predictions.tolist() == [[[[1]]]]
+
+
+def test_scores_are_those_of_the_shards(shelf, table, data):
+    for arm in ("soup", "candidate"):
+        rows = table[(table["arm"] == arm) & (table["phase"] == 2) & (table["goal"] == 0.9)]
+        stored = shelf.tensor(arm, "test_accuracy", 2)[:, 1].flatten().numpy()
+        np.testing.assert_allclose(rows["test_accuracy"], stored, atol=1e-6)
+        assert rows["sparsity"].to_numpy() == pytest.approx(0.9, abs=1e-3)
+        assert rows["member"].tolist() == ([1, 2, 3] * 3 if arm == "candidate" else [0] * 3)
+    assert len(table) == 3 * 2 * 2 * (3 + 1 + 1 + 4)
+    assert table["norm_drop"].between(0, 1).all()
+
+
+def test_the_best_is_chosen_on_validation_images(table):
+    keys = ["index", "goal", "phase"]
+    candidates = table[table["arm"] == "candidate"]
+    for key, part in candidates.groupby(keys):
+        of_key = table[(table[keys] == key).all(axis=1)].set_index("arm")
+        best = part.loc[part["validation_accuracy"].idxmax()]
+        assert of_key.loc["best_candidate", "member"] == best["member"]
+        assert of_key.loc["best_candidate", "test_accuracy"] == best["test_accuracy"]
+        assert of_key.loc["best_by_test", "test_accuracy"] == part["test_accuracy"].max()
+        assert of_key.loc["mean_candidate", "ece"] == pytest.approx(part["ece"].mean())
+
+
+def test_ensembles_of_the_networks(shelf, table, data):
+    looked = look(ENGINE, shelf, "candidate", 2, data.test)
+    mean = looked.probabilities[0, 0].mean(0)
+    accuracy = (mean.argmax(1) == data.test.labels.numpy()).mean()
+    row = table[(table["arm"] == "ensemble") & (table["index"] == 0) & (table["goal"] == 0.6) & (table["phase"] == 2)]
+    assert row["test_accuracy"].item() == pytest.approx(accuracy)
+
+
+def test_pairs_lie_on_the_line(shelf, data):
+    pairs = pair_scores(ENGINE, shelf, data.test)
+    assert len(pairs) == 3 * 2 * 2 * 2
+    row = pairs.query("index == 1 and goal == 0.9 and phase == 2 and member == 3").squeeze()
+    networks = shelf.networks("candidate", 2)
+    ends = [{name: tensor[1:2, 1:2, run : run + 1] for name, tensor in networks.items()} for run in (0, 2)]
+    distance = sum((ends[1][name] - ends[0][name]).double().square().sum() for name in networks).sqrt()
+    assert row["distance"] == pytest.approx(distance.item())
+    of = originals((1,))
+    middle = {name: (ends[0][name] + ends[1][name]) / 2 for name in networks}
+    accuracy = ENGINE.evaluate(as_population(of.architecture, middle, of.factors), data.test).accuracy.item()
+    assert row["line_5"] == pytest.approx(accuracy, abs=0.04)  # an image of 30 may be on the edge
+    line = row[[f"line_{point}" for point in range(11)]].astype(float)
+    assert row["barrier"] == pytest.approx((line.iloc[0] + line.iloc[-1]) / 2 - line.min())
+    predictions = shelf.tensor("candidate", "predictions", 2)[1, 1]
+    assert row["agreement"] == pytest.approx((predictions[0] == predictions[2]).double().mean().item())
+
+
+def test_shifted_scores_are_of_the_last_phase(shelf, table, data):
+    sets = [ShiftedSet("noise", 1, data.test), ShiftedSet("usps", 0, data.validation)]
+    shifted = shifted_scores(ENGINE, shelf, sets, table)
+    same = shifted[shifted["set"] == "noise"].set_index(["arm", "index", "goal"])["accuracy"]
+    last = table[table["phase"] == 2].set_index(["arm", "index", "goal"])["test_accuracy"]
+    for arm in ("soup", "greedy", "mean_candidate", "best_candidate", "ensemble"):
+        np.testing.assert_allclose(same[arm].sort_index(), last[arm].sort_index(), atol=1e-12)
+    joined = with_shifted(table, shifted)
+    soups = joined[joined["arm"] == "soup"]
+    assert soups.loc[soups["phase"] == 1, "shifted_accuracy"].isna().all()
+    ends = soups[soups["phase"] == 2]
+    assert ends["shifted_accuracy"].to_numpy() == pytest.approx(ends["test_accuracy"].to_numpy())
+    assert with_shifted(table, shifted_scores(ENGINE, shelf, (), table))["shifted_accuracy"].isna().all()
+
+
+def test_noise_is_that_of_the_last_phase(shelf, data):
+    labels = data.test.labels.numpy()
+    found = noise_table({arm: [shard] for arm, shard in shelf.arms.items()}, labels)
+    assert found["goal"].tolist() == [0.6, 0.9]
+    assert set(found["against"]) == {"mean_candidate"}
+    right = {
+        arm: (shelf.tensor(arm, "predictions", 2)[:, 1] == torch.tensor(labels)).float().numpy() for arm in shelf.arms
+    }
+    expected = noise_of_gains(right["soup"][:, 0] - right["candidate"].mean(1))
+    assert found["noise_variance"].iloc[1] == pytest.approx(expected)

@@ -1,0 +1,167 @@
+"""Tables of soups: numbers against SciPy and by hand, on made-up zoos."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from synthetic import make_results, make_zoo
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
+from zootwins.experiments.soups import tables
+from zootwins.experiments.soups.findings import soup_findings
+from zootwins.experiments.soups.gains import arms, gains, strangers
+from zootwins.experiments.soups.noise import noise_of_gains
+from zootwins.reporting.gallery import TABLES
+
+SOUP_TABLES = [name for name, table in TABLES.items() if table.rule == "make_soup_table"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return make_results(tmp_path_factory.mktemp("twins"))
+
+
+def values(results, arm, variant="seed", goal=0.95, phase=2) -> pd.Series:
+    table = results.tables["soups"]
+    chosen = (table["variant"] == variant) & (table["goal"] == goal) & (table["phase"] == phase) & (table["arm"] == arm)
+    return table[chosen].groupby("index")["test_accuracy"].mean()
+
+
+def changed(results, arm, accuracy, variant="seed"):
+    """The results with other accuracies of an arm."""
+    table = results.tables["soups"].copy()
+    rows = (table["arm"] == arm) & (table["variant"] == variant)
+    table.loc[rows, "test_accuracy"] = accuracy(table.loc[rows, "test_accuracy"])
+    return replace(results, tables={**results.tables, "soups": table})
+
+
+def test_gains_are_paired_and_tested_as_scipy_does(results):
+    table = tables.gain_table([results])
+    row = table.query(
+        "variant == 'seed' and goal == 95 and phase == 2 and arm == 'soup' and against == 'imp'"
+    ).squeeze()
+    soup, imp = values(results, "soup"), values(results, "imp")  # the mean of three runs
+    difference = 100 * (soup - imp)
+    assert (row["models"], row["members"], row["sparsity"]) == (12, 3, pytest.approx(95))
+    assert row["mean"] == pytest.approx(difference.mean())
+    assert row["std"] == pytest.approx(difference.std(ddof=1))
+    assert row["better"] == pytest.approx(100 * (difference > 0).mean())
+    assert row["p"] == pytest.approx(stats.wilcoxon(difference).pvalue)
+    assert row["low"] < row["mean"] < row["high"]
+    assert row["accuracy"] == pytest.approx(100 * soup.mean())
+
+
+def test_std_of_the_models_is_without_the_noise_of_the_images(results):
+    table = tables.gain_table([results]).query("arm == 'soup' and against == 'mean_candidate' and phase == 2")
+    assert table["std_noise"].to_numpy() == pytest.approx(0.1)
+    expected = np.sqrt(np.maximum(0, table["std"] ** 2 - 0.01))
+    assert table["std_models"].to_numpy() == pytest.approx(expected.to_numpy())
+
+
+def test_variants_without_imp_are_held_against_that_of_the_seed(results):
+    wide = arms(results)
+    assert wide.loc["lr"]["imp_long"].equals(wide.loc["seed"]["imp_long"])
+    assert wide.loc["dense"]["imp_long"].notna().all()
+    assert wide.loc["lr"]["greedy"].isna().all()  # its own or none
+    found = gains(results)
+    assert not found["gain"].isna().any()
+    assert "strangers" not in set(found["variant"])
+
+
+def test_effects_of_factors_are_those_of_scipy(results):
+    table = tables.factor_table([results])
+    cell = table.query("variant == 'seed' and goal == 95 and against == 'mean_candidate'").set_index("predictor")
+    gain = values(results, "soup") - values(results, "mean_candidate")
+    models = results.models.set_index("index")
+    levels = [part for _, part in gain.groupby(models["activation"])]
+    test = stats.kruskal(*levels)
+    assert cell.loc["activation", "value"] == pytest.approx(test.statistic / 11)
+    assert cell.loc["activation", "p"] == pytest.approx(test.pvalue)
+    assert cell.loc["activation", "highest"] == max(
+        ("relu", "tanh"), key=lambda a: gain[models["activation"] == a].mean()
+    )
+    tau = stats.kendalltau(models["test_accuracy"], gain)
+    assert cell.loc["dense_accuracy", "value"] == pytest.approx(tau.statistic)
+    assert cell.loc["dense_accuracy", "p"] == pytest.approx(tau.pvalue)
+    assert {"distance", "disagreement", "norm_drop"} < set(cell.index)
+    assert "init" not in cell.index  # the same in all
+
+
+def test_controls(results):
+    table = tables.control_table([results]).set_index(["control", "goal"])
+    assert set(table.index.get_level_values("control")) == {"kin", "own masks", "one mask", "constant", "dense"}
+    own = table.loc["own masks", 95]
+    assert own["merged"] == pytest.approx(10)
+    mixed = strangers(results).query("kind == 'own masks' and goal == 0.95")
+    assert own["parts"] == pytest.approx(100 * mixed["parts"].mean())
+    assert own["over_worst"] == pytest.approx(100 * (0.1 - mixed["worst"]).mean())
+    assert (mixed["worst"] <= mixed["parts"]).all()
+
+
+def test_shifted_gains_stand_beside_those_on_test_images(results):
+    table = tables.shifted_table([results]).query("variant == 'seed' and goal == 95 and against == 'mean_candidate'")
+    by_set = table.groupby("set")["mean"].mean()
+    plain = 100 * (values(results, "soup") - values(results, "mean_candidate")).mean()
+    assert by_set["test"] == pytest.approx(plain)
+    assert by_set["corruptions"] == pytest.approx(by_set.drop(["test", "corruptions"]).mean())
+    assert len(table) == 2 + 7 * 5
+
+
+def test_fairness_is_of_the_measure(results):
+    table = tables.fairness_table([results]).query(
+        "variant == 'seed' and against == 'mean_candidate' and arm == 'soup'"
+    )
+    of_measure = table.set_index(["measure", "goal"])
+    assert of_measure.loc[("ece", 95), "mean"] == pytest.approx(0)
+    assert of_measure.loc[("worst_class", 95), "value"] == pytest.approx(100 * values(results, "soup").mean() - 30)
+
+
+def test_noise_is_what_resampling_the_images_gives():
+    """Images that are hard for all models alike are no noise of the gains' spread."""
+    rng = np.random.default_rng(0)
+    models, samples = 30, 400
+    differences = rng.choice([-1.0, 0.0, 1.0], (models, samples), p=[0.05, 0.85, 0.1])
+    differences += rng.choice([0.0, 1.0], samples)  # shared
+    draws = rng.multinomial(samples, np.full(samples, 1 / samples), size=3000) / samples
+    means = draws @ differences.T - differences.mean(1)
+    assert noise_of_gains(differences) == pytest.approx(means.var(axis=1, ddof=1).mean(), rel=0.05)
+    assert noise_of_gains(np.tile(differences[:1], (5, 1))) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("name", SOUP_TABLES)
+def test_every_table_is_arranged_for_people(results, name):
+    table = TABLES[name]
+    made = table.make([results, replace(results, zoo=make_zoo("other"))])
+    assert set(made["zoo"]) == {"mini", "other"}
+    keys = [*made.select_dtypes(exclude="floating").columns, "goal"]
+    assert not made.duplicated(keys).any()
+    grid = table.arrange(made, {"mini": "Made-up", "other": "Other"})
+    assert "Made-up" in grid.index.get_level_values("Zoo")
+    bare = replace(results, tables={k: v for k, v in results.tables.items() if not k.startswith("soup")})
+    assert table.make([bare]).empty
+
+
+def verdict(results, start, goal=95) -> str:
+    table = soup_findings([results])
+    row = table[table["finding"].str.startswith(start) & (table["goal"] == goal)]
+    assert len(row) == 1, start
+    return row["verdict"].item()
+
+
+def test_findings(results):
+    table = soup_findings([results])
+    assert not table.duplicated(["zoo", "goal", "finding"]).any()
+    assert set(table["verdict"]) <= {HOLDS, FAILS, OPEN}
+    assert verdict(results, "a soup is better than the mean") == HOLDS
+    assert verdict(changed(results, "soup", lambda a: a - 0.1), "a soup is better than the mean") == FAILS
+    assert verdict(changed(results, "imp_long", lambda a: a + 0.1), "a soup is better than one run") == FAILS
+    assert verdict(results, "averages of strangers (own masks) are worse") == HOLDS
+    assert verdict(changed(results, "own_masks", lambda a: a + 1, "strangers"), "averages of strangers (own") == FAILS
+    assert verdict(results, "candidates that start from a soup") == HOLDS
+    assert verdict(results, "soups of unpruned models work", goal=0) == HOLDS
+    assert verdict(results, "soups gain more on corrupted images") == HOLDS
+    assert verdict(results, "between candidates there is no barrier") == HOLDS
+    assert verdict(results, "soups work whose members differ by learning rate") == HOLDS
+    assert verdict(results, "the gain falls") in (HOLDS, FAILS, OPEN)

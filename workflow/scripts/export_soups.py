@@ -1,0 +1,23 @@
+"""The networks of an arm of soups in the raw ModelZoo layout: phases are its checkpoints."""
+
+from zootwins.images.datasets import as_trained_on, load_stored
+from zootwins.population.architectures import get_architecture
+from zootwins.run.job import job, provenance
+from zootwins.storage.shards import read_shard
+from zootwins.zoos.exporting import shard_models
+from zootwins.zoos.originals import model_factors, read_models
+from zootwins.zoos.raw_zoo import write_raw_zoo
+
+with job(snakemake):
+    name = "-".join([snakemake.wildcards.zoo, *(snakemake.wildcards[part] for part in ("variant", "members", "arm"))])
+    data = load_stored(snakemake.input.dataset)
+    shards = [read_shard(path) for path in snakemake.input.shards]
+    factors = model_factors(read_models(snakemake.input.models))
+    write_raw_zoo(
+        snakemake.output[0],
+        name,
+        provenance(snakemake),
+        shard_models(shards, factors, lr=snakemake.params.settings["lr"]),
+        get_architecture(snakemake.params.architecture, data.images["test"].shape[1]),
+        as_trained_on(data),
+    )

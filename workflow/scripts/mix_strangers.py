@@ -1,0 +1,40 @@
+"""Averages of a shard's models with other models of the zoo."""
+
+from zootwins.experiments.soups import Soups
+from zootwins.experiments.soups.phases import Dense, axes_of
+from zootwins.experiments.soups.recipes import Recipe
+from zootwins.experiments.soups.strangers import first_candidates, mix_strangers
+from zootwins.images.datasets import load_dataset
+from zootwins.population.engines import get_engine
+from zootwins.population.randomness import STREAMS
+from zootwins.population.trajectory import Resume
+from zootwins.run.job import job, progress, provenance, resume_file
+from zootwins.storage.ranges import shard_slice
+from zootwins.storage.shards import read_shard, write_trajectory
+from zootwins.zoos.originals import load_originals
+
+with job(snakemake):
+    zoo, settings = snakemake.wildcards.zoo, Soups(**snakemake.params.settings)
+    recipe = Recipe.of(settings, "strangers", int(snakemake.wildcards.members))
+    engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
+    paths = snakemake.input.originals, snakemake.input.models
+    originals = load_originals(*paths, snakemake.params.architecture, 0, snakemake.params.models)
+    candidates = first_candidates([read_shard(path) for path in snakemake.input.candidates], originals.models)
+    first, stop = shard_slice(snakemake.wildcards.shard)
+    rows = [row for row, index in enumerate(originals.index) if first <= index < stop]
+    resume = Resume(*resume_file(snakemake))
+    arms, kept = mix_strangers(
+        engine,
+        Dense(zoo, originals, ()),
+        candidates,
+        rows,
+        load_dataset(snakemake.input.dataset),
+        recipe,
+        resume,
+        progress(snakemake, len(rows)),
+    )
+    origin = provenance(snakemake, engine=engine.name, random_streams=STREAMS)
+    names, index = ([values[row] for row in kept] for values in (originals.models, originals.index))
+    for (arm, trajectory), path in zip(arms.items(), snakemake.output, strict=True):
+        write_trajectory(path, arm, trajectory, names, index, axes=axes_of(recipe, trajectory), metadata=origin)
+    resume.discard()
