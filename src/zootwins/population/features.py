@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from zootwins.population import Engine, ImageSet, Population
-from zootwins.population.torch_engine import activation_runs, forward
+from zootwins.population.batched_network import activation_runs, forward
 
 _AT_ONCE = 1 << 20  # numbers in the largest temporary
 
