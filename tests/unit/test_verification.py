@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from synthetic import ARCHITECTURE, make_models, make_representation, make_shard
 from zootwins.experiments.representations.storage import load_representation, save_representation
+from zootwins.images.corruptions import save_shifted, shifted_sets
 from zootwins.images.datasets import StoredData, load_stored, save_dataset
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
@@ -33,6 +34,7 @@ READERS = {
     "predictions": read_predictions,
     "dataset": load_stored,
     "representation": load_representation,
+    "shifted": lambda path: list(shifted_sets(path)),
 }
 INDEX = torch.tensor([0, 2, 3])
 CLASSES = torch.zeros(3, 20, dtype=torch.uint8)
@@ -63,7 +65,11 @@ def whole(kind: str) -> bytes:
             save_representation(path, make_representation(), {})
         else:
             images, labels = ({split: values[f"{split}.{name}"] for split in SPLITS} for name, values in DATA.items())
-            save_dataset(path, StoredData(images, labels, (0.5,), (0.5,)), {})
+            if kind == "shifted":  # corruptions are defined for 28 and 32 pixels
+                images["test"] = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
+                save_shifted(path, StoredData(images, labels, (0.5,), (0.5,)), (), folder, {})
+            else:
+                save_dataset(path, StoredData(images, labels, (0.5,), (0.5,)), {})
         return path.read_bytes()
 
 
