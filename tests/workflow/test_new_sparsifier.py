@@ -93,7 +93,7 @@ def test_its_twins_are_shards_with_its_axes(toy):
     assert cut.models == shard.models[1:]
     with zipfile.ZipFile(toy.root / f"results/exports/{ZOO}/toy_1.zip") as archive:
         assert len({name.split("/")[1] for name in archive.namelist() if "NN_tune" in name}) == 3 * 2
-    checked = pd.read_csv(toy.root / "results/verification.csv")
+    checked = pd.read_csv(toy.root / "results/verification.csv").query("status != 'not made'")
     assert checked.file.str.contains("/toy_1/").any()
     assert (checked.status == "ok").all()
 

@@ -18,9 +18,10 @@ with job(snakemake):
         for suffix in ("safetensors", "parquet", "csv")
     }
     tables = [str(table) for table in sorted(Path("results/metrics").glob("*/transfer.parquet"))]
+    possible = snakemake.params.possible
     asked_for = {
-        **snakemake.params.possible,
-        "shard": cut + transferred["safetensors"],
+        **possible,
+        "shard": possible["shard"] + cut + transferred["safetensors"],
         "export": exported,
         "dataset": [str(task) for task in sorted(Path("results/tasks").glob("*/*.safetensors"))],
         "transfer": transferred["parquet"] + transferred["csv"] + tables,
