@@ -30,7 +30,7 @@ def shifted_set_names(wildcards):
 
 
 def soup_arms(variant):
-    """The outputs of a rule that trains a variant: a shard an arm, in the order of `ARMS`."""
+    """What training a variant makes: a shard an arm, in the order of `ARMS`."""
     return [f"results/soups/{{zoo}}/{{variant}}-{{members}}-{arm}/{{shard}}.safetensors" for arm in ARMS[variant]]
 
 
