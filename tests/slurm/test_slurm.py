@@ -23,7 +23,7 @@ from projects import Project
 pytestmark = pytest.mark.slurm
 
 HERE = Path(__file__).parent
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol")
 # Accounting and partitions are the site's; this one has no accounting, so that the queue tells how jobs fare.
 SITE = (
     *(
@@ -39,6 +39,14 @@ SITE = (
 )
 
 
+def belongs_to_a_slurm() -> bool:
+    """Whether this machine has a SLURM that is not these tests', of which a killed run leaves the configuration."""
+    configuration = Path("/etc/slurm/slurm.conf")
+    left_over = configuration.is_symlink() and configuration.resolve().with_name("munge.key").exists()  # by start.sh
+    answers = subprocess.run(["scontrol", "ping"], capture_output=True, timeout=60).returncode == 0
+    return configuration.exists() and (answers or not left_over)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cluster(tmp_path_factory) -> Iterator[None]:
     """A SLURM of one node, for as long as these tests run."""
@@ -47,7 +55,7 @@ def cluster(tmp_path_factory) -> Iterator[None]:
         pytest.skip(f"no SLURM here ({missing[0]} is missing): apt-get install slurmctld slurmd slurm-client munge")
     if os.geteuid() != 0:
         pytest.skip("starting a SLURM needs root")
-    if Path("/etc/slurm/slurm.conf").exists():
+    if belongs_to_a_slurm():
         pytest.skip("/etc/slurm/slurm.conf is there: this machine belongs to a SLURM already")
     base = tmp_path_factory.mktemp("slurm")
     base.chmod(0o755)

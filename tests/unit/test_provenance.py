@@ -8,6 +8,12 @@ import pytest
 from zootwins.run import provenance
 
 
+def forget() -> None:
+    """Sources are read once a process; these tests change them."""
+    provenance.code_digest.cache_clear()
+    provenance._source.cache_clear()
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A copy of the package whose sources can be changed, and the digest of a script that imports a module of it."""
@@ -19,11 +25,11 @@ def package(tmp_path, monkeypatch):
     def digest(module):
         script = tmp_path / "script.py"
         script.write_text(f"import zootwins.{module}")
-        provenance.code_digest.cache_clear()
+        forget()
         return provenance.code_digest(script)
 
     yield copy, digest
-    provenance.code_digest.cache_clear()
+    forget()
 
 
 def append(path: Path, text: str) -> None:
@@ -60,7 +66,7 @@ def test_modules_loaded_by_name_count(package, tmp_path):
     script.write_text("import json")
     before = provenance.code_digest(script, "zootwins.analyses.correlation")
     append(folder / "analyses/correlation.py", "\nADDED = 1\n")
-    provenance.code_digest.cache_clear()
+    forget()
     assert provenance.code_digest(script, "zootwins.analyses.correlation") != before
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 NATIVE = PACKAGE.parents[1] / "native"
@@ -52,16 +52,27 @@ def code_digest(script: Path, *modules: str) -> str:
     without recomputing a zoo; files that a module reads from beside itself (a template, a style sheet) count as they
     are, and so do the kernels' sources for what trains with them.
     """
-    files = sorted(_closure([*_imports(_syntax(script)), *modules]))
-    content: list[str] = [ast.dump(_without_docstrings(_syntax(path))) for path in files]
+    files = sorted(_closure([*_source(script).imports, *modules]))
+    content = [_source(path).digest for path in files]
     content += [path.read_text() for file in files for path in _companions(file)]
     if PACKAGE / "population/native_engine.py" in files and NATIVE.is_dir():
         content += [path.read_text() for path in sorted(NATIVE.rglob("*")) if path.suffix in {".cpp", ".hpp", ".h"}]
     return digest(content)
 
 
-def _syntax(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+class _Source(NamedTuple):
+    """What a file of Python says: the modules that it imports, its constants, and a digest of it without docstrings."""
+
+    imports: list[str]
+    constants: set[Any]
+    digest: str
+
+
+@cache
+def _source(path: Path) -> _Source:
+    tree = _without_docstrings(ast.parse(path.read_text()))
+    constants = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return _Source(_imports(tree), constants, digest(ast.dump(tree)))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -79,9 +90,8 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 def _companions(path: Path) -> list[Path]:
     """Files beside a module that it names, such as a template."""
-    names = {node.value for node in ast.walk(_syntax(path)) if isinstance(node, ast.Constant)}
     beside = (file for file in sorted(path.parent.iterdir()) if file.is_file() and file.suffix not in {".py", ".so"})
-    return [file for file in beside if file.name in names]
+    return [file for file in beside if file.name in _source(path).constants]
 
 
 def _closure(modules: list[str]) -> set[Path]:
@@ -94,7 +104,7 @@ def _closure(modules: list[str]) -> set[Path]:
         if path is None or path in found:
             continue
         found.add(path)
-        todo += [*_imports(_syntax(path)), module.rpartition(".")[0]]
+        todo += [*_source(path).imports, module.rpartition(".")[0]]
     return found
 
 
