@@ -442,6 +442,7 @@ def test_a_variant_of_soups_depends_on_its_own_settings_alone(tmp_path):
         ({"goals": [90, 90]}, "goals: the same value stands there twice"),
         ({"goals": [100]}, "soups.goals.0: 100: input should be less than 100"),
         ({"phase": 2}, "there is no key 'phase', did you mean phases"),
+        ({"shifted_sets": ["digit"]}, "soups.shifted_sets.0: 'digit': input should be 'mnist', "),
     ],
 )
 def test_soups_that_cannot_be_are_named(tmp_path, change, message):

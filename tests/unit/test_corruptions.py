@@ -85,15 +85,21 @@ def test_sets_come_back_normalised_and_in_order(tmp_path):
 
 def test_other_data_sets_have_labels_of_their_own(tmp_path, monkeypatch):
     other = data(pixels(samples=5))
-    monkeypatch.setattr(corruptions, "torchvision_data", lambda name, folder: other)
+    monkeypatch.setattr(corruptions, "named_data", lambda name, folder: other)
     path = tmp_path / "shifted.safetensors"
     save_shifted(path, data(pixels()), ("usps",), tmp_path, {})
     last = list(shifted_sets(path))[-1]
     assert (last.name, last.severity, len(last.images)) == ("usps", 0, 5)
-    with pytest.raises(InputError, match=r"soups\.shifted_sets: 'digit' is none of mnist"):
-        save_shifted(path, data(pixels()), ("digit",), tmp_path, {})
     with pytest.raises(InputError, match=r"images of svhn are \[1, 28, 28\], those of the zoo \[3, 32, 32\]"):
         save_shifted(path, data(pixels(channels=3, edge=32)), ("svhn",), tmp_path, {})
+
+
+def test_scikit_learns_digits_are_a_set(tmp_path):
+    path = tmp_path / "shifted.safetensors"
+    save_shifted(path, data(pixels()), ("digits",), tmp_path, {})
+    digits = next(one for one in shifted_sets(path) if one.name == "digits")
+    assert digits.images.images.shape == (500, 1, 28, 28)
+    assert digits.images.labels.unique().tolist() == list(range(10))
 
 
 def test_numbers_that_are_no_pixels_are_left_alone(tmp_path):

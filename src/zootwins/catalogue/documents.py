@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 
+from zootwins.catalogue.datasets import DATASETS
 from zootwins.catalogue.experiments import Representations
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import Transfer
@@ -16,10 +17,6 @@ from zootwins.zoos.sources import ArchiveSource, TrainSource
 
 EXPLAINED = "the keys are explained in config/README.md"
 COMPARISONS = ("agreement", "correlation")
-DATASETS = (
-    *("mnist", "fashion_mnist", "fashion_mnist_mini", "svhn", "usps"),
-    *("cifar10", "cifar10_28", "stl10_28", "stl10_32", "digits"),
-)
 
 Model = TypeVar("Model", bound=BaseModel)
 ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]

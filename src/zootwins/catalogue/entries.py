@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from zootwins.catalogue.documents import COMPARISONS, DATASETS, catalogue_model, configuration_model, validated
+from zootwins.catalogue.datasets import DATASETS
+from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model, validated
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import MASKS_OF, TaskSource
 from zootwins.run.errors import InputError

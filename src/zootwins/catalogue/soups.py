@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from zootwins.catalogue.datasets import DATASETS
+
 Percent = Annotated[float, Field(gt=0, lt=100)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -54,7 +56,7 @@ class Soups(BaseModel):
         description="dense: soups of unpruned models; constant: at a constant learning rate; strangers: averages of "
         "different models of the zoo. Phase 1 alone."
     )
-    shifted_sets: tuple[str, ...] = Field(
+    shifted_sets: tuple[Literal[*DATASETS], ...] = Field(
         (),
         description="Other data sets, by their names in the catalogue, whose test images the models are tried on as "
         "well: of the same shape and classes.",

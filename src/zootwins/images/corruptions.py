@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
-from zootwins.images.datasets import SOURCES, StoredData, import_torchvision, normalise, torchvision_data
+from zootwins.images.datasets import StoredData, import_torchvision, named_data, normalise
 from zootwins.population import ImageSet
 from zootwins.population.randomness import normals, stream_key
 from zootwins.run.errors import InputError
@@ -171,9 +171,7 @@ def save_shifted(
 
 def _other(name: str, like: Tensor, data_dir: str | Path) -> tuple[Tensor, Tensor]:
     """Test images and labels of another data set."""
-    if name not in SOURCES:
-        raise InputError(f"configuration: soups.shifted_sets: {name!r} is none of {', '.join(SOURCES)}")
-    other = torchvision_data(name, data_dir)
+    other = named_data(name, data_dir)
     images = other.images["test"]
     if images.shape[1:] != like.shape[1:]:
         raise InputError(
