@@ -1,3 +1,5 @@
+from itertools import combinations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,10 +26,20 @@ def ways(edges, start):
 
 def test_rule_graph_is_read_and_drawn():
     edges = parse_rule_graph(DOT)
-    assert edges == [("import_zoo", "collect_metrics"), ("collect_metrics", "all"), ("import_zoo", "all")]
-    assert reduce_edges(edges) == edges[:2]
+    assert edges == [("collect_metrics", "all"), ("import_zoo", "all"), ("import_zoo", "collect_metrics")]
+    assert reduce_edges(edges) == [edges[0], edges[2]]
     texts = [text.get_text() for text in workflow_graph(edges).axes[0].texts]
-    assert set(texts) == {"import\nzoo", "collect\nmetrics", "all"}
+    assert set(texts) == {"import zoo", "collect\nmetrics", "all"}
+
+
+def test_boxes_do_not_overlap_however_many_stand_in_a_row():
+    methods = [f"a_rather_long_method_{number}" for number in range(12)]
+    figure = workflow_graph([edge for method in methods for edge in (("import_zoo", method), (method, "all"))])
+    figure.draw_without_rendering()
+    boxes = [text.get_bbox_patch().get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 14
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(figure.bbox.containsx(edge) for box in boxes for edge in (box.x0, box.x1))
 
 
 @given(graphs)

@@ -7,6 +7,7 @@ layer reserve a place in it, places ordered by the mean position of what comes i
 import re
 from collections.abc import Iterable
 from itertools import pairwise
+from textwrap import fill
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -16,15 +17,21 @@ from matplotlib.path import Path
 from zootwins.reporting.figures import COLUMN, styled
 
 Edge = tuple[str, str]
-BOX = (0.78, 0.3)  # inches
+LETTERS = 11  # in a line of a box, where words allow
+LETTER = 0.046  # width of one, inches
+BOX = 0.37  # height of a box, inches
+PAD = 0.1  # within a box, at its sides together, inches
 GAP = 0.24  # between layers, inches
-MARGIN = 0.05  # at the sides, inches
+SPACE = 0.1  # between boxes at least, and at the sides, inches
 
 
 def parse_rule_graph(dot: str) -> list[Edge]:
-    """The edges (from, to) between rules in the output of `snakemake --rulegraph dot`."""
+    """The edges (from, to) between rules in the output of `snakemake --rulegraph dot`, sorted.
+
+    Snakemake lists them as its sets have them, in another order in every process; a drawing would change with it.
+    """
     labels = dict(re.findall(r'^\s*(\d+)\[label = "([^"]+)"', dot, re.MULTILINE))
-    return [(labels[a], labels[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE)]
+    return sorted((labels[a], labels[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE))
 
 
 def reduce_edges(edges: Iterable[Edge]) -> list[Edge]:
@@ -66,28 +73,28 @@ def workflow_graph(edges: Iterable[Edge]) -> Figure:
         for level, place in enumerate(way, layers[way[0]]):
             if place not in rows[level]:
                 rows[level].append(place)
-    x = _positions(rows, ways)
-    height = len(rows) * (BOX[1] + GAP)
-    y = {place: height - level * (BOX[1] + GAP) - BOX[1] / 2 for level, row in enumerate(rows) for place in row}
+    width = max(COLUMN, *(SPACE + sum(_width(place) + SPACE for place in row) for row in rows))
+    x = _positions(rows, ways, width)
+    height = len(rows) * (BOX + GAP)
+    y = {place: height - level * (BOX + GAP) - BOX / 2 for level, row in enumerate(rows) for place in row}
 
-    figure = plt.figure(figsize=(COLUMN, height), layout="none")
+    figure = plt.figure(figsize=(width, height), layout="none")
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, COLUMN)
+    axes.set_xlim(0, width)
     axes.set_ylim(GAP / 2, height + GAP / 2)
     axes.set_axis_off()
     for way in ways:
-        points = [(x[way[0]], y[way[0]] - BOX[1] / 2)]
+        points = [(x[way[0]], y[way[0]] - BOX / 2)]
         for place in way[1:-1]:
-            points += [(x[place], y[place] + BOX[1] / 2), (x[place], y[place] - BOX[1] / 2)]
-        points.append((x[way[-1]], y[way[-1]] + BOX[1] / 2))
+            points += [(x[place], y[place] + BOX / 2), (x[place], y[place] - BOX / 2)]
+        points.append((x[way[-1]], y[way[-1]] + BOX / 2))
         arrow = FancyArrowPatch(path=Path(points), arrowstyle="-|>", mutation_scale=5, color="#777777", linewidth=0.7)
         axes.add_patch(arrow)
     for name in layers:
-        text = name.replace("_", "\n", 1).replace("_", " ")
         axes.text(
             x[name],
             y[name],
-            text,
+            _label(name),
             ha="center",
             va="center",
             fontsize=6,
@@ -97,13 +104,24 @@ def workflow_graph(edges: Iterable[Edge]) -> Figure:
     return figure
 
 
-def _positions(rows: list[list], ways: list[list]) -> dict:
-    """Horizontal positions: evenly in each row, ordered by the mean of what comes from the row above."""
+def _label(rule: str) -> str:
+    return fill(rule.replace("_", " "), LETTERS, break_long_words=False)
+
+
+def _width(place: str | tuple) -> float:
+    """Of a rule's box, in inches; an edge on its way through a layer has none."""
+    return LETTER * max(map(len, _label(place).splitlines())) + PAD if isinstance(place, str) else 0
+
+
+def _positions(rows: list[list], ways: list[list], width: float) -> dict:
+    """Horizontal positions, inches: evenly spaced in each row, ordered by the mean of what comes from the row above."""
     x: dict = {}
     for row in rows:
         incoming = {place: [x[a] for way in ways for a, b in pairwise(way) if b == place] for place in row}
         row.sort(key=lambda place: (sum(incoming[place]) / len(incoming[place]) if incoming[place] else 0, str(place)))
-        space = (COLUMN - BOX[0] - 2 * MARGIN) / max(1, len(row) - 1)
-        first = COLUMN / 2 if len(row) == 1 else BOX[0] / 2 + MARGIN
-        x |= {place: first + i * space for i, place in enumerate(row)}
+        space = (width - sum(map(_width, row))) / (len(row) + 1)
+        left = space
+        for place in row:
+            x[place] = left + _width(place) / 2
+            left += _width(place) + space
     return x
