@@ -3,7 +3,7 @@ from itertools import chain
 
 from zootwins.catalogue.transfer import TaskSource
 from zootwins.experiments.transfer.candidates import RANDOM, candidates
-from zootwins.reporting.figures.gallery import FIGURES
+from zootwins.reporting.gallery.figures import FIGURES
 from zootwins.reporting.gallery import TABLES
 
 

@@ -11,8 +11,8 @@ from test_scratch import retraining_results
 from zootwins.analyses.mask_overlap import mask_overlaps
 from zootwins.analyses.prune_shares import prune_shares
 from zootwins.reporting.figures import save
-from zootwins.reporting.figures.gallery import FIGURES
 from zootwins.reporting.figures.layer_size import binned, layer_means
+from zootwins.reporting.gallery.figures import FIGURES
 from zootwins.run.errors import InputError
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 

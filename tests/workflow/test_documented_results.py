@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from projects import REPOSITORY
-from zootwins.reporting.figures.gallery import FIGURES
 from zootwins.reporting.gallery import TABLES
+from zootwins.reporting.gallery.figures import FIGURES
 
 pytestmark = pytest.mark.workflow
 

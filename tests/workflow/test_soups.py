@@ -22,6 +22,7 @@ def short(project):
 
 
 def test_soups_are_made_once_exported_and_cut(short):
+    short.configure(max_models=6, models_per_shard=6, zoos=[ZOO], soups=SHORT)
     short.run("soups", CUT, EXPORT)
     tables = short.root / "results/tables"
     gains = pd.read_csv(tables / "soup_gains.csv")

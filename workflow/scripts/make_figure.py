@@ -2,7 +2,7 @@
 
 from zootwins.analyses.results import load_results
 from zootwins.reporting.figures import save
-from zootwins.reporting.figures.gallery import FIGURES
+from zootwins.reporting.gallery.figures import FIGURES
 from zootwins.run.job import job, provenance
 
 with job(snakemake):
