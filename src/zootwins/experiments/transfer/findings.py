@@ -122,7 +122,10 @@ def _less_at_equal_sparsity(table: pd.DataFrame, mode: str, method: str, against
 
 
 def _order(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
-    """4 and 5: who is good upstream, or friendly to sparsification there, is so downstream; twins about as sparse as `MODERATE`."""
+    """4 and 5: who is good upstream, or friendly to sparsification there, is so downstream.
+
+    Of twins those of the point that is nearest to `MODERATE` sparsity.
+    """
     controls = table[is_control(table)]
     for mode, part in controls.groupby("mode", sort=False):
         yield _correlated(4, mode, MASKS_OF, "good controls", part["upstream_accuracy"], part["accuracy"])
