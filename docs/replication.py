@@ -27,6 +27,7 @@ from zootwins.reporting.figures.paper_comparison import paper_comparison
 from zootwins.storage.frames import read_csv
 
 ROOT = Path(__file__).parents[1]
+CONFIGURATION = ROOT / "config/replication.yaml"
 PAGE, DATA = ROOT / "docs/replication.md", ROOT / "docs/replication"
 TABLES = ("paper_comparison", "paper_agreement", "candidates", "findings", "predictability")
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
@@ -37,8 +38,9 @@ def collect(results: Path) -> None:
     """Put the zoos of a run among those whose numbers are in docs/replication/."""
     DATA.mkdir(exist_ok=True)
     found = {name: read_csv(results / f"tables/{name}.csv") for name in TABLES}
-    zoos = found["paper_agreement"]["zoo"].unique()
-    found["cost"] = _costs(results, zoos)
+    models = found["paper_agreement"].groupby("zoo", sort=False)["models"].max()
+    zoos = models.index
+    found["cost"] = _costs(results, models)
     for name, table in found.items():
         path = DATA / f"{name}.csv"
         kept = pd.read_csv(path) if path.exists() else table.iloc[:0]
@@ -46,14 +48,13 @@ def collect(results: Path) -> None:
         pd.concat([part for part in parts if not part.empty] or [table]).to_csv(path, index=False, float_format="%.6g")
 
 
-def _costs(results: Path, zoos) -> pd.DataFrame:
-    """Hours that the shards of each step took, from Snakemake's benchmarks."""
+def _costs(results: Path, models: pd.Series) -> pd.DataFrame:
+    """Hours that each step took for so many models of each zoo, from Snakemake's benchmarks of their shards."""
     rows = []
-    for zoo in zoos:
+    for zoo, number in models.items():
         for place, step in STEPS.items():
-            jobs = [
-                pd.read_csv(file, sep="\t") for file in (results / "benchmarks" / place.format(zoo=zoo)).glob("*.tsv")
-            ]
+            files = (results / "benchmarks" / place.format(zoo=zoo)).glob("*.tsv")
+            jobs = [pd.read_csv(file, sep="\t") for file in files if int(file.stem.partition("-")[0]) < number]
             if jobs:
                 took = pd.concat(jobs)
                 hours = {"hours": took["s"].sum() / 3600, "processor_hours": took["cpu_time"].sum() / 3600}
@@ -220,14 +221,19 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def stored_tables() -> dict[str, pd.DataFrame]:
-    """What docs/replication/ holds."""
-    return {name: pd.read_csv(DATA / f"{name}.csv") for name in (*TABLES, "cost")}
+    """What docs/replication/ holds, zoos in the order of config/replication.yaml."""
+    places = {zoo: place for place, zoo in enumerate(yaml.safe_load(CONFIGURATION.read_text())["zoos"])}
+    tables = {name: pd.read_csv(DATA / f"{name}.csv") for name in (*TABLES, "cost")}
+    return {
+        name: table.sort_values("zoo", key=lambda zoos: zoos.map(places), kind="stable")
+        for name, table in tables.items()
+    }
 
 
 def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:
     """The page's text, everything that is made put in anew."""
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
-    replication = yaml.safe_load((ROOT / "config/replication.yaml").read_text())
+    replication = yaml.safe_load(CONFIGURATION.read_text())
     catalogue = load_run(configuration | replication, ROOT).catalogue
     blocks = Blocks(tables, {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()})
     return MADE.sub(lambda made: f"{made[1]}\n{getattr(blocks, made[2])()}\n{made[3]}", text)

@@ -38,12 +38,12 @@ def test_a_run_replaces_its_own_zoo_and_no_other(replication, monkeypatch, tmp_p
         for name in replication.TABLES:
             path = tmp_path / f"results/tables/{name}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_csv(pd.DataFrame({"zoo": [zoo], "value": [value]}), path)
+            write_csv(pd.DataFrame({"zoo": [zoo], "value": [value], "models": [64]}), path)
         replication.collect(tmp_path / "results")
 
     benchmarks = tmp_path / "results/benchmarks/train_zoo/first"
     benchmarks.mkdir(parents=True)
-    for shard in ("0000-0031", "0032-0063"):
+    for shard in ("0000-0031", "0032-0063", "0064-0095"):  # the last one is of models that are not in the tables
         (benchmarks / f"{shard}.tsv").write_text("s\tcpu_time\n7200\t3600\n")
     run("first", 1)
     run("second", 2)
