@@ -58,7 +58,7 @@ rule prune_at_random:
 
 
 rule choose_transfer_lr:
-    """The learning rate of a zoo's transfer to a task: the best for its first originals on validation images."""
+    """The learning rate of a zoo's transfer to a task: the best for some of its originals on validation images."""
     input:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
@@ -82,10 +82,11 @@ rule choose_transfer_lr:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
-        models=RUN.config.transfer.lr_models,
+        models=run_models,
+        pilots=RUN.config.transfer.lr_models,
         settings=transfer_settings,
         engine=ENGINE,
-        code=code_of("choose_transfer_lr", *METHOD_MODULES),
+        code=code_of("choose_transfer_lr"),
     script:
         "../workflow/scripts/choose_transfer_lr.py"
 

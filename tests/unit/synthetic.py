@@ -126,7 +126,7 @@ def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> 
         **{f"{kind}train_accuracy": test + 0.02 for kind in ("", "clean_")},
         "sparsity": sparsity,
     }
-    tensors = {name: torch.tensor(values, dtype=torch.float32) for name, values in scores.items()}
+    tensors = {name: torch.tensor(values, dtype=torch.float64) for name, values in scores.items()}
     states = list(range(epochs + 1))
     prediction_states = [0, epochs] if method == "mp" else states
     shape = (*grid[:-1], len(prediction_states), SAMPLES)
@@ -168,7 +168,12 @@ def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResu
         metrics = collect_metrics([shard], *make_predictions(models, seed), ARCHITECTURE, zoo.curve(method))
         twins, index = twin_predictions([shard], zoo.point(method, {"mp": 80, "vd": VD_EPOCHS}[method]))
         originals, labels = make_predictions(models, seed)[0], make_labels(seed)
-        tables[f"{method}/response"] = rank_changes(originals == labels, twins == labels).assign(index=index)
+        changes = rank_changes(originals == labels, twins == labels).assign(index=index)
+        if (control := get_sparsifier(method).control(SETTINGS_OF[method])) is not None:
+            unpruned, _ = twin_predictions([shard], control)
+            bounds = rank_changes(originals == labels, unpruned == labels)[["low", "high"]]
+            changes = changes.join(bounds.add_prefix("control_"))
+        tables[f"{method}/response"] = changes
         tables |= {f"{method}/{name}": table for name, table in vars(metrics).items()}
     tables["transfer"] = make_transfer(models, tuple(zoo.methods), seed=seed)
     weights = np.random.default_rng(seed).normal(size=(len(models), 20, 36))

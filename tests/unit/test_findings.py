@@ -76,7 +76,17 @@ def test_larger_layers(results):
 
 
 def test_friendly_and_hard(results):
-    assert verdict(with_table(results, "mp/response", low=1.0, high=2.0), "friendly", "mp") == HOLDS
-    none = with_table(results, "mp/response", low=-1.0, high=1.0)
-    assert verdict(none, "friendly", "mp") in (OPEN, FAILS)
+    told, untold = {"low": 1.0, "high": 2.0}, {"low": -1.0, "high": 1.0}
+    by_chance, by_training = ({f"control_{name}": value for name, value in one.items()} for one in (untold, told))
+    assert verdict(with_table(results, "mp/response", **told, **by_chance), "friendly", "mp") == HOLDS
+    assert verdict(with_table(results, "mp/response", **untold, **by_training), "friendly", "mp") == FAILS
+    assert verdict(with_table(results, "mp/response", **told, **by_training), "friendly", "mp") == OPEN
+
+
+def test_friendliness_by_a_method_without_controls_is_held_against_those_of_mp(results):
+    told = with_table(results, "vd/response", low=1.0, high=2.0)
+    mp = results.tables["mp/response"]
+    assert verdict(with_table(told, "mp/response", control_low=-1.0, control_high=1.0), "friendly", "vd") == HOLDS
+    alone = replace(told, tables={**told.tables, "mp/response": mp.drop(columns=["control_low", "control_high"])})
+    assert verdict(alone, "friendly", "vd") == OPEN
     assert isinstance(findings_table([]), pd.DataFrame)

@@ -91,6 +91,18 @@ def test_the_exact_optimum_is_one(features, labels, scale, classes):
     assert (values[0] < values[1:]).all()
 
 
+@pytest.mark.parametrize("scale", [1e2, 1e5])
+def test_the_exact_optimum_is_found_on_large_collinear_features(features, labels, scale):
+    """As those of a network that was not trained and whose weights are all positive."""
+    x = features[0, 0].double()
+    x = with_ones(scale * torch.relu(x.mean(1, keepdim=True) + 0.01 * x))
+    head = exact_head(x, labels, 5e-4).requires_grad_()
+    components = torch.linalg.eigh(x.T @ x / len(x) + 5e-4 * torch.eye(x.shape[1]))
+    loss = F.cross_entropy(x @ head.T, labels) + 5e-4 / 2 * head.square().sum()
+    (gradient,) = torch.autograd.grad(loss, head)
+    assert (gradient @ components.eigenvectors / components.eigenvalues.sqrt()).norm() < 1e-7
+
+
 def test_sgd_does_not_get_below_the_exact_optimum(features, labels):
     x, lrs = with_ones(features / 2), [0.1] * 300 + [0.01] * 100
     found = regularised_loss(x, labels, train_heads(x, labels, KEYS, lrs, **RULE), 5e-4)

@@ -45,7 +45,7 @@ def test_every_state_is_recorded():
         assert not torch.equal(trajectory.tensors[name][:, 1], trajectory.tensors[name][:, 2])
     assert trajectory.tensors["predictions"].shape == (2, 2, 30)
     labels = images(of, 30, seed=2).labels
-    accuracy = (trajectory.tensors["predictions"][:, 1] == labels).float().mean(1)
+    accuracy = (trajectory.tensors["predictions"][:, 1] == labels).double().mean(1)
     torch.testing.assert_close(trajectory.tensors["test_accuracy"][:, 3], accuracy)
 
 
@@ -56,12 +56,12 @@ def test_scores_are_those_of_their_splits():
     assert all(tensors[name].shape == (2, 4) for name in SCORES)
     for split in ("validation", "test"):
         evaluation = TorchEngine().evaluate(of, getattr(data_of(of), split))
-        assert torch.equal(tensors[f"{split}_accuracy"][:, 3], evaluation.accuracy.float())
-        assert torch.equal(tensors[f"{split}_loss"][:, 3], evaluation.loss.float())
+        assert torch.equal(tensors[f"{split}_accuracy"][:, 3], evaluation.accuracy)
+        assert torch.equal(tensors[f"{split}_loss"][:, 3], evaluation.loss)
     clean = tensors["clean_train_accuracy"]
     assert torch.equal(clean[:, 0], tensors["train_accuracy"][:, 0])
     assert clean[:, 1:3].isnan().all()
-    assert torch.equal(clean[:, 3], TorchEngine().evaluate(of, data_of(of).train).accuracy.float())
+    assert torch.equal(clean[:, 3], TorchEngine().evaluate(of, data_of(of).train).accuracy)
 
 
 def test_final_states_alone():

@@ -1,9 +1,9 @@
-"""The learning rate of a zoo's transfer to a task: the best for its first originals on validation images."""
+"""The learning rate of a zoo's transfer to a task: the best for some of its originals on validation images."""
 
 import torch
 
 from zootwins.catalogue.transfer import Full, Linear
-from zootwins.experiments.transfer.rates import choose_lrs
+from zootwins.experiments.transfer.rates import choose_lrs, pilots
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.trajectory import Resume
@@ -15,6 +15,7 @@ with job(snakemake):
     params, wildcards = snakemake.params, snakemake.wildcards
     torch.set_num_threads(snakemake.threads)
     originals = load_originals(snakemake.input.originals, snakemake.input.models, params.architecture, 0, params.models)
+    originals = pilots(originals, wildcards.zoo, params.pilots)
     resume = Resume(*resume_file(snakemake))
     table = choose_lrs(
         get_engine(**params.engine, threads=snakemake.threads),

@@ -1,15 +1,18 @@
-"""Rank changes of a zoo's models at the operating point of the correlation table."""
+"""Rank changes of a zoo's models at the operating point of the correlation table, and without pruning."""
 
 from zootwins.analyses.response import rank_changes, twin_predictions
 from zootwins.catalogue.entries import Zoo
 from zootwins.images.datasets import load_stored
 from zootwins.run.job import job, provenance
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.frames import write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import read_predictions
 
 with job(snakemake):
-    point = Zoo.of(snakemake.params.zoo).operating_points("correlation")[snakemake.wildcards.method]
+    zoo, method = Zoo.of(snakemake.params.zoo), snakemake.wildcards.method
+    point = zoo.operating_points("correlation")[method]
+    control = get_sparsifier(method).control(zoo.methods[method])
     shards = [read_shard(path) for path in snakemake.input.shards]
     twins, index = twin_predictions(shards, point)
     numbers, originals = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
@@ -17,5 +20,9 @@ with job(snakemake):
     originals = originals[[rows[number] for number in index.tolist()]]
     labels = load_stored(snakemake.input.dataset).labels["test"].numpy()
     changes = rank_changes(originals == labels, twins == labels)
+    if control is not None:
+        unpruned, _ = twin_predictions(shards, control)
+        bounds = rank_changes(originals == labels, unpruned == labels)[["low", "high"]]
+        changes = changes.join(bounds.add_prefix("control_"))
     changes.insert(0, "index", index)
     write_parquet(changes, snakemake.output[0], provenance(snakemake))

@@ -41,8 +41,8 @@ class Training(_Section):
     )
     lrs: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         min_length=1,
-        description="Learning rates; of several, the one with which the zoo's first originals do best on validation "
-        "images is everyone's.",
+        description="Learning rates; of several, the one with which some of the zoo's originals do best on "
+        "validation images is everyone's.",
     )
     batch_size: int = Field(ge=1, description="Images in a batch.")
     momentum: float = Field(ge=0, lt=1, description="Of SGD.")
@@ -58,8 +58,9 @@ class Linear(Training):
         description="Whose activations are classified; fc1, what the old head sees, is what tables and claims take "
         "where they speak of linear transfer.",
     )
-    exact: tuple[Layer, ...] = Field(
-        description="Of these layers, the exact optimum of the regularised loss is computed beside SGD's."
+    exact: tuple[Literal["conv3", "fc1"], ...] = Field(
+        description="Of these layers, the exact optimum of the regularised loss is computed beside SGD's; those before "
+        "have too many activations for Newton's method."
     )
     weight_decay: float = Field(gt=0, description="On weights and biases; without it the exact optimum may not exist.")
 
@@ -91,6 +92,6 @@ class Transfer(_Section):
         "0 is dense. Full transfer only."
     )
     untrained: bool = Field(description="Whether the initial networks are probed too. Linear transfer only.")
-    lr_models: int = Field(ge=1, description="How many of a zoo's originals, from the first, choose learning rates.")
+    lr_models: int = Field(ge=1, description="How many of a zoo's originals, drawn over it, choose learning rates.")
     linear: Linear
     full: Full

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from scipy.linalg import block_diag
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 from torch import Tensor
@@ -17,8 +18,9 @@ from torch.nn import functional as F
 from zootwins.population.architectures import CLASSES
 from zootwins.population.randomness import data_order, to_uniform, weight_words
 
-_GRADIENT = 1e-8  # norm of the gradient where the exact solver ends, in units of the features' spread
-_MOST_ITERATIONS = 500  # some 20 are needed
+_GRADIENT = 1e-8  # norm of the gradient where the exact solver ends
+_MOST_ITERATIONS = 500  # some 10 to 50 are needed
+_SAMPLES_AT_ONCE = 500
 
 
 def initial_heads(keys: Tensor, features: int) -> Tensor:
@@ -81,19 +83,23 @@ def train_heads(
 def exact_head(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
     """The classifier of least regularised loss, float64 `[classes, features + 1]`; there is one if the decay is not 0.
 
-    By Newton's method in a trust region with conjugate gradients (`scipy.optimize`, trust-ncg), on features scaled to
-    a mean square of 1. L-BFGS needs thousands of steps where features are large or nearly collinear, as those of
-    networks that were not trained.
+    By Newton's method in a trust region (`scipy.optimize`, trust-exact), on principal components of unit size, in which
+    the weight decay stays diagonal. Features of networks, above all of those that were not trained, are large or nearly
+    collinear: L-BFGS and conjugate gradients then need thousands of steps, and may not arrive.
 
     Args:
         features: `[samples, features + 1]`, as `with_ones` makes them.
         labels: int64 `[samples]`.
         weight_decay: > 0.
+
+    Raises:
+        ArithmeticError: if the gradient does not vanish.
     """
     x, y = features.double().numpy(), F.one_hot(labels, CLASSES).T.double().numpy()
-    scale = np.sqrt(np.square(x).mean(0))
-    scale[scale == 0] = 1.0
-    x, decay = x / scale, weight_decay / scale**2
+    sizes, directions = np.linalg.eigh(x.T @ x / len(x))
+    sizes = np.maximum(sizes, 0) + weight_decay
+    components = directions / np.sqrt(sizes)
+    x, decay = x @ components, weight_decay / sizes
 
     def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
         head = flat.reshape(CLASSES, -1)
@@ -101,22 +107,37 @@ def exact_head(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
         loss = (logsumexp(logits, axis=0) - (logits * y).sum(0)).mean() + (decay * head * head).sum() / 2
         return loss, ((shares - y) @ x / len(x) + decay * head).ravel()
 
-    def hessian_times(flat: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    def hessian(flat: np.ndarray) -> np.ndarray:
         _, shares = _logits_and_shares(flat.reshape(CLASSES, -1), x)
-        direction = direction.reshape(CLASSES, -1)
-        moved = direction @ x.T
-        moved = shares * (moved - (shares * moved).sum(0))
-        return (moved @ x / len(x) + decay * direction).ravel()
+        return _cross_entropy_hessian(x, shares) + np.diag(np.tile(decay, CLASSES))
 
     found = minimize(
         loss_and_gradient,
-        np.zeros(CLASSES * len(scale)),
+        np.zeros(CLASSES * len(sizes)),
         jac=True,
-        hessp=hessian_times,
-        method="trust-ncg",
+        hess=hessian,
+        method="trust-exact",
         options={"gtol": _GRADIENT, "maxiter": _MOST_ITERATIONS},
     )
-    return torch.from_numpy(found.x.reshape(CLASSES, -1) / scale)
+    if not found.success:
+        raise ArithmeticError(f"no exact classifier: {found.message}")
+    return torch.from_numpy(found.x.reshape(CLASSES, -1) @ components.T)
+
+
+def _cross_entropy_hessian(x: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Second derivatives of the mean cross-entropy, `[classes · features, classes · features]`.
+
+    Those of classes k, l are the mean of (p_k δ_kl − p_k p_l) x xᵀ over the samples, of which as many are taken at once
+    as fit a cache.
+    """
+    classes, features = len(shares), x.shape[1]
+    within, between = np.zeros((classes * features, features)), np.zeros((classes * features,) * 2)
+    for first in range(0, len(x), _SAMPLES_AT_ONCE):
+        part = x[first : first + _SAMPLES_AT_ONCE]
+        weighted = (shares.T[first : first + _SAMPLES_AT_ONCE, :, None] * part[:, None]).reshape(len(part), -1)
+        within += weighted.T @ part
+        between += weighted.T @ weighted
+    return (block_diag(*within.reshape(classes, features, features)) - between) / len(x)
 
 
 def _logits_and_shares(head: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

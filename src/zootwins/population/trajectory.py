@@ -139,8 +139,8 @@ def evaluate_state(engine: Engine, population: Population, data: ImageData) -> d
     recorded = {}
     for split in ("validation", "test"):
         evaluation = engine.evaluate(population, getattr(data, split))
-        recorded[f"{split}_accuracy"] = evaluation.accuracy.float()
-        recorded[f"{split}_loss"] = evaluation.loss.float()
+        recorded[f"{split}_accuracy"] = evaluation.accuracy.double()
+        recorded[f"{split}_loss"] = evaluation.loss.double()
     sparsity = layer_sparsity(population.deterministic().parameters, population.architecture)
     return recorded | {SPARSITY: sparsity.float(), PREDICTIONS: evaluation.predictions}
 
@@ -168,7 +168,7 @@ class _Recorder:
         evaluated = evaluate_state(self.engine, population, self.data)
         trained = {"train_accuracy": training.accuracy, "train_loss": training.loss, "clean_train_accuracy": clean}
         for name in SCORES:
-            self.records.add(name, (trained | evaluated)[name].float())
+            self.records.add(name, (trained | evaluated)[name].double())
         self.records.add(SPARSITY, evaluated[SPARSITY])
         if state in self.weight_states:
             for name, parameter in population.parameters.items():

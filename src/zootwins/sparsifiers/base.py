@@ -136,6 +136,10 @@ class Sparsifier(ABC):
     def usual(self, settings: Settings) -> float:
         """The operating point, on the dial, that comparisons take where the catalogue names none."""
 
+    def control(self, settings: Settings) -> Point | None:
+        """The point of twins that were trained like the others and not pruned; None of a method without such twins."""
+        return None
+
     def milestones(self, settings: Settings) -> list[Point]:
         """The points of the curve that tables with a row a point show."""
         return self.curve(settings)

@@ -54,6 +54,9 @@ class Pruning(Sparsifier):
     def usual(self, settings: Settings) -> float:
         return min(settings.sparsities, key=lambda percent: abs(percent - 80))
 
+    def control(self, settings: Settings) -> Point:
+        return self.curve(settings)[0]
+
     def parameters(self, start: Start, settings: Settings) -> Mapping[str, Tensor]:
         """What the twins of each model start from, by name, `[models, …]`."""
         return start.originals.parameters

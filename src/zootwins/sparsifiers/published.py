@@ -190,7 +190,7 @@ def _recorded(twins: Sequence[RawModel], states: Sequence[int]) -> dict[str, Ten
     """What the twins' authors recorded of each state, `[twins, states]`."""
     rows = [row for twin in twins for row in twin.history if row["epoch"] in states]  # by epoch, as history is
     return {
-        key: torch.tensor([row[key] for row in rows], dtype=torch.float32).view(len(twins), len(states))
+        key: torch.tensor([row[key] for row in rows], dtype=torch.float64).view(len(twins), len(states))
         for key in ("train_accuracy", "test_accuracy", "sparsity")
     }
 
@@ -202,7 +202,7 @@ def _at(parameters: dict[str, Tensor], state: int) -> dict[str, Tensor]:
 def _evaluate(population: Population, engine: Engine, data: ImageData, *, at_end: bool) -> dict[str, Tensor]:
     """What a shard keeps of one state's evaluation, each `[models, …]`; training images are for both ends."""
     clean = engine.evaluate(population, data.train).accuracy if at_end else torch.full((len(population),), torch.nan)
-    return evaluate_state(engine, population, data) | {"clean_train_accuracy": clean.float()}
+    return evaluate_state(engine, population, data) | {"clean_train_accuracy": clean.double()}
 
 
 def _compare(path: str | Path, what: str, names: Sequence[str], differences: Tensor) -> None:

@@ -40,7 +40,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def remedy(path: str | Path) -> str:
     """What to do about a file of the run's that is damaged or gone: the end of a message that names it."""
-    return f"make it again: snakemake --cores 4 --force {path}"
+    return f"make it again: snakemake --cores 4 --force {path} (with the --configfile and --config of the run, if any)"
 
 
 def _no_room(error: Exception) -> str | None:

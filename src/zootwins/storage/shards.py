@@ -22,7 +22,9 @@ from zootwins.storage import tensor_files
 from zootwins.storage.axes import Axis
 from zootwins.storage.files import remedy
 
-SCORES = (  # float32 `[models, states]` each; clean_train_accuracy is NaN but at the first and the last state
+# float64 `[models, states]` each, so that equal shares of images are equal to the bit wherever they come from;
+# clean_train_accuracy is NaN but at the first and the last state.
+SCORES = (
     *("train_accuracy", "train_loss", "clean_train_accuracy"),
     *("validation_accuracy", "validation_loss", "test_accuracy", "test_loss"),
 )
@@ -36,8 +38,7 @@ class Trajectory:
     """What a run of training recorded: tensors as on disk, and which epochs they hold.
 
     `tensors` holds parameters at `weight_states`, predictions (uint8 `[…, states, samples]`) at `prediction_states`,
-    and at all `states` train_accuracy, train_loss, test_accuracy, test_loss (float32 `[…, states]`) and sparsity
-    (float32 `[…, states, layers]`).
+    and at all `states` the `SCORES` (float64 `[…, states]`) and sparsity (float32 `[…, states, layers]`).
     """
 
     states: list[int]

@@ -29,6 +29,16 @@ class Originals:
     def __len__(self) -> int:
         return len(self.models)
 
+    def at(self, rows: Sequence[int]) -> "Originals":
+        """Those of some rows, in their order."""
+        return Originals(
+            self.architecture,
+            [self.models[row] for row in rows],
+            [self.index[row] for row in rows],
+            [self.factors[row] for row in rows],
+            {name: tensor[list(rows)] for name, tensor in self.parameters.items()},
+        )
+
 
 def load_originals(weights: str | Path, models: str | Path, architecture: str, first: int, stop: int) -> Originals:
     """The models with index in `first … stop-1` that were not excluded.

@@ -172,15 +172,8 @@ def _smallest_in_layers(pairs: Pairs, pruned: Tensor) -> Tensor:
 
 def unseen_models(originals: Originals, models: Sequence[str], lr: float | None) -> Originals:
     """Some of the models, to be fine-tuned at a learning rate, or each at its own if None."""
-    rows = [originals.models.index(model) for model in models]
-    factors = [originals.factors[row] for row in rows]
-    return Originals(
-        originals.architecture,
-        list(models),
-        [originals.index[row] for row in rows],
-        factors if lr is None else [replace(each, lr=lr) for each in factors],
-        {name: tensor[rows] for name, tensor in originals.parameters.items()},
-    )
+    chosen = originals.at([originals.models.index(model) for model in models])
+    return chosen if lr is None else replace(chosen, factors=[replace(each, lr=lr) for each in chosen.factors])
 
 
 def compare_twins(

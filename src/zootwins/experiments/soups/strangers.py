@@ -19,7 +19,6 @@ from zootwins.experiments.soups.training import Lengths, Retraining
 from zootwins.population import Engine, ImageData
 from zootwins.population.trajectory import Resume, ignore
 from zootwins.storage.shards import Trajectory, TwinShard
-from zootwins.zoos.originals import Originals
 
 
 def partners(activations: Sequence[str], members: int) -> list[list[int] | None]:
@@ -82,19 +81,8 @@ def mix_strangers(
         "one_mask": merge(shared),
         "one_mask_part": shared,
     }
-    originals = chosen(zoo.originals, kept)
+    originals = zoo.originals.at(kept)
     return {arm: as_trajectory(engine, originals, data, [networks]) for arm, networks in arms.items()}, kept
-
-
-def chosen(originals: Originals, rows: Sequence[int]) -> Originals:
-    """Some of the models."""
-    return Originals(
-        originals.architecture,
-        [originals.models[row] for row in rows],
-        [originals.index[row] for row in rows],
-        [originals.factors[row] for row in rows],
-        {name: tensor[list(rows)] for name, tensor in originals.parameters.items()},
-    )
 
 
 def _on_one_mask(

@@ -16,6 +16,7 @@ from zootwins.experiments.transfer.candidates import ORIGINAL, Candidate
 from zootwins.experiments.transfer.full import transfer_full
 from zootwins.experiments.transfer.linear import transfer_linear
 from zootwins.population import Engine, ImageData
+from zootwins.population.randomness import drawn
 from zootwins.population.trajectory import Resume, ignore
 from zootwins.zoos.originals import Originals
 
@@ -29,6 +30,12 @@ class _Trial:
     layer: str
     lr: float
     validation_accuracy: float
+
+
+def pilots(originals: Originals, zoo: str, count: int) -> Originals:
+    """Those of a zoo that choose: so many, by their keys, whatever order the zoo is in."""
+    rows = dict(zip(originals.index, range(len(originals)), strict=True))
+    return originals.at([rows[index] for index in drawn(rows, count, zoo, "pilot")])
 
 
 def choose_lrs(
