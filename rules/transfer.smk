@@ -75,7 +75,7 @@ rule choose_transfer_lr:
         mode=one_of(MODES),
     conda:
         "../envs/zootwins.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=growing(4000),
         runtime=720,
@@ -146,7 +146,7 @@ rule transfer_full:
         mode="full",
     conda:
         "../envs/zootwins.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=growing(4000),
         runtime=720,

@@ -150,7 +150,7 @@ def test_a_damaged_file_is_named_not_averaged_in_and_made_again_by_the_command_t
     for printed in (verified, done.run(TABLE, "--forcerun", reader, succeeds=False)):
         (line,) = {line.split("ERROR ")[1] for line in printed.splitlines() if f"ERROR {file}: " in line}
         assert "Traceback" not in printed
-        assert line.endswith(f"make it again: snakemake --cores 4 --force {file}")
+        assert f"make it again: snakemake --cores 4 --force {file} " in line
     done.run("--force", file)
     done.run(TABLE)
     assert_undisturbed(done, undisturbed)

@@ -42,3 +42,16 @@ def test_every_rule_has_a_script_of_its_name():
 
 def test_the_snakefile_stays_a_table_of_contents():
     assert len((ROOT / "Snakefile").read_text().splitlines()) < 100  # with a target for each experiment
+
+
+def test_the_cluster_profile_knows_every_rule_that_may_want_a_gpu():
+    """Its list is a comment, for sites to uncomment, so that nothing else would notice a rule that is not there."""
+    bodies, heirs = {}, {}
+    for path in (ROOT / "rules").glob("*.smk"):
+        text = path.read_text()
+        bodies |= dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.DOTALL | re.MULTILINE))
+        heirs |= {heir: rule for rule, heir in re.findall(r"^use rule (\w+) as (\w+) with:", text, re.MULTILINE)}
+    wanting = {rule for rule, body in bodies.items() if "gpu=GPUS" in body} - {"sparsify"}  # its heirs do its work
+    wanting |= {heir for heir, rule in heirs.items() if "gpu=GPUS" in bodies[rule]}
+    listed = re.findall(r"^#   (\w+): [*&]gpu$", (ROOT / "profiles/slurm/config.yaml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(wanting)

@@ -21,6 +21,7 @@ from zootwins.images.corruptions import save_shifted, shifted_sets
 from zootwins.images.datasets import StoredData, load_stored, save_dataset
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
+from zootwins.storage.files import remedy
 from zootwins.storage.frames import write_csv, write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.storage.tensor_files import KINDS
@@ -99,7 +100,7 @@ def test_archives_have_checksums_of_their_own(tmp_path):
         (row,) = verify({}, {"export": [str(path)]}).itertuples()
         assert row.status == "damaged"
         assert row.problem.startswith(f"{path}: ")
-        assert row.problem.endswith(f"make it again: snakemake --cores 4 --force {path}")
+        assert row.problem.endswith(remedy(path))
 
 
 def refusal(path: Path, kind: str) -> str:
@@ -108,7 +109,7 @@ def refusal(path: Path, kind: str) -> str:
         READERS[kind](path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
-    assert message.endswith(f"make it again: snakemake --cores 4 --force {path}")
+    assert message.endswith(remedy(path))
     assert message.isprintable()
     assert len(message) < 600
     return message
@@ -124,7 +125,7 @@ def test_a_report_has_a_row_for_every_file(tmp_path):
     lost, later = (str(tmp_path / f"{name}.safetensors") for name in ("lost", "later"))
     report = verify(files | {"shard": [*files["shard"], lost]}, {"shard": [later]}).set_index("file")
     assert report.status[lost] == "missing"
-    assert report.problem[lost] == f"{lost}: missing; make it again: snakemake --cores 4 --force {lost}"
+    assert report.problem[lost] == f"{lost}: missing; {remedy(lost)}"
     assert report.status[later] == "not made"
     assert set(report.status.drop([lost, later])) == {"ok"}
     assert len(report) == len(files) + 2

@@ -31,11 +31,10 @@ class TorchEngine:
     there are threads; a GPU takes it whole.
     """
 
-    name = "torch"
-
     def __init__(self, device: str | torch.device = "cpu", threads: int = 1):
         self.device = torch.device(device)
         self.threads = threads
+        self.name = "torch" if self.device.type == "cpu" else f"torch on {self.device.type}"
 
     def train_epoch(
         self,

@@ -47,8 +47,8 @@ def code_digest(script: Path, *modules: str) -> str:
     """Digest of what a script computes with: the sources of all it imports from this package, and of `modules`.
 
     Snakemake sees a rule's script but not what the script imports; as a parameter of the rule, this digest makes
-    it rerun when, and only when, a module changes that it computes with. `modules` are those that the script loads by
-    name. Sources are compared as syntax trees without docstrings, so that prose and formatting can be improved
+    it rerun when a module changes that it computes with, and not when another does. `modules` are those that the
+    script loads by name. Sources are compared as syntax trees without docstrings, so that prose and formatting can be improved
     without recomputing a zoo; files that a module reads from beside itself (a template, a style sheet) count as they
     are, and so do the kernels' sources for what trains with them.
     """

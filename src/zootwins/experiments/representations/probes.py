@@ -70,7 +70,7 @@ def ridge(features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray])
     """
     path = RidgePath.fit(features["train"], targets["train"])
     best = np.full(targets["train"].shape[1], -np.inf)
-    predicted = np.empty(targets["test"].shape)
+    predicted = np.full(targets["test"].shape, np.nan)
     for penalty in PENALTIES:
         scores = r2_score(
             targets["validation"], path.predict(features["validation"], penalty), multioutput="raw_values"

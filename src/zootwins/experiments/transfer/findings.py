@@ -16,7 +16,7 @@ from zootwins.analyses.findings import Finding
 from zootwins.analyses.intervals import interval, mean_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
-from zootwins.experiments.transfer.outcomes import is_control, main_outcomes, method_name
+from zootwins.experiments.transfer.outcomes import main_outcomes, method_name
 
 MARGIN = 1.0  # points: a mean loss below it does not count, nor does a gain on shuffled pixels
 # Sparsity below the head up to which twins are said to transfer as well as their controls: of 80 % of all weights,
@@ -57,7 +57,7 @@ def _mean(method: str, finding: str, statistic: str, values: np.ndarray, bound: 
 
 def _sparse(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Mode, method and rows of the twins of each method, controls and other kinds left out."""
-    rows = table[~table["method"].isin(KINDS) & ~is_control(table)]
+    rows = table[~table["method"].isin(KINDS) & ~table["is_control"]]
     for (mode, method), part in rows.groupby(["mode", "method"], sort=False):
         yield mode, method, part
 
@@ -126,7 +126,7 @@ def _order(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Find
 
     Of twins those of the point that is nearest to `MODERATE` sparsity.
     """
-    controls = table[is_control(table)]
+    controls = table[table["is_control"]]
     for mode, part in controls.groupby("mode", sort=False):
         yield _correlated(4, mode, MASKS_OF, "good controls", part["upstream_accuracy"], part["accuracy"])
     for mode, method, part in _sparse(table):
@@ -180,7 +180,7 @@ def _worth(mode: str, pair: str, text: str, values: np.ndarray, negative: bool) 
 
 def _difficulty(table: pd.DataFrame) -> Iterator[Told]:
     """7: the harder a task, the more twins gain in linear transfer; by at least `LEAST_TASKS` tasks."""
-    dense = table[is_control(table)].pivot_table(index="task", columns="mode", values="accuracy")
+    dense = table[table["is_control"]].pivot_table(index="task", columns="mode", values="accuracy")
     if not {"linear", "full"} <= set(dense):
         return
     difficulty = (dense["full"] - dense["linear"]).dropna()
@@ -195,7 +195,7 @@ def _difficulty(table: pd.DataFrame) -> Iterator[Told]:
 
 def _restarts(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
     """8: restarts of one network differ less than the zoo's models do."""
-    for mode, part in table[is_control(table) & (table["restarts"] > 1)].groupby("mode", sort=False):
+    for mode, part in table[table["is_control"] & (table["restarts"] > 1)].groupby("mode", sort=False):
         spread, accuracy = part["restart_std"].to_numpy(), part["accuracy"].to_numpy()
         bounds = interval((spread, accuracy), _ratio)
         text = "restarts differ less than models do"

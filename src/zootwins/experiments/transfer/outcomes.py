@@ -1,7 +1,7 @@
 """What transfer came to, a row a model and network: the view that tables, findings and figures share.
 
-Every network is set beside its own model's control: the twin that magnitude pruning trained as long without pruning it,
-or the original where a zoo has none.
+Every network is set beside its own model's control: the twin that magnitude pruning trained without pruning it, for as
+many epochs as its other twins (other methods may train longer), or the original where a zoo has none.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ def outcomes(results: ZooResults) -> pd.DataFrame:
     """One row a place (`PLACE`), network (`NETWORK`) and model, after the last epoch, means over the restarts.
 
     Columns: those of `PLACE` and `NETWORK`, index, accuracy and class_accuracy on test images, upstream_accuracy,
-    sparsity, lr, restarts, restart_std (of the accuracy), control and control_upstream (the accuracies of the model's
-    control), and change and change_upstream (those of the network less these). Fractions.
+    sparsity, lr, restarts, restart_std (of the accuracy), control and control_upstream (the accuracies of
+    the model's control), and change and change_upstream (those of the network less these). Fractions.
     """
     rows = results.tables["transfer"].fillna({"layer": "all", "solver": "sgd"})
     rows = rows[(rows["mode"] != "full") | (rows["epoch"] == rows.loc[rows["mode"] == "full", "epoch"].max())]
@@ -32,8 +32,8 @@ def outcomes(results: ZooResults) -> pd.DataFrame:
     deviation, counts = same["accuracy"].std().to_numpy(), same.size().to_numpy()
     table = table.assign(restarts=counts, restart_std=deviation)
     dense = (MASKS_OF, 0.0) if (table["method"] == MASKS_OF).any() else (ORIGINAL, 0.0)
-    controls = table[(table["method"] == dense[0]) & (table["point"] == dense[1])]
-    controls = controls[[*PLACE, "index", "accuracy", "upstream_accuracy"]]
+    table["is_control"] = (table["method"] == dense[0]) & (table["point"] == dense[1])
+    controls = table.loc[table["is_control"], [*PLACE, "index", "accuracy", "upstream_accuracy"]]
     controls = controls.rename(columns={"accuracy": "control", "upstream_accuracy": "control_upstream"})
     table = table.merge(controls, on=[*PLACE, "index"], how="left")
     return table.assign(
@@ -47,11 +47,6 @@ def main_outcomes(results: ZooResults) -> pd.DataFrame:
     table = outcomes(results)
     places = list(zip(table["layer"], table["solver"], strict=True))
     return table[[place == MAIN[mode] for place, mode in zip(places, table["mode"], strict=True)]]
-
-
-def is_control(table: pd.DataFrame) -> pd.Series:
-    """Which rows of `outcomes` are the controls themselves."""
-    return (table["method"] == MASKS_OF) & (table["point"] == 0)
 
 
 def networks(table: pd.DataFrame) -> Iterator[tuple[tuple, pd.DataFrame]]:

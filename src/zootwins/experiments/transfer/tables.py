@@ -5,18 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from zootwins.analyses.cells import lines, mean_std, numbers, texts, value_interval
 from zootwins.analyses.correlation import UNDEFINED, Coefficient, kendall, pearson
 from zootwins.analyses.intervals import interval
+from zootwins.analyses.pairing import wilcoxon
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.tables import summary
 from zootwins.experiments.transfer.outcomes import (
     NETWORK,
     PLACE,
     error_increase,
-    is_control,
     main_outcomes,
     method_name,
     networks,
@@ -56,12 +55,11 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     rows = []
     for results in zoos:
         table = outcomes(results)
-        for key, part in networks(table[~is_control(table)]):
+        for key, part in networks(table[~table["is_control"]]):
             change = part["change"]
             row = dict(zip(KEYS, (results.zoo.id, *key), strict=True))
             row |= {"sparsity": 100 * part["sparsity"].mean(), **summary(change)}
-            p = float(stats.wilcoxon(change).pvalue) if change.any() else 1.0
-            rows.append(row | {"better": 100 * (change > 0).mean(), "p": p})
+            rows.append(row | {"better": 100 * (change > 0).mean(), "p": wilcoxon(change)})
     return pd.DataFrame(rows)
 
 
@@ -80,7 +78,7 @@ def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             rows += [
                 {**key, "quantity": quantity, "models": len(part), **_coefficients(part[x], part[y])}
                 for quantity, (x, y) in pairs.items()
-                if part[x].notna().all() and not (quantity == "change" and is_control(part).all())
+                if part[x].notna().all() and not (quantity == "change" and part["is_control"].all())
             ]
             if mode == "full" and (both := _linear_too(table, task, network, part)) is not None:
                 values = _coefficients(both, part["accuracy"])
@@ -123,7 +121,7 @@ def reference_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     ours = []
     for results in zoos:
         table = main_outcomes(results)
-        for (task, mode, _, _, method, _), part in networks(table[~is_control(table)]):
+        for (task, mode, _, _, method, _), part in networks(table[~table["is_control"]]):
             accuracy, control = part["accuracy"].to_numpy(), part["control"].to_numpy()
             ours.append(
                 {

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from zootwins.analyses.intervals import interval
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.candidates import KINDS, ORIGINAL, RANDOM, SCRATCH, UNTRAINED
-from zootwins.experiments.transfer.outcomes import error_increase, is_control, main_outcomes, method_name
+from zootwins.experiments.transfer.outcomes import error_increase, main_outcomes, method_name
 from zootwins.reporting.figures import COLOURS, COLUMN, message, styled
 from zootwins.reporting.figures import ORIGINAL as BLACK
 
@@ -84,7 +84,7 @@ def transfer(zoos: Sequence[ZooResults]) -> Figure:
     shown: dict[str, None] = {}
     for axes, _, part in each:
         axes.axhline(0, color="#555555", linewidth=0.8)
-        for method, network in part[~is_control(part)].groupby("method", sort=False):
+        for method, network in part[~part["is_control"]].groupby("method", sort=False):
             shown[method] = None
             _curve(axes, method, network)
         axes.set_yscale("symlog", linthresh=20, linscale=1.5)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
-from zootwins.experiments.transfer.outcomes import is_control, main_outcomes
+from zootwins.experiments.transfer.outcomes import main_outcomes
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.transfer import colour_of, has_transfer, legend
 from zootwins.reporting.figures.transfer_models import usual_twins
@@ -18,7 +18,7 @@ from zootwins.reporting.figures.transfer_models import usual_twins
 
 @styled
 def transfer_difficulty(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel a zoo, a point a task and method: change of twins of about 80 % sparsity in linear transfer.
+    """A panel a zoo, a point a task and method: change of twins nearest to 85 % sparsity below the head, linear.
 
     Difficulty is what full transfer adds to the controls' accuracy; bars are 95 % intervals over the models.
     """
@@ -44,7 +44,7 @@ def transfer_difficulty(zoos: Sequence[ZooResults]) -> Figure:
 
 def _task(axes: Axes, task: str, part: pd.DataFrame, number: int) -> dict[str, None]:
     """The points of a task, under its name; the methods among them."""
-    dense = part[is_control(part)].groupby("mode")["accuracy"].mean()
+    dense = part[part["is_control"]].groupby("mode")["accuracy"].mean()
     if not {"linear", "full"} <= set(dense.index):
         return {}
     difficulty, shown = 100 * (dense["full"] - dense["linear"]), {}

@@ -8,21 +8,20 @@ from matplotlib.figure import Figure
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.candidates import KINDS
 from zootwins.experiments.transfer.findings import nearest_point
-from zootwins.experiments.transfer.outcomes import is_control
 from zootwins.reporting.figures import message, styled
 from zootwins.reporting.figures.transfer import colour_of, has_transfer, legend, panels
 
 
 def usual_twins(part: pd.DataFrame) -> pd.DataFrame:
-    """Of each method, the twins that are about 80 % sparse."""
-    twins = part[~part["method"].isin(KINDS) & ~is_control(part)]
+    """Of each method, the twins that are nearest to 85 % sparsity below the head."""
+    twins = part[~part["method"].isin(KINDS) & ~part["is_control"]]
     chosen = [own[own["point"] == nearest_point(own)] for _, own in twins.groupby("method", sort=False)]
     return pd.concat(chosen) if chosen else twins
 
 
 @styled
 def transfer_models(zoos: Sequence[ZooResults]) -> Figure:
-    """Accuracy on the task of twins, those about 80 % sparse, against that of their controls; the line is equality."""
+    """Accuracy on the task of twins nearest to 85 % sparsity below the head against their controls'; the line is equality."""
     if not has_transfer(zoos):
         return message("None of the zoos was transferred.")
     figure, each = panels(zoos, 1.6)

@@ -15,7 +15,7 @@ from zootwins.reporting.figures.transfer_models import usual_twins
 
 @styled
 def transfer_upstream(zoos: Sequence[ZooResults]) -> Figure:
-    """Originals and their twins of about 80 % sparsity, a point a model; Kendall's τ of each beside them."""
+    """Originals and their twins nearest to 85 % sparsity below the head, a point a model; Kendall's τ beside them."""
     if not has_transfer(zoos):
         return message("None of the zoos was transferred.")
     figure, each = panels(zoos, 1.75)

@@ -28,7 +28,8 @@ TABLES = (
         ("*/scores",),
         "Every two methods at the sparsities of The State of Sparsity",
         "Mean difference in test accuracy per model, in points, with its 95 % bootstrap interval; * where that "
-        "excludes 0; n: models with twins of both methods about that sparse. The CSV file has Wilcoxon's p.",
+        "excludes 0, not corrected for the number of lines; n: models with twins of both methods about that sparse. "
+        "The CSV file has Wilcoxon's p.",
         "the state of sparsity: method against method",
     ),
     Table(
@@ -73,7 +74,7 @@ TABLES = (
         ("*/scores",),
         "What a retrained network owes to what",
         "First less second, points of test accuracy per model, with 95 % bootstrap intervals; first better: "
-        "percent of models; p: Wilcoxon's signed-rank test.",
+        "percent of models; p: Wilcoxon's signed-rank test, not corrected for the number of lines.",
         "the state of sparsity: mask, start, budget",
     ),
     Table(

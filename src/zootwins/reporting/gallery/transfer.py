@@ -24,7 +24,7 @@ TABLES = (
         ("transfer",),
         "Transfer, each network against its own control",
         "Mean difference in accuracy to the model's unpruned control, in points, with its 95 % bootstrap interval; "
-        "better: percent of models; p: Wilcoxon's signed-rank test.",
+        "better: percent of models; p: Wilcoxon's signed-rank test, not corrected for the number of lines.",
         "transfer, paired",
         rule="make_transfer_table",
         target="transfer",
