@@ -1,5 +1,6 @@
 """What a configuration says of transfer: which twins, which tasks, and what a wrong one looks like."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def test_all_methods_of_a_zoo_are_transferred_where_none_is_named():
 def test_a_zoos_own_data_is_no_task_but_its_variants_are():
     tasks = ("digits", "fashion_mnist_mini", f"zoo:{ZOO}", "zoo:fmnist_mini_random", f"zoo:{ZOO}:rotated", "mnist")
     assert run_with(tasks=tasks).transfer_tasks(ZOO) == ["digits", f"zoo:{ZOO}:rotated", "mnist"]
+
+
+def test_archives_that_bring_their_own_data_are_tasks_for_each_other():
+    run = run_with(tasks=[f"zoo:{ZOO}", "zoo:fmnist_mini_random"])
+    for zoo in (ZOO, "fmnist_mini_random"):
+        run.catalogue[zoo] = replace(run.catalogue[zoo], dataset="archive")
+    assert run.transfer_tasks(ZOO) == ["zoo:fmnist_mini_random"]
 
 
 @pytest.mark.parametrize(

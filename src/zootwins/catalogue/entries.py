@@ -185,7 +185,8 @@ class Run:
             if (source.zoo or source.dataset) not in (self.catalogue if source.zoo else DATASETS):
                 raise InputError(f"configuration: transfer.tasks: {task!r}: there is no such data set or zoo")
             dataset = self.catalogue[source.zoo].dataset if source.zoo else source.dataset
-            if source.variant or (source.zoo != zoo and dataset != self.catalogue[zoo].dataset):
+            same = dataset == self.catalogue[zoo].dataset and dataset != "archive"  # each archive brings its own
+            if source.variant or (source.zoo != zoo and not same):
                 tasks.append(task)
         if not tasks:
             raise InputError(f"configuration: transfer.tasks: none for {zoo}, its own data set does not count; add one")

@@ -48,9 +48,9 @@ def code_digest(script: Path, *modules: str) -> str:
 
     Snakemake sees a rule's script but not what the script imports; as a parameter of the rule, this digest makes
     it rerun when a module changes that it computes with, and not when another does. `modules` are those that the
-    script loads by name. Sources are compared as syntax trees without docstrings, so that prose and formatting can be improved
-    without recomputing a zoo; files that a module reads from beside itself (a template, a style sheet) count as they
-    are, and so do the kernels' sources for what trains with them.
+    script loads by name. Sources are compared as syntax trees without docstrings, so that prose and formatting can be
+    improved without recomputing a zoo; files that a module reads from beside itself (a template, a style sheet) count
+    as they are, and so do the kernels' sources for what trains with them.
     """
     files = sorted(_closure([*_source(script).imports, *modules]))
     content = [_source(path).digest for path in files]

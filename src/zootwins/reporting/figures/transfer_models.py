@@ -21,7 +21,7 @@ def usual_twins(part: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def transfer_models(zoos: Sequence[ZooResults]) -> Figure:
-    """Accuracy on the task of twins nearest to 85 % sparsity below the head against their controls'; the line is equality."""
+    """Accuracy on the task of the usual twins against that of their controls; the line is equality."""
     if not has_transfer(zoos):
         return message("None of the zoos was transferred.")
     figure, each = panels(zoos, 1.6)
