@@ -43,14 +43,14 @@ def test_every_finding_is_there_once_with_its_n(results):
     table = findings_table([results])
     assert not table.duplicated(["zoo", "method", "finding"]).any()
     assert len(table) == 2 * 4 + 3 + 1
-    assert (table["models"] == 12).all()
+    assert (table["models"] == 14).all()
 
 
 def test_correlation_and_the_best(results):
     assert verdict(results, "correlate", "mp") == HOLDS
     turned = with_table(results, "mp/scores", test_accuracy=1 - results.tables["mp/scores"]["test_accuracy"])
     assert verdict(turned, "correlate", "mp") == FAILS
-    assert verdict(turned, "best originals", "mp") == FAILS
+    assert verdict(turned, "best originals", "mp") in (OPEN, FAILS)
 
 
 def test_robust(results):

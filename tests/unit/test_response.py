@@ -59,7 +59,7 @@ def test_friendliest_first(results):
     table = rank_change_table([results])
     for _, group in table.groupby("method"):
         assert group["rank_change"].is_monotonic_decreasing
-        assert sorted(group["index"]) == list(range(12))
+        assert sorted(group["index"]) == list(range(14))
     row = table.iloc[0]
     assert row["activation"] == results.models.set_index("index").loc[row["index"], "activation"]
 

@@ -75,7 +75,7 @@ def value(rows, **keys):
 def test_every_candidate_is_there_once_with_its_n(rows):
     assert rows.columns.tolist() == COLUMNS
     assert not rows.duplicated(["riddle", "method", "at", "candidate", "quantity"]).any()
-    assert (rows["models"] == 12).all()
+    assert (rows["models"] == 14).all()
     assert set(rows["riddle"]) == {"correlation", "agreement", "finetuned_accuracy", "finetuned_gap", "layer_std"}
     known = rows.dropna(subset=["low", "high"])
     assert (known["low"] <= known["value"] + 1e-9).all()
@@ -134,7 +134,7 @@ def test_the_gap_by_clean_weights_is_another_than_by_the_running_mean(evidence):
 def test_pruned_weights_are_those_of_masks_and_of_log_alpha(evidence):
     for percent in POINTS["mp"]:
         pruned = evidence.pruned["mp"][percent]
-        assert pruned["fc1"].shape == (12, 20, 36)
+        assert pruned["fc1"].shape == (14, 20, 36)
         assert pruned["fc1"].mean() == pytest.approx(percent / 100, abs=0.02)
     assert 0 < evidence.pruned["vd"][VD_EPOCHS]["conv2"].mean() < 1
 

@@ -75,7 +75,7 @@ def test_the_best_is_chosen_on_validation_images(table):
     keys = ["index", "goal", "phase"]
     candidates = table[table["arm"] == "candidate"]
     for key, part in candidates.groupby(keys):
-        of_key = table[(table[keys] == key).all(axis=1)].set_index("arm")
+        of_key = table[(table[keys] == list(key)).all(axis=1)].set_index("arm")
         best = part.loc[part["validation_accuracy"].idxmax()]
         assert of_key.loc["best_candidate", "member"] == best["member"]
         assert of_key.loc["best_candidate", "test_accuracy"] == best["test_accuracy"]

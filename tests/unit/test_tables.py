@@ -30,7 +30,7 @@ def test_tables_begin_with_the_papers_columns(results, number, paper):
     table = TABLES[f"table{number}"]([results])
     assert table.columns.tolist()[: len(columns)] == columns
     assert "models" in table
-    assert (table["models"] == 12).all()
+    assert (table["models"] == 14).all()
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -70,7 +70,7 @@ def test_zoo_without_a_method_or_a_point(results):
     row = TABLES["table1"]([bare]).iloc[0]
     assert math.isnan(row["mp_agreement_mean"])
     assert row["vd_agreement_mean"] > 0
-    assert row["models"] == 12
+    assert row["models"] == 14
     assert TABLES["table5"]([bare]).empty
     assert TABLES["table5"]([bare]).columns[0] == "zoo"
     absent = replace(results, zoo=make_zoo(points=results.zoo.points | {"agreement": {}}))
