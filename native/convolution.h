@@ -21,11 +21,14 @@ ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[
       ZT_UNROLL
       for (int dx = 0; dx < L::KERNEL; dx++, weight += L::TILE) {
         const V* pixel = x + (c * L::EDGE + dy) * L::EDGE + dx;
+        V h[L::POSITIONS];
         ZT_UNROLL
-        for (int p = 0; p < L::POSITIONS; p++) {
-          const V h = L::POOL ? pixel[p / 2 * L::EDGE + p % 2] : pixel[p];
+        for (int p = 0; p < L::POSITIONS; p++) h[p] = L::POOL ? pixel[p / 2 * L::EDGE + p % 2] : pixel[p];
+        ZT_UNROLL
+        for (int o = 0; o < L::TILE; o++) {
+          const V w = weight[o];
           ZT_UNROLL
-          for (int o = 0; o < L::TILE; o++) sum[p][o] += h * weight[o];
+          for (int p = 0; p < L::POSITIONS; p++) sum[p][o] += h[p] * w;
         }
       }
 }
