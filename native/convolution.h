@@ -104,26 +104,26 @@ ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pool
   }
 }
 
-// Adds the gradient of the taps in ROWS rows of one kernel after pooling. Only the maximum of a window has a
+// Adds the gradient of the taps in COLUMNS columns of one kernel after pooling. Only the maximum of a window has a
 // gradient, so instead of multiplying three zeros the input patch is chosen, lane by lane.
-template <class L, int ROWS, bool VARIATIONAL>
+template <class L, int COLUMNS, bool VARIATIONAL>
 ZT_INLINE void pooled_taps(const V* plane, const V* g, const V* g_variance, Pooled pooled, V* dw, V* dw_variance) {
   constexpr int K = L::KERNEL, P = L::POOLED;
-  V sum[ROWS][K] = {}, sum_variance[ROWS][K] = {};
+  V sum[K][COLUMNS] = {}, sum_variance[K][COLUMNS] = {};
   for (int y = 0; y < P; y++)
     for (int x = 0; x < P; x++) {
       const int unit = y * P + x;
       const M row = unpack(pooled.row[unit]), column = unpack(pooled.column[unit]);
       const V gradient = g[unit];
       const V* pixel = plane + (y * L::EDGE + x) * 2;
-      V upper[K];
+      V upper[COLUMNS];
       ZT_UNROLL
-      for (int dx = 0; dx < K; dx++) upper[dx] = select(column, pixel[dx + 1], pixel[dx]);
+      for (int dx = 0; dx < COLUMNS; dx++) upper[dx] = select(column, pixel[dx + 1], pixel[dx]);
       ZT_UNROLL
-      for (int dy = 0; dy < ROWS; dy++) {
+      for (int dy = 0; dy < K; dy++) {
         pixel += L::EDGE;
         ZT_UNROLL
-        for (int dx = 0; dx < K; dx++) {
+        for (int dx = 0; dx < COLUMNS; dx++) {
           const V lower = select(column, pixel[dx + 1], pixel[dx]);
           const V h = select(row, lower, upper[dx]);
           upper[dx] = lower;
@@ -133,19 +133,21 @@ ZT_INLINE void pooled_taps(const V* plane, const V* g, const V* g_variance, Pool
       }
     }
   ZT_UNROLL
-  for (int tap = 0; tap < ROWS * K; tap++) {
-    dw[tap * L::TILE] += sum[tap / K][tap % K];
-    if constexpr (VARIATIONAL) dw_variance[tap * L::TILE] += sum_variance[tap / K][tap % K];
-  }
+  for (int dy = 0; dy < K; dy++)
+    ZT_UNROLL
+    for (int dx = 0; dx < COLUMNS; dx++) {
+      dw[(dy * K + dx) * L::TILE] += sum[dy][dx];
+      if constexpr (VARIATIONAL) dw_variance[(dy * K + dx) * L::TILE] += sum_variance[dy][dx];
+    }
 }
 
-template <class L, bool VARIATIONAL, int FIRST, int ROWS>
+template <class L, bool VARIATIONAL, int FIRST, int COLUMNS>
 ZT_INLINE void pooled_kernel(const V* plane, const V* g, const V* g_variance, Pooled pooled, V* dw, V* dw_variance) {
-  constexpr int NOW = FIRST + ROWS < L::KERNEL ? ROWS : L::KERNEL - FIRST;
-  constexpr int AT = FIRST * L::KERNEL * L::TILE;
-  pooled_taps<L, NOW, VARIATIONAL>(plane + FIRST * L::EDGE, g, g_variance, pooled, dw + AT, dw_variance + AT);
+  constexpr int NOW = FIRST + COLUMNS < L::KERNEL ? COLUMNS : L::KERNEL - FIRST;
+  constexpr int AT = FIRST * L::TILE;
+  pooled_taps<L, NOW, VARIATIONAL>(plane + FIRST, g, g_variance, pooled, dw + AT, dw_variance + AT);
   if constexpr (FIRST + NOW < L::KERNEL)
-    pooled_kernel<L, VARIATIONAL, FIRST + NOW, ROWS>(plane, g, g_variance, pooled, dw, dw_variance);
+    pooled_kernel<L, VARIATIONAL, FIRST + NOW, COLUMNS>(plane, g, g_variance, pooled, dw, dw_variance);
 }
 
 // Adds to dw, and to dw_variance the gradient of α·w², given those of the outputs before the activation.
