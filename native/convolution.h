@@ -213,7 +213,7 @@ ZT_NOINLINE void input_gradient(const V* g, const V* weight, V* dx, const V* x) 
           const V* row = g + (o * USED + y - dy) * USED;
           ZT_UNROLL
           for (int px = 0; px < USED; px++) {
-            const V gradient = row[px];
+            const V gradient = in_register(row[px]);
             ZT_UNROLL
             for (int t = 0; t < TILE; t++)
               ZT_UNROLL

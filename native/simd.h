@@ -40,6 +40,15 @@ typedef int32_t I __attribute__((vector_size(4 * LANES)));
 typedef uint32_t U __attribute__((vector_size(4 * LANES)));
 typedef uint64_t W __attribute__((vector_size(4 * LANES)));  // LANES / 2 words of 64 bits
 
+// Left alone, GCC may load a value anew for each of its uses: machines have no more ports for loads than for
+// multiply-adds.
+ZT_INLINE V in_register(V x) {
+#if defined(__x86_64__)
+  __asm__("" : "+v"(x));
+#endif
+  return x;
+}
+
 ZT_INLINE V splat(float x) { return V{} + x; }
 ZT_INLINE I to_int(V x) { return __builtin_convertvector(x, I); }
 ZT_INLINE V to_float(I x) { return __builtin_convertvector(x, V); }
