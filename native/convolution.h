@@ -9,15 +9,17 @@
 
 namespace ZOOTWINS_LEVEL {
 
-// Sums at POSITIONS pixels for TILE outputs: a 2×2 pooling window whose corner is x, or a row that starts there.
-template <class L>
-ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[L::POSITIONS][L::TILE]) {
+// Sums at POSITIONS pixels for TILE outputs: a 2×2 pooling window whose corner is x, or a row that starts there. Calls
+// `meanwhile` with the number of every row of the first input channel's kernel.
+template <class L, class F>
+ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[L::POSITIONS][L::TILE], F&& meanwhile) {
   ZT_UNROLL
   for (int p = 0; p < L::POSITIONS; p++)
     ZT_UNROLL
     for (int o = 0; o < L::TILE; o++) sum[p][o] = start[o];
   for (int c = 0; c < L::INPUTS; c++)
-    for (int dy = 0; dy < L::KERNEL; dy++)
+    for (int dy = 0; dy < L::KERNEL; dy++) {
+      if (c == 0) meanwhile(dy);
       ZT_UNROLL
       for (int dx = 0; dx < L::KERNEL; dx++, weight += L::TILE) {
         const V* pixel = x + (c * L::EDGE + dy) * L::EDGE + dx;
@@ -31,6 +33,7 @@ ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[
           for (int p = 0; p < L::POSITIONS; p++) sum[p][o] += h[p] * w;
         }
       }
+    }
 }
 
 struct Pooled {  // where the maximum of each pooling window was: in its second row, its second column
@@ -60,20 +63,27 @@ ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pool
       for (int cell = 0; cell < CELLS; cell++) {
         const int corner = y * ROWS * L::EDGE + cell * 2;
         const int taps = tile * L::INPUTS * L::KERNEL * L::KERNEL;
-        V sum[L::POSITIONS][TILE];
-        accumulate<L>(x + corner, weight + taps, bias + tile, sum);
-        V variance[L::POSITIONS][TILE];
+        V sum[L::POSITIONS][TILE], deviation[L::POSITIONS * TILE];
         const V* e = epsilon + cell * 2 * L::OUTPUTS + tile;
         if constexpr (VARIATIONAL) {
-          accumulate<L>(squares + corner, variance_weight + taps, variance_bias + tile, variance);
+          V variance[L::POSITIONS][TILE];
+          accumulate<L>(squares + corner, variance_weight + taps, variance_bias + tile, variance, [](int) {});
+          for (int i = 0; i < L::POSITIONS * TILE; i++) deviation[i] = variance[i / TILE][i % TILE];
+          // a root takes as long as 24 multiply-adds, but beside them: a few at a time, for all at once would stop them
+          constexpr int ROOTS = (L::POSITIONS * TILE - 1) / L::KERNEL + 1;
+          accumulate<L>(x + corner, weight + taps, bias + tile, sum, [&](int row) {
+            for (int i = row * ROOTS; i < (row + 1) * ROOTS && i < L::POSITIONS * TILE; i++)
+              deviation[i] = sqrt(deviation[i]);
+          });
           ZT_UNROLL
           for (int p = 0; p < L::POSITIONS; p++)
             ZT_UNROLL
             for (int o = 0; o < TILE; o++) {
               const int site = (L::POOL ? p / 2 * L::SIZE + p % 2 : p) * L::OUTPUTS + o;
-              variance[p][o] = sqrt(variance[p][o]);
-              sum[p][o] += variance[p][o] * e[site];
+              sum[p][o] += deviation[p * TILE + o] * e[site];
             }
+        } else {
+          accumulate<L>(x + corner, weight + taps, bias + tile, sum, [](int) {});
         }
         for (int o = 0; o < TILE; o++) {
           const int unit = ((tile + o) * P + y) * P + cell;
@@ -89,14 +99,14 @@ ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pool
               const V* odd = even + L::OUTPUTS;
               constexpr int DOWN = L::SIZE * L::OUTPUTS;
               const V chosen = select(row, select(column, odd[DOWN], even[DOWN]), select(column, *odd, *even));
-              const V deviation = select(row, select(column, variance[3][o], variance[2][o]),
-                                         select(column, variance[1][o], variance[0][o]));
-              ratio[unit] = 0.5f * chosen / deviation;
+              const V* d = deviation + o;
+              const V its_deviation = select(row, select(column, d[3 * TILE], d[2 * TILE]), select(column, d[TILE], *d));
+              ratio[unit] = 0.5f * chosen / its_deviation;
             }
           } else {
             for (int p = 0; p < L::POSITIONS; p++) {
               z[unit + p] = sum[p][o];
-              if constexpr (VARIATIONAL) ratio[unit + p] = 0.5f * e[p * L::OUTPUTS + o] / variance[p][o];
+              if constexpr (VARIATIONAL) ratio[unit + p] = 0.5f * e[p * L::OUTPUTS + o] / deviation[p * TILE + o];
             }
           }
         }
