@@ -9,25 +9,31 @@
 
 namespace ZOOTWINS_LEVEL {
 
-// Sums at POSITIONS pixels for TILE outputs: a 2×2 pooling window whose corner is x, or a row that starts there.
-template <class L>
-ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[L::POSITIONS][L::TILE]) {
+// Sums at POSITIONS pixels for TILE outputs: a 2×2 pooling window whose corner is x, or a row that starts there. Calls
+// `meanwhile` with the number of every row of the first input channel's kernel.
+template <class L, class F>
+ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[L::POSITIONS][L::TILE], F&& meanwhile) {
   ZT_UNROLL
   for (int p = 0; p < L::POSITIONS; p++)
     ZT_UNROLL
     for (int o = 0; o < L::TILE; o++) sum[p][o] = start[o];
   for (int c = 0; c < L::INPUTS; c++)
-    for (int dy = 0; dy < L::KERNEL; dy++)
+    for (int dy = 0; dy < L::KERNEL; dy++) {
+      if (c == 0) meanwhile(dy);
       ZT_UNROLL
       for (int dx = 0; dx < L::KERNEL; dx++, weight += L::TILE) {
         const V* pixel = x + (c * L::EDGE + dy) * L::EDGE + dx;
+        V h[L::POSITIONS];
         ZT_UNROLL
-        for (int p = 0; p < L::POSITIONS; p++) {
-          const V h = L::POOL ? pixel[p / 2 * L::EDGE + p % 2] : pixel[p];
+        for (int p = 0; p < L::POSITIONS; p++) h[p] = L::POOL ? pixel[p / 2 * L::EDGE + p % 2] : pixel[p];
+        ZT_UNROLL
+        for (int o = 0; o < L::TILE; o++) {
+          const V w = weight[o];
           ZT_UNROLL
-          for (int o = 0; o < L::TILE; o++) sum[p][o] += h * weight[o];
+          for (int p = 0; p < L::POSITIONS; p++) sum[p][o] += h[p] * w;
         }
       }
+    }
 }
 
 struct Pooled {  // where the maximum of each pooling window was: in its second row, its second column
@@ -57,20 +63,27 @@ ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pool
       for (int cell = 0; cell < CELLS; cell++) {
         const int corner = y * ROWS * L::EDGE + cell * 2;
         const int taps = tile * L::INPUTS * L::KERNEL * L::KERNEL;
-        V sum[L::POSITIONS][TILE];
-        accumulate<L>(x + corner, weight + taps, bias + tile, sum);
-        V variance[L::POSITIONS][TILE];
+        V sum[L::POSITIONS][TILE], deviation[L::POSITIONS * TILE];
         const V* e = epsilon + cell * 2 * L::OUTPUTS + tile;
         if constexpr (VARIATIONAL) {
-          accumulate<L>(squares + corner, variance_weight + taps, variance_bias + tile, variance);
+          V variance[L::POSITIONS][TILE];
+          accumulate<L>(squares + corner, variance_weight + taps, variance_bias + tile, variance, [](int) {});
+          for (int i = 0; i < L::POSITIONS * TILE; i++) deviation[i] = variance[i / TILE][i % TILE];
+          // a root takes as long as 24 multiply-adds, but beside them: a few at a time, for all at once would stop them
+          constexpr int ROOTS = (L::POSITIONS * TILE - 1) / L::KERNEL + 1;
+          accumulate<L>(x + corner, weight + taps, bias + tile, sum, [&](int row) {
+            for (int i = row * ROOTS; i < (row + 1) * ROOTS && i < L::POSITIONS * TILE; i++)
+              deviation[i] = sqrt(deviation[i]);
+          });
           ZT_UNROLL
           for (int p = 0; p < L::POSITIONS; p++)
             ZT_UNROLL
             for (int o = 0; o < TILE; o++) {
               const int site = (L::POOL ? p / 2 * L::SIZE + p % 2 : p) * L::OUTPUTS + o;
-              variance[p][o] = sqrt(variance[p][o]);
-              sum[p][o] += variance[p][o] * e[site];
+              sum[p][o] += deviation[p * TILE + o] * e[site];
             }
+        } else {
+          accumulate<L>(x + corner, weight + taps, bias + tile, sum, [](int) {});
         }
         for (int o = 0; o < TILE; o++) {
           const int unit = ((tile + o) * P + y) * P + cell;
@@ -86,14 +99,14 @@ ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pool
               const V* odd = even + L::OUTPUTS;
               constexpr int DOWN = L::SIZE * L::OUTPUTS;
               const V chosen = select(row, select(column, odd[DOWN], even[DOWN]), select(column, *odd, *even));
-              const V deviation = select(row, select(column, variance[3][o], variance[2][o]),
-                                         select(column, variance[1][o], variance[0][o]));
-              ratio[unit] = 0.5f * chosen / deviation;
+              const V* d = deviation + o;
+              const V its_deviation = select(row, select(column, d[3 * TILE], d[2 * TILE]), select(column, d[TILE], *d));
+              ratio[unit] = 0.5f * chosen / its_deviation;
             }
           } else {
             for (int p = 0; p < L::POSITIONS; p++) {
               z[unit + p] = sum[p][o];
-              if constexpr (VARIATIONAL) ratio[unit + p] = 0.5f * e[p * L::OUTPUTS + o] / variance[p][o];
+              if constexpr (VARIATIONAL) ratio[unit + p] = 0.5f * e[p * L::OUTPUTS + o] / deviation[p * TILE + o];
             }
           }
         }
@@ -101,26 +114,26 @@ ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pool
   }
 }
 
-// Adds the gradient of the taps in ROWS rows of one kernel after pooling. Only the maximum of a window has a
+// Adds the gradient of the taps in COLUMNS columns of one kernel after pooling. Only the maximum of a window has a
 // gradient, so instead of multiplying three zeros the input patch is chosen, lane by lane.
-template <class L, int ROWS, bool VARIATIONAL>
+template <class L, int COLUMNS, bool VARIATIONAL>
 ZT_INLINE void pooled_taps(const V* plane, const V* g, const V* g_variance, Pooled pooled, V* dw, V* dw_variance) {
   constexpr int K = L::KERNEL, P = L::POOLED;
-  V sum[ROWS][K] = {}, sum_variance[ROWS][K] = {};
+  V sum[K][COLUMNS] = {}, sum_variance[K][COLUMNS] = {};
   for (int y = 0; y < P; y++)
     for (int x = 0; x < P; x++) {
       const int unit = y * P + x;
       const M row = unpack(pooled.row[unit]), column = unpack(pooled.column[unit]);
       const V gradient = g[unit];
       const V* pixel = plane + (y * L::EDGE + x) * 2;
-      V upper[K];
+      V upper[COLUMNS];
       ZT_UNROLL
-      for (int dx = 0; dx < K; dx++) upper[dx] = select(column, pixel[dx + 1], pixel[dx]);
+      for (int dx = 0; dx < COLUMNS; dx++) upper[dx] = select(column, pixel[dx + 1], pixel[dx]);
       ZT_UNROLL
-      for (int dy = 0; dy < ROWS; dy++) {
+      for (int dy = 0; dy < K; dy++) {
         pixel += L::EDGE;
         ZT_UNROLL
-        for (int dx = 0; dx < K; dx++) {
+        for (int dx = 0; dx < COLUMNS; dx++) {
           const V lower = select(column, pixel[dx + 1], pixel[dx]);
           const V h = select(row, lower, upper[dx]);
           upper[dx] = lower;
@@ -130,19 +143,21 @@ ZT_INLINE void pooled_taps(const V* plane, const V* g, const V* g_variance, Pool
       }
     }
   ZT_UNROLL
-  for (int tap = 0; tap < ROWS * K; tap++) {
-    dw[tap * L::TILE] += sum[tap / K][tap % K];
-    if constexpr (VARIATIONAL) dw_variance[tap * L::TILE] += sum_variance[tap / K][tap % K];
-  }
+  for (int dy = 0; dy < K; dy++)
+    ZT_UNROLL
+    for (int dx = 0; dx < COLUMNS; dx++) {
+      dw[(dy * K + dx) * L::TILE] += sum[dy][dx];
+      if constexpr (VARIATIONAL) dw_variance[(dy * K + dx) * L::TILE] += sum_variance[dy][dx];
+    }
 }
 
-template <class L, bool VARIATIONAL, int FIRST, int ROWS>
+template <class L, bool VARIATIONAL, int FIRST, int COLUMNS>
 ZT_INLINE void pooled_kernel(const V* plane, const V* g, const V* g_variance, Pooled pooled, V* dw, V* dw_variance) {
-  constexpr int NOW = FIRST + ROWS < L::KERNEL ? ROWS : L::KERNEL - FIRST;
-  constexpr int AT = FIRST * L::KERNEL * L::TILE;
-  pooled_taps<L, NOW, VARIATIONAL>(plane + FIRST * L::EDGE, g, g_variance, pooled, dw + AT, dw_variance + AT);
+  constexpr int NOW = FIRST + COLUMNS < L::KERNEL ? COLUMNS : L::KERNEL - FIRST;
+  constexpr int AT = FIRST * L::TILE;
+  pooled_taps<L, NOW, VARIATIONAL>(plane + FIRST, g, g_variance, pooled, dw + AT, dw_variance + AT);
   if constexpr (FIRST + NOW < L::KERNEL)
-    pooled_kernel<L, VARIATIONAL, FIRST + NOW, ROWS>(plane, g, g_variance, pooled, dw, dw_variance);
+    pooled_kernel<L, VARIATIONAL, FIRST + NOW, COLUMNS>(plane, g, g_variance, pooled, dw, dw_variance);
 }
 
 // Adds to dw, and to dw_variance the gradient of α·w², given those of the outputs before the activation.
@@ -208,7 +223,7 @@ ZT_NOINLINE void input_gradient(const V* g, const V* weight, V* dx, const V* x) 
           const V* row = g + (o * USED + y - dy) * USED;
           ZT_UNROLL
           for (int px = 0; px < USED; px++) {
-            const V gradient = row[px];
+            const V gradient = in_register(row[px]);
             ZT_UNROLL
             for (int t = 0; t < TILE; t++)
               ZT_UNROLL

@@ -25,25 +25,27 @@ struct Philox {
     const W m0 = W{} + 0xD2511F53u, m1 = W{} + 0xCD9E8D57u;
     // the first round's products are the same in every lane
     const uint64_t p0 = uint64_t(block) * 0xD2511F53u, p1 = uint64_t(epoch) * 0xCD9E8D57u;
-    W joined[2][4];
+    W c0[2], c1[2], c2[2], c3[2];  // even and odd lanes by turns, so that one's products are made during the other's
     for (int half = 0; half < 2; half++) {
-      W c0 = ((p1 >> 32) ^ position) ^ self.key[0][0][half], c1 = W{} + p1;
-      W c2 = ((p0 >> 32) ^ stream) ^ self.key[0][1][half], c3 = W{} + p0;
-      ZT_UNROLL
-      for (int round = 1; round < 10; round++) {
-        const W q0 = multiply_low(c0, m0), q1 = multiply_low(c2, m1);
-        c0 = (q1 >> 32) ^ c1 ^ self.key[round][0][half];
-        c1 = q1;
-        c2 = (q0 >> 32) ^ c3 ^ self.key[round][1][half];
-        c3 = q0;
-      }
-      joined[half][0] = c0, joined[half][1] = c1, joined[half][2] = c2, joined[half][3] = c3;
+      c0[half] = ((p1 >> 32) ^ position) ^ self.key[0][0][half], c1[half] = W{} + p1;
+      c2[half] = ((p0 >> 32) ^ stream) ^ self.key[0][1][half], c3[half] = W{} + p0;
     }
-    for (int i = 0; i < 4; i++) out[i] = (U)((joined[0][i] & 0xFFFFFFFFu) | (joined[1][i] << 32));
+    ZT_UNROLL
+    for (int round = 1; round < 10; round++)
+      ZT_UNROLL
+      for (int half = 0; half < 2; half++) {
+        const W q0 = multiply_low(c0[half], m0), q1 = multiply_low(c2[half], m1);
+        c0[half] = (q1 >> 32) ^ c1[half] ^ self.key[round][0][half];
+        c1[half] = q1;
+        c2[half] = (q0 >> 32) ^ c3[half] ^ self.key[round][1][half];
+        c3[half] = q0;
+      }
+    const auto join = [](const W (&c)[2]) { return (U)((c[0] & 0xFFFFFFFFu) | (c[1] << 32)); };
+    out[0] = join(c0), out[1] = join(c1), out[2] = join(c2), out[3] = join(c3);
   }
 };
 
-ZT_INLINE V to_uniform(U words) { return (to_float((I)(words >> 9)) + 0.5f) * 0x1p-23f; }
+ZT_INLINE V to_uniform(U words) { return to_float((I)(words >> 9)) * 0x1p-23f + 0x1p-24f; }  // exact
 
 // Numbers for the sites `first … first + count` go to `buffer`; returns the place of the first. Whole calls of the
 // generator are written, so the buffer needs room for 6 more.

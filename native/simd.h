@@ -40,11 +40,20 @@ typedef int32_t I __attribute__((vector_size(4 * LANES)));
 typedef uint32_t U __attribute__((vector_size(4 * LANES)));
 typedef uint64_t W __attribute__((vector_size(4 * LANES)));  // LANES / 2 words of 64 bits
 
+// Left alone, GCC may load a value anew for each of its uses: machines have no more ports for loads than for
+// multiply-adds.
+ZT_INLINE V in_register(V x) {
+#if defined(__x86_64__)
+  __asm__("" : "+v"(x));
+#endif
+  return x;
+}
+
 ZT_INLINE V splat(float x) { return V{} + x; }
-ZT_INLINE I to_int(V x) { return __builtin_convertvector(x, I); }
 ZT_INLINE V to_float(I x) { return __builtin_convertvector(x, V); }
 
-// Masks: M in registers, Bits in memory. `select(m, a, b)` is a where m is set and b elsewhere; `keep`, a or 0.
+// Masks: M in registers, Bits in memory. `select(m, a, b)` is a where m is set and b elsewhere; `keep`, a or 0. The
+// minimum and the maximum of a number and NaN, in this order, are NaN.
 #if defined(__AVX512F__)
 typedef __mmask16 M;
 typedef __mmask16 Bits;
@@ -55,6 +64,8 @@ ZT_INLINE V select(M m, V a, V b) { return (V)_mm512_mask_blend_ps(m, (__m512)b,
 ZT_INLINE V keep(M m, V a) { return (V)_mm512_maskz_mov_ps(m, (__m512)a); }
 ZT_INLINE Bits pack(M m) { return m; }
 ZT_INLINE M unpack(Bits b) { return b; }
+ZT_INLINE V minimum(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
+ZT_INLINE V maximum(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
 ZT_INLINE V sqrt(V a) { return (V)_mm512_sqrt_ps((__m512)a); }
 ZT_INLINE W multiply_low(W a, W b) { return (W)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
 #else
@@ -71,6 +82,8 @@ ZT_INLINE M unpack(Bits b) {
   const I bit = {1, 2, 4, 8, 16, 32, 64, 128};
   return (M)(((I{} + int32_t(b)) & bit) == bit);
 }
+ZT_INLINE V minimum(V a, V b) { return (V)_mm256_min_ps((__m256)a, (__m256)b); }
+ZT_INLINE V maximum(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
 ZT_INLINE V sqrt(V a) { return (V)_mm256_sqrt_ps((__m256)a); }
 ZT_INLINE W multiply_low(W a, W b) { return (W)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
 #else
@@ -78,6 +91,8 @@ typedef M Bits;
 ZT_INLINE V select(M m, V a, V b) { return (V)(((I)a & m) | ((I)b & ~m)); }
 ZT_INLINE Bits pack(M m) { return m; }
 ZT_INLINE M unpack(Bits b) { return b; }
+ZT_INLINE V minimum(V a, V b) { return select(greater(b, a), a, b); }
+ZT_INLINE V maximum(V a, V b) { return select(greater(a, b), a, b); }
 #if defined(__SSE2__)
 ZT_INLINE V sqrt(V a) { return (V)_mm_sqrt_ps((__m128)a); }
 ZT_INLINE W multiply_low(W a, W b) { return (W)_mm_mul_epu32((__m128i)a, (__m128i)b); }

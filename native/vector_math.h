@@ -9,14 +9,13 @@ namespace ZOOTWINS_LEVEL {
 
 ZT_INLINE V absolute(V x) { return (V)((I)x & 0x7FFFFFFF); }
 
-// The nearest integer, for |x| < 2^22.
-ZT_INLINE V nearest(V x) { return (x + 12582912.0f) - 12582912.0f; }
+// Added to |x| < 2^22, it leaves the nearest integer, in the low bits of the sum.
+constexpr float ROUNDER = 12582912.0f;
 
 // Clamped to [-87.3, 88.0]: the smallest normal number and 1.7e38.
 ZT_INLINE V exponential(V x) {
-  x = select(greater(x, splat(88.0f)), splat(88.0f), x);
-  x = select(greater(splat(-87.3f), x), splat(-87.3f), x);
-  const V n = nearest(x * 1.44269504088896341f);
+  x = maximum(splat(-87.3f), minimum(splat(88.0f), x));
+  const V shifted = x * 1.44269504088896341f + ROUNDER, n = shifted - ROUNDER;
   const V r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
   V p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -24,7 +23,7 @@ ZT_INLINE V exponential(V x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  return p * (V)((to_int(n) + 127) << 23);
+  return p * (V)(((I)shifted << 23) + (127 << 23));
 }
 
 // Natural logarithm of positive normal numbers.
@@ -48,7 +47,7 @@ ZT_INLINE V logarithm(V x) {
 
 // Sine and cosine of 0 ≤ x ≤ 2π.
 ZT_INLINE void sine_cosine(V x, V& sine, V& cosine) {
-  const V quadrant = nearest(x * 0.636619772367581343f);
+  const V shifted = x * 0.636619772367581343f + ROUNDER, quadrant = shifted - ROUNDER;
   const V r = ((x - quadrant * 1.5703125f) - quadrant * 4.837512969970703125e-4f) - quadrant * 7.54978995489188216e-8f;
   const V square = r * r;
   V s = square * -1.9515295891e-4f + 8.3321608736e-3f;
@@ -57,10 +56,10 @@ ZT_INLINE void sine_cosine(V x, V& sine, V& cosine) {
   V c = square * 2.443315711809948e-5f - 1.388731625493765e-3f;
   c = c * square + 4.166664568298827e-2f;
   c = c * square * square - square * 0.5f + 1.0f;
-  const I q = to_int(quadrant);
+  const I q = (I)shifted;  // its low bits are the quadrant's
   const M straight = equal(q & 1, I{});
-  sine = (V)((I)select(straight, s, c) ^ ((q & 2) << 30));
-  cosine = (V)((I)select(straight, c, s) ^ (((q + 1) & 2) << 30));
+  sine = (V)((I)select(straight, s, c) ^ (q << 30 & INT32_MIN));
+  cosine = (V)((I)select(straight, c, s) ^ ((q + 1) << 30 & INT32_MIN));
 }
 
 ZT_INLINE V hyperbolic_tangent(V x) {
@@ -81,7 +80,7 @@ ZT_INLINE V sigmoid(V x) { return 1.0f / (1.0f + exponential(-x)); }
 // t = 1/(1 + a/2).
 ZT_INLINE V gelu(V x, V& slope) {
   V a = absolute(x);
-  a = select(greater(a, splat(14.0f)), splat(14.0f), a);  // Φ(-14) is 0 in float32
+  a = minimum(splat(14.0f), a);  // Φ(-14) is 0 in float32
   const V square = a * a;
   V near = square * 9.423522014e-05f - 1.169353694e-03f;
   near = near * square + 9.967196899e-03f;
