@@ -125,7 +125,7 @@ def _network(
     shard = shards[candidate.method]
     method = MASKS_OF if candidate.method == RANDOM else candidate.method  # plain weights, both
     parameters = twin_parameters(shard, candidate.point, settings[method], method)
-    scores = shard.twins("test_accuracy")[:, _place(shard, candidate.point), shard.states.index(candidate.point.epoch)]
+    scores = shard.twins("test_accuracy")[:, shard.twin(candidate.point.at), shard.states.index(candidate.point.epoch)]
     return parameters, scores.double().numpy()
 
 
@@ -147,18 +147,10 @@ def twin_parameters(shard: TwinShard, point: Point, settings: Settings, method: 
         raise InputError(
             f"{shard.path}: has no weights of epoch {point.epoch}, which transfer.points asks for; set keep_states: all"
         )
-    state, twin = shard.weight_states.index(point.epoch), _place(shard, point)
+    state, twin = shard.weight_states.index(point.epoch), shard.twin(point.at)
     names = [name for name in shard.shapes if "." in name and not name.startswith("mask.")]
     trained = {name: shard.twins(name)[:, twin, state] for name in names}
     return get_sparsifier(method).weights(settings).deterministic(trained)
-
-
-def _place(shard: TwinShard, point: Point) -> int:
-    """Which of a model's twins an operating point speaks of."""
-    places = shard.coordinates
-    return next(
-        number for number, place in enumerate(places) if all(np.isclose(place[k], v) for k, v in point.at.items())
-    )
 
 
 def load_backbones(files: Any, shard: str, params: Any) -> Backbones:

@@ -12,8 +12,8 @@ from scipy import stats
 
 from zootwins.analyses.cells import lines, texts, value_interval
 from zootwins.analyses.correlation import UNDEFINED, kendall, pearson
-from zootwins.analyses.findings import Finding
-from zootwins.analyses.intervals import interval, mean_interval
+from zootwins.analyses.findings import Finding, mean_finding
+from zootwins.analyses.intervals import interval
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
 from zootwins.experiments.transfer.outcomes import main_outcomes, method_name
@@ -48,13 +48,6 @@ def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _mean(method: str, finding: str, statistic: str, values: np.ndarray, bound: float = 0.0, above: bool = True):
-    values = np.asarray(values, dtype=np.float64)
-    values = values[~np.isnan(values)]
-    mean = values.mean() if len(values) else np.nan
-    return Finding(method, finding, statistic, mean, *mean_interval(values), bound, len(values), above)
-
-
 def _sparse(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Mode, method and rows of the twins of each method, controls and other kinds left out."""
     rows = table[~table["method"].isin(KINDS) & ~table["is_control"]]
@@ -74,8 +67,8 @@ def _inferiority(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str
         values = 100 * part[moderate].groupby("index")["change"].mean().to_numpy()
         name, statistic = method_name(method), "accuracy less the control's, points"
         text = f"{name} twins of up to {MODERATE:.0%} sparsity lose less than {MARGIN:g} point"
-        yield 1, mode, _mean(method, text, statistic, values, -MARGIN)
-        yield 1, mode, _mean(method, f"{name} twins of up to {MODERATE:.0%} sparsity gain", statistic, values)
+        yield 1, mode, mean_finding(method, text, statistic, values, -MARGIN)
+        yield 1, mode, mean_finding(method, f"{name} twins of up to {MODERATE:.0%} sparsity gain", statistic, values)
 
 
 def _decline(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
@@ -84,9 +77,10 @@ def _decline(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Fi
         wide = _wide(part, "change")
         if mode == "full" and wide.shape[1] > 1:
             sparsity = part.groupby("point")["sparsity"].mean()
-            taus = [stats.kendalltau(sparsity, row).statistic for row in wide.to_numpy()]
+            taus = np.array([stats.kendalltau(sparsity, row).statistic for row in wide.to_numpy()])
             text = f"the sparser {method_name(method)} twins are, the worse they transfer"
-            yield 2, mode, _mean(method, text, "mean of Kendall's tau, sparsity against change", taus, above=False)
+            statistic = "mean of Kendall's tau, sparsity against change"
+            yield 2, mode, mean_finding(method, text, statistic, taus, above=False)
 
 
 def _interaction(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
@@ -102,7 +96,7 @@ def _interaction(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str
                 names = f"{method_name(regular)} − {method_name(progressive)}"
                 text = f"{names} is larger in linear than in full transfer"
                 statistic = "difference of differences at equal sparsity, points"
-                yield 3, "both", _mean(f"{regular} − {progressive}", text, statistic, values)
+                yield 3, "both", mean_finding(f"{regular} − {progressive}", text, statistic, values)
 
 
 def _less_at_equal_sparsity(table: pd.DataFrame, mode: str, method: str, against: str) -> pd.Series:
@@ -173,9 +167,9 @@ def _baselines(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, 
 def _worth(mode: str, pair: str, text: str, values: np.ndarray, negative: bool) -> tuple[int, str, Finding]:
     statistic, values = "difference in accuracy, points", 100 * values
     if not negative:
-        return 6, mode, _mean(pair, text, statistic, values)
+        return 6, mode, mean_finding(pair, text, statistic, values)
     text = f"on shuffled pixels by less than {MARGIN:g} point: {text}"
-    return 6, mode, _mean(pair, text, statistic, values, MARGIN, above=False)
+    return 6, mode, mean_finding(pair, text, statistic, values, MARGIN, above=False)
 
 
 def _difficulty(table: pd.DataFrame) -> Iterator[Told]:
