@@ -1,8 +1,7 @@
 # What tables and figures are made of: the lookups of their rules.
+import re
 from itertools import chain
 
-from zootwins.catalogue.transfer import TaskSource
-from zootwins.experiments.transfer.candidates import RANDOM, candidates
 from zootwins.reporting.gallery.figures import FIGURES
 from zootwins.reporting.gallery import TABLES
 
@@ -100,27 +99,7 @@ TABLE_FORMS = [".csv", ".csv.sha256", ".md", ".tex", ".html"]
 FIGURE_FORMS = [".pdf", ".png", ".svg"]
 
 # The files whose rules Figure 1 shows.
-WORKFLOW_FILES = [
-    "Snakefile",
-    *(
-        f"rules/{name}.smk"
-        for name in (
-            "common",
-            "analyses",
-            "zoos",
-            "twins",
-            "metrics",
-            "representations",
-            "soup_lookups",
-            "soups",
-            "transfer",
-            "tables",
-            "figures",
-            "verify",
-            "made",
-        )
-    ),
-]
+WORKFLOW_FILES = ["Snakefile", *re.findall(r'^include: "(.+)"$', (ROOT / "Snakefile").read_text(), re.MULTILINE)]
 
 
 def figure_code(wildcards):
@@ -152,93 +131,6 @@ def report_labels(wildcards):
     return {"result": number, "content": REPORT_LABELS[name]}
 
 
-# Hyper-representations: the files of each zoo and seed that a table or figure is made of.
-REPRESENTATION_FIGURES = {
-    "latent_space": "states",
-    "reconstruction": "scores",
-    "property_prediction": "states",
-    "representation_baselines": "scores",
-    "latent_size": "sizes",
-    "prune_decisions": "decisions",
-    "zero_shot": "zero_shot",
-}
-REPRESENTATION_TITLES = {
-    zoo: RUN.catalogue[zoo].title
-    for zoo in (*RUN.config.representations.zoos, *RUN.config.representations.across)
-    if zoo in RUN.catalogue
-}
-# The paper's zoo that each is to be compared with.
-REPRESENTATION_COUNTERPARTS = {zoo: RUN.catalogue[zoo].compare_with or zoo for zoo in REPRESENTATION_TITLES}
-
-
-def representation_settings(wildcards):
-    """The settings of the auto-encoder, without those that say which are trained."""
-    return {
-        key: value
-        for key, value in RUN.config.representations.model_dump().items()
-        if key not in ("zoos", "across", "seeds")
-    }
-
-
-def representation_results(kind):
-    """The tables of a kind of all hyper-representations, refused here where there can be none."""
-    try:
-        RUN.representation_zoos()
-    except InputError as error:
-        refuse(error)
-    return representation_files(f"_{kind}.parquet")
-
-
-def representation_table_code(wildcards):
-    return code_of("make_representation_table", TABLES[wildcards.table].module)
-
-
-def representation_table_sources(wildcards):
-    return representation_results(*TABLES[wildcards.table].sources)
-
-
-def printed_table(wildcards):
-    """The paper's table of the same name, where it has one."""
-    return [from_root("resources/paper/table3.csv")] if wildcards.table == "table3" else []
-
-
-def representation_figure_sources(wildcards):
-    return representation_results(REPRESENTATION_FIGURES[wildcards.figure])
-
-
-def targets_of(wildcards):
-    """The zoos whose models are sparsified by what is learned from one: itself first."""
-    return list(dict.fromkeys((wildcards.zoo, *RUN.config.representations.across)))
-
-
-def zero_shot_targets(wildcards):
-    """What is read of each target; the trained twins of the first are the zoo's own."""
-    targets = targets_of(wildcards)
-    files = {kind: [f"results/zoos/{zoo}/{kind}.safetensors" for zoo in targets] for kind in TENSORS}
-    return files | {
-        "models": [f"results/zoos/{zoo}/models.csv" for zoo in targets],
-        "others": [file for zoo in targets[1:] for file in shard_files(zoo, f"results/twins/{zoo}/vd")],
-    }
-
-
-def lookup_targets(wildcards):
-    """Of each target: how many models the run takes, in how many shards, and how pruning and twins were made."""
-    return {
-        zoo: {
-            "models": RUN.models(zoo),
-            "shards": len(RUN.shards(zoo)),
-            "lr": pruning_lr(RUN.catalogue[zoo]),
-        }
-        for zoo in targets_of(wildcards)
-    }
-
-
-def pruning_lr(zoo):
-    """The learning rate of magnitude pruning's fine-tuning, if it is not each model's own."""
-    settings = zoo.methods.get("mp")
-    return settings.lr if settings else None
-
-
 def paper_methods(zoo):
     """Those of the paper's methods that a zoo has."""
     return [method for method in ("mp", "vd") if method in zoo.methods]
@@ -264,79 +156,3 @@ def lookup_counterpart(wildcards):
 
 def lookup_paper_models(wildcards):
     return PAPER_ZOOS[COUNTERPARTS[wildcards.zoo]]
-
-
-# Transfer: tasks by the names that their files have, and what goes where.
-MODES = ("linear", "full")
-TASKS = {task.replace(":", "-"): task for task in RUN.config.transfer.tasks}
-
-
-def or_refuse(lookup, zoo):
-    """What the run knows of a zoo's transfer, or the end in one line."""
-    try:
-        return lookup(zoo)
-    except InputError as error:
-        refuse(error)
-
-
-def task_source(wildcards):
-    return TaskSource.of(TASKS[wildcards.task])
-
-
-def task_variant(wildcards):
-    return task_source(wildcards).variant
-
-
-def task_dataset(wildcards):
-    """The data set of a task, where it is not a zoo's."""
-    return task_source(wildcards).dataset
-
-
-def task_of_zoo(wildcards):
-    """The data of another zoo that a task is made from."""
-    zoo = task_source(wildcards).zoo
-    return [f"results/zoos/{zoo}/dataset.safetensors"] if zoo else []
-
-
-def candidates_of(zoo, mode):
-    """What is transferred of each of a zoo's models, as plain values."""
-    points = or_refuse(RUN.transfer_points, zoo)
-    return [candidate.plain() for candidate in candidates(points, RUN.config.transfer, mode)]
-
-
-def transferred(wildcards):
-    return candidates_of(wildcards.zoo, wildcards.mode)
-
-
-def transferred_twins(wildcards):
-    """The shards of the twins that are transferred, by method, the random ones among them."""
-    methods = {candidate["method"] for candidate in transferred(wildcards)}
-    folders = {method: f"results/twins/{wildcards.zoo}/{method}" for method in zoo_of(wildcards).methods}
-    folders[RANDOM] = f"results/transfer/{wildcards.zoo}/random"
-    return {
-        method: f"{folder}/{wildcards.shard}.safetensors" for method, folder in folders.items() if method in methods
-    }
-
-
-def random_points(wildcards):
-    """The operating points of magnitude pruning that random pruning takes its counts from, as plain values."""
-    return [one["point"] for one in candidates_of(wildcards.zoo, "full") if one["method"] == RANDOM]
-
-
-def transfer_settings(wildcards):
-    return getattr(RUN.config.transfer, wildcards.mode).model_dump()
-
-
-def methods_settings(wildcards):
-    return {method: settings.model_dump() for method, settings in zoo_of(wildcards).methods.items()}
-
-
-def transfer_files(wildcards):
-    """The rows of every task, mode and shard of a zoo."""
-    tasks = [task.replace(":", "-") for task in or_refuse(RUN.transfer_tasks, wildcards.zoo)]
-    return [
-        f"results/transfer/{wildcards.zoo}/{task}/{mode}/{shard}.parquet"
-        for task in tasks
-        for mode in MODES
-        for shard in RUN.shards(wildcards.zoo)
-    ]
