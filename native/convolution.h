@@ -100,8 +100,8 @@ ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pool
               constexpr int DOWN = L::SIZE * L::OUTPUTS;
               const V chosen = select(row, select(column, odd[DOWN], even[DOWN]), select(column, *odd, *even));
               const V* d = deviation + o;
-              const V its_deviation = select(row, select(column, d[3 * TILE], d[2 * TILE]), select(column, d[TILE], *d));
-              ratio[unit] = 0.5f * chosen / its_deviation;
+              const V its = select(row, select(column, d[3 * TILE], d[2 * TILE]), select(column, d[TILE], *d));
+              ratio[unit] = 0.5f * chosen / its;
             }
           } else {
             for (int p = 0; p < L::POSITIONS; p++) {
