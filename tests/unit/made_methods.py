@@ -13,9 +13,9 @@ EPOCHS = 3
 LAYERS = {"conv1": 200, "fc2": 600}
 
 
-def pruning_settings(kind=gradual_pruning, percents: Sequence[float] = (50, 90)) -> Settings:
+def pruning_settings(kind=gradual_pruning, percents: Sequence[float] = (50, 90), ends=(1,), **more) -> Settings:
     """Of gmp or, with `random_pruning`, of rp."""
-    return kind.Settings(sparsities=percents, epochs=EPOCHS, begin=0, end=1)
+    return kind.Settings(sparsities=percents, epochs=EPOCHS, begin=0, ends=ends, **more)
 
 
 SETTINGS = {
@@ -26,8 +26,16 @@ SETTINGS = {
 
 
 def pruned(accuracies: Mapping[float, Sequence[float]], validation: Mapping[float, Sequence[float]] | None = None):
-    """Scores of a method with the axis `ratio`: by requested sparsity, each model's accuracy; all at the last epoch."""
-    return _scores("ratio", {ratio: (100 * ratio, [ratio] * len(a), a) for ratio, a in accuracies.items()}, validation)
+    """Scores of gmp or rp at its operating points: by requested sparsity, each model's accuracy; at the last epoch."""
+    twins = {ratio: (100 * ratio, [ratio] * len(a), a) for ratio, a in accuracies.items()}
+    return _scores("ratio", twins, validation).assign(end=1.0, distribution=0.0)
+
+
+def beside(scores: pd.DataFrame, change: Sequence[float] | float, **place: float) -> pd.DataFrame:
+    """Scores with twins at another place on the axes too, whose accuracies differ by so much for each model."""
+    others = scores.assign(point=float("nan"), **place)
+    gains = change if isinstance(change, float) else others["index"].map(dict(enumerate(change)))
+    return pd.concat([scores, others.assign(test_accuracy=others["test_accuracy"] + gains)], ignore_index=True)
 
 
 def penalised(twins: Mapping[float, tuple[Sequence[float], Sequence[float]]], validation=None) -> pd.DataFrame:

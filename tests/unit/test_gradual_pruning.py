@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -11,7 +12,9 @@ from torch.nn import functional
 
 from reference import network_of, optimizer_for
 from test_torch_engine import ROUNDING, factors, images, population
-from zootwins.population import ImageData, trajectory
+from zootwins.analyses.mask_overlap import masks_at
+from zootwins.analyses.metrics import collect_metrics
+from zootwins.population import ImageData, native_engine, trajectory
 from zootwins.population.architectures import get_architecture
 from zootwins.population.randomness import data_order, weight_words
 from zootwins.population.torch_engine import TorchEngine
@@ -23,18 +26,24 @@ from zootwins.sparsifiers.gradual_pruning import GradualPruning, extended_ratios
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.random_pruning import RandomPruning
 from zootwins.sparsifiers.sparsify import sparsify
+from zootwins.storage.axes import coordinates
+from zootwins.storage.shards import cut_model, read_shard, write_trajectory
+from zootwins.zoos.exporting import shard_models
 from zootwins.zoos.originals import Originals
 
-SHORT = {"sparsities": (90, 50), "epochs": 4, "begin": 1, "end": 3, "lr": 1e-2}
+SHORT = {"sparsities": (90, 50), "epochs": 4, "begin": 1, "ends": (3,), "lr": 1e-2}
+EACH = {"distributions": ("global", "uniform", "extended"), "ends": (2, 3, 1)}
 CASES = pytest.mark.parametrize(
     ("method", "settings"),
     [
         (GradualPruning(), gradual_pruning.Settings(**SHORT)),
-        (GradualPruning(), gradual_pruning.Settings(**SHORT, distribution="global")),
-        (GradualPruning(), gradual_pruning.Settings(**SHORT, distribution="extended")),
+        (GradualPruning(), gradual_pruning.Settings(**SHORT, distributions=("global",))),
+        (GradualPruning(), gradual_pruning.Settings(**SHORT, distributions=("extended",))),
+        (GradualPruning(), gradual_pruning.Settings(**SHORT | EACH)),
         (RandomPruning(), random_pruning.Settings(**SHORT)),
+        (RandomPruning(), random_pruning.Settings(**SHORT | {"ends": (1, 3)})),
     ],
-    ids=["uniform", "global", "extended", "random"],
+    ids=["uniform", "global", "extended", "each", "random", "random ends"],
 )
 
 
@@ -74,33 +83,59 @@ def trained_masks(method, settings, originals):
 
 def test_the_schedule_is_cubic():
     """s(t) = s_f·(1 − (1 − p)³) at p = 0, ¼, ½, ¾, 1, and beyond."""
-    schedule = gradual_pruning.Settings(sparsities=(80,), epochs=15, begin=2, end=10)
-    due = [schedule.progress(epochs) for epochs in (2, 4, 6, 8, 10)]
+    schedule = gradual_pruning.Settings(sparsities=(80,), epochs=15, begin=2, ends=(10,))
+    due = [schedule.progress(epochs, 10) for epochs in (2, 4, 6, 8, 10)]
     assert due == pytest.approx([0, 37 / 64, 7 / 8, 63 / 64, 1])
-    assert [schedule.progress(epochs) for epochs in (0, 14)] == [0, 1]
+    assert [schedule.progress(epochs, 10) for epochs in (0, 14)] == [0, 1]
     assert due[-1] == 1  # exactly, so that the number of pruned weights is that of magnitude pruning
 
 
-@pytest.mark.parametrize("change", [{"begin": 11}, {"end": 15}, {"epochs": 10}])
+@pytest.mark.parametrize("change", [{"begin": 11}, {"ends": (10, 15)}, {"epochs": 10}])
 def test_a_schedule_that_does_not_fit_the_epochs_is_refused(change):
     with pytest.raises(ValidationError, match="begin ≤ end < epochs"):
-        gradual_pruning.Settings(**{"sparsities": (80,), "epochs": 15, "begin": 0, "end": 10} | change)
+        gradual_pruning.Settings(**{"sparsities": (80,), "epochs": 15, "begin": 0, "ends": (10,)} | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ends": (2, 1, 2)}, "the same end stands there twice"),
+        ({"ends": ()}, "at least 1 item"),
+        ({"ends": (-1,)}, "greater than or equal to 0"),
+        ({"distributions": ("global", "global")}, "the same distribution stands there twice"),
+        ({"distributions": ("erk",)}, "should be 'uniform', 'global' or 'extended'"),
+    ],
+)
+def test_lists_that_cannot_be_are_refused(change, message):
+    with pytest.raises(ValidationError, match=message):
+        gradual_pruning.Settings(**SHORT | {"begin": 0} | change)
+
+
+def test_the_first_end_and_distribution_are_at_the_operating_points():
+    settings = gradual_pruning.Settings(**SHORT | EACH)
+    assert [axis.name for axis in GradualPruning().axes(settings)] == ["ratio", "end", "distribution"]
+    assert [axis.values for axis in GradualPruning().axes(settings)[1:]] == [(2, 3, 1), (1, 0, 2)]
+    point = GradualPruning().point(settings, 90)
+    assert (point.epoch, dict(point.at)) == (4, {"ratio": 0.9, "end": 2, "distribution": 1})
+    of = random_pruning.Settings(**SHORT | {"ends": (3, 1)})
+    assert RandomPruning().control(of).at == {"ratio": 0, "end": 3}
 
 
 @CASES
 @pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3)])
 def test_masks_are_nested_and_exact_to_the_weight(method, settings, name, channels):
     masks, of = trained_masks(method, settings, some_originals(name, channels))
-    layers = list(of.architecture.weight_names)
+    layers, places = list(of.architecture.weight_names), coordinates(method.axes(settings))
     assert masks[0] == {}  # nothing before `begin`
     for epoch, (before, now) in enumerate(pairwise(masks[1:]), start=2):
         for layer in layers:
             assert not (now[layer] & ~before[layer]).any(), "what is masked stays masked"
         gone = torch.stack([(~now[layer]).flatten(1).sum(1) for layer in layers], dim=1)
         sizes = torch.tensor([now[layer][0].numel() for layer in layers])
-        for twin, ratio in enumerate((0, 0.5, 0.9) * 2):
-            share = ratio * (1 - (1 - (epoch - 1) / 2) ** 3) if epoch < 3 else ratio
-            distribution = getattr(settings, "distribution", "uniform")
+        for twin, at in enumerate(places * 2):
+            ratio, end = at["ratio"], at["end"]
+            share = ratio * (1 - (1 - (epoch - 1) / (end - 1)) ** 3) if epoch < end else ratio
+            distribution = gradual_pruning.DISTRIBUTIONS[int(at.get("distribution", 0))]
             if distribution == "uniform":
                 assert gone[twin].tolist() == [round(share * size) for size in sizes.tolist()]
             else:
@@ -114,7 +149,7 @@ def test_masks_are_nested_and_exact_to_the_weight(method, settings, name, channe
 
 def test_a_masked_weight_stays_masked_among_other_zeros():
     """Weights of a model may be 0 themselves, and come before the masked ones."""
-    method, settings = GradualPruning(), gradual_pruning.Settings(sparsities=(50,), epochs=3, begin=0, end=2)
+    method, settings = GradualPruning(), gradual_pruning.Settings(sparsities=(50,), epochs=3, begin=0, ends=(2,))
     of = method.population(Start("zoo", some_originals()), settings)
     kept = {name: torch.ones_like(of.parameters[name], dtype=torch.bool) for name in of.architecture.weight_names}
     kept["fc1.weight"].flatten(1)[:, -100:] = False
@@ -141,8 +176,9 @@ def test_the_extended_distribution(name, channels, percent, expected):
 
 @pytest.mark.parametrize(("channels", "highest"), [(1, "90"), (3, "77.2")])
 def test_what_the_extended_distribution_cannot_reach_is_refused_before_training(channels, highest):
-    settings = gradual_pruning.Settings(sparsities=(50, 95), epochs=2, end=1, distribution="extended")
-    with pytest.raises(InputError, match=rf"95 % cannot be reached .* cnn_s comes to {highest} % at most; leave it"):
+    settings = gradual_pruning.Settings(sparsities=(50, 95), epochs=2, ends=(1,), distributions=("uniform", "extended"))
+    message = rf"gradual_pruning.sparsities: 95 % cannot be reached .* distributions, .* cnn_s comes to {highest} % at"
+    with pytest.raises(InputError, match=message):
         GradualPruning().population(Start("zoo", some_originals(channels=channels)), settings)
 
 
@@ -161,7 +197,7 @@ def test_a_start_before_training(method):
 def test_one_step_at_the_start_is_magnitude_pruning_layer_by_layer():
     """Masks, and what is trained under them with the same keys."""
     originals = some_originals()
-    settings = gradual_pruning.Settings(sparsities=(50, 90), epochs=2, begin=0, end=0, lr=1e-2)
+    settings = gradual_pruning.Settings(sparsities=(50, 90), epochs=2, begin=0, ends=(0,), lr=1e-2)
     gradual, once = GradualPruning(), MagnitudePruning()
     layerwise = magnitude_pruning.Settings(sparsities=(50, 90), epochs=2, scope="layer", lr=1e-2)
     ours, theirs = (
@@ -189,9 +225,9 @@ def train_one_regrowing(of, twin, data, settings, ratio):
     masks = [torch.ones_like(weight, dtype=torch.bool) for weight in weights]
     optimizer, seen = optimizer_for(network.parameters(), factors), []
     for epoch in range(1, settings.epochs + 1):
-        if settings.begin < epoch <= settings.end + 1:
+        if settings.begin < epoch <= settings.ends[0] + 1:
             for place, weight in enumerate(weights):
-                number = round(settings.progress(epoch - 1) * ratio * weight.numel())
+                number = round(settings.progress(epoch - 1, settings.ends[0]) * ratio * weight.numel())
                 threshold = weight.detach().abs().flatten().kthvalue(number).values if number else -1
                 masks[place] = weight.detach().abs() > threshold
                 for moment in ("exp_avg", "exp_avg_sq", "momentum_buffer"):
@@ -220,7 +256,7 @@ def test_weights_that_may_return_equal_plain_pytorch():
     """In float64, Adam and SGD with decay; weights come back as they went, and some do."""
     originals = some_originals()
     exact = replace(originals, parameters={name: p.double() for name, p in originals.parameters.items()})
-    settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, end=4, lr=3e-2, regrow=True)
+    settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, ends=(4,), lr=3e-2, regrow=True)
     method = GradualPruning()
     of = method.population(Start("zoo", exact), settings)
     data, plan, returned = images(of, 24), method.plan(settings), 0
@@ -246,7 +282,7 @@ def test_weights_that_may_return_equal_plain_pytorch():
 def test_a_killed_run_remembers_what_is_masked(tmp_path, monkeypatch):
     monkeypatch.setattr(trajectory, "_SAVING_SHARE", 1)  # after every epoch
     originals = some_originals()
-    settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, end=4, lr=3e-2, regrow=True)
+    settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, ends=(4,), lr=3e-2, regrow=True)
     start, data = Start("zoo", originals), shown(originals)
     whole = sparsify(TorchEngine(), GradualPruning(), settings, start, data).tensors
 
@@ -269,8 +305,56 @@ def test_a_twin_does_not_depend_on_its_neighbours(method, settings):
     _, whole = trained_masks(method, settings, originals)
     _, alone = trained_masks(method, settings, half_of(originals, 1))
     for name, mask in alone.masks.items():
-        assert torch.equal(whole.masks[name][3:], mask), name
-    assert whole.keys[3:].tolist() == alone.keys.tolist()
+        assert torch.equal(whole.masks[name][len(alone) :], mask), name
+    assert whole.keys[len(alone) :].tolist() == alone.keys.tolist()
+
+
+def among_and_alone(engine, method, several, start, data):
+    """What was recorded of each place on the axes but the ratio among the others, and in a run of its own."""
+    axes = method.axes(several)[1:]
+    whole = sparsify(engine, method, several, start, data).tensors
+    for at in product(*(range(len(axis.values)) for axis in axes)):
+        chosen = {"ends": (several.ends[at[0]],)}
+        if method.id == "gmp":
+            chosen["distributions"] = (several.distributions[at[1]],)
+        alone = sparsify(engine, method, several.model_copy(update=chosen), start, data).tensors
+        for name, tensor in alone.items():
+            yield at, name, whole[name][:, :, *at].nan_to_num(-1), tensor[:, :, *[0] * len(at)].nan_to_num(-1)
+
+
+SEVERAL = pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        (GradualPruning(), gradual_pruning.Settings(**SHORT | EACH)),
+        (GradualPruning(), gradual_pruning.Settings(**SHORT | {"lr": 3e-2, "ends": (3, 1), "regrow": True})),
+        (RandomPruning(), random_pruning.Settings(**SHORT | {"ends": (1, 3)})),
+    ],
+    ids=["each", "regrowing", "random"],
+)
+
+
+@SEVERAL
+def test_a_twin_among_others_is_the_one_that_is_run_alone(method, settings):
+    """With masks at other epochs and by other rankings beside it; in float64, since batches round by their size."""
+    originals = some_originals()
+    exact = replace(originals, parameters={name: p.double() for name, p in originals.parameters.items()})
+    for at, name, among, alone in among_and_alone(
+        TorchEngine(), method, settings, Start("zoo", exact), shown(originals)
+    ):
+        assert among.shape == alone.shape
+        if name.startswith("mask"):
+            assert torch.equal(among, alone), (at, name)
+        else:
+            torch.testing.assert_close(among, alone, **ROUNDING)
+
+
+@pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
+@SEVERAL
+def test_a_twin_among_others_has_the_same_bits_alone(method, settings):
+    originals = some_originals()
+    start, data = Start("zoo", originals), shown(originals)
+    for at, name, among, alone in among_and_alone(native_engine.NativeEngine(), method, settings, start, data):
+        assert torch.equal(among, alone), (at, name)
 
 
 def test_random_masks_are_drawn_evenly_and_anew_for_every_twin():
@@ -291,7 +375,10 @@ def test_random_masks_are_drawn_evenly_and_anew_for_every_twin():
 def test_a_short_run(method, settings):
     originals = some_originals()
     tensors = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals)).tensors
-    assert tensors["predictions"].shape == (2, 3, 2, 8)
+    grid = [len(axis.values) for axis in method.axes(settings)]
+    assert tensors["predictions"].shape == (2, *grid, 2, 8)
+    first = [0] * (len(grid) - 1)  # the twins at the operating points
+    tensors = {name: tensor[:, :, *first] for name, tensor in tensors.items()}
     for name in originals.architecture.weight_names:
         mask = tensors[f"mask.{name}"]
         assert mask[:, 0].all()  # the control
@@ -300,4 +387,30 @@ def test_a_short_run(method, settings):
     sparsity = tensors["sparsity"].double() @ originals.architecture.weight_shares
     assert (sparsity[:, 1:, 1:] >= sparsity[:, 1:, :-1]).all()
     assert sparsity[:, :, -1].flatten().tolist() == pytest.approx([0, 0.5, 0.9] * 2, abs=2e-3)
-    assert method.point(settings, method.usual(settings)).at == {"ratio": 0.9}
+    assert method.point(settings, method.usual(settings)).at["ratio"] == 0.9
+
+
+def test_readers_of_shards_know_the_operating_points_among_further_axes(tmp_path):
+    """Metrics mark them, masks are compared there; a cut and an export have all twins."""
+    method, settings = GradualPruning(), gradual_pruning.Settings(**SHORT | EACH | {"sparsities": (50,)})
+    originals = some_originals()
+    trajectory = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals))
+    path, axes = tmp_path / "0000-0001.safetensors", method.axes(settings)
+    write_trajectory(path, "gmp", trajectory, originals.models, originals.index, axes=axes)
+    shard, architecture = read_shard(path), originals.architecture
+
+    predictions = (np.zeros((2, 8), dtype=np.uint8), np.array([0, 1]))
+    scores = collect_metrics([shard], *predictions, architecture, method.curve(settings)).scores
+    usual = (scores["epoch"] == 4) & (scores["end"] == 2) & (scores["distribution"] == 1)
+    assert (scores["point"].notna() == usual).all()
+    assert scores.loc[usual, "point"].tolist() == [0, 50] * 2
+
+    masks = masks_at(shard, 1, settings, architecture.weight_shares.numpy(), [0.5])[0.5]
+    for layer, kept in masks.items():
+        assert torch.equal(torch.tensor(kept), trajectory.tensors[f"mask.{layer}.weight"][1, 1, 0, 0].flatten())
+
+    cut_model(tmp_path / "cut.safetensors", [shard], "b", {})
+    assert list(read_shard(tmp_path / "cut.safetensors").axes) == list(axes)
+    names = [model.name for model in shard_models([shard], dict(enumerate(originals.factors)))]
+    assert len(set(names)) == 2 * 2 * 3 * 3
+    assert names[1] == "a,ratio=0,end=2,distribution=0"

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy import stats
 
 from test_torch_engine import ROUNDING, factors, images, population
 from zootwins.population import ImageData
@@ -49,6 +50,35 @@ def test_points_are_penalties_and_the_middle_one_is_the_usual():
     assert METHOD.point(SETTINGS, METHOD.usual(SETTINGS)).at == {"penalty": 1000}
     with pytest.raises(ValidationError, match="stands there twice"):
         Settings(penalties=(1, 1.0), epochs=1, ramp=0)
+
+
+def test_gates_are_drawn_with_a_spread(originals):
+    """Of the authors' N(2.197, 0.01²), each twin its own; nothing else is drawn anew, and no spread is none."""
+    drawn = SETTINGS.model_copy(update={"initial_log_alpha": 2.197, "initial_spread": 0.01})
+    start, names = Start("zoo", originals), [f"{layer.name}.log_alpha" for layer in originals.architecture.layers]
+    of = METHOD.population(start, drawn)
+    gates = torch.cat([of.parameters[name].flatten(1) for name in names], dim=1).double()
+    assert stats.kstest(gates.flatten(), "norm", args=(2.197, 0.01)).pvalue > 1e-3
+    assert gates.mean().item() == pytest.approx(2.197, abs=4 * 0.01 / gates.numel() ** 0.5)
+    assert gates.std().item() == pytest.approx(0.01, rel=4 / (2 * gates.numel()) ** 0.5)
+    between = torch.corrcoef(gates) - torch.eye(len(of))
+    assert between.abs().max() < 5 / gates.shape[1] ** 0.5
+
+    constant = METHOD.population(start, drawn.model_copy(update={"initial_spread": 0}))
+    assert torch.equal(of.keys, constant.keys)
+    for name, parameter in constant.parameters.items():
+        if name in names:
+            assert (parameter == torch.tensor(2.197)).all()
+        else:
+            assert torch.equal(of.parameters[name], parameter)
+
+    second = {name: tensor[1:] for name, tensor in originals.parameters.items()}
+    alone = Originals(originals.architecture, ["b"], [1], originals.factors[1:], second)
+    single = METHOD.population(Start("zoo", alone), drawn.model_copy(update={"penalties": (1000.0,)}))
+    for name in names:  # of two models with three penalties
+        assert torch.equal(single.parameters[name], of.parameters[name][4:5])
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        Settings(penalties=(1,), epochs=1, ramp=0, initial_spread=-0.1)
 
 
 @pytest.mark.parametrize("gate_lr", [0.5, None])

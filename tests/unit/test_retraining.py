@@ -20,6 +20,7 @@ from zootwins.population.trajectory import Plan, record_trajectory
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import gradual_pruning, lottery_ticket, magnitude_pruning, scratch, shuffled_mask
 from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.gradual_pruning import GradualPruning
 from zootwins.sparsifiers.lottery_ticket import LotteryTicket
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.scratch import Scratch, scaled
@@ -30,7 +31,7 @@ from zootwins.zoos.initial import rebuilt
 from zootwins.zoos.training import train_zoo
 
 MP = magnitude_pruning.Settings(sparsities=(50, 80, 90), epochs=1)
-OTHERS = {"mp": MP, "gmp": gradual_pruning.Settings(sparsities=(80,), epochs=3, end=1)}
+OTHERS = {"mp": MP, "gmp": gradual_pruning.Settings(sparsities=(80,), epochs=3, ends=(1,))}
 CHOSEN = {"sparsities": (90, 50), "masks": "mp", "epochs": 4, "lr": 1e-2, "pruning_epochs": 1}
 BOTH = ("none", "sparse")
 METHODS = [
@@ -112,6 +113,23 @@ def test_masks_are_the_sources_in_the_order_of_the_ratios(method, settings, star
         assert torch.equal(mask.flatten(1).sum(1), source.flatten(1).sum(1))
         assert torch.equal(mask, source) == (method.id != "shuffled")
         assert (population.parameters[name][~mask] == 0).all()
+
+
+def test_masks_are_those_at_the_operating_points_of_gradual_pruning(originals, tmp_path):
+    """Of its twins at several ends and distributions."""
+    method = GradualPruning()
+    settings = gradual_pruning.Settings(sparsities=(50, 90), epochs=3, ends=(2, 1), distributions=("global", "uniform"))
+    trajectory = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals))
+    path = tmp_path / "0000-0001.safetensors"
+    write_trajectory(path, "gmp", trajectory, originals.models, originals.index, axes=method.axes(settings))
+    shard, names = read_shard(path), originals.architecture.weight_names
+    retraining = lottery_ticket.Settings(**CHOSEN | {"masks": "gmp"})
+    masks = LotteryTicket().population(Start("zoo", originals, {"gmp": shard}, rebuilt(originals)), retraining).masks
+    twins = [shard.twin(point.at) for point in method.curve(settings)]
+    for name in names:
+        assert torch.equal(masks[name], shard.twins(f"mask.{name}")[:, twins].flatten(0, 1))
+    elsewhere = shard.tensor(f"mask.{names[0]}")[:, 1, :, 1]
+    assert not torch.equal(masks[names[0]][1::3], elsewhere[:, 0])
 
 
 def test_masks_of_other_models_are_refused(start, shard):

@@ -1,7 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from made_methods import RETRAINED, layers_of, made, penalised, pruned, retrained
+from made_methods import RETRAINED, beside, layers_of, made, penalised, pruned, pruning_settings, retrained
 from test_scratch import LOTTERY, WIDER, of
 from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.sparsity_findings import (
@@ -10,7 +11,7 @@ from zootwins.analyses.sparsity_findings import (
     newcombe,
     sparsity_findings_table,
 )
-from zootwins.sparsifiers import lottery_ticket
+from zootwins.sparsifiers import gradual_pruning, lottery_ticket, random_pruning
 
 RNG = np.random.default_rng(0)
 MODELS = 16
@@ -129,6 +130,43 @@ def test_layers():
     assert found(zoo(conv1=0.5), "L0 spares the first layer")["value"] == pytest.approx(-40)
     table = sparsity_findings_table([zoo(conv1=1.0)])
     assert table[table["claim"].str.startswith("7")]["reason"].str.startswith("needs a method that ranks").all()
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.03, HOLDS), (-0.03, FAILS), (0.0, OPEN)])
+def test_distributions(gain, verdict):
+    """Global is better by the gain, and extended, which has no twins at 90 %, by 2 points more; NOISE has no mean."""
+    changes = gain + NOISE - NOISE.mean()
+    extended = beside(pruned({r: a for r, a in GMP.items() if r < 0.9}), changes + 0.02, distribution=2.0)
+    scores = pd.concat([beside(pruned(GMP), changes, distribution=1.0), extended[extended["distribution"] == 2]])
+    settings = pruning_settings(distributions=("uniform", "global", "extended"))
+    results = zoo(gmp=settings, **{"gmp/scores": scores})
+    row = found(results, "GMP is better global than uniform")
+    assert (row["value"], row["verdict"], row["models"]) == (pytest.approx(100 * gain), verdict, MODELS)
+    assert found(results, "GMP is better extended than uniform")["value"] == pytest.approx(100 * gain + 2)
+    only = sparsity_findings_table([zoo()])
+    (reason,) = only[only["claim"].str.startswith("8")]["reason"]
+    assert reason == "needs uniform and another among gradual_pruning.distributions"
+
+
+@pytest.mark.parametrize(("gain", "rp", "gmp"), [(0.03, HOLDS, FAILS), (-0.03, FAILS, HOLDS), (0.0, OPEN, OPEN)])
+def test_early_and_late(gain, rp, gmp):
+    """By so much the earliest of three ends is better than the latest, whichever is at the operating points."""
+    changes = gain + NOISE - NOISE.mean()
+    late_first = beside(beside(pruned(GMP).assign(end=2.0), changes, end=0.0), 0.5, end=1.0)
+    early_first = beside(pruned(GMP).assign(end=0.0), -changes, end=2.0)
+    settings = [
+        pruning_settings(kind, ends=ends) for kind, ends in ((gradual_pruning, (2, 0, 1)), (random_pruning, (0, 2)))
+    ]
+    results = zoo(gmp=settings[0], rp=settings[1], **{"gmp/scores": late_first, "rp/scores": early_first})
+    for name, verdict in (("RP is better early", rp), ("GMP is better late", gmp)):
+        row = found(results, name)
+        assert (row["value"], row["verdict"]) == (pytest.approx(100 * gain), verdict)
+        assert row["statistic"].startswith("end 0 − end 2, from trained weights")
+    only = sparsity_findings_table([zoo()])
+    assert only[only["claim"].str.startswith("9")]["reason"].tolist() == [
+        "needs two of random_pruning.ends",
+        "needs two of gradual_pruning.ends",
+    ]
 
 
 @pytest.mark.parametrize(

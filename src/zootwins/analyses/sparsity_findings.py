@@ -5,8 +5,8 @@ counts with its mean over them. What is chosen (a setting) is chosen on pilots a
 that a run cannot test, for want of a method or a setting, has a row that says why.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +22,7 @@ from zootwins.analyses.results import ZooResults
 from zootwins.analyses.scratch import BUDGETS, Arm, arms, label, retrained_differences, retraining_methods
 from zootwins.analyses.selection import chosen_point, others
 from zootwins.analyses.state_of_sparsity import SPARSITIES
+from zootwins.sparsifiers.gradual_pruning import DISTRIBUTIONS
 from zootwins.sparsifiers.registry import get_sparsifier
 
 MARGIN = 0.5  # points of accuracy: what counts as equal
@@ -249,11 +250,34 @@ def _spare_ends(results: ZooResults) -> Iterator[Finding | str]:
 
 
 def _distribution(results: ZooResults) -> Iterator[Finding | str]:
-    yield "needs gmp in two distributions over layers; a run has one"
+    if missing := _missing(results, "gmp"):
+        yield missing
+        return
+    uniform, *others = DISTRIBUTIONS
+    listed = results.zoo.methods["gmp"].distributions
+    there = [name for name in others if {name, uniform} <= set(listed)]
+    if not there:
+        yield f"needs {uniform} and another among gradual_pruning.distributions"
+    for name in there:
+        values = _at_places(results, "gmp", {"distribution": DISTRIBUTIONS.index(name)}, {"distribution": 0})
+        statistic = f"{name} − {uniform}, accuracy at equal sparsity, points"
+        yield mean_finding("gmp", f"GMP is better {name} than {uniform}", statistic, values)
 
 
 def _early_and_late(results: ZooResults) -> Iterator[Finding | str]:
-    yield "needs gmp and rp with an early and with a late schedule, from the start of training"
+    for method, early in (("rp", True), ("gmp", False)):
+        if missing := _missing(results, method):
+            yield missing
+            continue
+        settings, sparsifier = results.zoo.methods[method], get_sparsifier(method)
+        first, last = min(settings.ends), max(settings.ends)
+        if first == last:
+            yield f"needs two of {sparsifier.section}.ends"
+            continue
+        values = _at_places(results, method, {"end": first}, {"end": last})
+        name = f"{sparsifier.short} is better {'early' if early else 'late'}"
+        ends = f"end {first} − end {last}, from {settings.start} weights"
+        yield mean_finding(method, name, f"{ends}, accuracy at equal sparsity, points", values, above=early)
 
 
 _TESTS = (
@@ -287,6 +311,16 @@ def _differences(results: ZooResults, method: str, against: str) -> pd.DataFrame
     """Each model's difference in points at each sparsity, `[models, sparsities]`, NaN where one side has no twin."""
     own, other = (at_sparsity(results.curve(one), SPARSITIES) for one in (method, against))
     return 100 * (own - other).dropna(how="all")
+
+
+def _at_places(results: ZooResults, method: str, *places: Mapping[str, float]) -> np.ndarray:
+    """Each model's mean difference in points between twins at two places on a method's axes, elsewhere as its curve."""
+    curves = []
+    for place in places:
+        points = [replace(point, at={**point.at, **place}) for point in results.zoo.curve(method)]
+        rows = pd.concat([results.at(method, point) for point in points]).reset_index()
+        curves.append(at_sparsity(rows, SPARSITIES))
+    return (100 * (curves[0] - curves[1])).mean(axis=1).to_numpy()
 
 
 def arrange_sparsity_findings(table: pd.DataFrame) -> pd.DataFrame:

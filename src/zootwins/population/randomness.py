@@ -19,7 +19,7 @@ from torch import Tensor
 from zootwins.population.architectures import Architecture
 
 STREAMS = "Philox4x32-10, keyed by zoo, model, method and ratio, counted by epoch, position and site"
-ORDER, NOISE, DROPOUT, GATES, WEIGHTS = 0, 1, 2, 3, 4
+ORDER, NOISE, DROPOUT, GATES, WEIGHTS, START = 0, 1, 2, 3, 4, 5
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -87,11 +87,19 @@ def weight_words(keys: Tensor, sites: int) -> Tensor:
 
 def layer_words(architecture: Architecture, keys: Tensor) -> dict[str, Tensor]:
     """`weight_words` by the weights' names, int64 `[models, …]` of their shapes."""
-    offsets = architecture.gate_offsets
-    words = weight_words(keys, offsets[-1])
+    return _by_weight(architecture, weight_words(keys, architecture.gate_offsets[-1]))
+
+
+def layer_normals(architecture: Architecture, keys: Tensor) -> dict[str, Tensor]:
+    """A standard normal number for what each weight starts from, by the weights' names, float32 `[models, …]`."""
+    return _by_weight(architecture, _normals(keys, 0, 0, 1, architecture.gate_offsets[-1], START)[:, 0])
+
+
+def _by_weight(architecture: Architecture, numbers: Tensor) -> dict[str, Tensor]:
+    """Numbers of the sites that `gate_offsets` counts, `[models, sites]`, as the weights they are for."""
     return {
-        f"{layer.name}.weight": words[:, offset : offset + layer.weights].unflatten(1, layer.weight_shape)
-        for layer, offset in zip(architecture.layers, offsets[:-1], strict=True)
+        f"{layer.name}.weight": numbers[:, offset : offset + layer.weights].unflatten(1, layer.weight_shape)
+        for layer, offset in zip(architecture.layers, architecture.gate_offsets[:-1], strict=True)
     }
 
 
@@ -101,8 +109,13 @@ def _uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stre
 
 
 def normals(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Tensor:
-    """Standard normal noise for positions `first … first + batch`, float32 `[models, batch, sites]` (Box-Muller)."""
-    u0, u1, u2, u3 = (to_uniform(words) for words in _words(keys, epoch, first, batch, sites, NOISE))
+    """Standard normal noise for positions `first … first + batch`, float32 `[models, batch, sites]`."""
+    return _normals(keys, epoch, first, batch, sites, NOISE)
+
+
+def _normals(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int) -> Tensor:
+    """By Box and Muller."""
+    u0, u1, u2, u3 = (to_uniform(words) for words in _words(keys, epoch, first, batch, sites, stream))
     r0, r1 = (-2 * u0.log()).sqrt(), (-2 * u2.log()).sqrt()
     a0, a1 = 2 * pi * u1, 2 * pi * u3
     return torch.stack((r0 * a0.cos(), r0 * a0.sin(), r1 * a1.cos(), r1 * a1.sin()), dim=-1).flatten(2)

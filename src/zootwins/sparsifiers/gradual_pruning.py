@@ -8,14 +8,16 @@ JaxPruner, unless `regrow`, while in the authors' code it can come back and has 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import pruning
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import Axis, Point, Start
+from zootwins.storage.axes import coordinates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,67 +29,107 @@ if TYPE_CHECKING:
     from zootwins.population.trajectory import Plan
 
 
+DISTRIBUTIONS = ("uniform", "global", "extended")  # in the order of the axis's values 0, 1 and 2
 LAST_LAYER_LIMIT = 0.8  # of the last layer's sparsity in the authors' extended runs
 
 
 class Schedule(pruning.Settings):
-    """Sparsities in percent, and when they are reached."""
+    """Sparsities in percent, and when they are reached; the first of the ends is at the operating points."""
 
     begin: int = Field(0, ge=0, description="Nothing is pruned before so many epochs.")
-    end: int = Field(
-        ge=0, description="The requested sparsity is reached after so many epochs; those that are left fine-tune."
+    ends: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        min_length=1,
+        description="The requested sparsity is reached after so many epochs; those that are left fine-tune. Of "
+        "several, each has twins of its own, and the first is at the operating points.",
     )
-
     start: Literal["trained", "init"] = Field(
         "trained", description="The weights to start from: the originals' as they are, or as they were before training."
     )
 
+    @field_validator("ends")
+    @classmethod
+    def _once(cls, ends: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(ends)) < len(ends):
+            raise ValueError("the same end stands there twice")
+        return ends
+
     @model_validator(mode="after")
     def _in_order(self) -> Schedule:
-        if not self.begin <= self.end < self.epochs:
-            raise ValueError(
-                f"begin {self.begin}, end {self.end}, epochs {self.epochs}: has to be begin ≤ end < epochs; change one"
-            )
+        for end in self.ends:
+            if not self.begin <= end < self.epochs:
+                raise ValueError(
+                    f"begin {self.begin}, ends {end}, epochs {self.epochs}: has to be begin ≤ end < epochs; change one"
+                )
         return self
 
-    def progress(self, epochs: int) -> float:
+    def progress(self, epochs: int, end: float) -> float:
         """The share of the requested sparsity that is due after so many epochs: 1 − (1 − p)³."""
-        if self.begin == self.end:
-            return float(epochs >= self.end)
-        passed = min(max((epochs - self.begin) / (self.end - self.begin), 0.0), 1.0)
+        if self.begin == end:
+            return float(epochs >= end)
+        passed = min(max((epochs - self.begin) / (end - self.begin), 0.0), 1.0)
         return 1 - (1 - passed) ** 3
 
 
 class Settings(Schedule):
     """Settings of gradual magnitude pruning; sparsities in percent."""
 
-    distribution: Literal["uniform", "global", "extended"] = Field(
-        "uniform",
-        description="The same sparsity in every layer; weights ranked over the whole network; or extended: the first "
-        "layer dense, the last at most 80 % sparse, the others as sparse as the whole then needs.",
+    distributions: tuple[Literal[*DISTRIBUTIONS], ...] = Field(
+        ("uniform",),
+        min_length=1,
+        description="`uniform`: the same sparsity in every layer; `global`: weights ranked over the whole network; "
+        "`extended`: the first layer dense, the last at most 80 % sparse, the others as sparse as the whole then "
+        "needs. Of several, each has twins of its own, and the first is at the operating points.",
     )
     regrow: bool = Field(
         False,
         description="Masked weights are ranked again as they were when they were masked, and come back so.",
     )
 
+    @field_validator("distributions")
+    @classmethod
+    def _each_once(cls, distributions: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(distributions)) < len(distributions):
+            raise ValueError("the same distribution stands there twice")
+        return distributions
+
 
 class Gradual(pruning.Pruning):
-    """Pruning by a schedule; a method says by which scores."""
+    """Pruning by a schedule; a method says by which scores.
+
+    Twins of one ratio share their stream of random numbers, so that they differ by their schedule and no more.
+    """
 
     @abstractmethod
     def scores(self, population: Population) -> dict[str, Tensor]:
         """What weights are ranked by, `[twins, …]`, ≥ 0; the lowest go first."""
 
-    def layer_ratios(self, settings: Schedule, architecture: Architecture, ratio: float) -> dict[str, float] | None:
-        """The layers' sparsities at one of the whole, by the weights' names; None: as one ranking of all has it."""
-        return dict.fromkeys(architecture.weight_names, ratio)
+    def layer_ratios(self, architecture: Architecture, at: Mapping[str, float]) -> dict[str, float] | None:
+        """The layers' sparsities of a twin, by the weights' names; None: as one ranking of all has it."""
+        return dict.fromkeys(architecture.weight_names, at["ratio"])
+
+    def axes(self, settings: Schedule) -> tuple[Axis, ...]:
+        # also of one end: files and columns are the same however many there are
+        return (*super().axes(settings), Axis("end", tuple(map(float, settings.ends))))
+
+    def curve(self, settings: Schedule) -> list[Point]:
+        usual = {axis.name: axis.values[0] for axis in self.axes(settings)}
+        return [replace(point, at={**usual, **point.at}) for point in super().curve(settings)]
 
     def needs_initial(self, settings: Schedule) -> bool:
         return settings.start == "init"
 
     def parameters(self, start: Start, settings: Schedule) -> Mapping[str, Tensor]:
         return start.initial if settings.start == "init" else start.originals.parameters
+
+    def population(self, start: Start, settings: Schedule) -> Population:
+        population = super().population(start, settings)
+        times = len(coordinates(self.axes(settings))) // len(settings.ratios)
+        return replace(
+            population,
+            factors=[factors for factors in population.factors for _ in range(times)],
+            keys=population.keys.repeat_interleave(times),
+            parameters={name: p.repeat_interleave(times, dim=0) for name, p in population.parameters.items()},
+        )
 
     def plan(self, settings: Schedule) -> Plan:
         from zootwins.population.trajectory import Plan
@@ -97,24 +139,28 @@ class Gradual(pruning.Pruning):
     def masks(self, settings: Schedule, epoch: int, population: Population) -> dict[str, Tensor] | None:
         """The masks that the schedule asks for before an epoch; see `Plan.masks`.
 
-        They are nested in those that there are, unless the population regrows.
+        They are nested in those that there are, unless the population regrows. Twins whose schedule has ended keep
+        theirs.
         """
         from zootwins.population.masks import interleaved, lowest_pruned, lowest_pruned_by_layer
 
-        trained, ratios = epoch - 1, settings.ratios
-        if not settings.begin <= trained <= settings.end:
+        trained, places = epoch - 1, coordinates(self.axes(settings))
+        if not settings.begin <= trained <= max(settings.ends):
             return None
         scores = self.scores(population)
         for name, mask in () if population.regrows else population.masks.items():
             scores[name] = scores[name].masked_fill(~mask, -1)  # below every score: what is masked stays so
-        due, masks = settings.progress(trained), []
-        for place, ratio in enumerate(ratios):
-            of_ratio = {name: score[place :: len(ratios)] for name, score in scores.items()}
-            layers = self.layer_ratios(settings, population.architecture, ratio)
+        masks = []
+        for twin, at in enumerate(places):
+            if trained > at["end"]:
+                masks.append({name: mask[twin :: len(places)] for name, mask in population.masks.items()})
+                continue
+            of_twin = {name: score[twin :: len(places)] for name, score in scores.items()}
+            due, layers = settings.progress(trained, at["end"]), self.layer_ratios(population.architecture, at)
             if layers is None:
-                masks.append(lowest_pruned(of_ratio, due * ratio, "global"))
+                masks.append(lowest_pruned(of_twin, due * at["ratio"], "global"))
             else:
-                masks.append(lowest_pruned_by_layer(of_ratio, {name: due * share for name, share in layers.items()}))
+                masks.append(lowest_pruned_by_layer(of_twin, {name: due * share for name, share in layers.items()}))
         return interleaved(masks)
 
 
@@ -128,20 +174,25 @@ class GradualPruning(Gradual):
     section = "gradual_pruning"
     Settings = Settings
 
+    def axes(self, settings: Settings) -> tuple[Axis, ...]:
+        numbers = tuple(float(DISTRIBUTIONS.index(distribution)) for distribution in settings.distributions)
+        return (*super().axes(settings), Axis("distribution", numbers))
+
     def population(self, start: Start, settings: Settings) -> Population:
         population = super().population(start, settings)
         population.regrows = settings.regrow
-        for ratio in settings.ratios:  # what cannot be reached is refused here, not after epochs of training
-            self.layer_ratios(settings, population.architecture, ratio)
+        for at in coordinates(self.axes(settings)):  # what cannot be reached is refused here, not after training
+            self.layer_ratios(population.architecture, at)
         return population
 
     def scores(self, population: Population) -> dict[str, Tensor]:
         return {name: population.remembered(name).abs() for name in population.architecture.weight_names}
 
-    def layer_ratios(self, settings: Settings, architecture: Architecture, ratio: float) -> dict[str, float] | None:
-        if settings.distribution == "extended":
-            return extended_ratios(architecture, ratio)
-        return super().layer_ratios(settings, architecture, ratio) if settings.distribution == "uniform" else None
+    def layer_ratios(self, architecture: Architecture, at: Mapping[str, float]) -> dict[str, float] | None:
+        distribution = DISTRIBUTIONS[int(at["distribution"])]
+        if distribution == "extended":
+            return extended_ratios(architecture, at["ratio"])
+        return super().layer_ratios(architecture, at) if distribution == "uniform" else None
 
 
 def extended_ratios(architecture: Architecture, ratio: float) -> dict[str, float]:
@@ -156,8 +207,8 @@ def extended_ratios(architecture: Architecture, ratio: float) -> dict[str, float
     if of_others > 1:
         highest = 100 * (weights + LAST_LAYER_LIMIT * last.weights) / architecture.weights
         raise InputError(
-            f"gradual_pruning.sparsities: {100 * ratio:g} % cannot be reached with distribution: extended, which on "
-            f"{architecture.name} comes to {int(10 * highest) / 10:g} % at most; leave it out, or take another"
+            f"gradual_pruning.sparsities: {100 * ratio:g} % cannot be reached by extended, one of distributions, "
+            f"which on {architecture.name} comes to {int(10 * highest) / 10:g} % at most; leave one of them out"
         )
     return {
         f"{first.name}.weight": 0.0,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from zootwins.sparsifiers import penalised
-from zootwins.sparsifiers.base import Dial
+from zootwins.sparsifiers.base import Dial, Start
 
 if TYPE_CHECKING:
+    from zootwins.population import Population
     from zootwins.population.hard_concrete import HardConcrete
 
 
@@ -28,6 +29,11 @@ class Settings(penalised.Settings):
         2.95,
         description="log α of every gate at the start. From 2.398 on state 0 is the original; the authors' 2.197 takes "
         "2 % from every weight.",
+    )
+    initial_spread: float = Field(
+        0.0,
+        ge=0,
+        description="Standard deviation of the log α at the start, drawn for every gate; the authors' is 0.01.",
     )
 
 
@@ -46,3 +52,13 @@ class L0Regularization(penalised.Penalised):
         from zootwins.population.hard_concrete import HardConcrete
 
         return HardConcrete(settings.initial_log_alpha, settings.gate_lr)
+
+    def population(self, start: Start, settings: Settings) -> Population:
+        from zootwins.population.hard_concrete import gates_of
+        from zootwins.population.randomness import layer_normals
+
+        population = super().population(start, settings)
+        if settings.initial_spread:
+            for name, numbers in layer_normals(population.architecture, population.keys).items():
+                population.parameters[gates_of(name)] += settings.initial_spread * numbers
+        return population

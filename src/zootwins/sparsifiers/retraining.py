@@ -112,10 +112,10 @@ class Retraining(pruning.Pruning):
         shard = start.twins[settings.masks]
         if list(shard.models) != list(start.originals.models):
             raise InputError(f"{shard.path}: holds other models than their originals; {remedy(shard.path)}")
-        (axis,) = shard.axes
-        places = [min(range(len(axis.values)), key=lambda i: abs(axis.values[i] - r)) for r in settings.ratios]
+        usual = {axis.name: axis.values[0] for axis in shard.axes}  # the first of each axis is at the operating points
+        twins = [shard.twin(usual | {"ratio": ratio}) for ratio in settings.ratios]
         names = start.originals.architecture.weight_names
-        return {name: shard.tensor(f"mask.{name}")[:, places].flatten(0, 1) for name in names}
+        return {name: shard.twins(f"mask.{name}")[:, twins].flatten(0, 1) for name in names}
 
     def population(self, start: Start, settings: Settings) -> Population:
         population = super().population(start, settings)

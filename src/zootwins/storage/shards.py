@@ -9,7 +9,6 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import isclose, prod
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
-from zootwins.storage.axes import Axis
+from zootwins.storage.axes import Axis, coordinates
 from zootwins.storage.files import remedy
 
 # float64 `[models, states]` each, so that equal shares of images are equal to the bit wherever they come from;
@@ -77,8 +76,7 @@ class TwinShard:
     @property
     def coordinates(self) -> list[dict[str, float]]:
         """Where each of a model's twins lies on the axes, the last axis fastest; one empty mapping without axes."""
-        names = [axis.name for axis in self.axes]
-        return [dict(zip(names, values, strict=True)) for values in product(*(axis.values for axis in self.axes))]
+        return coordinates(self.axes)
 
     def twin(self, at: Mapping[str, float]) -> int:
         """Where among a model's twins is the one at a place on the axes."""
