@@ -124,9 +124,9 @@ def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> 
         **{f"{split}_accuracy": test for split in ("test", "validation")},
         **{f"{split}_loss": 1 - test for split in ("train", "validation", "test")},
         **{f"{kind}train_accuracy": test + 0.02 for kind in ("", "clean_")},
-        "sparsity": sparsity,
     }
     tensors = {name: torch.tensor(values, dtype=torch.float64) for name, values in scores.items()}
+    tensors["sparsity"] = torch.tensor(sparsity, dtype=torch.float32)
     states = list(range(epochs + 1))
     prediction_states = [0, epochs] if method == "mp" else states
     shape = (*grid[:-1], len(prediction_states), SAMPLES)

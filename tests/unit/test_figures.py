@@ -21,7 +21,7 @@ from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("twins")
     made = make_results(folder)
-    history = pd.DataFrame([{"index": i, "epoch": e, "test_accuracy": 0.1 * e} for i in range(12) for e in range(6)])
+    history = pd.DataFrame([{"index": i, "epoch": e, "test_accuracy": 0.1 * e} for i in range(14) for e in range(6)])
     shards = {method: [read_shard(folder / f"mini-{method}-0000.safetensors")] for method in SETTINGS_OF}
     shares = prune_shares(shards["vd"], 3.0)
     overlaps = mask_overlaps(shards, SETTINGS_OF, ARCHITECTURE.weight_shares.numpy())
@@ -98,7 +98,7 @@ def test_prune_shares_against_single_models(tmp_path):
     table = prune_shares([shard], 3.0)
     assert len(table) == 2416 * (VD_EPOCHS + 1)
     mu, log_sigma2 = shard.tensor("fc1.weight")[:, 4], shard.tensor("fc1.log_sigma2")[:, 4]
-    pruned = np.mean([(log_sigma2[i] - 2 * mu[i].abs().log() >= 3).numpy() for i in range(12)], axis=0)
+    pruned = np.mean([(log_sigma2[i] - 2 * mu[i].abs().log() >= 3).numpy() for i in range(14)], axis=0)
     share = table.query("layer == 'fc1' and epoch == 4").sort_values("weight")["share"]
     np.testing.assert_allclose(share, pruned.ravel())
     assert 0 < share.mean() < 1
