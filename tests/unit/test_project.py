@@ -1,7 +1,10 @@
 """The project's own files agree with each other."""
 
+import ast
 import re
 import tomllib
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -42,6 +45,16 @@ def test_every_rule_has_a_script_of_its_name():
 
 def test_the_snakefile_stays_a_table_of_contents():
     assert len((ROOT / "Snakefile").read_text().splitlines()) < 100  # with a target for each experiment
+
+
+def test_scripts_import_what_there_is():
+    """Scripts run as Snakemake's jobs alone, so that a name that was moved would show there first."""
+    for path in (ROOT / "workflow/scripts").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("zootwins"):
+                module = import_module(node.module)
+                for name in node.names:
+                    assert hasattr(module, name.name) or find_spec(f"{node.module}.{name.name}"), f"{path}: {name.name}"
 
 
 def test_the_cluster_profile_knows_every_rule_that_may_want_a_gpu():

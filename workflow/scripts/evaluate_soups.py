@@ -2,7 +2,6 @@
 
 from zootwins.experiments.soups.evaluation import Shelf, scores, shifted_scores, with_shifted
 from zootwins.experiments.soups.pairs import pair_scores
-from zootwins.experiments.soups.strangers import chosen
 from zootwins.images.corruptions import shifted_sets
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
@@ -18,7 +17,7 @@ with job(snakemake):
     paths = snakemake.input.originals, snakemake.input.models
     originals = load_originals(*paths, snakemake.params.architecture, *shard_slice(snakemake.wildcards.shard))
     held = next(iter(shards.values())).index
-    shelf = Shelf(shards, chosen(originals, [originals.index.index(index) for index in held]))
+    shelf = Shelf(shards, originals.at([originals.index.index(index) for index in held]))
     test = load_dataset(snakemake.input.dataset).test
     table, pairs = scores(engine, shelf, test), pair_scores(engine, shelf, test)
     shifted = shifted_scores(
