@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from synthetic import (
+    SETTINGS_OF,
     VD_EPOCHS,
     make_labels,
     make_models,
@@ -21,6 +22,9 @@ from zootwins.analyses.response import twin_predictions
 from zootwins.analyses.riddles import COLUMNS, Evidence, candidates
 from zootwins.population.architectures import LAYER_NAMES
 from zootwins.reporting.figures.layer_std import layer_std
+from zootwins.run.errors import InputError
+from zootwins.sparsifiers.base import Point
+from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 
 PAPER = {
     f"table{number}": pd.read_csv(Path(__file__).parents[2] / f"resources/paper/table{number}.csv")
@@ -137,6 +141,18 @@ def test_pruned_weights_are_those_of_masks_and_of_log_alpha(evidence):
         assert pruned["fc1"].shape == (14, 20, 36)
         assert pruned["fc1"].mean() == pytest.approx(percent / 100, abs=0.02)
     assert 0 < evidence.pruned["vd"][VD_EPOCHS]["conv2"].mean() < 1
+
+
+def test_weights_that_were_not_kept_are_told(tmp_path):
+    shard = make_shard(tmp_path / "vd.safetensors", "vd", make_models(2))
+    last = shard.states[-1:]
+    tensors = {name: shard.tensor(name)[:, -1:] if "." in name else shard.tensor(name) for name in shard.shapes}
+    trajectory = Trajectory(shard.states, last, shard.prediction_states, tensors)
+    write_trajectory(shard.path, "vd", trajectory, shard.models, shard.index)
+    settings = SETTINGS_OF["vd"]
+    assert pruned_weights([read_shard(shard.path)], Point(last[0], last[0]), ["fc1"], settings)["fc1"].shape[0] == 2
+    with pytest.raises(InputError, match="no weights of epoch 1; set keep_states: all"):
+        pruned_weights([read_shard(shard.path)], Point(1, 1), ["fc1"], settings)
 
 
 def test_standard_deviations_of_a_layer_by_hand():

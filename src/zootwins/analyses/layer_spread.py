@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from zootwins.population.variational import log_alpha
+from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.storage.shards import TwinShard
 
@@ -19,6 +20,9 @@ def pruned_weights(shards: Sequence[TwinShard], point: Point, layers: Sequence[s
 
     Args:
         settings: of the method; variational dropout's have the threshold.
+
+    Raises:
+        InputError: if the shards have no weights of that epoch.
     """
     return {layer: np.concatenate([_of_shard(shard, point, layer, settings) for shard in shards]) for layer in layers}
 
@@ -28,6 +32,10 @@ def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) ->
     if f"mask.{name}" in shard.shapes:
         pruned = ~shard.twins(f"mask.{name}")[:, twin]
     else:
+        if point.epoch not in shard.weight_states:
+            raise InputError(
+                f"{shard.path}: has no weights of epoch {point.epoch}; set keep_states: all, which trains the twins again"
+            )
         state = list(shard.weight_states).index(point.epoch)
         weights, variances = (shard.twins(one)[:, twin, state] for one in (name, f"{layer}.log_sigma2"))
         pruned = log_alpha(name, weights, variances) >= settings.threshold
