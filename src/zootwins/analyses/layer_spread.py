@@ -34,7 +34,7 @@ def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) ->
     else:
         if point.epoch not in shard.weight_states:
             raise InputError(
-                f"{shard.path}: has no weights of epoch {point.epoch}; set keep_states: all, which trains the twins again"
+                f"{shard.path}: has no weights of epoch {point.epoch}; set keep_states: all, and twins are made again"
             )
         state = list(shard.weight_states).index(point.epoch)
         weights, variances = (shard.twins(one)[:, twin, state] for one in (name, f"{layer}.log_sigma2"))
