@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
-from zootwins.analyses.findings import FAILS, HOLDS
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.experiments.representations import baselines, probes
 from zootwins.experiments.representations.baselines import ALL, by_size, epoch_alone, normalised, principal_components
 from zootwins.experiments.representations.evaluation import evaluate, reconstruct, reconstruction_r2
@@ -250,3 +250,14 @@ def test_claims_are_held_against_the_best_baseline():
     assert set(table["baseline"]) <= set(BASELINES)
     text = arrange_claims(claims_table(scores))
     assert text.iloc[0]["Best baseline"] == "PCA: 50.0"
+
+
+def test_a_claim_is_held_against_every_baseline():
+    """The best one by its mean may be told from ours where another, which scatters, cannot."""
+    scores = made_up_scores(3)
+    scattered = (scores["predictor"] == "raw_weights") & (scores["quantity"] == "accuracy")
+    ours = (scores["predictor"] == "representation") & (scores["quantity"] == "accuracy")
+    scores.loc[scattered, "r2"] = scores.loc[ours, "r2"].to_numpy() - [0.9, 0.9, -0.1]
+    row = claims_table(scores).set_index("quantity").loc["accuracy"]
+    assert row["baseline"] == "pca" and row["low"] > 0
+    assert (row["verdict"], row["seeds_above"]) == (OPEN, 2)

@@ -66,8 +66,10 @@ def table3(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 def claims_table(scores: pd.DataFrame) -> pd.DataFrame:
     """What the auto-encoder adds: its R² less that of the best baseline, in points; one row a zoo and quantity.
 
-    The best baseline is the one with the highest mean over the seeds; a claim holds where the whole interval of the
-    difference on the same splits is above 0.
+    The best baseline, the one with the highest mean over the seeds, is for show: it is known from test scores, so that
+    the verdict does not rest on it. A claim holds where the interval of the difference on the same splits is above 0 for
+    every baseline (an intersection-union test, which needs no correction), and does not hold where it is below 0 for
+    one of them.
 
     Args:
         scores: as `table3`.
@@ -76,15 +78,16 @@ def claims_table(scores: pd.DataFrame) -> pd.DataFrame:
     for zoo, r2, first in _by_zoo(scores):
         share = first["test_models"] / first["train_models"]
         for name in QUANTITIES:
-            baselines = {one: r2[one, name] for one in BASELINES if (one, name) in r2}
-            best = max(baselines, key=lambda one: baselines[one].mean())
-            difference = (r2[OURS, name] - baselines[best]).to_numpy()
-            low, high = split_interval(difference, share)
+            differences = pd.DataFrame({one: r2[OURS, name] - r2[one, name] for one in BASELINES if (one, name) in r2})
+            best = differences.mean().idxmin()
+            intervals = differences.apply(lambda one, share=share: split_interval(one.to_numpy(), share))
             row = {"zoo": zoo, "quantity": name, "r2": r2[OURS, name].mean(), "baseline": best}
-            row |= {"baseline_r2": baselines[best].mean(), "difference": difference.mean(), "low": low, "high": high}
-            row |= {"seeds": len(r2), "seeds_above": int((difference > 0).sum())}
+            row |= {"baseline_r2": r2[best, name].mean(), "difference": differences[best].mean()}
+            row |= {"low": intervals[best][0], "high": intervals[best][1]}
+            row |= {"seeds": len(r2), "seeds_above": int((differences > 0).all(axis=1).sum())}
             row |= {size: first[size] for size in SIZES}
-            rows.append(row | {"verdict": HOLDS if low > 0 else FAILS if high < 0 else OPEN})
+            lows, highs = intervals.iloc[0], intervals.iloc[1]
+            rows.append(row | {"verdict": HOLDS if (lows > 0).all() else FAILS if (highs < 0).any() else OPEN})
     return pd.DataFrame(rows)
 
 

@@ -26,8 +26,9 @@ TABLES = (
         ("scores",),
         "What a hyper-representation adds to what is simpler",
         "R² in percent on models that were not trained on, mean over seeds. Difference to the baseline with the "
-        "highest mean, on the same splits, with its 95 % interval, corrected for what splits share; better: holds "
-        "where all of it is above 0. Verdicts are not corrected for their number.",
+        "highest mean, on the same splits, with its 95 % interval, corrected for what splits share. Seeds above: in "
+        "which it is ahead of every baseline; better: holds where the intervals of the differences to all baselines "
+        "are above 0. Verdicts are not corrected for the number of quantities.",
         "hyper-representations against baselines",
         rule="make_representation_table",
         target="representations",
