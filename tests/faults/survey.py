@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from damage import READERS, files_of, flip
 from projects import Project, copy_project
-from zootwins.storage.tensor_files import write_state
+from zootwins.storage.resume import Resume
 
 CONFIGURATION = {
     "zoos": ["fmnist_mini_seed"],
@@ -128,7 +128,7 @@ def flips(project: Project, number: int) -> None:
     """Flip bits in every kind of file, and have its reader read it."""
     results = project.root / "results"
     shard = files_of(results, "shard")[0]  # as large as the state of a run that makes it
-    write_state(results / "resume/state.safetensors", load_file(shard), {"digest": "0", "epoch": "1", "steps": "2"})
+    Resume(results / "resume/state.safetensors", "0").save(1, lambda: load_file(shard))
     for kind in READERS:
         if files := files_of(results, kind):
             size = sum(path.stat().st_size for path in files)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage import tensor_files
 from zootwins.storage.files import replacing
+from zootwins.storage.resume import Resume
 
 FULL = [
     (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "the disk is full"),
@@ -44,18 +45,18 @@ def test_other_errors_stay_what_they_are(tmp_path):
 def test_a_state_that_cannot_be_saved_does_not_end_the_run_and_leaves_the_last_one(
     tmp_path, monkeypatch, caplog, error
 ):
-    path = tmp_path / "state.safetensors"
-    state = {"digest": "x", "epoch": "1", "steps": "5"}
-    tensor_files.write_state(path, {"a": torch.zeros(2)}, state)
+    resume = Resume(tmp_path / "state.safetensors", "x")
+    resume.save(1, lambda: {"a": torch.zeros(2)})
+    resume.due = 0.0
 
     def fail(*arguments, **options):
         raise error
 
     monkeypatch.setattr(tensor_files, "save_file", fail)
     with caplog.at_level(logging.WARNING):
-        tensor_files.write_state(path, {"a": torch.ones(2)}, state | {"epoch": "2"})
+        resume.save(2, lambda: {"a": torch.ones(2)})
     assert "the run goes on, but epoch 2 was not saved to resume from" in caplog.text
-    assert tensor_files.read(path, "state")[1]["epoch"] == "1"
+    assert resume.load()[0] == 1
 
 
 def test_what_others_say_is_cut_between_words():

@@ -14,11 +14,10 @@ from reference import network_of, optimizer_for
 from test_torch_engine import ROUNDING, factors, images, population
 from zootwins.analyses.mask_overlap import masks_at
 from zootwins.analyses.metrics import collect_metrics
-from zootwins.population import ImageData, native_engine, trajectory
+from zootwins.population import ImageData, native_engine
 from zootwins.population.architectures import get_architecture
 from zootwins.population.randomness import data_order, weight_words
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.trajectory import Resume
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import gradual_pruning, magnitude_pruning, random_pruning
 from zootwins.sparsifiers.base import Start
@@ -27,6 +26,7 @@ from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.random_pruning import RandomPruning
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.axes import coordinates
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import cut_model, read_shard, write_trajectory
 from zootwins.zoos.exporting import shard_models
 from zootwins.zoos.originals import Originals
@@ -280,7 +280,7 @@ def test_weights_that_may_return_equal_plain_pytorch():
 
 
 def test_a_killed_run_remembers_what_is_masked(tmp_path, monkeypatch):
-    monkeypatch.setattr(trajectory, "_SAVING_SHARE", 1)  # after every epoch
+    monkeypatch.setattr("zootwins.storage.resume._SAVING_SHARE", 1)  # after every epoch
     originals = some_originals()
     settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, ends=(4,), lr=3e-2, regrow=True)
     start, data = Start("zoo", originals), shown(originals)

@@ -20,9 +20,9 @@ from zootwins.experiments.representations.storage import Representation, load_re
 from zootwins.experiments.representations.tokens import Tokens, erase
 from zootwins.experiments.representations.training import layer_scale, train
 from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
-from zootwins.population.trajectory import Resume
 from zootwins.population.variational import log_alpha
 from zootwins.run.errors import InputError
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 
 ROOT = Path(__file__).parents[2]
@@ -223,7 +223,9 @@ def test_reconstruction_r2_is_scikit_learns(states, trained):
     assert ours["alphas", "all"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_same_key_gives_the_same_model_and_a_killed_training_goes_on(states, tmp_path):
+def test_the_same_key_gives_the_same_model_and_a_killed_training_goes_on(states, tmp_path, monkeypatch):
+    monkeypatch.setattr("zootwins.storage.resume._SAVING_SHARE", 1)  # after every epoch
+
     def run(resume=None, on_epoch=lambda epoch, epochs: None):
         return train(states, SETTINGS, THRESHOLD, ("mini", 3), "cpu", resume, on_epoch)
 

@@ -22,7 +22,7 @@ from zootwins.experiments.soups.strangers import mix_strangers, partners
 from zootwins.population import ImageData, native_engine
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.trajectory import Resume
+from zootwins.storage.resume import Resume
 from zootwins.zoos.originals import Originals
 
 SETTINGS = Soups(
@@ -350,7 +350,7 @@ def test_greedy_looks_at_validation_images():
 
 @pytest.mark.parametrize("killed", [1, 3, 9, 15])
 def test_a_killed_run_goes_on_to_the_same_networks(arms, tmp_path, monkeypatch, killed):
-    monkeypatch.setattr(training, "_SAVING_SHARE", 1.0)  # save whenever there is something
+    monkeypatch.setattr("zootwins.storage.resume._SAVING_SHARE", 1.0)  # save whenever there is something
 
     def kill(epoch, epochs):
         assert epochs == 16  # two phases of two epochs, and of three times as many

@@ -8,7 +8,8 @@ from zootwins.population import GaussianNoise, ImageData, Population, native_eng
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.trajectory import SCORES, Plan, Resume, kept_states, record_trajectory
+from zootwins.population.trajectory import SCORES, Plan, kept_states, record_trajectory
+from zootwins.storage.resume import Resume
 
 native = pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
 MODELS = [factors(0), factors(1, "relu", "sgd", dropout=0.5)]
@@ -125,7 +126,7 @@ def test_one_weight_of_the_penalty_is_that_of_all_models():
 @pytest.mark.parametrize("noisy", [False, True])
 def test_a_killed_run_goes_on_to_the_same_tensors(tmp_path, plan, noisy, engine, killed_after, monkeypatch):
     """Killed before an epoch's state is saved, it goes on from the last one that was: not a single bit differs."""
-    monkeypatch.setattr("zootwins.population.trajectory._SAVING_SHARE", 1)  # after every epoch
+    monkeypatch.setattr("zootwins.storage.resume._SAVING_SHARE", 1)  # after every epoch
     engine = NativeEngine() if engine == "native" else engine
     undisturbed = record(fresh(noisy), plan, engine)
     resume = Resume(tmp_path / "resume.safetensors", "digest")

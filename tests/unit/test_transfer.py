@@ -23,12 +23,13 @@ from zootwins.population.initialisation import initial_parameters
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.trajectory import Resume, kept_states
+from zootwins.population.trajectory import kept_states
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Start
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.sparsifiers.variational_dropout import VariationalDropout
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard, write_trajectory
 from zootwins.zoos.originals import Originals
 
@@ -295,7 +296,7 @@ def test_a_killed_transfer_goes_on_to_the_same_result(backbones, tmp_path, monke
             raise KeyboardInterrupt
 
     resume = Resume(tmp_path / "state.safetensors", "digest")
-    monkeypatch.setattr("zootwins.population.trajectory._SAVING_SHARE", 1e9)
+    monkeypatch.setattr("zootwins.storage.resume._SAVING_SHARE", 1e9)
     with pytest.raises(KeyboardInterrupt):
         transfer_full(TorchEngine(), backbones, data(), NAMES, FULL, lrs, resume, kill)
     assert resume.path.exists()

@@ -6,9 +6,9 @@ from zootwins.catalogue.transfer import Full, Linear
 from zootwins.experiments.transfer.rates import choose_lrs, pilots
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
-from zootwins.population.trajectory import Resume
 from zootwins.run.job import job, log, progress, resume_file
 from zootwins.storage.frames import write_csv
+from zootwins.storage.resume import Resume
 from zootwins.zoos.originals import load_originals
 
 with job(snakemake):

@@ -7,9 +7,9 @@ from zootwins.experiments.soups.strangers import first_candidates, mix_strangers
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
-from zootwins.population.trajectory import Resume
 from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.storage.ranges import shard_slice
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard, write_trajectory
 from zootwins.zoos.originals import load_originals
 

@@ -5,11 +5,11 @@ from zootwins.experiments.transfer.candidates import MASKS_OF, RANDOM
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
-from zootwins.population.trajectory import Resume
 from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.sparsifiers.base import Point, Start
 from zootwins.sparsifiers.magnitude_pruning import Settings
 from zootwins.storage.ranges import shard_slice
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard, write_trajectory
 from zootwins.zoos.originals import load_originals
 

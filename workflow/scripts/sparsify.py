@@ -3,12 +3,13 @@
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
-from zootwins.population.trajectory import Resume, kept_states
+from zootwins.population.trajectory import kept_states
 from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.sparsifiers.base import Start
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.ranges import shard_slice
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard, write_trajectory
 from zootwins.zoos.initial import load_initial
 from zootwins.zoos.originals import load_originals

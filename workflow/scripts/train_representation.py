@@ -8,9 +8,9 @@ from zootwins.experiments.representations.states import load_states, split_model
 from zootwins.experiments.representations.storage import Representation, save_representation
 from zootwins.experiments.representations.training import train
 from zootwins.population.engines import get_device
-from zootwins.population.trajectory import Resume
 from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.storage.frames import write_csv
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard
 
 with job(snakemake):

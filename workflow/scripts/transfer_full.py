@@ -7,9 +7,9 @@ from zootwins.experiments.transfer.rates import WHOLE, chosen_lrs
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
-from zootwins.population.trajectory import Resume
 from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.storage.frames import read_csv, write_parquet
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import write_trajectory
 
 with job(snakemake):

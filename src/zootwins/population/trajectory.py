@@ -5,22 +5,20 @@ same configuration goes on from there to the same tensors.
 """
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from zootwins.population import Engine, ImageData, Population, Scores, layer_sparsity
-from zootwins.run.errors import InputError
-from zootwins.storage import tensor_files
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import SCORES, Trajectory
 
 log = logging.getLogger(__name__)
 
-_SAVING_SHARE = 0.05  # of the time spent on saving what a killed run would lose
+_KINDS = ("parameters", "optimizer_state", "masks", "shadows")  # of a population's state
 SPARSITY = "sparsity"  # float32 `[models, states, layers]`
 PREDICTIONS = "predictions"  # on the test images, uint8 `[models, prediction states, samples]`
 
@@ -46,18 +44,6 @@ class Plan:
     penalty: Callable[[int], Tensor | float] | None = None
     lr_factors: Callable[[int], Tensor | None] | None = None
     masks: Callable[[int, Population], Mapping[str, Tensor] | None] | None = None
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Where a run keeps its state while it is going on, and the digest of the configuration it belongs to."""
-
-    path: Path
-    digest: str
-
-    def discard(self) -> None:
-        """Remove the saved state: the run's results are safe."""
-        self.path.unlink(missing_ok=True)
 
 
 def kept_states(keep: str, epochs: int) -> list[int]:
@@ -105,18 +91,20 @@ def record_trajectory(
     """
     epochs = plan.epochs
     kept = list(range(epochs + 1)) if weight_states is None else sorted(weight_states)
-    saved = None if resume is None else _SavedState(resume, engine)
-    records, done = (_Records(), None) if saved is None else saved.load(population)
+    resume = resume and resume.of_engine(engine.name)
+    done, saved = resume.load() if resume else (0, {})
+    records = _restore(population, saved) if saved else _Records()
     recorder = _Recorder(engine, population, data, records, kept, plan)
-    if done is None:
+    if saved:
+        log.info("%s: resuming after epoch %d", resume.path, done)
+    else:
         recorder.record(0, engine.evaluate(population, data.train))
-        done = 0
     for epoch in range(done + 1, epochs + 1):
         recorder.record(epoch, _train_epoch(engine, population, data, plan, epoch))
         log.info("epoch %d of %d, %d models: %s", epoch, epochs, len(population), recorder.summary())
         on_epoch(epoch, epochs)
-        if epoch < epochs and saved is not None:
-            saved.save(population, records, epoch)
+        if resume and epoch < epochs:
+            resume.save(epoch, partial(_saved, population, records))
     return Trajectory(list(range(epochs + 1)), kept, sorted(plan.prediction_states), records.stacked())
 
 
@@ -186,54 +174,19 @@ class _Recorder:
         )
 
 
-class _SavedState:
-    """A run's state on disk, saved seldom enough that it takes a small share of the time.
+def _saved(population: Population, records: _Records) -> dict[str, Tensor]:
+    """All that a run goes on from, by `kind/name`."""
+    kinds = {kind: getattr(population, kind) for kind in _KINDS} | {"records": records.stacked()}
+    return {f"{kind}/{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
 
-    It belongs to one configuration and one engine, since engines agree to rounding only.
-    """
 
-    def __init__(self, resume: Resume, engine: Engine):
-        self.path, self.digest = resume.path, f"{resume.digest}, {engine.name}"
-        self.due = 0.0
-
-    def save(self, population: Population, records: _Records, epoch: int) -> None:
-        """Save the state after an epoch, if it is time."""
-        started = time.monotonic()
-        if started < self.due:
-            return
-        kinds = {
-            "parameters": population.parameters,
-            "optimizer_state": population.optimizer_state,
-            "masks": population.masks,
-            "shadows": population.shadows,
-            "records": records.stacked(),
-        }
-        tensors = {f"{kind}/{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
-        tensor_files.write_state(self.path, tensors, {"digest": self.digest, "epoch": str(epoch)})
-        finished = time.monotonic()
-        self.due = finished + (finished - started) * (1 / _SAVING_SHARE - 1)
-
-    def load(self, population: Population) -> tuple[_Records, int | None]:
-        """The records and the epoch that a killed run got to, its state put into `population`; None without one."""
-        records = _Records()
-        if not self.path.exists():
-            return records, None
-        try:
-            tensors, metadata = tensor_files.read(self.path, "state")
-        except InputError as error:
-            log.warning("starting from epoch 0: %s", error)
-            return records, None
-        if metadata.get("digest") != self.digest:
-            log.info("%s: from another configuration or engine; starting from epoch 0", self.path)
-            return records, None
-        kinds: dict[str, dict[str, Tensor]] = {
-            kind: {} for kind in ("parameters", "optimizer_state", "masks", "shadows", "records")
-        }
-        for key, tensor in tensors.items():
-            kind, name = key.split("/")
-            kinds[kind][name] = tensor
-        records.states = {name: list(tensor.unbind(1)) for name, tensor in kinds.pop("records").items()}
-        for kind, named in kinds.items():
-            setattr(population, kind, named)
-        log.info("%s: resuming after epoch %s", self.path, metadata["epoch"])
-        return records, int(metadata["epoch"])
+def _restore(population: Population, saved: Mapping[str, Tensor]) -> _Records:
+    """Put a saved state into `population`; the records."""
+    kinds: dict[str, dict[str, Tensor]] = {kind: {} for kind in (*_KINDS, "records")}
+    for key, tensor in saved.items():
+        kind, name = key.split("/")
+        kinds[kind][name] = tensor
+    records = {name: list(tensor.unbind(1)) for name, tensor in kinds.pop("records").items()}
+    for kind, named in kinds.items():
+        setattr(population, kind, named)
+    return _Records(records)

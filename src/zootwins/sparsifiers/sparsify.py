@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from zootwins.population import Engine, ImageData
-from zootwins.population.trajectory import Resume, ignore, record_trajectory
+from zootwins.population.trajectory import ignore, record_trajectory
 from zootwins.sparsifiers.base import Settings, Sparsifier, Start
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
 
 

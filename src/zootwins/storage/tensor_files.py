@@ -5,7 +5,6 @@ the tensors. What only tells where a file comes from may change.
 """
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -18,8 +17,6 @@ from torch import Tensor
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage.files import remedy, replacing
 
-log = logging.getLogger(__name__)
-
 KINDS = {
     "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "axes"),
     "originals": (),
@@ -28,7 +25,7 @@ KINDS = {
     "dataset": ("mean", "std"),
     "shifted": ("mean", "std"),
     "representation": ("architecture", "settings", "threshold", "split"),
-    "state": ("digest", "epoch", "steps"),  # of a run that goes on (population.trajectory, representations.training)
+    "state": ("digest", "epoch"),  # of a run that goes on
 }
 
 
@@ -54,14 +51,6 @@ def write(
     with replacing(path) as temporary:
         save_file(contiguous, temporary, metadata=metadata | dict(provenance))
         _sort_header(temporary)
-
-
-def write_state(path: str | Path, tensors: Mapping[str, Tensor], description: Mapping[str, str]) -> None:
-    """Write the state of a run that goes on, so that it can be resumed; where that fails, the run goes on without."""
-    try:
-        write(path, "state", tensors, description, {})
-    except (InputError, OSError, SafetensorError) as error:
-        log.warning("the run goes on, but epoch %s was not saved to resume from: %s", description["epoch"], error)
 
 
 def _sort_header(path: Path) -> None:

@@ -10,7 +10,8 @@ from zootwins.population import Engine, Factors, ImageData, Population
 from zootwins.population.architectures import get_architecture
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.randomness import stream_key
-from zootwins.population.trajectory import Plan, Resume, ignore, record_trajectory
+from zootwins.population.trajectory import Plan, ignore, record_trajectory
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.sources import FACTORS, TrainSource
 

@@ -67,9 +67,9 @@ def claims_table(scores: pd.DataFrame) -> pd.DataFrame:
     """What the auto-encoder adds: its R² less that of the best baseline, in points; one row a zoo and quantity.
 
     The best baseline, the one with the highest mean over the seeds, is for show: it is known from test scores, so that
-    the verdict does not rest on it. A claim holds where the interval of the difference on the same splits is above 0 for
-    every baseline (an intersection-union test, which needs no correction), and does not hold where it is below 0 for
-    one of them.
+    the verdict does not rest on it. A claim holds where the interval of the difference on the same splits is above 0
+    for every baseline (an intersection-union test, which needs no correction), and does not hold where it is below 0
+    for one of them.
 
     Args:
         scores: as `table3`.

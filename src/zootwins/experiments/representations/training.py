@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
 from math import ceil
 from typing import Any
@@ -18,9 +19,8 @@ from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.tokens import Tokens, erase
 from zootwins.population.randomness import stream_key
-from zootwins.population.trajectory import Resume, ignore
-from zootwins.run.errors import InputError
-from zootwins.storage import tensor_files
+from zootwins.population.trajectory import ignore
+from zootwins.storage.resume import Resume
 
 log = logging.getLogger(__name__)
 _MAXIMAL_GRADIENT = 1.0  # norm; zoos with widely different models would throw training off otherwise
@@ -67,14 +67,18 @@ def train(
         steps = settings.epochs * ceil(len(rows) / settings.batch_size)
         schedule = OneCycleLR(optimizer, settings.lr, steps, cycle_momentum=False)
         training = {"model": model, "optimizer": optimizer, "schedule": schedule}
-        history = _load(resume, training)
-        for epoch in range(len(history) + 1, settings.epochs + 1):
+        done, saved = resume.load() if resume else (0, {})
+        history = _restore(training, saved) if saved else []
+        if saved:
+            log.info("%s: resuming after epoch %d", resume.path, done)
+        for epoch in range(done + 1, settings.epochs + 1):
             torch.manual_seed(stream_key("representation", *key, epoch))  # a resumed run draws what it would have
             losses = _train_epoch(model, optimizer, schedule, rows, settings, threshold)
             history.append(losses)
             log.info("epoch %d of %d: %s", epoch, settings.epochs, _line(losses))
             on_epoch(epoch, settings.epochs)
-            _save(resume, training, history)
+            if resume:
+                resume.save(epoch, partial(_saved, training, history))
     table = pd.DataFrame(history, columns=LOSSES)
     table.insert(0, "epoch", range(1, len(history) + 1))
     return model.eval(), table
@@ -141,30 +145,16 @@ def _line(losses: list[float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in zip(LOSSES, losses, strict=True))
 
 
-def _save(resume: Resume | None, training: Mapping[str, Any], history: list[list[float]]) -> None:
-    """Save the training as torch writes it, in a file of ours, whose checksum tells a flipped bit."""
-    if resume is not None:
-        content = BytesIO()
-        torch.save({name: part.state_dict() for name, part in training.items()} | {"history": history}, content)
-        tensors = {"training": torch.frombuffer(content.getbuffer(), dtype=torch.uint8)}
-        metadata = {"digest": resume.digest, "epoch": str(len(history)), "steps": str(training["schedule"].last_epoch)}
-        tensor_files.write_state(resume.path, tensors, metadata)
+def _saved(training: Mapping[str, Any], history: list[list[float]]) -> dict[str, Tensor]:
+    """The training as torch writes it, in a tensor, so that the checksum of our files tells a flipped bit."""
+    content = BytesIO()
+    torch.save({name: part.state_dict() for name, part in training.items()} | {"history": history}, content)
+    return {"training": torch.frombuffer(content.getbuffer(), dtype=torch.uint8)}
 
 
-def _load(resume: Resume | None, training: Mapping[str, Any]) -> list[list[float]]:
-    """The history of a training that was killed, its state put into the parts of this one; empty if there is none."""
-    if resume is None or not resume.path.exists():
-        return []
-    try:
-        tensors, metadata = tensor_files.read(resume.path, "state")
-    except InputError as error:
-        log.warning("starting from epoch 0: %s", error)
-        return []
-    if metadata["digest"] != resume.digest:
-        log.info("%s: from another configuration; starting from epoch 0", resume.path)
-        return []
-    saved = torch.load(BytesIO(tensors["training"].numpy().tobytes()), map_location="cpu", weights_only=True)
+def _restore(training: Mapping[str, Any], saved: Mapping[str, Tensor]) -> list[list[float]]:
+    """Put a saved state into the parts of a training; its history."""
+    content = torch.load(BytesIO(saved["training"].numpy().tobytes()), map_location="cpu", weights_only=True)
     for name, part in training.items():
-        part.load_state_dict(saved[name])
-    log.info("%s: resuming after epoch %s", resume.path, metadata["epoch"])
-    return saved["history"]
+        part.load_state_dict(content[name])
+    return content["history"]

@@ -19,8 +19,9 @@ from zootwins.experiments.soups.training import Lengths, Retraining
 from zootwins.population import Engine, Factors, ImageData, Population
 from zootwins.population.architectures import Architecture
 from zootwins.population.masks import pruning_masks
-from zootwins.population.trajectory import Resume, evaluate_state, ignore
+from zootwins.population.trajectory import evaluate_state, ignore
 from zootwins.storage.axes import Axis
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import SCORES, Trajectory
 from zootwins.zoos.originals import Originals
 

@@ -17,7 +17,8 @@ from zootwins.experiments.soups.phases import Dense, as_population, as_trajector
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.experiments.soups.training import Lengths, Retraining
 from zootwins.population import Engine, ImageData
-from zootwins.population.trajectory import Resume, ignore
+from zootwins.population.trajectory import ignore
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory, TwinShard
 
 

@@ -5,7 +5,6 @@ the one that is going on; the next run of the same configuration comes to the sa
 """
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,13 +14,10 @@ from torch import Tensor
 
 from zootwins.experiments.soups.schedules import shape
 from zootwins.population import Engine, ImageSet, Population
-from zootwins.population.trajectory import Resume, ignore
-from zootwins.run.errors import InputError
-from zootwins.storage import tensor_files
+from zootwins.population.trajectory import ignore
+from zootwins.storage.resume import Resume
 
 log = logging.getLogger(__name__)
-
-_SAVING_SHARE = 0.05  # of the time spent on saving what a killed run would lose
 
 
 @dataclass(frozen=True)
@@ -71,8 +67,8 @@ class Retraining:
             total: epochs of all retrainings together, for `on_epoch`.
         """
         self.engine, self.images, self.total, self.on_epoch = engine, images, total, on_epoch
-        self.resume, self.digest = resume, f"{resume.digest}, {engine.name}" if resume else ""
-        self.done, self.due = 0, 0.0
+        self.resume = resume and resume.of_engine(engine.name)
+        self.done = 0
         self.finished: dict[str, dict[str, Tensor]] = {}
         self.running: tuple[str, int, dict[str, Tensor]] | None = None
         self._load()
@@ -115,11 +111,11 @@ class Retraining:
             )
             self.on_epoch(self.done, self.total)
             if epoch < epochs:
-                self._save({"epoch": str(epoch)}, _state(name, population, sums))
+                self._save(epoch, _state(name, population, sums))
         counted = epochs - (averaged_from or 0) + 1
         means = {f"mean.{key}": (tensor / counted).to(population.parameters[key].dtype) for key, tensor in sums.items()}
         self.finished[name] = {key: tensor.clone() for key, tensor in population.parameters.items()} | means
-        self._save({"epoch": "0"}, {})
+        self._save(0, {})
         return self.finished[name]
 
     def _resumed(self, name: str, population: Population) -> tuple[int, dict[str, Tensor]]:
@@ -136,26 +132,14 @@ class Retraining:
         log.info("%s: resuming after epoch %d", name, epoch)
         return epoch, kinds["sums"]
 
-    def _save(self, metadata: Mapping[str, str], running: Mapping[str, Tensor]) -> None:
+    def _save(self, epoch: int, running: Mapping[str, Tensor]) -> None:
         """Save what there is, if it is time."""
-        started = time.monotonic()
-        if self.resume is None or started < self.due:
-            return
-        finished = {f"finished/{name}/{key}": t for name, of in self.finished.items() for key, t in of.items()}
-        tensor_files.write_state(self.resume.path, finished | dict(running), {"digest": self.digest, **metadata})
-        self.due = time.monotonic() + (time.monotonic() - started) * (1 / _SAVING_SHARE - 1)
+        if self.resume:
+            finished = {f"finished/{name}/{key}": t for name, of in self.finished.items() for key, t in of.items()}
+            self.resume.save(epoch, lambda: finished | dict(running))
 
     def _load(self) -> None:
-        if self.resume is None or not self.resume.path.exists():
-            return
-        try:
-            tensors, metadata = tensor_files.read(self.resume.path, "state")
-        except InputError as error:
-            log.warning("starting from the beginning: %s", error)
-            return
-        if metadata.get("digest") != self.digest:
-            log.info("%s: from another configuration or engine; starting from the beginning", self.resume.path)
-            return
+        epoch, tensors = self.resume.load() if self.resume else (0, {})
         running: dict[str, Tensor] = {}
         for key, tensor in tensors.items():
             state, name, rest = key.split("/", 2)
@@ -163,7 +147,7 @@ class Retraining:
                 self.finished.setdefault(name, {})[rest] = tensor
             else:
                 running[rest] = tensor
-                self.running = name, int(metadata["epoch"]), running
+                self.running = name, epoch, running
 
 
 def _state(name: str, population: Population, sums: Mapping[str, Tensor]) -> dict[str, Tensor]:

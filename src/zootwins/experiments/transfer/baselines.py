@@ -10,10 +10,11 @@ from zootwins.experiments.transfer.candidates import MASKS_OF, RANDOM
 from zootwins.population import Engine, ImageData, Population
 from zootwins.population.architectures import Architecture
 from zootwins.population.randomness import weight_words
-from zootwins.population.trajectory import Plan, Resume, ignore, record_trajectory
+from zootwins.population.trajectory import Plan, ignore, record_trajectory
 from zootwins.sparsifiers.base import Point, Start, repeated, twin_keys
 from zootwins.sparsifiers.magnitude_pruning import Settings
 from zootwins.storage.axes import Axis
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
 
 

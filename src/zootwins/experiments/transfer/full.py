@@ -17,8 +17,9 @@ from zootwins.experiments.transfer.backbones import Backbones
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, transfer_keys
 from zootwins.population import Engine, ImageData, Population
 from zootwins.population.probe import initial_heads
-from zootwins.population.trajectory import PREDICTIONS, Plan, Resume, ignore, record_trajectory
+from zootwins.population.trajectory import PREDICTIONS, Plan, ignore, record_trajectory
 from zootwins.storage.axes import Axis
+from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
 
 

@@ -17,7 +17,8 @@ from zootwins.experiments.transfer.full import transfer_full
 from zootwins.experiments.transfer.linear import transfer_linear
 from zootwins.population import Engine, ImageData
 from zootwins.population.randomness import drawn
-from zootwins.population.trajectory import Resume, ignore
+from zootwins.population.trajectory import ignore
+from zootwins.storage.resume import Resume
 from zootwins.zoos.originals import Originals
 
 WHOLE = "all"  # stands for the layer in full transfer
