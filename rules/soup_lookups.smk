@@ -21,8 +21,11 @@ def soups_of(zoo):
 
 
 def soup_settings(wildcards):
-    """What decides the networks of a variant with some number of members."""
-    return soups_of(wildcards.zoo).of_variant(wildcards.variant, int(wildcards.members))
+    """What decides the networks of a variant with some number of members, refused where they are not configured."""
+    settings, variant, members = soups_of(wildcards.zoo), wildcards.variant, int(wildcards.members)
+    if variant not in settings.variants or members not in settings.members:
+        refuse(f"{variant}-{members}: no soups of this configuration; see its section soups")
+    return settings.of_variant(variant, members)
 
 
 def shifted_set_names(wildcards):
@@ -82,13 +85,9 @@ def soup_tables(wildcards):
 def exported_soups(wildcards):
     """All shards of an arm, refused here where the variant does not have it."""
     kind = f"{wildcards.variant}-{wildcards.members}-{wildcards.arm}"
-    settings = soups_of(wildcards.zoo)
-    if (
-        wildcards.arm not in ARMS[wildcards.variant]
-        or wildcards.variant not in settings.variants
-        or int(wildcards.members) not in settings.members
-    ):
-        refuse(f"{kind}: no soups of this configuration; see its section soups, and docs/soups.md for the arms")
+    soup_settings(wildcards)
+    if wildcards.arm not in ARMS[wildcards.variant]:
+        refuse(f"{kind}: no arm of these soups; docs/soups.md lists them")
     return shard_files(wildcards.zoo, f"results/soups/{wildcards.zoo}/{kind}")
 
 

@@ -443,6 +443,10 @@ def test_a_variant_of_soups_depends_on_its_own_settings_alone(tmp_path):
         ({"goals": [100]}, "soups.goals.0: 100: input should be less than 100"),
         ({"phase": 2}, "there is no key 'phase', did you mean phases"),
         ({"shifted_sets": ["digit"]}, "soups.shifted_sets.0: 'digit': input should be 'mnist', "),
+        (
+            {"shifted_sets": ["mnist"]},
+            "soups.shifted_sets: labels of mnist mean something else than those of fashion_mnist_m",
+        ),
     ],
 )
 def test_soups_that_cannot_be_are_named(tmp_path, change, message):

@@ -93,6 +93,15 @@ def test_bounds_of_a_skewed_population_are_corrected():
     assert high > plain.high
 
 
+@pytest.mark.parametrize("models", [2, 5])
+def test_few_models_have_students_interval_and_nothing_but_a_mean_has_one(models):
+    """A draw of some models lies within their range, whose ends are on one side of the truth too often."""
+    sample = np.random.default_rng(1).normal(size=models)
+    expected = stats.ttest_1samp(sample, 0).confidence_interval(0.95)
+    assert mean_interval(sample) == pytest.approx((expected.low, expected.high))
+    assert np.isnan(interval((sample,), np.median)).all()
+
+
 def test_mean_interval_of_equal_and_of_single_values():
     assert mean_interval(np.full(5, 80.0)) == (80.0, 80.0)
     assert all(math.isnan(bound) for bound in mean_interval(np.array([80.0])))

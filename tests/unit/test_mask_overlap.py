@@ -81,3 +81,10 @@ def test_table_means_the_models_ratios(tmp_path):
     assert (table.loc[80, "jaccard"], table.loc[80, "models"]) == (pytest.approx(30), 2)
     assert table.loc[50, "reason"] == NONE_NEAR
     assert mask_overlap_table([replace(results, tables={})]).empty
+
+
+def test_a_layer_that_one_mask_empties_is_left_out_of_the_mean():
+    some, none = {"a": np.array([1, 0, 1], dtype=bool)}, {"a": np.zeros(3, dtype=bool)}
+    rows = overlap(some, none)
+    assert of_layer(rows, "a")["jaccard"] == 0
+    assert np.isnan(of_layer(rows, "a")["chance"])  # nothing to compare 0 with: the model does not count

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from synthetic import MP_EPOCHS, SETTINGS_OF, make_results, make_zoo
-from zootwins.analyses.pairing import paired_differences, paired_table
+from zootwins.analyses.pairing import interpolated, paired_differences, paired_table
 
 
 @pytest.fixture
@@ -51,3 +51,14 @@ def test_table(results):
 
 def test_zoo_with_one_method_is_left_out(results):
     assert paired_table([replace(results, zoo=make_zoo(methods={"vd": SETTINGS_OF["vd"]}))]).empty
+
+
+def test_a_curve_counts_where_it_first_passes_a_sparsity():
+    """The third network was ruined by its penalty, at a sparsity between the first two's and the last's."""
+    sparsity, accuracy = np.array([0.6, 0.7, 0.81, 0.85]), np.array([0.8, 0.7, 0.1, 0.66])
+    assert interpolated(sparsity, accuracy, [0.65]) == pytest.approx([0.75])
+    back = np.array([0.6, 0.85, 0.81, 0.9])
+    assert interpolated(back, accuracy, [0.83, 0.9, 0.904, 0.91]) == pytest.approx(
+        [0.8 - 0.1 * 0.23 / 0.25, 0.66, 0.66, np.nan], nan_ok=True
+    )
+    assert interpolated(np.array([0.5, 0.5]), np.array([0.9, 0.8]), [0.5]) == pytest.approx([0.9])

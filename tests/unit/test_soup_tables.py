@@ -70,6 +70,15 @@ def test_variants_without_imp_are_held_against_that_of_the_seed(results):
     assert "strangers" not in set(found["variant"])
 
 
+def test_the_greedy_soup_is_held_against_candidates_of_its_own_alone(results):
+    """Later phases keep the candidates of the uniform soup's chain; the greedy one has others."""
+    greedy = gains(results).query("arm == 'greedy'")
+    later = greedy[greedy["phase"] > 1]
+    assert "mean_candidate" in set(greedy.loc[greedy["phase"] == 1, "against"])
+    assert "imp_long" in set(later["against"])
+    assert not {"mean_candidate", "best_candidate", "best_by_test", "ensemble"} & set(later["against"])
+
+
 def test_effects_of_factors_are_those_of_scipy(results):
     table = tables.factor_table([results])
     cell = table.query("variant == 'seed' and goal == 95 and against == 'mean_candidate'").set_index("predictor")

@@ -394,7 +394,7 @@ def test_strangers_do_not_depend_on_the_shard(arms):
     of = originals()
     recipe = Recipe.of(SETTINGS, "strangers", 3)
     candidates = {name: arms["candidate"].tensors[name][:, :, :1, 0] for name in of.parameters}
-    zoo, data = Dense("zoo", of, ()), data_of(of)
+    zoo, data = Dense("zoo", of, (50, 50, 50)), data_of(of)
     mixed, kept = mix_strangers(ENGINE, zoo, candidates, [0, 1, 2], data, recipe)
     assert kept == [0, 2]  # b is the only one with its activation
     one, rows = mix_strangers(ENGINE, zoo, candidates, [2], data, recipe)
@@ -411,3 +411,44 @@ def test_strangers_do_not_depend_on_the_shard(arms):
         assert torch.equal(parts[:, :, 0], candidates[name][[0, 2]][:, :, 0])
         own = mixed["own_masks_part"].tensors[name][:, :, :, 0]
         assert torch.equal(own[0, :, 1], candidates[name][2, :, 0])
+
+
+@pytest.mark.parametrize("rows", [[], [1]], ids=["none", "none with a partner"])
+def test_a_shard_without_strangers_is_empty(arms, rows):
+    of = originals()
+    candidates = {name: arms["candidate"].tensors[name][:, :, :1, 0] for name in of.parameters}
+    recipe = Recipe.of(SETTINGS, "strangers", 3)
+    mixed, kept = mix_strangers(ENGINE, Dense("zoo", of, ()), candidates, rows, data_of(of), recipe)
+    assert kept == []
+    assert mixed["one_mask_part"].tensors["fc2.bias"].shape[:4] == (0, 2, 2, 1)
+    assert mixed["own_masks"].tensors["test_accuracy"].shape == (0, 2, 1)
+
+
+def test_strangers_on_one_mask_start_as_low_as_their_schedule_says(arms, monkeypatch):
+    """ALLR: the less a mask takes of a dense network, the lower its learning rate."""
+    of = originals()
+    candidates = {name: arms["candidate"].tensors[name][:, :, :1, 0] for name in of.parameters}
+    recipe = Recipe.of(SETTINGS.model_copy(update={"schedule": "allr"}), "strangers", 3)
+    seen = []
+    train = training.Retraining.train
+
+    def spy(self, name, population, lengths):
+        seen.append(lengths.highest)
+        return train(self, name, population, lengths)
+
+    monkeypatch.setattr(training.Retraining, "train", spy)
+    mix_strangers(ENGINE, Dense("zoo", of, (50, 50, 50)), candidates, [0], data_of(of), recipe)
+    (highest,) = seen
+    for lane, goal in enumerate(recipe.goals):  # of model 0, the only stranger is c
+        squares = {name: of.parameters[name][2].double().square() for name in of.parameters}
+        kept = {name: squares[name] * (candidates[name][0, lane, 0] != 0) for name in of.architecture.weight_names}
+        lost = sum((squares[name] - kept[name]).sum() for name in kept) / sum(map(torch.sum, squares.values()))
+        expected = allr_start(math.sqrt(lost), recipe.share(goal), recipe.epochs(1), 50)
+        assert highest[lane].item() == pytest.approx(expected, rel=1e-6)
+    assert (highest < 1).all()
+
+
+def test_exported_members_have_the_factors_that_they_were_trained_with():
+    recipe = Recipe.of(SETTINGS, "lr", 3)
+    assert recipe.factors(MODELS[0], 2.0).lr == pytest.approx(6e-3)
+    assert recipe.factors(MODELS[0], None).lr == pytest.approx(3e-3)  # an average

@@ -5,6 +5,7 @@ import pytest
 from made_methods import RETRAINED, beside, layers_of, made, penalised, pruned, pruning_settings, retrained
 from test_scratch import LOTTERY, WIDER, of
 from zootwins.analyses.findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.selection import pilots
 from zootwins.analyses.sparsity_findings import (
     Equivalence,
     arrange_sparsity_findings,
@@ -24,7 +25,7 @@ OPTIMIZERS = ["adam", "sgd"] * (MODELS // 2)
 def zoo(l0_loss=0.01, l0_sparsity=(0.6, 0.95), conv1=0.5, rp_loss=0.05, **more):
     """GMP, RP and L0 on 16 models; `more`: further tables or settings."""
     by_penalty = {1: ([0.3] * MODELS, ORIGINAL)} | {
-        penalty: ([sparsity] * MODELS, ORIGINAL - l0_loss + NOISE)
+        penalty: (np.broadcast_to(sparsity, MODELS), ORIGINAL - l0_loss + NOISE)
         for penalty, sparsity in zip((10, 100), l0_sparsity, strict=True)
     }
     tables = {
@@ -34,8 +35,15 @@ def zoo(l0_loss=0.01, l0_sparsity=(0.6, 0.95), conv1=0.5, rp_loss=0.05, **more):
     }
     for method, factor in (("gmp", 1.0), ("rp", 1.0), ("l0", conv1)):
         tables[f"{method}/layers"] = layers_of(tables[f"{method}/scores"], {"conv1": factor, "fc2": 1.0})
+        tables[f"{method}/scores"] = with_originals(tables[f"{method}/scores"])
     settings = {name: more.pop(name) for name in list(more) if "/" not in name}
     return made(tables | more, ORIGINAL, optimizer=OPTIMIZERS, **settings)
+
+
+def with_originals(scores):
+    """Scores with state 0 of a twin of each model, which is its original."""
+    dense = {"test_accuracy": ORIGINAL, "validation_accuracy": ORIGINAL}
+    return pd.concat([scores, scores.drop_duplicates("index").assign(epoch=0, point=np.nan, sparsity=0.0, **dense)])
 
 
 def found(results, finding):
@@ -73,6 +81,16 @@ def test_inconsistent_methods():
     assert found(zoo(l0_loss=0.3), "GMP has more good twins than L0")["value"] == 1
     assert found(zoo(l0_loss=0.3), "GMP has more good twins than L0")["verdict"] in (HOLDS, OPEN)
     assert found(zoo(l0_loss=0.0), "GMP has more good twins than L0")["value"] == 0
+
+
+def test_good_twins_are_counted_at_the_setting_that_gives_pilots_most_of_them():
+    """The mild penalty has pilots at half of their weights in the mean, and half of the models too dense."""
+    half = np.isin(np.arange(MODELS), pilots(zoo())[:2]) | (np.arange(MODELS) < 8)
+    half[pilots(zoo())[2:]] = False
+    results = zoo(l0_loss=0.0, l0_sparsity=(np.where(half, 0.4, 0.7), np.full(MODELS, 0.9)))
+    accurate = results.tables["l0/scores"]["penalty"] == 10
+    results.tables["l0/scores"].loc[accurate, "validation_accuracy"] += 0.01
+    assert found(results, "GMP has more good twins than L0")["value"] == 0
 
 
 def test_optimizers_are_compared_where_there_are_two():

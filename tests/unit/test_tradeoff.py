@@ -88,6 +88,14 @@ def test_landing_share_is_that_of_twins_between_half_and_98_percent():
     assert table["landed"].iloc[0] == pytest.approx(100 * 8 / 12)
 
 
+def test_pruning_lands_where_it_is_asked_to_and_its_control_does_not_count():
+    scores = pruned({0.0: ORIGINAL, 0.5: [0.6] * 4, 0.98: [0.5] * 4})
+    scores["sparsity"] = scores["sparsity"].replace({0.5: 0.4999, 0.98: 0.9802})  # whole weights
+    tables = {"gmp/scores": scores, "gmp/layers": layers_of(scores, {"fc2": 1})}
+    table = tradeoff_table([made(tables | {"gmp/agreement": agreement_of(scores, [False] * 4)}, ORIGINAL)])
+    assert table["landed"].iloc[0] == 100
+
+
 def test_requested_sparsity_counts_though_whole_weights_are_pruned():
     scores = pruned({0.0: ORIGINAL, 0.9: [0.5] * 4})
     scores.loc[scores["ratio"] == 0.9, "sparsity"] = [0.8998, 0.9, 0.9002, 0.8999]

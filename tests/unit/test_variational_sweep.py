@@ -120,6 +120,8 @@ def test_thresholds_of_what_is_not_there_are_refused(originals, tmp_path):
         VariationalThresholds().settled(THRESHOLDS, {}, None)
     with pytest.raises(ValueError, match=r"penalty: 7 is not among those of vds \(1, 5000\); choose"):
         VariationalThresholds().settled(THRESHOLDS.model_copy(update={"penalty": 7}), {"vds": settings}, None)
+    with pytest.raises(ValueError, match="penalties: they are those of vds; leave the key out"):
+        VariationalThresholds().settled(THRESHOLDS.model_copy(update={"penalties": (7,)}), {"vds": settings}, None)
     with pytest.raises(ValidationError):
         variational_thresholds.Settings(thresholds=(1, 1.0))
     shard, _ = swept(method, settings, originals, tmp_path / "shard.safetensors")

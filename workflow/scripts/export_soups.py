@@ -1,5 +1,7 @@
 """The networks of an arm of soups in the raw ModelZoo layout: phases are its checkpoints."""
 
+from zootwins.experiments.soups import Soups
+from zootwins.experiments.soups.recipes import Recipe
 from zootwins.images.datasets import as_trained_on, load_stored
 from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, provenance
@@ -13,11 +15,14 @@ with job(snakemake):
     data = load_stored(snakemake.input.dataset)
     shards = [read_shard(path) for path in snakemake.input.shards]
     factors = model_factors(read_models(snakemake.input.models))
+    recipe = Recipe.of(
+        Soups(**snakemake.params.settings), snakemake.wildcards.variant, int(snakemake.wildcards.members)
+    )
     write_raw_zoo(
         snakemake.output[0],
         name,
         provenance(snakemake),
-        shard_models(shards, factors, lr=snakemake.params.settings["lr"]),
+        shard_models(shards, factors, trained_with=lambda own, place: recipe.factors(own, place.get("member"))),
         get_architecture(snakemake.params.architecture, data.images["test"].shape[1]),
         as_trained_on(data),
     )

@@ -1,5 +1,7 @@
 """A population in the raw ModelZoo layout."""
 
+from dataclasses import replace
+
 from zootwins.images.datasets import as_trained_on, load_stored
 from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, provenance
@@ -29,7 +31,8 @@ with job(snakemake):
             sparsifier = get_sparsifier(population)
             settings = sparsifier.Settings(**snakemake.params.settings)
             evaluated = sparsifier.weights(settings).deterministic
-            models = shard_models(shards, model_factors(table), evaluated, settings.lr)
+            lr = {} if settings.lr is None else {"lr": settings.lr}
+            models = shard_models(shards, model_factors(table), evaluated, lambda own, place: replace(own, **lr))
     write_raw_zoo(
         snakemake.output[0],
         f"{zoo}_{population}",

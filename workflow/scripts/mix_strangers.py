@@ -11,7 +11,7 @@ from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.storage.ranges import shard_slice
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard, write_trajectory
-from zootwins.zoos.originals import load_originals
+from zootwins.zoos.originals import load_originals, read_models
 
 with job(snakemake):
     zoo, settings = snakemake.wildcards.zoo, Soups(**snakemake.params.settings)
@@ -19,13 +19,14 @@ with job(snakemake):
     engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
     paths = snakemake.input.originals, snakemake.input.models
     originals = load_originals(*paths, snakemake.params.architecture, 0, snakemake.params.models)
+    epochs = read_models(snakemake.input.models).set_index("index")["epoch"]
     candidates = first_candidates([read_shard(path) for path in snakemake.input.candidates], originals.models)
     first, stop = shard_slice(snakemake.wildcards.shard)
     rows = [row for row, index in enumerate(originals.index) if first <= index < stop]
     resume = Resume(*resume_file(snakemake))
     arms, kept = mix_strangers(
         engine,
-        Dense(zoo, originals, ()),
+        Dense(zoo, originals, epochs[list(originals.index)].tolist()),
         candidates,
         rows,
         load_dataset(snakemake.input.dataset),

@@ -142,7 +142,9 @@ def _pairs(results: ZooResults) -> Iterator[Finding]:
     for method, against in method_pairs(results):
         pair, names = f"{method} − {against}", [get_sparsifier(name).short for name in (method, against)]
         differences = paired_differences(results, method, against)
-        low = differences[(differences["epoch"] > 0) & (differences["sparsity"] <= ROBUST_UP_TO)].dropna()
+        originals = [point.value for point in results.zoo.curve(against) if point.epoch == 0 and not point.at]
+        twins = ~differences["point"].isin(originals)
+        low = differences[twins & (differences["sparsity"] <= ROBUST_UP_TO)].dropna()
         values = 100 * low.groupby("index")["difference"].mean().to_numpy()
         yield mean_finding(
             pair,

@@ -23,6 +23,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+LEAST = 6  # models: n of fewer lie on one side of what they are compared with, by chance, in 2 / 2ⁿ > 5 % of cases
 _SEED = 20230427  # any constant: the same draws for every quantity
 _BATCH = 100  # resamples held at once: bounds memory for thousands of models
 
@@ -39,7 +40,10 @@ def expanded_level(models: int) -> float:
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """Interval of the mean of `[models]` values; NaN for fewer than two models."""
+    """Interval of the mean of `[models]` values; Student's for fewer than `LEAST` models, NaN for fewer than two."""
+    if 2 <= len(values) < LEAST:
+        reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+        return float(values.mean() - reach), float(values.mean() + reach)
     return interval((values,), np.mean)
 
 
@@ -57,10 +61,10 @@ def interval(
         corrected: False for the percentile method at its nominal level.
 
     Returns:
-        Lower and upper bound; NaN for fewer than two models, and where the statistic of a draw is undefined.
+        Lower and upper bound; NaN for fewer than `LEAST` models, and where the statistic of a draw is undefined.
     """
     models = len(samples[0])
-    if models < 2:
+    if models < LEAST:
         return np.nan, np.nan
     settings = {"paired": True, "vectorized": vectorized, "batch": _BATCH}
     settings["confidence_level"] = expanded_level(models) if corrected else CONFIDENCE

@@ -119,7 +119,7 @@ def overlap(first: Masks, second: Masks) -> list[dict[str, object]]:
                 "sparsity": 1 - kept / weights,
                 "sparsity_against": 1 - others / weights,
                 "jaccard": shared / either if either else np.nan,
-                "chance": shared_by_chance / either_by_chance if either_by_chance else np.nan,
+                "chance": shared_by_chance / either_by_chance if shared_by_chance else np.nan,  # one is empty
             }
         )
     return rows
@@ -133,7 +133,8 @@ def _counts(first: np.ndarray, second: np.ndarray) -> tuple[float, ...]:
 
 
 def mask_overlap_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """One row a zoo, pair of methods, sparsity and layer, over the models that have both masks.
+    """One row a zoo, pair of methods, sparsity and layer, over the models that have both masks
+    with a weight left in the layer.
 
     `jaccard` and `chance` are means in percent; `over_chance` is the mean of the models' ratios of the two: 1 where
     masks agree as chance has it.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from zootwins.analyses.cells import shorts, texts, value_interval
 from zootwins.analyses.correlation import kendall
@@ -54,8 +55,9 @@ def method_ranks_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Kendall's tau-b over models between the twins' accuracies by two methods at the same sparsity.
 
     Is a model friendly to every method, or to one? The last method of a pair may be `original`: the dense models'
-    accuracy. `gap_tau` (and its interval and p) takes each model's loss from its original in place of its accuracy, so
-    that what both methods owe to the original is gone.
+    accuracy. `residual_tau` (and its interval and p) takes what a linear regression on the original's accuracy leaves
+    of each, so that what both methods owe to the original is gone. (Losses from the original would not do: they share
+    the original's accuracy, and correlate where nothing else does.)
     """
     rows = []
     for results in zoos:
@@ -69,11 +71,20 @@ def method_ranks_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                 row = {"zoo": results.zoo.id, "method": method, "against": against, "sparsity": 100 * sparsity}
                 row |= {"models": len(both)} | _tau("tau", both["first"], both["second"])
                 if against != ORIGINAL:
-                    row |= _tau("gap_tau", both["first"] - both["original"], both["second"] - both["original"])
+                    residuals = (_residuals(both[name], both["original"]) for name in ("first", "second"))
+                    row |= _tau("residual_tau", *residuals)
                 row["reason"] = _why_undefined(len(both), row["tau"])
                 rows.append(row)
-    taus = [f"{name}{end}" for name in ("tau", "gap_tau") for end in ("", "_low", "_high", "_p")]
+    taus = [f"{name}{end}" for name in ("tau", "residual_tau") for end in ("", "_low", "_high", "_p")]
     return pd.DataFrame(rows, columns=["zoo", "method", "against", "sparsity", "models", *taus, "reason"])
+
+
+def _residuals(accuracies: pd.Series, originals: pd.Series) -> pd.Series:
+    """What a linear regression on the originals' accuracies leaves; all where they are equal or too few."""
+    if len(accuracies) < 3 or np.ptp(originals) == 0:
+        return accuracies
+    line = stats.linregress(originals, accuracies)
+    return accuracies - line.slope * originals
 
 
 def _tau(name: str, first: pd.Series, second: pd.Series) -> dict[str, float]:

@@ -22,7 +22,7 @@ def method_pairs(results: ZooResults) -> list[tuple[str, str]]:
 
 
 def at_sparsity(rows: pd.DataFrame, sparsities: Sequence[float], quantity: str = "test_accuracy") -> pd.DataFrame:
-    """Each model's quantity at given sparsities, interpolated linearly between its operating points.
+    """Each model's quantity at given sparsities, interpolated linearly where its curve first passes them.
 
     Args:
         rows: of a method's curve, with index, sparsity and the quantity.
@@ -38,15 +38,28 @@ def at_sparsity(rows: pd.DataFrame, sparsities: Sequence[float], quantity: str =
 
 
 def interpolated(sparsity: np.ndarray, values: np.ndarray, wanted: Sequence[float]) -> np.ndarray:
-    """Values at wanted sparsities between those that ascend; NaN further than `TOLERANCE` beyond their ends."""
-    at = np.asarray(wanted, dtype=float)
-    inside = (at >= sparsity[0] - TOLERANCE) & (at <= sparsity[-1] + TOLERANCE)
-    return np.where(inside, np.interp(at, sparsity, values), np.nan)
+    """Values at wanted sparsities, between the first two points of a curve that they lie between.
+
+    Sparsity need not ascend: too large a penalty may ruin a network without making it sparser, and such a network says
+    nothing about those that a smaller penalty has made as sparse. NaN further than `TOLERANCE` from all points.
+    """
+    found = np.full(len(wanted), np.nan)
+    low, high = np.minimum(sparsity[:-1], sparsity[1:]), np.maximum(sparsity[:-1], sparsity[1:])
+    for number, at in enumerate(wanted):
+        if (passes := (low <= at) & (at <= high)).any():
+            first = int(np.argmax(passes))
+            span = sparsity[first + 1] - sparsity[first]
+            share = (at - sparsity[first]) / span if span else 0.0
+            found[number] = values[first] + share * (values[first + 1] - values[first])
+        else:
+            nearest = int(np.argmin(abs(sparsity - at)))
+            found[number] = values[nearest] if abs(sparsity[nearest] - at) <= TOLERANCE else np.nan
+    return found
 
 
 def _curves(rows: pd.DataFrame, quantity: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Each model's index, and its sparsities in ascending order with the quantity there, `[2, points]`."""
-    ordered = rows.sort_values("sparsity", kind="stable")
+    """Each model's index, and the sparsities along its curve with the quantity there, `[2, points]`."""
+    ordered = rows.sort_values("point", kind="stable")
     for index, part in ordered.groupby("index"):
         yield index, part[["sparsity", quantity]].to_numpy().T
 

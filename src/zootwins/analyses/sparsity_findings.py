@@ -20,7 +20,7 @@ from zootwins.analyses.layer_distribution import layers_at_sparsity
 from zootwins.analyses.pairing import TOLERANCE, at_sparsity
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.scratch import BUDGETS, Arm, arms, label, retrained_differences, retraining_methods
-from zootwins.analyses.selection import chosen_point, others
+from zootwins.analyses.selection import chosen_point, others, pilots
 from zootwins.analyses.state_of_sparsity import SPARSITIES
 from zootwins.sparsifiers.gradual_pruning import DISTRIBUTIONS
 from zootwins.sparsifiers.registry import get_sparsifier
@@ -156,13 +156,28 @@ def newcombe(first: tuple[float, float, float], second: tuple[float, float, floa
 
 
 def _good(results: ZooResults, method: str) -> pd.Series | None:
-    """Whether each model that is no pilot has a good twin at the chosen setting, 0 or 1, by index."""
-    if (point := chosen_point(results, method, HALF)) is None:
+    """Whether each model that is no pilot has a good twin, 0 or 1, by index; None if no setting is sparse enough.
+
+    At the setting that gives most pilots a good twin, told on validation images; of equal ones the most accurate.
+    """
+    curve = results.curve(method)
+    tried = curve[curve["index"].isin(pilots(results))]
+    twins = results.tables[f"{method}/scores"]
+    dense = twins[twins["epoch"] == 0].groupby("index")["validation_accuracy"].max()  # state 0 is the original
+    tried = tried.assign(good=_good_twins(tried, dense.reindex(tried["index"]).to_numpy(), "validation_accuracy"))
+    settings = tried.groupby("point")[["good", "sparsity", "validation_accuracy"]].mean()
+    settings = settings[(settings["good"] > 0) | (settings["sparsity"] >= HALF - TOLERANCE)]
+    if settings.empty:
         return None
-    scores = others(results.at(method, point), results)
-    loss = results.originals["test_accuracy"].reindex(scores.index) - scores["test_accuracy"]
-    sparse = scores["sparsity"] >= HALF - TOLERANCE
-    return (sparse & (100 * loss <= CLOSE)).astype(float)
+    best = settings.sort_values(["good", "validation_accuracy"]).iloc[-1]
+    scores = others(results.at(method, results.zoo.point(method, best.name)), results)
+    return _good_twins(scores, results.originals["test_accuracy"].reindex(scores.index), "test_accuracy")
+
+
+def _good_twins(scores: pd.DataFrame, dense: pd.Series | np.ndarray, quantity: str) -> pd.Series:
+    """Whether each twin is sparse enough and not much worse than its original, 0 or 1."""
+    close = 100 * (dense - scores[quantity]) <= CLOSE
+    return (close & (scores["sparsity"] >= HALF - TOLERANCE)).astype(float)
 
 
 def _beats_random(results: ZooResults) -> Iterator[Finding | str]:

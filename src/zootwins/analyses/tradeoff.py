@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import dialled, lines, shorts, texts, value_interval
-from zootwins.analyses.pairing import at_sparsity
+from zootwins.analyses.pairing import TOLERANCE, at_sparsity
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.selection import chosen_point, others, pilots
 from zootwins.analyses.state_of_sparsity import DENSE, SPARSITIES, published_score
 from zootwins.analyses.tables import summary
 from zootwins.sparsifiers.base import Point
+from zootwins.sparsifiers.registry import get_sparsifier
 
 BAND = (0.1, 0.5, 0.9)  # quantiles
 USEFUL = (0.5, 0.98)  # the range of sparsity that settings are hoped to land in
@@ -34,7 +35,7 @@ def tradeoff_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
         chosen_by = " ".join(map(str, pilots(results)))
         for method in results.zoo.methods:
             curve = results.curve(method)
-            accuracies, landed = at_sparsity(curve, SPARSITIES), 100 * landing_share(curve)
+            accuracies, landed = at_sparsity(curve, SPARSITIES), 100 * landing_share(results, method)
             for sparsity in SPARSITIES:
                 row = {"zoo": results.zoo.id, "method": method, "sparsity": 100 * sparsity}
                 row |= _at(accuracies[sparsity].dropna(), results) | _chosen(results, method, sparsity)
@@ -45,9 +46,14 @@ def tradeoff_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def landing_share(curve: pd.DataFrame) -> float:
-    """The share of a method's twins, over models and operating points, whose sparsity is in the useful range."""
-    return float(curve["sparsity"].between(*USEFUL).mean())
+def landing_share(results: ZooResults, method: str) -> float:
+    """The share of a method's twins, over models and operating points, whose sparsity is in the useful range.
+
+    The unpruned control is no setting that was hoped to land there.
+    """
+    curve, control = results.curve(method), get_sparsifier(method).control(results.zoo.methods[method])
+    twins = curve if control is None else curve[~np.isclose(curve["point"], control.value)]
+    return float(twins["sparsity"].between(USEFUL[0] - TOLERANCE, USEFUL[1] + TOLERANCE).mean())
 
 
 def out_of_range(curve: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from zootwins.catalogue.datasets import DATASETS
+from zootwins.catalogue.datasets import DATASETS, same_classes
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model, validated
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import MASKS_OF, TaskSource
@@ -324,6 +324,12 @@ def _soups(name: str, entry: Any, config: Any, where: str) -> Soups:
     """The settings of a zoo's soups; their learning rate is magnitude pruning's where they have none of their own."""
     merged = config.soups.model_dump() | entry.soups
     settings = validated(Soups, merged, where, f"zoos.{name}.soups")
+    foreign = [one for one in settings.shifted_sets if not same_classes(one, entry.dataset)]
+    if foreign and name in config.zoos:
+        raise InputError(
+            f"{where}: zoos.{name}.soups.shifted_sets: labels of {', '.join(foreign)} mean something else than those "
+            f"of {entry.dataset}; leave it out"
+        )
     pruning = config.magnitude_pruning.model_dump() | (entry.magnitude_pruning or {})
     return settings if "lr" in entry.soups or settings.lr else settings.model_copy(update={"lr": pruning["lr"]})
 

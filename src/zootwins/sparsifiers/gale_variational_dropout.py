@@ -1,8 +1,8 @@
 """Variational dropout as The State of Sparsity (Gale, Elsen, Hooker 2019) runs it.
 
 What its public code does otherwise than the method of `variational_dropout`: log α is clamped to ±8 in linear layers
-too; biases are deterministic; weight decay acts on weights alone. Its ε (1e-8 beside θ² and the outputs' variances)
-are not taken over: they matter to weights below 1e-4 alone.
+too; biases are deterministic; weight decay acts on weights and biases alone. Its ε (1e-8 beside θ² and the outputs'
+variances) are not taken over: they matter to weights below 1e-4 alone.
 """
 
 from __future__ import annotations

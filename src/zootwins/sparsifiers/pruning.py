@@ -45,6 +45,11 @@ class Pruning(Sparsifier):
 
     dial = Dial("sparsity", "Pruned weights, %", "{:g} % pruned")
 
+    @property
+    def stream(self) -> str:
+        """What the twins' random streams are keyed by, beside zoo, model and ratio."""
+        return self.id
+
     def axes(self, settings: Settings) -> tuple[Axis, ...]:
         return (Axis("ratio", settings.ratios),)
 
@@ -71,6 +76,6 @@ class Pruning(Sparsifier):
         return Population(
             originals.architecture,
             repeated(originals.factors, len(ratios), settings.lr),
-            torch.tensor(twin_keys(self.id, start, [Axis("ratio", ratios)]), dtype=torch.int64),
+            torch.tensor(twin_keys(self.stream, start, [Axis("ratio", ratios)]), dtype=torch.int64),
             {name: p.repeat_interleave(len(ratios), dim=0) for name, p in self.parameters(start, settings).items()},
         )

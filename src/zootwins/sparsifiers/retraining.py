@@ -68,6 +68,7 @@ class Retraining(pruning.Pruning):
     """Twins that are trained under the masks of other twins; a method says from which weights."""
 
     Settings = Settings
+    stream = "retraining"  # of all methods: their twins of a model and ratio see the same images in the same order
 
     def needs(self, settings: Settings) -> tuple[str, ...]:
         return (settings.masks,)
@@ -92,7 +93,8 @@ class Retraining(pruning.Pruning):
                 "epoch, set twice that number here"
             )
         total = settings.epochs or 2 * epochs
-        pruning_epochs = settings.pruning_epochs or of_masks.epochs
+        before = total // 2 if getattr(of_masks, "start", "trained") == "init" else 0  # pruned while it was trained
+        pruning_epochs = settings.pruning_epochs or max(0, of_masks.epochs - before)
         if pruning_epochs > total // 2:
             raise ValueError(
                 f"epochs: {total} end before the budget of {total // 2} epochs and {pruning_epochs} of "

@@ -63,6 +63,8 @@ class VariationalThresholds(Sparsifier):
             raise ValueError(
                 f"twins: {settings.twins!r} is no method of this zoo; add it to the configuration's methods"
             )
+        if settings.penalties not in ((), trained.penalties):
+            raise ValueError(f"penalties: they are those of {settings.twins}; leave the key out")
         penalty = trained.penalties[len(trained.penalties) // 2] if settings.penalty is None else settings.penalty
         if penalty not in trained.penalties:
             run = ", ".join(f"{value:g}" for value in trained.penalties)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 
 import pandas as pd
 from torch import Tensor
@@ -33,7 +32,7 @@ def shard_models(
     shards: Iterable[TwinShard],
     factors: Mapping[int, Factors],
     deterministic: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict,
-    lr: float | None = None,
+    trained_with: Callable[[Factors, Mapping[str, float]], Factors] = lambda own, place: own,
 ) -> Iterator[RawModel]:
     """The models of shards, one for each twin, as they are evaluated.
 
@@ -41,16 +40,15 @@ def shard_models(
         shards: shards of one zoo and method.
         factors: of the models, by index.
         deterministic: from what was trained to the weights and biases that are evaluated; as they are by default.
-        lr: the learning rate that twins were trained at; their originals' if None.
+        trained_with: the factors of a twin's training, given its original's and its place on the axes.
     """
     for shard in shards:
         for position, (name, index) in enumerate(zip(shard.models, shard.index, strict=True)):
             tensors = {key: shard.twins(key, position) for key in shard.shapes if not key.startswith("mask.")}
-            trained = factors[index] if lr is None else replace(factors[index], lr=lr)
             for column, place in enumerate(shard.coordinates):
                 twin = ",".join([name, *(f"{axis}={value:g}" for axis, value in place.items())])
                 of_twin = {key: tensor[column] for key, tensor in tensors.items()}
-                yield _raw_model(twin, trained, shard, of_twin, deterministic)
+                yield _raw_model(twin, trained_with(factors[index], place), shard, of_twin, deterministic)
 
 
 def _raw_model(name: str, factors: Factors, shard: TwinShard, tensors: dict, deterministic: Callable) -> RawModel:

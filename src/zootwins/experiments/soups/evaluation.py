@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from zootwins.experiments.soups.gains import OF_CANDIDATES
 from zootwins.experiments.soups.measures import quality
 from zootwins.experiments.soups.phases import Dense, evaluated_lanes, pruned
 from zootwins.images.corruptions import PARAMETERS, ShiftedSet
@@ -20,7 +21,6 @@ from zootwins.zoos.originals import Originals
 
 CANDIDATES = "candidate"
 MEASURES = ("test_accuracy", "test_loss", "worst_class", "recall_spread", "ece")
-DERIVED = ("mean_candidate", "best_candidate", "best_by_test", "ensemble")
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,11 @@ def _derived(candidates: pd.DataFrame) -> pd.DataFrame:
     """The mean of a model's candidates and the best ones; of equals, the one with the lower number."""
     keys = ["model", "index", "goal", "phase"]
     groups = candidates.groupby(keys, sort=False)
-    mean = groups[["sparsity", "validation_accuracy", *MEASURES]].mean().reset_index().assign(arm=DERIVED[0], member=0)
+    mean = groups[["sparsity", "validation_accuracy", *MEASURES]].mean().reset_index()
+    mean = mean.assign(arm=OF_CANDIDATES[0], member=0)
     best = [
         candidates.loc[groups[column].idxmax()].assign(arm=arm)
-        for arm, column in zip(DERIVED[1:3], ("validation_accuracy", "test_accuracy"), strict=True)
+        for arm, column in zip(OF_CANDIDATES[1:3], ("validation_accuracy", "test_accuracy"), strict=True)
     ]
     return pd.concat((mean, *best), ignore_index=True)
 
@@ -163,7 +164,7 @@ def shifted_scores(engine: Engine, shelf: Shelf, sets: Iterable[ShiftedSet], tab
 
 def _best_runs(shelf: Shelf, table: pd.DataFrame) -> np.ndarray:
     """The run of the best candidate on validation images after the last phase, `[models, goals, 1]`."""
-    last = table[(table["arm"] == DERIVED[1]) & (table["phase"] == shelf.phases[-1])]
+    last = table[(table["arm"] == OF_CANDIDATES[1]) & (table["phase"] == shelf.phases[-1])]
     runs = last.pivot_table(index="index", columns="goal", values="member")
     return runs.loc[list(shelf.originals.index), list(shelf.goals)].to_numpy(dtype=np.int64)[..., None] - 1
 
@@ -177,9 +178,9 @@ def _shifted(engine: Engine, shelf: Shelf, images: ImageSet, best: np.ndarray) -
         if arm != CANDIDATES:
             yield arm, accuracy.mean(2, keepdims=True)
             continue
-        yield DERIVED[0], accuracy.mean(2, keepdims=True)
-        yield DERIVED[1], np.take_along_axis(accuracy, best, axis=2)
-        yield DERIVED[3], (looked.ensemble().predictions == labels).mean(-1)
+        yield OF_CANDIDATES[0], accuracy.mean(2, keepdims=True)
+        yield OF_CANDIDATES[1], np.take_along_axis(accuracy, best, axis=2)
+        yield OF_CANDIDATES[3], (looked.ensemble().predictions == labels).mean(-1)
 
 
 def with_shifted(table: pd.DataFrame, shifted: pd.DataFrame) -> pd.DataFrame:

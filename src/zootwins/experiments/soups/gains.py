@@ -13,6 +13,7 @@ AGAINST = (
     *("mean_candidate", "best_candidate", "best_by_test", "imp", "imp_long", "swa"),
     *("reprune", "average", "greedy", "ensemble"),
 )
+OF_CANDIDATES = ("mean_candidate", "best_candidate", "best_by_test", "ensemble")  # of the uniform soup's own chain
 LENT = ("imp", "imp_long", "swa", "reprune", "average")  # what soups of every variant are held against
 NAMES = {
     "mean_candidate": "mean candidate",
@@ -66,6 +67,8 @@ def _lent(wide: pd.DataFrame) -> pd.DataFrame:
 def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[str] = MERGED) -> pd.DataFrame:
     """What soups have more of a measure than what they are held against, a row a model.
 
+    Candidates are kept of the uniform soup's chain, which the greedy soup shares in phase 1 alone; later it has others.
+
     Columns: variant, members, goal, phase, index, arm, against, value (of the soup), gain.
     """
     wide = arms(results, measure)
@@ -76,7 +79,8 @@ def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[
         for other in AGAINST
         if other in wide and other != arm
     ]
-    return pd.concat(parts).dropna(subset="gain").reset_index()
+    table = pd.concat(parts).dropna(subset="gain").reset_index()
+    return table[(table["arm"] != "greedy") | (table["phase"] == 1) | ~table["against"].isin(OF_CANDIDATES)]
 
 
 def last_phase(table: pd.DataFrame) -> pd.DataFrame:

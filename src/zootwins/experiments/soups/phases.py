@@ -84,8 +84,13 @@ def pruned(networks: Networks, weights: Sequence[str], ratios: Sequence[float]) 
     result = dict(networks)
     for name, mask in masks_of(networks, weights, ratios).items():
         result[name] = networks[name] * mask
-    before, after = (_squared_norms(one) for one in (networks, result))
-    return result, ((before - after).clamp(min=0) / before).sqrt()
+    return result, norm_taken(networks, result)
+
+
+def norm_taken(before: Networks, after: Networks) -> Tensor:
+    """The norm of what pruning took, as a share of the norm of all parameters before; `[models, goals, runs]`."""
+    norms = [sum(tensor.double().flatten(3).square().sum(3) for tensor in one.values()) for one in (before, after)]
+    return ((norms[0] - norms[1]).clamp(min=0) / norms[0]).sqrt()
 
 
 def masks_of(networks: Networks, weights: Sequence[str], ratios: Sequence[float]) -> dict[str, Tensor]:
@@ -98,10 +103,6 @@ def masks_of(networks: Networks, weights: Sequence[str], ratios: Sequence[float]
         name: torch.stack([column[name].view(networks[name][:, 0].shape) for column in columns], dim=1)
         for name in weights
     }
-
-
-def _squared_norms(networks: Networks) -> Tensor:
-    return sum(tensor.double().flatten(3).square().sum(3) for tensor in networks.values())
 
 
 def as_population(
@@ -154,6 +155,28 @@ def axes_of(recipe: Recipe, trajectory: Trajectory) -> tuple[Axis, ...]:
     goals = Axis("goal", recipe.goals)
     shape = trajectory.tensors["test_accuracy"].shape
     return (goals,) if len(shape) == 3 else (goals, Axis("member", tuple(map(float, range(1, shape[2] + 1)))))
+
+
+def highest_rates(
+    recipe: Recipe,
+    goals: Sequence[float],
+    taken: Sequence[float],
+    epochs: Sequence[int],
+    dense_epochs: Sequence[int],
+) -> Tensor:
+    """What each lane's learning rates are multiplied with: ALLR's start, else 1; float64 `[lanes]`.
+
+    Args:
+        goals: of each lane.
+        taken: as `pruned` returns it.
+        epochs: of the retraining.
+        dense_epochs: of the training before any pruning.
+    """
+    if recipe.schedule != "allr":
+        return torch.ones(len(goals), dtype=torch.float64)
+    lanes = zip(goals, taken, epochs, dense_epochs, strict=True)
+    starts = [allr_start(lost, recipe.share(goal), own, dense) for goal, lost, own, dense in lanes]
+    return torch.tensor(starts, dtype=torch.float64)
 
 
 class _Phases:
@@ -232,7 +255,13 @@ class _Phases:
         lengths = Lengths(
             recipe.schedule,
             [times * recipe.epochs(member) for _, _, member in runs],
-            self._highest(taken.flatten().tolist(), runs, times),
+            highest_rates(
+                recipe,
+                [goal for _, goal, _ in runs],
+                taken.flatten().tolist(),
+                [times * recipe.epochs(member) for _, _, member in runs],
+                [self.dense.epochs[row] for row, _, _ in runs],
+            ),
         )
         averaged_from = lengths.longest // 2 + 1 if times > 1 else None
         trained = self.retraining.train(name, population, lengths, averaged_from)
@@ -241,12 +270,3 @@ class _Phases:
         if averaged_from is None:
             return last, last
         return last, {key: trained[f"mean.{key}"].unflatten(0, grid) for key in networks}
-
-    def _highest(self, taken: Sequence[float], runs: Sequence[tuple[int, float, int]], times: int) -> Tensor:
-        """What each run's learning rates are multiplied with: ALLR's start, else 1."""
-        highest = torch.ones(len(runs), dtype=torch.float64)
-        if self.recipe.schedule == "allr":
-            for lane, ((row, goal, member), lost) in enumerate(zip(runs, taken, strict=True)):
-                epochs = times * self.recipe.epochs(member)
-                highest[lane] = allr_start(lost, self.recipe.share(goal), epochs, self.dense.epochs[row])
-        return highest

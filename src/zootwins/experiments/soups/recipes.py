@@ -54,10 +54,13 @@ class Recipe:
         differs = self.variant not in ("weight_decay", "lr", "length")
         return stream_key(zoo, model, "soup", phase, member if differs else 1)
 
-    def factors(self, own: Factors, member: int) -> Factors:
-        """A member's generating factors; members count from 1."""
-        settings, position = self.settings, member - 1
+    def factors(self, own: Factors, member: float | None) -> Factors:
+        """A member's generating factors; members count from 1. Of what is no member (an average), None, the base's."""
+        settings = self.settings
         lr = own.lr if settings.lr is None else settings.lr
+        if member is None:
+            return replace(own, lr=lr)
+        position = int(member) - 1
         if self.variant == "lr":
             lr *= settings.member_lrs[position]
         decay = settings.member_weight_decays[position] if self.variant == "weight_decay" else own.weight_decay

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zootwins.experiments.soups.merging import Networks, merge
-from zootwins.experiments.soups.phases import Dense, as_population, as_trajectory, pruned
+from zootwins.experiments.soups.phases import Dense, as_population, as_trajectory, highest_rates, norm_taken, pruned
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.experiments.soups.training import Lengths, Retraining
 from zootwins.population import Engine, ImageData
@@ -71,7 +71,8 @@ def mix_strangers(
     """
     mixed = partners([own.activation for own in zoo.originals.factors], recipe.members)
     kept = [row for row in rows if mixed[row] is not None]
-    groups = torch.tensor([mixed[row] for row in kept], dtype=torch.int64).reshape(len(kept), -1)
+    size = next((len(group) for group in mixed if group), recipe.members)
+    groups = torch.tensor([mixed[row] for row in kept], dtype=torch.int64).reshape(len(kept), size)
     own = {name: tensor[groups, :, 0].movedim(1, 2) for name, tensor in candidates.items()}
     retraining = Retraining(engine, data.train, recipe.epochs(1), resume, on_epoch)
     shared = _on_one_mask(zoo, own, groups, recipe, retraining)
@@ -97,15 +98,24 @@ def _on_one_mask(
         name: tensor[others][:, None].expand(*grid, *tensor.shape[1:]) for name, tensor in originals.parameters.items()
     }
     masks = {name: (own[name][:, :, :1] != 0).expand_as(dense[name]) for name in originals.architecture.weight_names}
-    lanes = [model for group in others.tolist() for _ in recipe.goals for model in group]
+    start = dense | {name: dense[name] * mask for name, mask in masks.items()}
+    lanes = [(model, goal) for group in others.tolist() for goal in recipe.goals for model in group]
+    epochs = [recipe.epochs(1)] * len(lanes)
     population = as_population(
         originals.architecture,
-        dense,
-        [recipe.factors(originals.factors[model], 1) for model in lanes],
-        [recipe.key(zoo.zoo, originals.models[model], 1, 1) for model in lanes],
+        start,
+        [recipe.factors(originals.factors[model], 1) for model, _ in lanes],
+        [recipe.key(zoo.zoo, originals.models[model], 1, 1) for model, _ in lanes],
         masks,
     )
-    lengths = Lengths(recipe.schedule, [recipe.epochs(1)] * len(lanes), torch.ones(len(lanes), dtype=torch.float64))
+    highest = highest_rates(
+        recipe,
+        [goal for _, goal in lanes],
+        norm_taken(dense, start).flatten().tolist(),
+        epochs,
+        [zoo.epochs[model] for model, _ in lanes],
+    )
+    lengths = Lengths(recipe.schedule, epochs, highest)
     trained = retraining.train("on one mask", population, lengths)
     return {
         name: torch.cat((tensor[:, :, :1], trained[name].unflatten(0, grid)), dim=2) for name, tensor in own.items()

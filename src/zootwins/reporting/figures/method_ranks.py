@@ -14,7 +14,7 @@ from zootwins.reporting.figures.pair_matrix import most_covered, pair_matrix
 
 @styled
 def method_ranks(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel a zoo: above the diagonal of accuracies, below it of losses from the original; bold: not 0 at 95 %."""
+    """A panel a zoo: above the diagonal of accuracies, below it of what originals do not tell of them; bold: not 0."""
     table = most_covered(method_ranks_table(zoos).dropna(subset="tau"))
     shown = [results for results in zoos if results.zoo.id in set(table["zoo"])]
     if not shown:
@@ -27,11 +27,11 @@ def method_ranks(zoos: Sequence[ZooResults]) -> Figure:
             pair = row["method"], row["against"]
             cells[pair] = _cell(row, "tau")
             if row["against"] != ORIGINAL:
-                cells[pair[::-1]] = _cell(row, "gap_tau")
+                cells[pair[::-1]] = _cell(row, "residual_tau")
         image = pair_matrix(axes, list(results.zoo.methods), cells, Normalize(-1, 1), "PuOr", [ORIGINAL])
         axes.set_title(f"{results.zoo.title}, n ≤ {len(results.originals)}", fontsize=6.5)
     bar = figure.colorbar(image, ax=grid.ravel().tolist(), shrink=0.6, pad=0.02)
-    label = f"Kendall's tau at {sparsity:g} % sparsity\n(top right: accuracy, bottom left: loss)"
+    label = f"Kendall's tau at {sparsity:g} % sparsity\n(top right: accuracy, bottom left: given the original)"
     bar.set_label(label, fontsize=6.5)
     return figure
 
