@@ -1,13 +1,13 @@
 """What limits a hyper-representation: one setting changed at a time, on the VD twins of a zoo.
 
     python benchmarks/representations.py results/twins/fmnist_mini_seeds/vd/*.safetensors --epochs 4 --models 96
-    python benchmarks/representations.py SHARDS … --architecture cnn_s --variants base sketch_0 --seeds 2
+    python benchmarks/representations.py SHARDS … --architecture cnn_s --variants base largest_0 --seeds 2
     python benchmarks/representations.py SHARDS … --told 800 1200 1600
 
 Trains an auto-encoder for each variant and seed, with the settings of config.yaml but for what the variant changes, and
-writes the R² of models that were not trained on to representations.csv, a line a variant and seed as it is made. Lines
+writes the R² of the split's validation models to representations.csv, a line a variant and seed as it is made. Lines
 that are there are not made again, so that a killed run goes on. `--told` says instead how much of log α boosted trees
-tell from epoch, layer and magnitude of a weight, as it is and as recovered from so many numbers. One thread.
+tell from epoch, layer and magnitude of a weight, as it is and as the largest in so many numbers tell it. One thread.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from zootwins.experiments.representations import Settings, probes
 from zootwins.experiments.representations.alignment import arrange, mean_reference
 from zootwins.experiments.representations.baselines import principal_components
 from zootwins.experiments.representations.evaluation import contexts, reconstruct, reconstruction_r2
+from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.losses import normalise_alpha
-from zootwins.experiments.representations.sketch import Sketch
 from zootwins.experiments.representations.states import TARGETS, VdStates, load_states, split_models
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.training import layer_scale, train
@@ -37,11 +37,11 @@ from zootwins.storage.shards import read_shard
 TOLD_TRAIN, TOLD_TEST, TOLD_WEIGHTS = 10, 5, 60_000
 VARIANTS = {
     "base": {},
-    "sketch_0": {"sketch": 0},
-    "sketch_0_latent_700": {"sketch": 0, "latent": 700},
-    "sketch_400": {"sketch": 400},
-    "sketch_800": {"sketch": 800},
-    "sketch_1600": {"sketch": 1600},
+    "largest_0": {"largest": 0},
+    "largest_0_latent_700": {"largest": 0, "latent": 700},
+    "largest_400": {"largest": 400},
+    "largest_800": {"largest": 800},
+    "largest_1600": {"largest": 1600},
     "latent_16": {"latent": 16},
     "aligned": {"align": True, "permutations": False},
     "no_permutations": {"permutations": False},
@@ -55,9 +55,13 @@ VARIANTS = {
 
 
 def measure(states: VdStates, settings: Settings, threshold: float, seed: int) -> dict[str, float]:
-    """R² of one auto-encoder and of the principal components as many as its latent numbers, and processor time."""
+    """R² of one auto-encoder and of the principal components as many as its latent numbers, and processor time.
+
+    On the validation models, which take the place of the tested ones, so that settings are not chosen by these.
+    """
     split = split_models(states.models, "ablation", seed)
     splits = {name: states.of(models) for name, models in split.items()}
+    splits["test"] = splits["validation"]
     reference = mean_reference(splits["train"].first_states().weights, states.tokens) if settings.align else None
     started = time.process_time()
     model, _ = train(arrange(splits["train"], reference).states, settings, threshold, ("ablation", seed), "cpu")
@@ -76,7 +80,7 @@ def measure(states: VdStates, settings: Settings, threshold: float, seed: int) -
 def told(states: VdStates, settings: Settings, threshold: float, sizes: list[int]) -> None:
     """Print R² of log α told from epoch, layer and magnitude of each weight, of few models: there are many weights."""
     split = split_models(states.models, "ablation", 0)
-    parts = states.of(split["train"][:TOLD_TRAIN]), states.of(split["test"][:TOLD_TEST])
+    parts = states.of(split["train"][:TOLD_TRAIN]), states.of(split["validation"][:TOLD_TEST])
     scale, noisy = layer_scale(parts[0].weights, states.tokens), states.tokens.noisy
     train_alphas, alphas = (
         normalise_alpha(part.alphas[:, noisy], threshold, settings.alpha_scale).numpy() for part in parts
@@ -88,18 +92,22 @@ def told(states: VdStates, settings: Settings, threshold: float, sizes: list[int
         trees = HistGradientBoostingRegressor(max_iter=60, early_stopping=False)
         predicted = trees.fit(train_rows[chosen], train_alphas.ravel()[chosen]).predict(rows).reshape(alphas.shape)
         r2 = 1 - ((predicted - alphas) ** 2).sum() / of_mean
-        print("weights themselves" if size is None else f"sketch of {size}", f"R² of log α {r2:.3f}", flush=True)
+        print(
+            "weights themselves" if size is None else f"largest in {size} numbers", f"R² of log α {r2:.3f}", flush=True
+        )
 
 
 def _known(states: VdStates, scale: Tensor, size: int | None) -> Tensor:
-    """Epoch, layer, log magnitude and probability not to be 0 of every weight, `[rows, parameters, 4]`."""
-    values, active = states.weights / scale, torch.ones_like(states.weights)
+    """Epoch, layer, log magnitude or its bound, and which of them it is of every weight, `[rows, parameters, 4]`."""
+    values = states.weights / scale
+    bounds, known = values.abs(), torch.ones_like(values)
     if size is not None:
-        sketch = Sketch(states.tokens, size)
-        values, active = sketch.recover(sketch(values))
+        code = LargestWeights(states.tokens, size)
+        values, bounds = code.recover(code(values))
+        known = (values != 0).float()
     epoch = torch.tensor(states.table["epoch"].to_numpy(), dtype=torch.float32)[:, None].expand_as(values)
     layer = states.tokens.layer_of.float().expand_as(values)
-    return torch.stack((epoch, layer, (values.abs() + 1e-3).log(), active), dim=-1)
+    return torch.stack((epoch, layer, (bounds + 1e-3).log(), known), dim=-1)
 
 
 def ablate(states: VdStates, usual: dict[str, object], arguments: argparse.Namespace) -> None:

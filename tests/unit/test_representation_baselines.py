@@ -1,11 +1,14 @@
-"""What a hyper-representation is held against: principal components, the epoch alone, sketches, probes; Table 3."""
+"""What a hyper-representation is held against: components, largest weights, the epoch alone, probes; Table 3."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
@@ -13,10 +16,17 @@ from sklearn.metrics import r2_score
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
 from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.experiments.representations import baselines, probes
-from zootwins.experiments.representations.baselines import ALL, by_size, epoch_alone, normalised, principal_components
+from zootwins.experiments.representations.baselines import (
+    ALL,
+    by_size,
+    epoch_alone,
+    largest_weights,
+    normalised,
+    principal_components,
+)
 from zootwins.experiments.representations.evaluation import evaluate, reconstruct, reconstruction_r2
+from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.model import AutoEncoder
-from zootwins.experiments.representations.sketch import Sketch
 from zootwins.experiments.representations.states import TARGETS, load_states, split_models
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.tables import (
@@ -33,7 +43,7 @@ from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.training import layer_scale, train
 
 ROOT = Path(__file__).parents[2]
-SKETCHED = SETTINGS.model_copy(update={"sketch": 400, "contrastive_weight": 0.0})
+HOLDING = SETTINGS.model_copy(update={"largest": 400, "contrastive_weight": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +56,12 @@ def states(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def untrained(states):
-    """An auto-encoder with a sketch that knows the scale of the weights, but was not trained, and its splits."""
+    """An auto-encoder that holds the largest weights, in their scale, but was not trained; and its splits."""
     split = split_models(states.models, "mini", 0)
     torch.manual_seed(0)
-    model = AutoEncoder(states.tokens, SKETCHED).eval()
+    model = AutoEncoder(states.tokens, HOLDING).eval()
     model.scale.copy_(layer_scale(states.weights, states.tokens))
-    return Representation(model, SKETCHED, 3.0, split), {name: states.of(models) for name, models in split.items()}
+    return Representation(model, HOLDING, 3.0, split), {name: states.of(models) for name, models in split.items()}
 
 
 def test_principal_components_are_numpys(untrained):
@@ -62,7 +72,7 @@ def test_principal_components_are_numpys(untrained):
     mean = train_rows.mean(0)
     rank = components["test"].shape[1]
     basis = np.linalg.svd(train_rows - mean, full_matrices=False)[2][:rank]
-    assert rank == min(SKETCHED.latent + SKETCHED.sketch, len(train_rows) - 1)
+    assert rank == min(HOLDING.numbers, len(train_rows) - 1)
     expected = (test_rows - mean) @ basis.T @ basis + mean
     np.testing.assert_allclose((found.weights / scale).numpy(), expected, atol=1e-4)  # float32
 
@@ -76,58 +86,57 @@ def test_the_epoch_alone_is_the_mean_of_the_training_models(untrained):
     torch.testing.assert_close(found.alphas[row], normalised(splits["train"], representation)[there].mean(0))
 
 
-def test_by_size_is_what_the_components_and_the_sketch_give_back(untrained, monkeypatch):
-    monkeypatch.setattr(baselines, "SIZES", (40, 2000, 9999))
+def test_by_size_is_what_the_components_and_the_largest_weights_give_back(untrained, monkeypatch):
+    monkeypatch.setattr(baselines, "SIZES", (20, 2000, 9999))
     representation, splits = untrained
     scale = representation.model.scale
     table = by_size(splits, scale).set_index(["predictor", "numbers", "epoch"])["r2"]
     train_rows, test_rows = ((splits[name].weights / scale).double() for name in ("train", "test"))
-    basis = torch.linalg.svd(train_rows - train_rows.mean(0), full_matrices=False).Vh[:40]
+    basis = torch.linalg.svd(train_rows - train_rows.mean(0), full_matrices=False).Vh[:20]
     centred = test_rows - train_rows.mean(0)
     expected = (centred @ basis.T).square().sum() / centred.square().sum()
-    assert table["pca", 40, ALL] == pytest.approx(expected.item(), abs=1e-4)
-    sketch = Sketch(splits["test"].tokens, 2000)
+    assert table["pca", 20, ALL] == pytest.approx(expected.item(), abs=1e-4)
+    assert ("pca", 2000, ALL) not in table.index  # more than the training states have components
     there = torch.from_numpy((splits["test"].table["epoch"] == 0).to_numpy().copy())
-    recovered = sketch.recover(sketch(test_rows.float()))[0].double()
-    expected = 1 - (recovered - test_rows)[there].square().sum() / centred[there].square().sum()
-    assert table["sketch", 2000, 0] == pytest.approx(expected.item(), abs=1e-4)
+    magnitudes = test_rows.abs()
+    kept = 2000 - -(-test_rows.shape[1] // 24)  # a bit a parameter, 24 a number
+    lost = magnitudes.sort(1).values[:, : test_rows.shape[1] - kept].square().sum(1)
+    expected = 1 - lost[there].sum() / centred[there].square().sum()
+    assert table["largest", 2000, 0] == pytest.approx(expected.item(), abs=1e-4)
 
 
-@pytest.mark.parametrize("kept", [100, 200])
-def test_a_sparse_network_comes_back_from_its_sketch(kept):
+@given(st.integers(104, 2700), st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_the_largest_weights_come_back_to_the_bit_and_bound_the_others(numbers, seed):
     tokens = Tokens(ARCHITECTURE)
-    torch.manual_seed(kept)
-    scaled = torch.randn(3, sum(tokens.sizes))
-    scaled = scaled * (torch.rand_like(scaled).argsort(1).argsort(1) < kept)
-    sketch = Sketch(tokens, 800)
-    values, active = sketch.recover(sketch(scaled))
-    assert ((values - scaled).square().sum(1) < 1e-2 * scaled.square().sum(1)).all()
-    assert ((active > 0.5) == (scaled != 0)).float().mean() > 0.99
+    scaled = torch.randn(3, sum(tokens.sizes), generator=torch.Generator().manual_seed(seed))
+    code = LargestWeights(tokens, numbers)
+    packed = code(scaled)
+    assert packed.shape == (3, numbers)
+    values, bounds = code.recover(packed)
+    there = values != 0
+    assert (there.sum(1) == min(numbers - 103, 2464)).all()
+    assert torch.equal(values[there], scaled[there])
+    assert (scaled.abs() <= bounds).all()
+    assert torch.equal(bounds[there], values[there].abs())
 
 
-def test_of_a_dense_network_a_sketch_tells_its_share():
-    """Of n independent normal weights, k projections tell k / n of the variance, whoever reads them."""
-    tokens = Tokens(ARCHITECTURE)
-    torch.manual_seed(0)
-    scaled = torch.randn(20, sum(tokens.sizes))
-    sketch = Sketch(tokens, 800)
-    values, _ = sketch.recover(sketch(scaled))
-    told = 1 - ((values - scaled).square().sum() / scaled.square().sum()).item()
-    assert told == pytest.approx(800 / sum(tokens.sizes), abs=0.05)
-    assert torch.equal(Sketch(tokens, 800).matrix, sketch.matrix)
+def test_numbers_that_hold_no_weight_are_refused():
+    with pytest.raises(ValueError, match="103 numbers hold no weight: 103 of them say where weights are"):
+        LargestWeights(Tokens(ARCHITECTURE), 103)
 
 
-def test_a_sketched_auto_encoder_recovers_weights_and_its_context_is_learned(untrained):
+def test_an_auto_encoder_returns_the_weights_that_it_holds_and_its_context_is_learned(untrained):
     representation, splits = untrained
     model = representation.model
     latent = model.encode(splits["test"].weights)
-    assert latent.shape == (len(splits["test"]), SKETCHED.latent + SKETCHED.sketch)
-    expected, _ = model.sketch.recover(model.sketch(splits["test"].weights / model.scale))
+    assert latent.shape == (len(splits["test"]), HOLDING.numbers)
+    expected, _ = model.largest.recover(model.largest(splits["test"].weights / model.scale))
     torch.testing.assert_close(reconstruct(representation, splits["test"]).weights, expected * model.scale)
-    trained, history = train(splits["train"], SKETCHED, 3.0, ("mini", 0), "cpu")
+    trained, history = train(splits["train"], HOLDING, 3.0, ("mini", 0), "cpu")
     assert (history["contrast"] == 0).all()
     assert not torch.equal(trained.to_latent.weight, model.to_latent.weight)
-    assert "sketch.matrix" not in trained.state_dict()
+    assert "largest.powers" not in trained.state_dict()
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(30, 50), (50, 30)])
@@ -171,18 +180,25 @@ def test_evaluation_has_every_predictor_on_the_same_states(untrained):
     assert len(predictions) == len(splits["test"])
     whole = scores[scores["layer"] == "all"]
     found = whole.groupby("quantity")["predictor"].agg(set)
-    assert found["weights"] == found["alphas"] == {"representation", "pca", "aligned_pca", "epoch"}
-    assert found["accuracy"] == set(PREDICTORS) - {"sketch"}
+    assert found["weights"] == found["alphas"] == {"representation", "pca", "aligned_pca", "largest", "epoch"}
+    assert found["accuracy"] == set(PREDICTORS) - {"largest"}
     assert "epoch" not in found["epoch"]
     assert not whole.duplicated(["predictor", "quantity"]).any()
 
 
-def test_without_a_sketch_an_untrained_one_is_a_baseline(untrained):
+def test_largest_weights_tell_log_alpha_where_it_follows_from_magnitudes(untrained):
+    """Log α as a function of the magnitude and the layer: known of the largest, nearly constant of the others."""
     representation, splits = untrained
-    model = AutoEncoder(splits["test"].tokens, SETTINGS).eval()
-    model.scale.copy_(representation.model.scale)
-    scores, _ = evaluate(Representation(model, SETTINGS, 3.0, representation.split), splits)
-    assert set(scores.loc[scores["predictor"] == "sketch", "quantity"]) == {"weights"}
+    scaled = {split: (states.weights / representation.model.scale).abs() for split, states in splits.items()}
+    of_magnitude = {
+        split: replace(states, alphas=(6 - 4 * scaled[split].clamp(max=3)) * states.tokens.noisy)
+        for split, states in splits.items()
+    }
+    holding = replace(representation, settings=HOLDING.model_copy(update={"largest": 2000}))
+    found = largest_weights(of_magnitude, holding)
+    r2 = reconstruction_r2(found, of_magnitude, holding).set_index(["quantity", "layer"])["r2"]
+    assert r2["alphas", "all"] > 0.9
+    assert r2["weights", "all"] > 0.9
 
 
 def test_r2_does_not_depend_on_the_order_that_a_predictor_takes(untrained):
@@ -191,10 +207,10 @@ def test_r2_does_not_depend_on_the_order_that_a_predictor_takes(untrained):
     found = reconstruct(representation, splits["test"])
     plain = reconstruction_r2(found, splits, representation)
     reference = splits["train"].first_states().weights[0]
-    aligned = Representation(representation.model, SKETCHED, 3.0, representation.split, reference)
+    aligned = Representation(representation.model, HOLDING, 3.0, representation.split, reference)
     r2 = reconstruction_r2(reconstruct(aligned, splits["test"]), splits, aligned)
     weights = [one[(one["quantity"] == "weights") & (one["layer"] == "all")]["r2"].item() for one in (plain, r2)]
-    assert weights[0] == pytest.approx(weights[1], abs=0.05)  # another order is another sketch of the same weights
+    assert weights[0] == pytest.approx(weights[1], abs=1e-6)
 
 
 def made_up_scores(seeds: int) -> pd.DataFrame:
@@ -205,7 +221,7 @@ def made_up_scores(seeds: int) -> pd.DataFrame:
     for seed in range(seeds):
         values = {("representation", quantity): 0.1 * seed for quantity in ("weights", "alphas")}
         values |= {("pca", quantity): 0.5 for quantity in ("weights", "alphas")}
-        for number, predictor in enumerate(name for name in PREDICTORS if name != "sketch"):
+        for number, predictor in enumerate(name for name in PREDICTORS if name != "largest"):
             values |= {(predictor, target): 0.5 - 0.1 * number + 0.01 * seed for target in TARGETS}
         rows += [
             shared | {"seed": seed, "predictor": predictor, "quantity": quantity, "r2": r2}

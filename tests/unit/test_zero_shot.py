@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
+from reference import network_of
 from synthetic import ARCHITECTURE, SAMPLES, SETTINGS, make_models, make_shard
 from zootwins.analyses.findings import FAILS, HOLDS
 from zootwins.experiments.representations.decisions import MAGNITUDE, auc, decisions_table
+from zootwins.experiments.representations.fisher import fisher_information
 from zootwins.experiments.representations.model import AutoEncoder
-from zootwins.experiments.representations.predictors import Pairs, boosting, population_prior
+from zootwins.experiments.representations.predictors import Pairs, along, boosting, layer_curves
 from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.token_network import token_network
@@ -24,9 +26,11 @@ from zootwins.experiments.representations.weight_features import FEATURES, weigh
 from zootwins.experiments.representations.zero_shot import (
     METHODS,
     OWN,
+    PREDICTED,
     compare_twins,
     predict_alphas,
     unseen_models,
+    without_siblings,
     zero_shot_twins,
 )
 from zootwins.experiments.representations.zero_shot_tables import (
@@ -35,9 +39,10 @@ from zootwins.experiments.representations.zero_shot_tables import (
     prune_decisions_table,
     zero_shot_table,
 )
-from zootwins.population import ImageData, ImageSet
+from zootwins.population import ImageData, ImageSet, Population
 from zootwins.population.architectures import get_architecture
 from zootwins.population.masks import pruning_masks
+from zootwins.population.randomness import stream_key
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
 from zootwins.zoos.originals import Originals, model_factors
@@ -58,7 +63,7 @@ def states(tmp_path_factory):
 @pytest.fixture(scope="module")
 def representation(states):
     torch.manual_seed(0)
-    settings = SETTINGS.model_copy(update={"sketch": 100, "align": True})
+    settings = SETTINGS.model_copy(update={"largest": 200, "align": True})
     split = split_models(states.models, "mini", 0)
     reference = states.of(split["train"]).first_states().weights[0]
     return Representation(AutoEncoder(states.tokens, settings).eval(), settings, THRESHOLD, split, reference)
@@ -73,7 +78,13 @@ def predicted(representation, states):
 
 def _predicted(representation, states):
     test = states.of(representation.split["test"])
-    return predict_alphas(representation, states, {"mini": test, "other": states}, ("mini", 0))
+    return predict_alphas(representation, states, {"mini": test, "other": states}, ("mini", 0), some_information)
+
+
+def some_information(zoo, models):
+    """Of a model alone, whatever its zoo."""
+    generators = [torch.Generator().manual_seed(stream_key(model)) for model in models]
+    return torch.stack([torch.rand(sum(TOKENS.sizes), generator=generator) for generator in generators])
 
 
 def made_up_pairs(models: int, seed: int = 0) -> Pairs:
@@ -111,13 +122,54 @@ def test_features_of_a_weight_are_its_neurons_and_its_inputs():
 
 def test_the_prior_prunes_what_the_zoo_does_in_each_layer_by_magnitude():
     train, test = made_up_pairs(20), made_up_pairs(3, seed=1)
-    found = population_prior(train)(test.dense)
+    found = along(layer_curves(train), -test.dense.abs(), TOKENS)
     for number in range(len(TOKENS.sizes)):
         layer = (TOKENS.layer_of == number) & TOKENS.prunable
         order = test.dense[:, layer].abs().argsort(1)
         assert (found[:, layer].gather(1, order).diff(dim=1) <= 0).all()
         shares = [(alphas[:, layer] >= THRESHOLD).double().mean().item() for alphas in (found, train.alphas)]
         assert shares[0] == pytest.approx(shares[1], abs=0.05)
+
+
+def test_along_a_curve_scores_say_which_weight_and_the_zoo_how_many():
+    train = made_up_pairs(20)
+    scores = torch.randn(2, sum(TOKENS.sizes), generator=torch.Generator().manual_seed(0))
+    curves = layer_curves(train)
+    found = along(curves, scores, TOKENS)
+    for number, curve in enumerate(curves):
+        layer = (TOKENS.layer_of == number) & TOKENS.prunable
+        order = scores[:, layer].argsort(dim=1, descending=True)
+        assert torch.equal(found[:, layer].gather(1, order), curve.expand(2, -1))
+    assert (found[:, ~TOKENS.prunable] == 0).all()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+def test_fisher_information_is_that_of_one_image_after_the_other(activation):
+    torch.manual_seed(0)
+    of = [replace(factors, activation=activation) for factors in model_factors(make_models(12)).values()][:2]
+    shapes = ARCHITECTURE.parameter_shapes.items()
+    originals = Originals(ARCHITECTURE, ["a", "b"], [0, 1], of, {name: 0.3 * torch.randn(2, *s) for name, s in shapes})
+    images = ImageSet(torch.randn(5, 1, 28, 28), torch.randint(10, (5,)))
+    network = network_of(Population(ARCHITECTURE, of, torch.zeros(2), originals.parameters), 1).eval()
+    expected = [torch.zeros_like(parameter) for parameter in network.parameters()]
+    for image, label in zip(images.images, images.labels, strict=True):
+        loss = torch.nn.functional.cross_entropy(network(image[None]), label[None])
+        for total, gradient in zip(expected, torch.autograd.grad(loss, list(network.parameters())), strict=True):
+            total += gradient.square() / len(images)
+    found = TOKENS.separate(fisher_information(originals, images))
+    for (name, _), squares in zip(shapes, expected, strict=True):
+        torch.testing.assert_close(found[name][1], squares, rtol=1e-4, atol=1e-7)
+
+
+def test_models_that_began_like_those_learned_from_are_left_out(states):
+    factors = dict(zip(states.models, model_factors(make_models(12)).values(), strict=True))
+    first, *others = states.models
+    learned = [replace(factors[first], activation="relu", lr=1.0)]  # neither is of the initial weights
+    assert without_siblings(states, factors, learned, "mini").models == others
+    elsewhere = [replace(own, init="normal") for own in factors.values()]
+    assert without_siblings(states, factors, elsewhere, "mini").models == states.models
+    with pytest.raises(InputError, match="all models of mini began with the weights of models that are learned from"):
+        without_siblings(states, factors, factors.values(), "mini")
 
 
 @pytest.mark.parametrize("kind", ["boosting", "token_network"])
@@ -158,7 +210,7 @@ def test_decisions_are_of_weights_and_by_layer():
 
 def test_predictions_are_of_every_target_in_its_own_order(predicted, states):
     assert {name: len(found["prior"]) for name, found in predicted.items()} == {"mini": 2, "other": 12}
-    assert set(predicted["mini"]) == {"decoder", "decoder_weights", "token_network", "boosting", "prior"}
+    assert set(predicted["mini"]) == {"decoder", "decoder_weights", *PREDICTED}
     rows = [states.models.index(model) for model in split_models(states.models, "mini", 0)["test"]]
     for name, found in predicted["mini"].items():
         same = predicted["other"][name][sorted(rows)]
@@ -170,7 +222,7 @@ def test_a_target_of_other_channels_is_refused(representation, states):
     with pytest.raises(
         InputError, match="networks of colour have other image channels than those of mini; leave it out"
     ):
-        predict_alphas(representation, states, {"colour": colour}, ("mini", 0))
+        predict_alphas(representation, states, {"colour": colour}, ("mini", 0), some_information)
 
 
 def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, representation, states):
@@ -186,7 +238,7 @@ def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, represent
         wanted = own.sum(1) if at == OWN else torch.full_like(pruned, round(float(at) / 100 * WEIGHTS))
         assert torch.equal(pruned, wanted)
     assert torch.equal((made["vd", OWN] == 0)[:, TOKENS.prunable], own)
-    for method in ("decoder_mask", "token_network", "boosting", "prior", "vd_mask", "mp", "mp_layers", "random"):
+    for method in ("decoder", "decoder_mask", *PREDICTED, "vd_mask", "mp", "mp_layers", "random"):
         kept = made[method, "80"] != 0
         assert torch.equal(made[method, "80"][kept], pairs.dense[kept])
     masks = [(made[method, "80"] == 0)[:, TOKENS.prunable] for method in ("decoder", "decoder_mask")]

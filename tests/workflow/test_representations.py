@@ -8,7 +8,7 @@ from zootwins.experiments.representations.storage import load_representation
 pytestmark = pytest.mark.workflow
 
 ZOOS = ["fmnist_mini_seed", "fmnist_mini_random"]
-TINY = {"name": "tiny", "zoos": ZOOS[:1], "across": ZOOS[1:], "seeds": 2, "dimension": 16, "sketch": 100, "epochs": 2}
+TINY = {"name": "tiny", "zoos": ZOOS[:1], "across": ZOOS[1:], "seeds": 2, "dimension": 16, "largest": 200, "epochs": 2}
 TABLES = ("table3", "representation_claims", "prune_decisions", "zero_shot")
 FIGURES = (
     *("latent_space", "reconstruction", "property_prediction"),

@@ -6,14 +6,15 @@ import pandas as pd
 import torch
 
 from zootwins.experiments.representations.decisions import decisions_table
+from zootwins.experiments.representations.fisher import fisher_information
 from zootwins.experiments.representations.predictors import Pairs
 from zootwins.experiments.representations.states import load_states
 from zootwins.experiments.representations.storage import load_representation
 from zootwins.experiments.representations.zero_shot import (
-    ACROSS_MODELS,
     compare_twins,
     predict_alphas,
     unseen_models,
+    without_siblings,
     zero_shot_twins,
 )
 from zootwins.images.datasets import load_dataset
@@ -30,25 +31,35 @@ with job(snakemake):
     representation = load_representation(files.model, get_device(params.engine["device"]))
     engine = get_engine(**params.engine, threads=snakemake.threads)
     states = load_states([read_shard(path) for path in files.shards], params.architecture)
+    of_zoo = {
+        target: load_originals(
+            files.originals[number], files.models[number], params.architecture, 0, settings["models"]
+        )
+        for number, (target, settings) in enumerate(params.targets.items())
+    }
+    data = {target: load_dataset(files.dataset[number]) for number, target in enumerate(params.targets)}
+    factors = {target: dict(zip(each.models, each.factors, strict=True)) for target, each in of_zoo.items()}
+    learned = [factors[zoo][model] for split in ("train", "validation") for model in representation.split[split]]
     others, unseen = iter(files.others), {zoo: states.of(representation.split["test"])}
     for target, settings in list(params.targets.items())[1:]:
         of_target = load_states([read_shard(path) for path in islice(others, settings["shards"])], params.architecture)
-        unseen[target] = of_target.of(of_target.models[:ACROSS_MODELS])
-    predicted = predict_alphas(representation, states, unseen, (zoo, seed))
+        unseen[target] = without_siblings(of_target, factors[target], learned, target)
+
+    def fisher(target, models):
+        return fisher_information(unseen_models(of_zoo[target], models, None), data[target].train)
+
+    predicted = predict_alphas(representation, states, unseen, (zoo, seed), fisher)
     decisions, twins = [], []
     for number, (target, settings) in enumerate(params.targets.items()):
         pairs, identity = Pairs.of(unseen[target]), {"zoo": target, "learned_on": zoo, "seed": seed}
         decisions.append(decisions_table(pairs, predicted[target], representation.threshold).assign(**identity))
-        paths = files.originals[number], files.models[number]
-        originals = load_originals(*paths, params.architecture, 0, settings["models"])
-        models = unseen_models(originals, pairs.models, settings["lr"])
+        models = unseen_models(of_zoo[target], pairs.models, settings["lr"])
         index, classes = read_predictions(files.predictions[number])
         rows = {model: row for row, model in enumerate(index.tolist())}
         made = zero_shot_twins(pairs, predicted[target], representation.threshold, target)
         chosen = classes[[rows[model] for model in models.index]].numpy()
-        data = load_dataset(files.dataset[number])
         # a sparsity at a time takes less memory
-        compared = [compare_twins(engine, models, twin, data, chosen, target) for twin in made.values()]
+        compared = [compare_twins(engine, models, twin, data[target], chosen, target) for twin in made.values()]
         twins.append(pd.concat(compared).assign(**identity))
     write_parquet(pd.concat(decisions, ignore_index=True), snakemake.output.decisions, provenance(snakemake))
     write_parquet(pd.concat(twins, ignore_index=True), snakemake.output.twins, provenance(snakemake))

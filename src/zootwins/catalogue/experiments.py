@@ -13,11 +13,11 @@ class RepresentationSettings(BaseModel):
     heads: int = Field(ge=1, description="Attention heads.")
     feed_forward: int = Field(ge=1, description="Hidden width of a transformer block.")
     blocks: int = Field(ge=1, description="Transformer blocks, of the encoder and of the decoder each.")
-    latent: int = Field(ge=1, description="Width of the latent vector, or of its learned part if it has a sketch.")
-    sketch: int = Field(
+    latent: int = Field(ge=1, description="Width of the latent vector's learned part: all of it in the paper.")
+    largest: int = Field(
         ge=0,
-        description="Further numbers of the latent vector: random projections of the weights, which are recovered from "
-        "them as a sparse vector; 0 for none; not in the paper.",
+        description="Further numbers of the latent vector: the network's largest weights and, in a number for 24 "
+        "parameters, their places; 0 for none; not in the paper.",
     )
     dropout: float = Field(ge=0, lt=1)
     projection_hidden: int = Field(
@@ -29,7 +29,9 @@ class RepresentationSettings(BaseModel):
     )
     temperature: float = Field(gt=0, description="Of the contrastive loss.")
     weights_factor: float = Field(
-        ge=0, description="Factor of the reconstruction of weights, beside 1 for that of log α."
+        ge=0,
+        description="Factor of the reconstruction of weights, beside 1 for that of log α; of no effect with `largest`, "
+        "which holds them.",
     )
     alpha_scale: float = Field(gt=0, description="r: log α is compared as tanh((log α − threshold) / r).")
     magnitudes: bool = Field(description="Whether the encoder sees log |w| beside w; not in the paper.")
@@ -51,6 +53,11 @@ class RepresentationSettings(BaseModel):
     weight_decay: float = Field(ge=0)
     batch_size: int = Field(ge=2)
     epochs: int = Field(ge=1, le=1000)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a latent vector has."""
+        return self.latent + self.largest
 
 
 class Representations(RepresentationSettings):

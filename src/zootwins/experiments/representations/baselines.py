@@ -1,4 +1,4 @@
-"""What is simpler than an auto-encoder, on the same splits: principal components, and the epoch alone."""
+"""What is simpler than an auto-encoder, on the same splits: principal components, largest weights, the epoch alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,19 +8,22 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor
 
 from zootwins.experiments.representations import probes
 from zootwins.experiments.representations.alignment import Arranged
+from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.losses import normalise_alpha
-from zootwins.experiments.representations.sketch import Sketch
+from zootwins.experiments.representations.model import magnitudes
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
+from zootwins.experiments.representations.tokens import Tokens
 
 SIZED_MODELS = 8  # that tell what a size is worth: each has many states, and recovery takes its time
 SIZES = (64, 128, 256, 500, 700, 1000, 1400, 2000)
 ALL = -1  # all epochs
-_AT_ONCE = 256  # networks that are recovered together
+_TOLD_WEIGHTS = 200_000  # that boosted trees learn from
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def principal_components(
     scale = representation.model.scale.cpu()
     scaled = {split: (states.weights / scale).numpy() for split, states in splits.items()}
     rows, parameters = scaled["train"].shape
-    numbers = min(representation.settings.latent + representation.settings.sketch, rows - 1, parameters)
+    numbers = min(representation.settings.numbers, rows - 1, parameters)
     pca = PCA(numbers, svd_solver="full").fit(scaled["train"])
     components = {split: pca.transform(rows) for split, rows in scaled.items()}
     alphas = probes.ridge(
@@ -64,22 +67,47 @@ def principal_components(
     return components, Reconstruction(weights, torch.from_numpy(alphas))
 
 
-def untrained_sketch(test: VdStates, representation: Representation) -> Reconstruction:
-    """What as many random projections as the auto-encoder has latent numbers give back; of log α they tell nothing."""
-    scale, sketch = representation.model.scale.cpu(), Sketch(test.tokens, representation.settings.latent)
-    recovered = [sketch.recover(sketch(part / scale))[0] * scale for part in test.weights.split(_AT_ONCE)]
-    return Reconstruction(torch.cat(recovered), torch.full_like(test.alphas, torch.nan))
+def largest_weights(splits: Mapping[str, VdStates], representation: Representation) -> Reconstruction:
+    """What a network's largest weights tell, in as many numbers as the auto-encoder's latent vector has.
+
+    Log α is told from them by boosted trees, weight by weight: from its layer, its magnitude or the bound of it, which
+    of them it is, and the network's mean of both in each layer.
+    """
+    scale, tokens = representation.model.scale.cpu(), splits["test"].tokens
+    code = LargestWeights(tokens, representation.settings.numbers)
+    known = {split: code.recover(code(splits[split].weights / scale)) for split in ("train", "test")}
+    features = {split: _told_of_weights(*one, tokens) for split, one in known.items()}
+    wanted = normalised(splits["train"], representation)[:, tokens.noisy].flatten().numpy()
+    chosen = np.random.default_rng(0).choice(len(wanted), min(_TOLD_WEIGHTS, len(wanted)), replace=False)
+    trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0)
+    trees.fit(features["train"][chosen], wanted[chosen])
+    alphas = torch.zeros_like(splits["test"].alphas)
+    alphas[:, tokens.noisy] = torch.from_numpy(trees.predict(features["test"])).view(len(alphas), -1).float()
+    return Reconstruction(known["test"][0] * scale, alphas)
+
+
+def _told_of_weights(values: Tensor, bounds: Tensor, tokens: Tokens) -> np.ndarray:
+    """What trees are told of each parameter with a log α, `[rows · parameters, features]`."""
+    log_bounds, there = magnitudes(bounds), (values != 0).float()
+    layer = tokens.layer_of.expand_as(values)
+    of_layers = [
+        torch.cat([part.mean(1, keepdim=True) for part in one.split(tokens.sizes, 1)], 1) for one in (log_bounds, there)
+    ]
+    columns = [layer.float(), log_bounds, there]
+    columns += [one[:, [number]].expand_as(values) for one in of_layers for number in range(len(tokens.sizes))]
+    return torch.stack(columns, dim=-1)[:, tokens.noisy].flatten(0, 1).numpy()
 
 
 def by_size(splits: Mapping[str, VdStates], scale: Tensor) -> pd.DataFrame:
-    """What so many numbers tell of the weights of test states without training: components, or a sketch.
+    """What so many numbers tell of the weights of test states without training: components, or the largest weights.
 
     Args:
         splits: the states of train and test.
         scale: of each parameter's layer, `[parameters]`.
 
     Returns:
-        One row a predictor (`pca`, `sketch`), number and epoch, and all of them (-1): predictor, numbers, epoch, r2.
+        One row a predictor (`pca`, up to as many components as training states have; `largest`), number and epoch, and
+        all of them (-1): predictor, numbers, epoch, r2.
     """
     unseen = splits["test"].of(splits["test"].models[:SIZED_MODELS])
     train, test, tokens = splits["train"].weights / scale, unseen.weights / scale, unseen.tokens
@@ -90,9 +118,10 @@ def by_size(splits: Mapping[str, VdStates], scale: Tensor) -> pd.DataFrame:
     epochs = unseen.table["epoch"].to_numpy()
     rows = []
     for numbers in (size for size in SIZES if size <= len(mean)):
-        sketch = Sketch(tokens, numbers)
-        recovered = torch.cat([sketch.recover(sketch(part))[0] for part in test.split(_AT_ONCE)])
-        errors = {"pca": total - told[:, numbers - 1], "sketch": (recovered - test).square().sum(1)}
+        errors = {"pca": total - told[:, numbers - 1]} if numbers < len(train) else {}
+        if numbers > LargestWeights.of_places(tokens):
+            code = LargestWeights(tokens, numbers)
+            errors["largest"] = (code.recover(code(test))[0] - test).square().sum(1)
         for (predictor, error), epoch in product(errors.items(), (ALL, *np.unique(epochs))):
             there = torch.from_numpy((epochs == epoch) | (epoch == ALL))
             r2 = 1 - (error[there].double().sum() / total[there].double().sum()).item()

@@ -16,10 +16,11 @@ from zootwins.experiments.representations.alignment import arrange, mean_referen
 from zootwins.experiments.representations.baselines import (
     Reconstruction,
     epoch_alone,
+    largest_weights,
     normalised,
     principal_components,
-    untrained_sketch,
 )
+from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.losses import normalise_alpha, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.states import TARGETS, VdStates
@@ -108,8 +109,8 @@ def evaluate(representation: Representation, splits: Mapping[str, VdStates]) -> 
         "aligned_pca": from_aligned.restored(arranged["test"]),
         "epoch": epoch_alone(splits, representation),
     }
-    if not representation.settings.sketch:
-        found["sketch"] = untrained_sketch(splits["test"], representation)
+    if representation.settings.numbers > LargestWeights.of_places(splits["train"].tokens):
+        found["largest"] = largest_weights(splits, representation)
     scores = [reconstruction_r2(one, splits, representation).assign(predictor=name) for name, one in found.items()]
     features = {"pca": components, "aligned_pca": aligned_components} | {
         name: {split: make(part) for split, part in parts.items()}
@@ -125,7 +126,7 @@ def evaluate(representation: Representation, splits: Mapping[str, VdStates]) -> 
 
 
 def contexts(representation: Representation, states: VdStates) -> np.ndarray:
-    """Latent vectors of states, without the sketch if there is one, `[rows, latent]`."""
+    """The learned part of states' latent vectors, `[rows, latent]`."""
     arranged = arrange(states, representation.reference).states
     return encode(representation.model, arranged.weights)[:, : representation.settings.latent].numpy()
 

@@ -1,14 +1,14 @@
 """The auto-encoder: tokens of a network to a latent vector, and back to its weights and log α.
 
-Beside what a transformer learns to say of a network, its context, the latent vector can hold a sketch of the weights
-(`zootwins.experiments.representations.sketch`).
+Beside what a transformer learns to say of a network, its context, the latent vector can hold its largest weights
+(`zootwins.experiments.representations.largest`).
 """
 
 import torch
 from torch import Tensor, nn
 
 from zootwins.experiments.representations import Settings
-from zootwins.experiments.representations.sketch import Sketch
+from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.tokens import Tokens
 
 _POSITION_STD = 0.02
@@ -46,14 +46,14 @@ class AutoEncoder(nn.Module):
             nn.Linear(settings.latent, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Linear(hidden, settings.projection)
         )
         self.register_buffer("scale", torch.ones(sum(tokens.sizes)))
-        self.sketch = Sketch(tokens, settings.sketch) if settings.sketch else None
-        if self.sketch:
+        self.largest = LargestWeights(tokens, settings.largest) if settings.largest else None
+        if self.largest:
             self.correct = nn.ModuleList(_correction() for _ in tokens.shapes)
 
     def encode(self, weights: Tensor) -> Tensor:
-        """Latent vectors `[models, latent + sketch]`, context first, of dense weights `[models, parameters]`."""
+        """Latent vectors `[models, latent + largest]`, context first, of dense weights `[models, parameters]`."""
         context = self.encode_context(weights)
-        return torch.cat((context, self.sketch(weights / self.scale)), dim=1) if self.sketch else context
+        return torch.cat((context, self.largest(weights / self.scale)), dim=1) if self.largest else context
 
     def encode_context(self, weights: Tensor) -> Tensor:
         """The part of the latent vector that is learned, `[models, latent]`.
@@ -71,22 +71,22 @@ class AutoEncoder(nn.Module):
         return self.to_latent(self.encoder(torch.cat((compression, sequence), dim=1))[:, 0])
 
     def decode(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights and log α, each `[models, parameters]`, of latent vectors `[models, latent + sketch]`.
+        """Weights and log α, each `[models, parameters]`, of latent vectors `[models, latent + largest]`.
 
         Where a parameter has no log α (`Tokens.noisy`), what stands there means nothing.
         """
         width = self.to_latent.out_features
         return self.decode_context(latent[:, :width], self.recover(latent[:, width:]))
 
-    def recover(self, sketch: Tensor) -> Tensor | None:
-        """What a sketch tells, `[models, 2, parameters]`: weights in units of their layer, and which are left."""
-        return torch.stack(self.sketch.recover(sketch), dim=1) if self.sketch else None
+    def recover(self, code: Tensor) -> Tensor | None:
+        """What the largest weights tell, `[models, 2, parameters]`: weights in units of their layer, and bounds."""
+        return torch.stack(self.largest.recover(code), dim=1) if self.largest else None
 
     def decode_context(self, context: Tensor, recovered: Tensor | None) -> tuple[Tensor, Tensor]:
-        """As `decode`, of the learned part and of what the sketch tells.
+        """As `decode`, of the learned part and of what the largest weights tell.
 
         The sequences of weights and log α are attended to together. What was recovered stands for the weights, and
-        corrects log α.
+        corrects log α: bounds of magnitudes, and whether they are magnitudes.
         """
         positions = (self.decoder_position + self.decoder_type).flatten(0, 1)  # [2 · tokens, dimension]
         sequence = self.decoder(self.from_latent(context)[:, None] + positions)
@@ -94,7 +94,7 @@ class AutoEncoder(nn.Module):
         found = self._vectors(self.to_alphas, alphas)
         if recovered is None:
             return self._vectors(self.to_weights, weights) * self.scale, found
-        told = torch.stack((found, magnitudes(recovered[:, 0]), recovered[:, 1]), dim=-1)
+        told = torch.stack((found, magnitudes(recovered[:, 1]), (recovered[:, 0] != 0).to(found.dtype)), dim=-1)
         parts = zip(self.correct, told.split(self.tokens.sizes, dim=1), strict=True)
         corrected = found + torch.cat([correct(part)[..., 0] for correct, part in parts], dim=1)
         return recovered[:, 0] * self.scale, corrected
@@ -111,7 +111,7 @@ def magnitudes(scaled: Tensor) -> Tensor:
 
 
 def _correction() -> nn.Sequential:
-    """What a weight's log α, log magnitude and probability not to be 0 say of its log α together."""
+    """What a weight's log α, its log magnitude or bound, and which of them it is say of its log α together."""
     return nn.Sequential(nn.Linear(3, _CORRECTION), nn.GELU(), nn.Linear(_CORRECTION, 1))
 
 

@@ -1,7 +1,8 @@
 """Predictors of log α from a dense model: what variational dropout would say of each of its weights.
 
-Each learns from trained models and their twins, and returns a function of dense networks `[models, parameters]` that
-gives log α of the same shape; where a parameter is no weight, what stands there is 0.
+Each learns from trained models and their twins, and returns a function of dense networks `[models, parameters]` (and of
+their Fisher information, where it learned from that too) that gives scores of the same shape, 0 where a parameter is no
+weight. Scores say in what order weights go; `along` makes log α of them.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.weight_features import FEATURES, weight_features
 
-Predictor = Callable[[Tensor], Tensor]
+Predictor = Callable[[Tensor, Tensor | None], Tensor]
 TREES, LEAVES = 100, 63
+_FALL = 1e-3  # of a curve from end to end, so that the order is told too where log α is clamped in all models
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Pairs:
         dense: weights before.
         alphas: log α after the last epoch.
         trained: weights after the last epoch.
+        fisher: of the dense models (`zootwins.experiments.representations.fisher`), or None.
     """
 
     tokens: Tokens
@@ -34,6 +37,7 @@ class Pairs:
     dense: Tensor
     alphas: Tensor
     trained: Tensor
+    fisher: Tensor | None = None
 
     @classmethod
     def of(cls, states: VdStates) -> "Pairs":
@@ -41,29 +45,37 @@ class Pairs:
         return cls(states.tokens, start.models, start.weights, end.alphas, end.weights)
 
 
-def population_prior(train: Pairs) -> Predictor:
-    """How much the zoo prunes in each layer, and then magnitude.
+def layer_curves(train: Pairs) -> list[Tensor]:
+    """For each layer, the n-th largest log α of its weights, in the mean over the training models, `[weights]`.
 
-    The weight with the n-th smallest magnitude in a layer is given the n-th largest log α there, in the mean over the
-    training models: pruned by a threshold or to a sparsity, layers are as sparse as the zoo's are in the mean.
+    With magnitude for scores (`along`), this is the population prior: how much the zoo prunes in each layer, and then
+    magnitude.
     """
-    tokens = train.tokens
-    layers = [(tokens.layer_of == number) & tokens.prunable for number in range(len(tokens.sizes))]
+    layers = _layers(train.tokens)
     curves = [train.alphas[:, layer].sort(dim=1, descending=True).values.mean(0) for layer in layers]
+    return [curve - torch.linspace(0, _FALL, len(curve)) for curve in curves]
 
-    def predict(dense: Tensor) -> Tensor:
-        found = torch.zeros_like(dense)
-        for layer, curve in zip(layers, curves, strict=True):
-            found[:, layer] = curve[dense[:, layer].abs().argsort(dim=1, stable=True).argsort(dim=1)]
-        return found
 
-    return predict
+def along(curves: list[Tensor], scores: Tensor, tokens: Tokens) -> Tensor:
+    """Log α by scores: the weight with the n-th highest score in a layer is given the n-th value of its curve.
+
+    Pruned by a threshold or to a sparsity, layers are as sparse as the zoo's are in the mean, whatever the scores.
+    """
+    found = torch.zeros_like(scores)
+    for layer, curve in zip(_layers(tokens), curves, strict=True):
+        found[:, layer] = curve[scores[:, layer].argsort(dim=1, descending=True, stable=True).argsort(dim=1)]
+    return found
+
+
+def _layers(tokens: Tokens) -> list[Tensor]:
+    """Which parameters are the weights of each layer."""
+    return [(tokens.layer_of == number) & tokens.prunable for number in range(len(tokens.sizes))]
 
 
 def boosting(train: Pairs) -> Predictor:
-    """Gradient-boosted trees on each weight's `FEATURES`, all weights of all layers in one model."""
+    """Gradient-boosted trees on each weight's features, all weights of all layers in one model."""
     tokens = train.tokens
-    features = weight_features(train.dense, tokens).flatten(0, 1).numpy()
+    features = weight_features(train.dense, tokens, train.fisher).flatten(0, 1).numpy()
     trees = HistGradientBoostingRegressor(
         max_iter=TREES,
         max_leaf_nodes=LEAVES,
@@ -72,9 +84,9 @@ def boosting(train: Pairs) -> Predictor:
         random_state=0,
     ).fit(features, train.alphas[:, tokens.prunable].flatten().numpy())
 
-    def predict(dense: Tensor) -> Tensor:
+    def predict(dense: Tensor, fisher: Tensor | None = None) -> Tensor:
         found = torch.zeros_like(dense)
-        predicted = torch.from_numpy(trees.predict(weight_features(dense, tokens).flatten(0, 1).numpy()))
+        predicted = torch.from_numpy(trees.predict(weight_features(dense, tokens, fisher).flatten(0, 1).numpy()))
         found[:, tokens.prunable] = predicted.view(len(dense), -1).to(dense.dtype)
         return found
 

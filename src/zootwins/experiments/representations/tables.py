@@ -22,7 +22,7 @@ OURS = "representation"
 BASELINES = {
     "pca": "PCA",
     "aligned_pca": "PCA, aligned",
-    "sketch": "sketch, untrained",
+    "largest": "largest weights",
     "epoch": "epoch alone",
     "weight_statistics": "weight statistics",
     "weight_statistics_boosted": "weight statistics, boosted trees",

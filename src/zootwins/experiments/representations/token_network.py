@@ -97,7 +97,7 @@ def token_network(train: Pairs, settings: Settings, key: tuple[str, int]) -> Pre
     network.eval()
 
     @torch.no_grad()
-    def predict(dense: Tensor) -> Tensor:
+    def predict(dense: Tensor, fisher: Tensor | None = None) -> Tensor:
         found = torch.zeros_like(dense)
         standardised = (weight_features(dense, tokens) - mean) / std
         parts = zip((dense / scale).split(BATCH), standardised.split(BATCH), strict=True)

@@ -85,13 +85,13 @@ def train(
 
 
 def _recovered(model: AutoEncoder, weights: Tensor) -> list[Tensor]:
-    """What the sketch tells of networks `[rows, parameters]`, `[rows, 2, parameters]`, if the model has one.
+    """What their largest weights tell of networks `[rows, parameters]`, `[rows, 2, parameters]`, if the model has them.
 
-    Made once: of a network whose neurons are permuted, the permuted is as good as what its own sketch would tell.
+    Made once: of a network whose neurons are permuted, the permuted is what its own code would tell.
     """
-    if model.sketch is None:
+    if model.largest is None:
         return []
-    return [torch.cat([model.recover(model.sketch(part / model.scale)) for part in weights.split(_AT_ONCE)])]
+    return [torch.cat([model.recover(model.largest(part / model.scale)) for part in weights.split(_AT_ONCE)])]
 
 
 def _train_epoch(
@@ -102,7 +102,7 @@ def _train_epoch(
     settings: Settings,
     threshold: float,
 ) -> list[float]:
-    """Train once on all rows of weights, log α and what their sketch tells, `[rows, 2 or 4, parameters]`.
+    """Train once on all rows of weights, log α and what their largest tell, `[rows, 2 or 4, parameters]`.
 
     Returns:
         The mean of every loss.
@@ -131,7 +131,7 @@ def _losses(model, erased: Tensor, views: Tensor, settings: Settings, threshold:
     """The `LOSSES` of views of networks, all first views before the second; what counts comes first."""
     weights, alphas = views[:, 0], views[:, 1]
     context = model.encode_context(erased)
-    decoded_weights, decoded_alphas = model.decode_context(context, views[:, 2:] if model.sketch else None)
+    decoded_weights, decoded_alphas = model.decode_context(context, views[:, 2:] if model.largest else None)
     share = settings.contrastive_weight
     contrast = nt_xent(*model.project(context).chunk(2), settings.temperature) if share else context.new_zeros(())
     of_weights = weight_errors(decoded_weights, weights, model.scale).mean()

@@ -21,11 +21,14 @@ FEATURES = (
     "the input's bias",
     "log norm of the layer's weights",
 )
+OF_IMAGES = ("log Fisher information", "log of w² times it")
 _LEAST = 1e-6  # magnitude, so that its logarithm is defined
 
 
-def weight_features(vectors: Tensor, tokens: Tokens) -> Tensor:
+def weight_features(vectors: Tensor, tokens: Tokens, fisher: Tensor | None = None) -> Tensor:
     """`FEATURES` of every weight of dense networks `[models, parameters]`: `[models, weights, features]`.
+
+    Given the networks' Fisher information, those `OF_IMAGES` follow.
 
     Weights come as in the vectors, biases left out. Norms are root mean squares; ranks are shares, 0 the smallest. What
     a weight does not have (the last layer's outgoing weights, the neuron behind a pixel) is 0.
@@ -59,7 +62,17 @@ def weight_features(vectors: Tensor, tokens: Tokens) -> Tensor:
             _log_norm(part, (1, 2, 3))[:, None, None, None],
         ]
         parts.append(torch.stack([column.expand(part.shape) for column in columns], dim=-1).flatten(1, 3))
-    return torch.cat(parts, dim=1)
+    features = torch.cat(parts, dim=1)
+    return features if fisher is None else torch.cat((features, _of_images(vectors, fisher)[:, tokens.prunable]), 2)
+
+
+def saliency(vectors: Tensor, fisher: Tensor) -> Tensor:
+    """Log w²F of every parameter, `[models, parameters]`."""
+    return 2 * (vectors.abs() + _LEAST).log() + (fisher + _LEAST**2).log()
+
+
+def _of_images(vectors: Tensor, fisher: Tensor) -> Tensor:
+    return torch.stack(((fisher + _LEAST**2).log(), saliency(vectors, fisher)), dim=-1)
 
 
 def _log_norm(weights: Tensor, dimensions: tuple[int, ...]) -> Tensor:

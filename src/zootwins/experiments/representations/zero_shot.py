@@ -5,7 +5,8 @@ hyper-representation, whose latent vector is moved to where variational dropout 
 each weight's log α. Twins are compared at equal sparsity, as they are and after an epoch of fine-tuning.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,18 +19,24 @@ from torch import Tensor
 from zootwins.analyses.agreement import agreement
 from zootwins.experiments.representations.alignment import arrange
 from zootwins.experiments.representations.decisions import DECODED
-from zootwins.experiments.representations.evaluation import contexts, decode, encode
-from zootwins.experiments.representations.predictors import Pairs, boosting, population_prior
+from zootwins.experiments.representations.evaluation import contexts
+from zootwins.experiments.representations.losses import normalise_alpha
+from zootwins.experiments.representations.predictors import Pairs, along, boosting, layer_curves
 from zootwins.experiments.representations.probes import PENALTIES
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.token_network import token_network
-from zootwins.population import Engine, ImageData, Population, layer_sparsity
+from zootwins.experiments.representations.weight_features import saliency
+from zootwins.population import Engine, Factors, ImageData, Population, layer_sparsity
 from zootwins.population.randomness import stream_key
 from zootwins.run.errors import InputError
 from zootwins.zoos.originals import Originals
 
-LEARNED = ("decoder", "decoder_mask", "token_network", "boosting", "prior")
+log = logging.getLogger(__name__)
+
+LEARNED = ("decoder", "decoder_mask", "token_network", "boosting", "boosting_images", "saliency", "prior")
+PREDICTED = ("token_network", "boosting", "boosting_images", "saliency", "prior")
+OF_IMAGES = ("boosting_images", "saliency")  # that are told of gradients
 GIVEN = ("vd", "vd_mask", "mp", "mp_layers", "random")
 METHODS = (*LEARNED, *GIVEN)
 """What is compared, each pruned once to the same number of weights and then fine-tuned for an epoch:
@@ -37,6 +44,8 @@ METHODS = (*LEARNED, *GIVEN)
 - decoder: decoded weights, those of highest decoded log α pruned;
 - decoder_mask: the model's own weights, pruned at the same places;
 - token_network, boosting, prior: own weights, those of highest predicted log α pruned;
+- boosting_images, saliency: the same, told from gradients on training images too, or by w² times the Fisher information
+  within layers that are as sparse as the zoo's;
 - vd: the weights of the trained twin, those of its highest log α pruned;
 - vd_mask: own weights, pruned at the same places;
 - mp: own weights, the smallest pruned;
@@ -44,6 +53,7 @@ METHODS = (*LEARNED, *GIVEN)
 - random: own weights, any pruned.
 """
 RATIOS = (0.5, 0.7, 0.8, 0.9)
+_NEAR = 3.0  # of log α: what learners see of it saturates so far from the threshold
 ACROSS_MODELS = 32  # of another zoo, the first ones: each is fine-tuned fifty times
 OWN = "vd"  # beside the ratios: each model at its trained twin's own sparsity
 
@@ -57,8 +67,8 @@ def sparsifying_shift(
     best, and the larger it is, the more all models move alike.
 
     Returns:
-        A function of latent vectors of dense models, `[models, latent]`, that gives those of their twins. A sketch
-        stays as it is: it says what the weights are that variational dropout starts from.
+        A function of latent vectors of dense models, `[models, latent]`, that gives those of their twins. The
+        largest weights stay as they are, those that variational dropout starts from.
     """
     (start, end), (test_start, test_end) = (
         [contexts(representation, states) for states in part.ends()] for part in (train, validation)
@@ -69,7 +79,11 @@ def sparsifying_shift(
 
 
 def predict_alphas(
-    representation: Representation, states: VdStates, targets: Mapping[str, VdStates], key: tuple[str, int]
+    representation: Representation,
+    states: VdStates,
+    targets: Mapping[str, VdStates],
+    key: tuple[str, int],
+    fisher: Callable[[str, Sequence[str]], Tensor],
 ) -> dict[str, dict[str, Tensor]]:
     """Log α of dense models, predicted by all that is learned from the training models of a zoo.
 
@@ -77,10 +91,11 @@ def predict_alphas(
         states: of the zoo, all splits.
         targets: states of the models to predict, by zoo; the first ones of each model are read.
         key: zoo and seed.
+        fisher: the Fisher information `[models, parameters]` of dense models, given their zoo and names.
 
     Returns:
-        For each target, `[models, parameters]` by predictor (`decoder`, `token_network`, `boosting`, `prior`), and the
-        decoded weights as `decoder_weights`.
+        For each target, `[models, parameters]` by predictor (the decoder and those of `PREDICTED`), and the decoded
+        weights as `decoder_weights`.
 
     Raises:
         InputError: if a target's networks have other shapes.
@@ -93,23 +108,42 @@ def predict_alphas(
             )
     train, validation = (states.of(representation.split[split]) for split in ("train", "validation"))
     shift = sparsifying_shift(representation, train, validation)
-    pairs = Pairs.of(train)
+    tokens, pairs = states.tokens, replace(Pairs.of(train), fisher=fisher(key[0], train.models))
+    curves = layer_curves(pairs)
+    # the order of weights near the threshold matters, not how far beyond it they are
+    near = replace(pairs, alphas=normalise_alpha(pairs.alphas, representation.threshold, _NEAR))
     predictors = {
-        "token_network": token_network(pairs, representation.settings, key),
-        "boosting": boosting(pairs),
-        "prior": population_prior(pairs),
+        "token_network": token_network(near, representation.settings, key),
+        "boosting": boosting(replace(near, fisher=None)),
+        "boosting_images": boosting(near),
+        "saliency": lambda dense, information: -saliency(dense, information),
+        "prior": lambda dense, information: -dense.abs(),
     }
     found = {}
     for target, of_target in targets.items():
         start = of_target.first_states()
-        arranged = arrange(start, representation.reference)
-        vectors = encode(representation.model, arranged.states.weights)
-        context, sketch = vectors.tensor_split([representation.settings.latent], dim=1)
-        moved = torch.cat((torch.from_numpy(shift(context.numpy())).float(), sketch), dim=1)
-        weights, alphas = map(arranged.restore, decode(representation.model, moved))
-        found[target] = {"decoder": alphas * start.tokens.noisy, DECODED: weights}
-        found[target] |= {name: predict(start.weights) for name, predict in predictors.items()}
+        decoded, alphas = _moved(representation, start, shift)
+        found[target] = {"decoder": alphas * tokens.noisy, DECODED: decoded}
+        information = fisher(target, start.models)
+        for name, predict in predictors.items():
+            known = information if name in OF_IMAGES else None
+            found[target][name] = along(curves, predict(start.weights, known), tokens)
     return found
+
+
+@torch.no_grad()
+def _moved(
+    representation: Representation, start: VdStates, shift: Callable[[np.ndarray], np.ndarray]
+) -> tuple[Tensor, Tensor]:
+    """Decoded weights and log α `[models, parameters]` of dense models whose context is moved.
+
+    Where the latent vector holds weights, all dense weights are at hand, and the decoded ones are these.
+    """
+    model, arranged = representation.model, arrange(start, representation.reference)
+    scaled = arranged.states.weights.to(model.scale.device) / model.scale
+    known = torch.stack((scaled, scaled.abs()), dim=1) if model.largest else None
+    moved = torch.from_numpy(shift(contexts(representation, start))).to(scaled)
+    return tuple(arranged.restore(part.cpu()) for part in model.decode_context(moved, known))
 
 
 def zero_shot_twins(
@@ -129,7 +163,7 @@ def zero_shot_twins(
     keys = [stream_key("zero_shot", zoo, model) for model in pairs.models]
     random = torch.stack([torch.rand(own.shape[1], generator=torch.Generator().manual_seed(key)) for key in keys])
     trained = pairs.trained.masked_fill((pairs.alphas >= threshold) & tokens.noisy & ~tokens.prunable, 0)
-    scores = {name: predicted[name] for name in ("decoder", "token_network", "boosting", "prior")}
+    scores = {name: predicted[name] for name in ("decoder", *PREDICTED)}
     scores |= {"vd": pairs.alphas, "mp": -own.abs(), "random": random}
     starts = {"decoder": predicted[DECODED], "vd": trained}
     pruned_by_vd = (pairs.alphas >= threshold) & tokens.prunable
@@ -168,6 +202,31 @@ def _smallest_in_layers(pairs: Pairs, pruned: Tensor) -> Tensor:
         candidates = pairs.tokens.prunable[layer]
         chosen[:, layer] = _highest(magnitude, magnitude, pruned[:, layer].sum(1), candidates)
     return chosen
+
+
+def without_siblings(
+    states: VdStates, factors: Mapping[str, Factors], learned: Iterable[Factors], zoo: str
+) -> VdStates:
+    """The states of another zoo's models that did not begin with the weights of a model that was learned from.
+
+    Trained on other images, such models stay alike: their weights correlate, and so do their masks.
+
+    Args:
+        factors: of the zoo's models, by name.
+        learned: of the models that predictors were trained on or chosen by.
+
+    Raises:
+        InputError: if no model is left.
+    """
+    begun = {(own.seed, own.init) for own in learned}
+    chosen = [model for model in states.models if (factors[model].seed, factors[model].init) not in begun]
+    if not chosen:
+        raise InputError(
+            f"representations.across: all models of {zoo} began with the weights of models that are learned from; "
+            "leave it out"
+        )
+    log.info("%s: %d of %d models began unlike those that are learned from", zoo, len(chosen), len(states.models))
+    return states.of(chosen[:ACROSS_MODELS])
 
 
 def unseen_models(originals: Originals, models: Sequence[str], lr: float | None) -> Originals:

@@ -15,6 +15,8 @@ PREDICTORS = {
     "decoder": "decoder",
     "token_network": "token network",
     "boosting": "boosted trees",
+    "boosting_images": "boosted trees, gradients",
+    "saliency": "w² × Fisher information",
     "prior": "population prior",
     "magnitude": "magnitude",
 }
@@ -25,6 +27,8 @@ TWINS = {
     "decoder_mask": "decoder's mask",
     "token_network": "token network's mask",
     "boosting": "boosted trees' mask",
+    "boosting_images": "boosted trees' mask, gradients",
+    "saliency": "w² × Fisher information",
     "prior": "population prior",
     "mp": "MP",
     "mp_layers": "MP at VD's layer sparsities",

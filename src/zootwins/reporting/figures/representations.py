@@ -28,6 +28,8 @@ TWINS = {  # label, colour, marker
     "decoder_mask": ("decoder's mask", "#CC79A7", "^"),
     "token_network": ("token network's mask", "#009E73", "^"),
     "boosting": ("boosted trees' mask", "#56B4E9", "^"),
+    "boosting_images": ("boosted trees' mask, gradients", "#0072B2", "v"),
+    "saliency": ("w² × Fisher information", "#CC79A7", "v"),
     "prior": ("population prior", "#E69F00", "^"),
     "mp": ("MP", COLOURS["mp"], "v"),
     "mp_layers": ("MP at VD's layer sparsities", "#000000", "v"),
@@ -37,10 +39,12 @@ TOLD_COLOURS = {
     TOLD_FROM["decoder"]: "#CC79A7",
     TOLD_FROM["token_network"]: "#009E73",
     TOLD_FROM["boosting"]: "#56B4E9",
+    TOLD_FROM["boosting_images"]: "#0072B2",
+    TOLD_FROM["saliency"]: "#CC79A7",
     TOLD_FROM["prior"]: "#E69F00",
     TOLD_FROM["magnitude"]: COLOURS["mp"],
 }
-SIZED = {"pca": ("PCA", "#555555"), "sketch": ("sketch", "#D55E00")}
+SIZED = {"pca": ("PCA", "#555555"), "largest": ("largest weights", "#D55E00")}
 DASHES = ("-", ":", "--", "-.")
 _OURS, _OTHERS = "#CC79A7", "#555555"
 _LEAST_R2 = -0.2  # what is worse is drawn there
