@@ -170,7 +170,10 @@ def _layers(results: ZooResults) -> Iterator[Finding]:
     layers = results.at("vd", results.values("vd")[-1], "layers")
     taus = [stats.kendalltau(part["weights"], part["sparsity"]).statistic for _, part in layers.groupby(level="index")]
     yield mean_finding(
-        "vd", "larger layers are sparser", "mean of Kendall's tau-b, size against sparsity", np.array(taus)
+        "vd",
+        "of one architecture's layers, the larger are sparser",
+        "mean of Kendall's tau-b, size against sparsity",
+        np.array(taus),
     )
 
 
