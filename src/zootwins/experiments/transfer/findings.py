@@ -16,7 +16,7 @@ from zootwins.analyses.findings import Finding, mean_finding
 from zootwins.analyses.intervals import interval
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
-from zootwins.experiments.transfer.outcomes import main_outcomes, method_name
+from zootwins.experiments.transfer.outcomes import main_outcomes, method_name, point_name
 
 MARGIN = 1.0  # points: a mean loss below it does not count, nor does a gain on shuffled pixels
 # Sparsity below the head up to which twins are said to transfer as well as their controls: of 80 % of all weights,
@@ -155,10 +155,10 @@ def _baselines(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, 
             (RANDOM, "places chosen by magnitude are better than random ones"),
             (SCRATCH, "transferred networks are better than those trained from scratch"),
         ):
-            points = [point for method, point in wide.columns if method == kind]
-            if points:
-                pairs = [wide[MASKS_OF, point] - wide[kind, point] for point in points]
-                yield _worth(mode, f"{MASKS_OF} − {kind}", text, np.mean(pairs, axis=0), negative)
+            for point in (point for method, point in wide.columns if method == kind):
+                values = (wide[MASKS_OF, point] - wide[kind, point]).to_numpy()
+                where = point_name(kind, point) if point else "dense"
+                yield _worth(mode, f"{MASKS_OF} − {kind}", f"{text}, {where}", values, negative)
         if (UNTRAINED, 0.0) in wide and (MASKS_OF, 0.0) in wide:
             values = (wide[MASKS_OF, 0.0] - wide[UNTRAINED, 0.0]).to_numpy()
             yield _worth(mode, f"{MASKS_OF} − {UNTRAINED}", "trained features beat untrained ones", values, negative)
