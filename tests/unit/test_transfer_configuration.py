@@ -13,6 +13,7 @@ from zootwins.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 ZOO = "fmnist_mini_seed"
+LINEAR = yaml.safe_load((ROOT / "config.yaml").read_text())["transfer"]["linear"]
 
 
 def run_with(**transfer) -> Run:
@@ -33,6 +34,15 @@ def test_the_control_is_always_there_and_other_methods_take_their_usual_point():
     twins = [("original", 0), ("mp", 0), ("mp", 50), ("mp", 80), ("vd", 25), ("mp_random", 80)]
     assert who(run, "linear") == [*twins, ("untrained", 0)]
     assert who(run, "full") == [*twins, ("mp_scratch", 0), ("mp_scratch", 50)]
+
+
+def test_the_configuration_of_the_docs_can_be_run():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    update_config(config, yaml.safe_load((ROOT / "config/transfer.yaml").read_text()))
+    run = load_run(config, ROOT)
+    for zoo in run.zoos:
+        assert [point.value for point in run.transfer_points(zoo)["mp"]] == [0, 50, 80, 90]
+        assert len(run.transfer_tasks(zoo)) == 1
 
 
 def test_all_methods_of_a_zoo_are_transferred_where_none_is_named():
@@ -62,11 +72,40 @@ def test_archives_that_bring_their_own_data_are_tasks_for_each_other():
         ({"points": {"vd": [26]}}, r"transfer\.points\.vd: 26 is not among"),
         ({"random": [70]}, r"transfer\.random: 70 is not in transfer\.points\.mp; add it there"),
         ({"scratch": [70]}, r"transfer\.scratch: 70 is not in"),
+        ({"methods": ["vd"]}, r"transfer\.points\.mp: mp is not in transfer\.methods; add it there, or set"),
+        (
+            {"methods": ["vd"], "points": {"mp": []}, "scratch": []},
+            r"transfer\.random: takes its counts and masks from mp, .* add mp to .* set random to \[\]",
+        ),
+        ({"methods": ["vd"], "points": {"mp": []}, "random": []}, r"transfer\.scratch: takes its counts and masks"),
     ],
 )
 def test_points_that_are_not_run_are_named(transfer, message):
     with pytest.raises(InputError, match=message):
         run_with(**transfer).transfer_points(ZOO)
+
+
+def test_other_methods_are_transferred_alone_where_nothing_else_is_asked_for():
+    run = run_with(methods=["vd"], points={"mp": []}, random=[], scratch=[], untrained=False)
+    assert who(run, "full") == [("original", 0), ("vd", 25)]
+
+
+def test_published_twins_have_no_untrained_networks():
+    run = run_with(methods=["vd"], points={"mp": []}, random=[], scratch=[])
+    with pytest.raises(InputError, match=r"transfer\.untrained: .* mnist_s_seed_authors, .* set it to false"):
+        run.transfer_points("mnist_s_seed_authors")
+
+
+@pytest.mark.parametrize(
+    ("linear", "message"),
+    [
+        ({"layers": ["conv3"], "exact": []}, r"transfer\.linear: layers: figures and claims take fc1; add it"),
+        ({"layers": ["fc1"], "exact": ["conv3"]}, r"transfer\.linear: exact: conv3 is not in layers; add it there"),
+    ],
+)
+def test_layers_that_are_classified_suffice_for_what_is_asked(linear, message):
+    with pytest.raises(InputError, match=message):
+        run_with(linear=LINEAR | linear)
 
 
 @pytest.mark.parametrize(

@@ -149,9 +149,15 @@ class Run:
         """The operating points of a zoo's methods whose twins are transferred, in the order of each method's dial.
 
         Raises:
-            InputError: if one is not run, or baselines are asked for at one that is not transferred.
+            InputError: if one is not run or not transferred, or baselines are asked for that the zoo has nothing for.
         """
         settings, points = self.config.transfer, {}
+        for method, values in settings.points.items():
+            if values and settings.methods is not None and method not in settings.methods:
+                raise InputError(
+                    f"configuration: transfer.points.{method}: {method} is not in transfer.methods; add it there, or "
+                    f"set points.{method} to []"
+                )
         for method, own in self.catalogue[zoo].methods.items():
             if settings.methods is not None and method not in settings.methods:
                 continue
@@ -167,10 +173,21 @@ class Run:
         known = [point.value for point in points.get(MASKS_OF, [])]
         for key in ("random", "scratch"):
             for value in getattr(settings, key):
-                if known and value not in known:
+                if not known:
+                    raise InputError(
+                        f"configuration: transfer.{key}: takes its counts and masks from {MASKS_OF}, whose twins of "
+                        f"{zoo} are not transferred; add {MASKS_OF} to transfer.methods and the zoo's methods, or set "
+                        f"{key} to []"
+                    )
+                if value not in known:
                     raise InputError(
                         f"configuration: transfer.{key}: {value:g} is not in transfer.points.{MASKS_OF}; add it there"
                     )
+        if settings.untrained and self.catalogue[zoo].twins_of:
+            raise InputError(
+                f"configuration: transfer.untrained: the weights before training of {zoo}, whose twins are published, "
+                "are not at hand; set it to false"
+            )
         return points
 
     def transfer_tasks(self, zoo: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from zootwins.sparsifiers.registry import REGISTRY
 
@@ -55,14 +55,22 @@ class Linear(Training):
 
     layers: tuple[Layer, ...] = Field(
         min_length=1,
-        description="Whose activations are classified; fc1, what the old head sees, is what tables and claims take "
-        "where they speak of linear transfer.",
+        description="Whose activations are classified, fc1 among them: what the old head sees is what figures and "
+        "claims take where they speak of linear transfer.",
     )
     exact: tuple[Literal["conv3", "fc1"], ...] = Field(
         description="Of these layers, the exact optimum of the regularised loss is computed beside SGD's; those before "
         "have too many activations for Newton's method."
     )
     weight_decay: float = Field(gt=0, description="On weights and biases; without it the exact optimum may not exist.")
+
+    @model_validator(mode="after")
+    def _layers_suffice(self) -> "Linear":
+        if "fc1" not in self.layers:
+            raise ValueError("layers: figures and claims take fc1; add it")
+        if missing := [layer for layer in self.exact if layer not in self.layers]:
+            raise ValueError(f"exact: {missing[0]} is not in layers; add it there, or leave it out here")
+        return self
 
 
 class Full(Training):
@@ -82,14 +90,16 @@ class Transfer(_Section):
     )
     points: dict[Literal[*REGISTRY], tuple[float, ...]] = Field(
         description="The twins of each method, as values on its dial (mp: percent pruned, vd: epoch, l0: penalty); "
-        "methods that are not named take their usual operating point. MP's unpruned control is always there."
+        "methods that are not named take their usual operating point. Where MP's twins are transferred, its unpruned "
+        "control is among them; without them originals take its place."
     )
     random: tuple[Percent, ...] = Field(
-        description="Of these sparsities of MP, twins with as many weights of each layer pruned, at random places."
+        description="Of these sparsities of MP, among its `points`, twins with as many weights of each layer pruned, "
+        "at random places; [] without MP."
     )
     scratch: tuple[Percent, ...] = Field(
         description="Of these sparsities of MP, its masks on the model's initial weights, trained on the task alone; "
-        "0 is dense. Full transfer only."
+        "0 is dense. Full transfer only; [] without MP."
     )
     untrained: bool = Field(description="Whether the initial networks are probed too. Linear transfer only.")
     lr_models: int = Field(ge=1, description="How many of a zoo's originals, drawn over it, choose learning rates.")

@@ -16,6 +16,7 @@ KINDS = {  # what they are called, beside the methods, whose ids they are not
     SCRATCH: "From scratch",
     UNTRAINED: "Untrained",
 }
+FROM_INITIAL = (SCRATCH, UNTRAINED)  # made of the models' weights before training
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,8 @@ def candidates(points: Mapping[str, Sequence[Point]], settings: Transfer, mode: 
     masks = {point.value: point for point in points.get(MASKS_OF, ())}
     chosen = [Candidate(ORIGINAL)]
     chosen += [Candidate(method, point) for method, own in points.items() for point in own]
-    if masks:
-        chosen += [Candidate(RANDOM, masks[value]) for value in settings.random]
-        chosen += [Candidate(SCRATCH, masks[value]) for value in settings.scratch if mode == "full"]
+    chosen += [Candidate(RANDOM, masks[value]) for value in settings.random]
+    chosen += [Candidate(SCRATCH, masks[value]) for value in settings.scratch if mode == "full"]
     if settings.untrained and mode == "linear":
         chosen.append(Candidate(UNTRAINED))
     return chosen
