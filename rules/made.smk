@@ -55,11 +55,12 @@ def transfer_made(zoo):
     """The files that the transfer of a zoo comes to."""
     folder, shards = f"results/transfer/{zoo}", RUN.shards(zoo)
     tasks = [task.replace(":", "-") for task in or_refuse(RUN.transfer_tasks, zoo)]
-    at_random = any(candidate["method"] == RANDOM for candidate in candidates_of(zoo, "full"))
+    methods = {candidate["method"] for mode in MODES for candidate in candidates_of(zoo, mode)}
     places = [f"{folder}/{task}/{mode}" for task in tasks for mode in MODES]
     return [
         *[f"results/tasks/{zoo}/{task}.safetensors" for task in tasks],
-        *(shard_files(zoo, f"{folder}/random") if at_random else []),
+        *(shard_files(zoo, f"{folder}/random") if RANDOM in methods else []),
+        *([initial_of(zoo)] if methods & {*FROM_INITIAL} else []),
         *[file for task in tasks for file in shard_files(zoo, f"{folder}/{task}/full")],
         *[f"{place}/{name}" for place in places for name in ("lr.csv", "lr.csv.sha256")],
         *[f"{place}/{shard}.parquet" for place in places for shard in shards],

@@ -92,9 +92,12 @@ rule choose_transfer_lr:
 
 
 rule transfer_linear:
-    """Linear classifiers of a task on the activations of originals and twins."""
+    """Linear classifiers of a task on the activations of originals and twins.
+
+    On a GPU the activations of the last hidden layer are extracted; those of others, and the classifiers, on the CPU.
+    """
     input:
-        unpack(transferred_twins),
+        unpack(transferred_files),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         task="results/tasks/{zoo}/{task}.safetensors",
@@ -129,7 +132,7 @@ rule transfer_linear:
 rule transfer_full:
     """Originals and twins trained on a task, their masks fixed, under new heads."""
     input:
-        unpack(transferred_twins),
+        unpack(transferred_files),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         task="results/tasks/{zoo}/{task}.safetensors",

@@ -1,6 +1,6 @@
 # What is transferred, and where to: the lookups of the rules of transfer.
 from zootwins.catalogue.transfer import TaskSource
-from zootwins.experiments.transfer.candidates import RANDOM, candidates
+from zootwins.experiments.transfer.candidates import FROM_INITIAL, RANDOM, candidates
 
 # Tasks by the names that their files have.
 MODES = ("linear", "full")
@@ -44,14 +44,19 @@ def transferred(wildcards):
     return candidates_of(wildcards.zoo, wildcards.mode)
 
 
-def transferred_twins(wildcards):
-    """The shards of the twins that are transferred, by method, the random ones among them."""
+def transferred_files(wildcards):
+    """The shards of the twins that are transferred, by method, the random ones among them; and `initial`."""
     methods = {candidate["method"] for candidate in transferred(wildcards)}
     folders = {method: f"results/twins/{wildcards.zoo}/{method}" for method in zoo_of(wildcards).methods}
     folders[RANDOM] = f"results/transfer/{wildcards.zoo}/random"
-    return {
+    shards = {
         method: f"{folder}/{wildcards.shard}.safetensors" for method, folder in folders.items() if method in methods
     }
+    return shards | ({"initial": initial_of(wildcards.zoo)} if methods & {*FROM_INITIAL} else {})
+
+
+def initial_of(zoo):
+    return f"results/zoos/{zoo}/initial.safetensors"
 
 
 def random_points(wildcards):

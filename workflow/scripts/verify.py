@@ -12,6 +12,7 @@ SHOWN = 20  # of the wrong files; all are in the report
 with job(snakemake):
     path = snakemake.params.report
     cut = [str(model) for model in sorted(Path("results/models").glob("*/*/*.safetensors"))]  # made on request
+    initial = {str(path) for path in Path("results/zoos").glob("*/initial.safetensors")}  # transfer asks for it too
     exported = [str(archive) for archive in sorted(Path("results/exports").glob("*/*.zip"))]
     transferred = {
         suffix: [str(file) for file in sorted(Path("results").glob(f"transfer/**/*.{suffix}"))]
@@ -22,6 +23,7 @@ with job(snakemake):
     asked_for = {
         **possible,
         "shard": possible["shard"] + cut + transferred["safetensors"],
+        "initial": sorted(initial - {*snakemake.params.needed["initial"]}),
         "export": exported,
         "dataset": [str(task) for task in sorted(Path("results/tasks").glob("*/*.safetensors"))],
         "transfer": transferred["parquet"] + transferred["csv"] + tables,

@@ -81,8 +81,9 @@ class ZooEntry(_Document):
     epoch: int | None = Field(None, ge=0, description="Checkpoint that twins start from; the last one if absent.")
     initial_weights: Literal["factors", "checkpoint"] | None = Field(
         None,
-        description="Where the weights before training come from, if a method asks for them: made again from seed and "
-        "init, or read from checkpoint 0. Absent: factors for a zoo that is trained here, else checkpoint.",
+        description="Where the weights before training come from, if a method or transfer asks for them: made "
+        "again from seed and init, or read from checkpoint 0. Absent: factors for a zoo that is trained here, else "
+        "checkpoint.",
     )
     methods: tuple[Literal[*REGISTRY], ...] = Field(
         ("mp", "vd"), min_length=1, description="How the zoo is sparsified, unless the configuration has methods."

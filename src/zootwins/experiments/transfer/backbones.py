@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zootwins.experiments.transfer.candidates import MASKS_OF, ORIGINAL, RANDOM, SCRATCH, UNTRAINED, Candidate
+from zootwins.experiments.transfer.candidates import FROM_INITIAL, MASKS_OF, ORIGINAL, RANDOM, SCRATCH, Candidate
 from zootwins.population import Factors, Population
 from zootwins.population.architectures import Architecture
-from zootwins.population.initialisation import initial_parameters
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.ranges import shard_slice
 from zootwins.storage.shards import TwinShard, read_shard
+from zootwins.zoos.initial import load_initial
 from zootwins.zoos.originals import Originals, load_originals, read_models
 
 
@@ -62,11 +62,11 @@ class Backbones:
         kept = torch.cat([mask.flatten(2) for mask in self.masks().values()], dim=2)
         return 1 - kept.double().mean(2).numpy()
 
-    def population(self, models: slice = slice(None)) -> Population:
-        """Some of the models with all of their candidates, `[models · candidates, …]`, to be evaluated."""
-        times = len(self.candidates)
+    def population(self, models: slice = slice(None), candidates: slice = slice(None)) -> Population:
+        """Some of the models with some of their candidates, `[models · candidates, …]`, to be evaluated."""
+        times = len(self.candidates[candidates])
         factors = [own for own in self.factors[models] for _ in range(times)]
-        parameters = {name: tensor[models].flatten(0, 1) for name, tensor in self.parameters.items()}
+        parameters = {name: tensor[models, candidates].flatten(0, 1) for name, tensor in self.parameters.items()}
         return Population(self.architecture, factors, torch.zeros(len(factors), dtype=torch.int64), parameters)
 
 
@@ -76,6 +76,7 @@ def gather(
     chosen: Sequence[Candidate],
     shards: Mapping[str, TwinShard],
     settings: Mapping[str, Settings],
+    initial: Mapping[str, Tensor] | None = None,
 ) -> Backbones:
     """The candidates of a shard of models.
 
@@ -85,13 +86,14 @@ def gather(
         chosen: what is wanted of each.
         shards: the same models' twins of every method that is wanted, those of `RANDOM` by this name.
         settings: of these methods.
+        initial: the models' parameters before training, if one of `FROM_INITIAL` is wanted.
 
     Raises:
         InputError: if a shard has no weights of a state that is wanted.
     """
     networks, upstream = [], []
     for candidate in chosen:
-        parameters, scores = _network(candidate, originals, accuracy, shards, settings)
+        parameters, scores = _network(candidate, originals, accuracy, shards, settings, initial)
         networks.append(parameters)
         upstream.append(scores)
     names = originals.architecture.parameter_shapes
@@ -112,29 +114,22 @@ def _network(
     accuracy: np.ndarray,
     shards: Mapping[str, TwinShard],
     settings: Mapping[str, Settings],
-) -> tuple[dict[str, Tensor], np.ndarray]:
+    initial: Mapping[str, Tensor] | None,
+) -> tuple[Mapping[str, Tensor], np.ndarray]:
     """Parameters `[models, …]` of a candidate, and its accuracy upstream `[models]`."""
     if candidate.method == ORIGINAL:
         return originals.parameters, accuracy
-    if candidate.method in (SCRATCH, UNTRAINED):
-        initial = _initial(originals)
+    if candidate.method in FROM_INITIAL:
+        masked = {}
         if candidate.method == SCRATCH:
             twins = twin_parameters(shards[MASKS_OF], candidate.point, settings[MASKS_OF], MASKS_OF)
-            initial |= {name: initial[name] * (twins[name] != 0) for name in originals.architecture.weight_names}
-        return initial, np.full(len(originals), np.nan)
+            masked = {name: initial[name] * (twins[name] != 0) for name in originals.architecture.weight_names}
+        return {**initial, **masked}, np.full(len(originals), np.nan)
     shard = shards[candidate.method]
     method = MASKS_OF if candidate.method == RANDOM else candidate.method  # plain weights, both
     parameters = twin_parameters(shard, candidate.point, settings[method], method)
     scores = shard.twins("test_accuracy")[:, shard.twin(candidate.point.at), shard.states.index(candidate.point.epoch)]
     return parameters, scores.double().numpy()
-
-
-def _initial(originals: Originals) -> dict[str, Tensor]:
-    networks = [initial_parameters(originals.architecture, factors) for factors in originals.factors]
-    shapes = originals.architecture.parameter_shapes
-    if not networks:
-        return {name: torch.zeros(0, *shape) for name, shape in shapes.items()}
-    return {name: torch.stack([network[name] for network in networks]) for name in shapes}
 
 
 def twin_parameters(shard: TwinShard, point: Point, settings: Settings, method: str) -> dict[str, Tensor]:
@@ -157,7 +152,8 @@ def load_backbones(files: Any, shard: str, params: Any) -> Backbones:
     """The candidates of a shard, by the files and parameters of a job.
 
     Args:
-        files: originals, models, and by its name the shard of every method that is wanted.
+        files: originals, models, by its name the shard of every method that is wanted, and `initial` where one of
+            `FROM_INITIAL` is.
         shard: the shard's name.
         params: architecture, candidates (`Candidate.plain`), and the settings of the methods.
     """
@@ -165,5 +161,6 @@ def load_backbones(files: Any, shard: str, params: Any) -> Backbones:
     table = read_models(files.models).set_index("index")
     chosen = [Candidate.of(values) for values in params.candidates]
     settings = {method: get_sparsifier(method).Settings(**own) for method, own in params.methods.items()}
-    shards = {method: read_shard(files[method]) for method in (*settings, RANDOM) if method in files.keys()}  # noqa: SIM118
-    return gather(originals, table["test_accuracy"][originals.index].to_numpy(), chosen, shards, settings)
+    shards = {method: read_shard(files[method]) for method in (*settings, RANDOM) if files.get(method)}
+    initial = load_initial(files.initial, originals) if files.get("initial") else None
+    return gather(originals, table["test_accuracy"][originals.index].to_numpy(), chosen, shards, settings, initial)
