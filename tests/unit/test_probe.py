@@ -113,6 +113,13 @@ def test_sgd_does_not_get_below_the_exact_optimum(features, labels):
             assert found[model, twin] < best + 0.03
 
 
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_features_without_an_exact_optimum_are_told(features, labels, number):
+    features[0, 0, 3, 2] = number
+    with pytest.raises(ArithmeticError, match="NaN or infinite"):
+        exact_head(with_ones(features[0, 0]), labels, 5e-4)
+
+
 def test_ties_go_to_the_lower_class():
     assert predicted_classes(with_ones(torch.ones(1, 2)), torch.zeros(10, 3)).tolist() == [0]
 

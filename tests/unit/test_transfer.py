@@ -1,6 +1,7 @@
 """Transfer of a few small models: who is transferred, linear and full, against plain PyTorch."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,16 @@ import torch
 from reference import train_one
 from test_torch_engine import factors, images
 from zootwins.catalogue.transfer import Full, Linear
-from zootwins.experiments.transfer.backbones import Backbones, gather, twin_parameters
+from zootwins.experiments.transfer import linear as linear_transfer
+from zootwins.experiments.transfer.backbones import Backbones, gather, load_backbones, twin_parameters
 from zootwins.experiments.transfer.baselines import axis, prune_at_random, random_masks
 from zootwins.experiments.transfer.candidates import Candidate
 from zootwins.experiments.transfer.full import full_population, full_rows, transfer_full
 from zootwins.experiments.transfer.linear import transfer_linear
-from zootwins.experiments.transfer.rates import choose_lrs, chosen_lrs
+from zootwins.experiments.transfer.rates import at_the_end, choose_lrs, chosen_lrs
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, transfer_keys
 from zootwins.population import ImageData, Population, native_engine
 from zootwins.population.architectures import get_architecture
-from zootwins.population.initialisation import initial_parameters
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
@@ -29,9 +30,11 @@ from zootwins.sparsifiers.base import Start
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.sparsifiers.variational_dropout import VariationalDropout
+from zootwins.storage.frames import write_csv
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard, write_trajectory
-from zootwins.zoos.originals import Originals
+from zootwins.zoos.initial import rebuilt
+from zootwins.zoos.originals import Originals, write_rows
 
 MP, VD = MagnitudePruning(), VariationalDropout()
 SETTINGS = {
@@ -106,7 +109,7 @@ def shards(tmp_path_factory):
 
 @pytest.fixture
 def backbones(shards) -> Backbones:
-    return gather(originals(), np.array([0.5, 0.6, 0.7]), CANDIDATES, shards, SETTINGS)
+    return gather(originals(), np.array([0.5, 0.6, 0.7]), CANDIDATES, shards, SETTINGS, rebuilt(originals()))
 
 
 def place(method: str, value: float = 0) -> int:
@@ -118,8 +121,7 @@ def test_candidates_are_the_networks_they_are_said_to_be(backbones, shards):
     for name, tensor in dense.items():
         assert torch.equal(parameters[name][:, place("original")], tensor)
         assert torch.equal(parameters[name][:, place("mp", 50)], shards["mp"].tensor(name)[:, 1, 1])
-        untrained = [initial_parameters(ARCHITECTURE, each)[name] for each in FACTORS]
-        assert torch.equal(parameters[name][:, place("untrained")], torch.stack(untrained))
+        assert torch.equal(parameters[name][:, place("untrained")], rebuilt(originals())[name])
     for name in ARCHITECTURE.weight_names:
         mask = shards["mp"].tensor(f"mask.{name}")[:, 2]
         scratch, at_random = (parameters[name][:, place(kind, 90)] for kind in ("mp_scratch", "mp_random"))
@@ -274,7 +276,8 @@ def test_class_accuracy_leaves_missing_classes_out():
 def test_neighbours_and_the_size_of_shards_change_nothing(engine, backbones, tmp_path):
     """A model transferred alone, from a shard of its own, comes to the same bits."""
     one = slice(1, 2)
-    alone = gather(originals(one), np.array([0.6]), CANDIDATES, made_shards(tmp_path, one), SETTINGS)
+    own = originals(one)
+    alone = gather(own, np.array([0.6]), CANDIDATES, made_shards(tmp_path, one), SETTINGS, rebuilt(own))
     for name, tensor in backbones.parameters.items():
         assert torch.equal(tensor[one], alone.parameters[name])
     lrs = [0.05] * len(CANDIDATES)
@@ -338,7 +341,105 @@ def test_random_streams_differ_by_what_they_should():
 
 
 def test_a_shard_without_models_has_no_rows(shards):
-    empty = gather(originals(slice(0, 0)), np.array([]), [Candidate("original"), Candidate("untrained")], {}, {})
+    none = originals(slice(0, 0))
+    empty = gather(none, np.array([]), [Candidate("original"), Candidate("untrained")], {}, {}, rebuilt(none))
     trajectory = transfer_full(TorchEngine(), empty, data(), NAMES, FULL, [0.05] * 2)
-    assert full_rows(empty, trajectory, data().test.labels, 0.05).empty
-    assert transfer_linear(TorchEngine(), empty, data(), NAMES, LINEAR, {"conv3": 0.1, "fc1": 0.1}).empty
+    full = full_rows(empty, trajectory, data().test.labels, 0.05)
+    rows = transfer_linear(TorchEngine(), empty, data(), NAMES, LINEAR, {"conv3": 0.1, "fc1": 0.1})
+    assert full.empty
+    assert rows.empty
+    assert {*full} < {*rows}  # a zoo of such shards has all the columns that tables ask for
+
+
+def test_initial_weights_are_those_of_the_file(tmp_path):
+    """As the catalogue's initial_weights has them, whatever seeds and initialisers would make."""
+    dense = originals()
+    read = {name: torch.full_like(tensor, 0.25) for name, tensor in dense.parameters.items()}
+    index = torch.tensor(dense.index)
+    for kind, parameters in (("originals", dense.parameters), ("initial", read)):
+        write_rows(tmp_path / f"{kind}.safetensors", kind, index, parameters, {})
+    table = pd.DataFrame([vars(each) for each in dense.factors]).assign(
+        model=dense.models, index=dense.index, status="ok", reason="", test_accuracy=0.5
+    )
+    write_csv(table, tmp_path / "models.csv", digits=None)
+    names = {"originals": "originals.safetensors", "models": "models.csv", "initial": "initial.safetensors"}
+    files = Files({kind: str(tmp_path / name) for kind, name in names.items()})
+    params = SimpleNamespace(architecture="cnn_s", candidates=[Candidate("untrained").plain()], methods={})
+    found = load_backbones(files, "0000-0005", params).parameters
+    assert all(torch.equal(found[name][:, 0], tensor) for name, tensor in read.items())
+
+
+class Files(dict):
+    """Named paths, as Snakemake gives them to a script."""
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.mark.parametrize("numbers", [1, 10_000, 45_000])
+def test_how_many_features_are_held_changes_nothing(backbones, monkeypatch, numbers):
+    """To the bit: of one network at a time, of some candidates of a model, of some models."""
+    short = {"exact": (), "epochs": 1, "restarts": 1}
+    whole, held = linear(backbones, **short), []
+    monkeypatch.setattr(linear_transfer, "_AT_ONCE", numbers)
+    places = linear_transfer._places
+
+    def recorded(models, candidates, each):
+        for place in places(models, candidates, each):
+            networks = [part.stop - part.start for part in place]
+            held.append(networks[0] * networks[1] * each <= numbers or networks == [1, 1])
+            yield place
+
+    monkeypatch.setattr(linear_transfer, "_places", recorded)
+    pd.testing.assert_frame_equal(linear(backbones, **short), whole, check_exact=True)
+    assert all(held)
+    assert len(held) > 2  # in two layers
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_network_that_diverged_does_not_end_the_others(backbones, caplog, number):
+    """Its probes count by what they predict, but there is no exact optimum; the log names it."""
+    before = linear(backbones)
+    broken, at = {name: tensor.clone() for name, tensor in backbones.parameters.items()}, place("mp", 90)
+    broken["fc1.weight"][1, at] = number
+    broken["fc1.bias"][1, at] = number
+    with caplog.at_level("WARNING"):
+        rows = linear(replace(backbones, parameters=broken))
+    assert "b: mp 90 has no finite loss in linear transfer from fc1 (exact)" in caplog.text
+    assert "conv3" not in caplog.text
+    hit = (rows["index"] == 2) & (rows["method"] == "mp") & (rows["point"] == 90) & (rows["layer"] == "fc1")
+    assert rows.loc[hit & (rows["solver"] == "sgd"), "accuracy"].between(0, 1).all()
+    scores = ["validation_accuracy", "accuracy", "class_accuracy", "loss"]
+    assert rows.loc[hit & (rows["solver"] == "exact"), scores].isna().all(axis=None)
+    pd.testing.assert_frame_equal(rows.loc[~hit, scores], before.loc[~hit, scores])
+
+
+def test_an_exact_classifier_that_is_not_found_is_left_open(backbones, caplog, monkeypatch):
+    monkeypatch.setattr("zootwins.population.probe._MOST_ITERATIONS", 1)
+    rows = linear(backbones).query("solver == 'exact'")
+    assert rows["accuracy"].isna().any()
+    assert "finite loss in linear transfer from fc1 (exact)" in caplog.text
+
+
+def test_networks_that_diverge_in_full_transfer_are_named(backbones, caplog):
+    rows = transfer_full(TorchEngine(), backbones, data(), NAMES, FULL, [1e30] + [0.05] * (len(CANDIDATES) - 1))
+    accuracy = rows.tensors["test_accuracy"]
+    assert ((accuracy >= 0) & (accuracy <= 1)).all()
+    assert "a: original 0 has no finite parameters after full transfer" in caplog.text
+    assert "vd" not in caplog.text
+
+
+def test_a_best_learning_rate_at_the_end_of_those_tried_is_told():
+    def table(best: float, tried: list[float]) -> pd.DataFrame:
+        accuracy = [np.nan] if len(tried) == 1 else [0.9 if lr == best else 0.5 for lr in tried]
+        return pd.DataFrame(
+            {"layer": "fc1", "lr": tried, "validation_accuracy": accuracy, "chosen": [lr == best for lr in tried]}
+        )
+
+    key, rates = "transfer.linear.lrs", [0.1, 0.01, 0.001]
+    assert at_the_end(table(0.01, rates), key) == []
+    assert at_the_end(table(0.1, rates), key) == [
+        "transfer.linear.lrs: 0.1 is best for fc1, the optimum may lie beyond; add a larger one"
+    ]
+    (told,) = at_the_end(table(0.001, rates), key)
+    assert told.endswith("add a smaller one")
+    assert at_the_end(table(0.1, [0.1]), key) == []  # nothing was tried

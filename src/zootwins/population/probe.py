@@ -93,8 +93,10 @@ def exact_head(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
         weight_decay: > 0.
 
     Raises:
-        ArithmeticError: if the gradient does not vanish.
+        ArithmeticError: if features are not finite, or the gradient does not vanish.
     """
+    if not features.isfinite().all():
+        raise ArithmeticError("no exact classifier: of features that are NaN or infinite")
     x, y = features.double().numpy(), F.one_hot(labels, CLASSES).T.double().numpy()
     sizes, directions = np.linalg.eigh(x.T @ x / len(x))
     sizes = np.maximum(sizes, 0) + weight_decay

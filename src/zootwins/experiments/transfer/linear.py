@@ -4,7 +4,7 @@ Features are extracted once, in evaluation, and no image is augmented, as in the
 the network is written to; masks do not matter, since weights of 0 are weights of 0.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,17 @@ from torch import Tensor
 
 from zootwins.catalogue.transfer import Linear
 from zootwins.experiments.transfer.backbones import Backbones
-from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, transfer_keys
+from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, tell_diverged, transfer_keys
 from zootwins.population import Engine, ImageData
+from zootwins.population.architectures import CLASSES
 from zootwins.population.features import layer_features
 from zootwins.population.probe import exact_head, predicted_classes, regularised_loss, train_heads, with_ones
 
 SGD, EXACT = "sgd", "exact"
-_AT_ONCE = 1 << 27  # features held at a time
+SCORES = ("validation_accuracy", "accuracy", "class_accuracy", "loss")
+_AT_ONCE = 1 << 27  # features held at a time, if those of a single network are no more
 Features = dict[str, Tensor]  # of each split, `[models, candidates, samples, features + 1]`
+Place = tuple[slice, slice]  # of models and of candidates
 
 
 def transfer_linear(
@@ -43,35 +46,39 @@ def transfer_linear(
 
     Returns:
         The rows of `rows_of` with layer, solver, restart (0 of the exact solver, which has none), epoch, lr,
-        validation_accuracy, accuracy, class_accuracy (of the test images) and loss (what was minimised).
+        validation_accuracy, accuracy, class_accuracy (of the test images) and loss (what was minimised). Where there is
+        no exact optimum all four are NaN; SGD's probes of a network that diverged count by what they predict.
     """
-    parts = []
+    shape, parts = (len(backbones), len(backbones.candidates)), []
     for layer in settings.layers:
-        found: dict[tuple[str, int], list[dict[str, np.ndarray]]] = {}
-        for models, features in _features(engine, backbones, data, layer):
-            for solver, restart, heads in _heads(features, data, backbones.models[models], names, settings, layer, lrs):
-                scores = _scores(features, data, heads, settings.weight_decay)
-                found.setdefault((solver, restart), []).append(scores)
+        solved = [(SGD, restart) for restart in range(settings.restarts)]
+        solved += [(EXACT, 0)] if layer in settings.exact else []
+        found = {key: {name: np.full(shape, np.nan) for name in SCORES} for key in solved}
+        for place, features in _features(engine, backbones, data, layer):
+            models = backbones.models[place[0]]
+            for solver, restart, heads in _heads(features, data, models, names, settings, layer, lrs):
+                for name, values in _scores(features, data, heads, settings.weight_decay).items():
+                    found[solver, restart][name][place] = values
+            del features  # before the next are extracted
         for (solver, restart), scores in found.items():
-            joined = {name: np.concatenate([each[name] for each in scores]) for name in scores[0]}
+            finite = np.isfinite(scores["loss"])
+            tell_diverged(backbones, finite, f"finite loss in linear transfer from {layer} ({solver})")
+            if solver == EXACT:
+                scores = {name: np.where(finite, values, np.nan) for name, values in scores.items()}
             trained = {"epoch": settings.epochs, "lr": lrs[layer]} if solver == SGD else {"epoch": 0, "lr": np.nan}
-            rows = rows_of(backbones, layer=layer, solver=solver, restart=restart, **trained, **joined)
-            parts.append(rows)
-    return pd.concat(parts, ignore_index=True) if parts else rows_of(backbones)
+            parts.append(rows_of(backbones, layer=layer, solver=solver, restart=restart, **trained, **scores))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _features(engine: Engine, backbones: Backbones, data: ImageData, layer: str) -> Iterator[tuple[slice, Features]]:
-    """The features of a few models at a time."""
+def _features(engine: Engine, backbones: Backbones, data: ImageData, layer: str) -> Iterator[tuple[Place, Features]]:
+    """The features of a few networks at a time."""
     splits = {split: getattr(data, split) for split in ("train", "validation", "test")}
     width = next(each.activations for each in backbones.architecture.layers if each.name == layer) + 1
-    numbers = len(backbones.candidates) * sum(map(len, splits.values())) * width
-    at_once = max(1, _AT_ONCE // numbers)
-    for first in range(0, len(backbones), at_once):
-        models = slice(first, min(first + at_once, len(backbones)))
-        population = backbones.population(models)
-        grid = (models.stop - models.start, len(backbones.candidates))
+    for place in _places(len(backbones), len(backbones.candidates), sum(map(len, splits.values())) * width):
+        population = backbones.population(*place)
+        grid = tuple(part.stop - part.start for part in place)
         yield (
-            models,
+            place,
             {
                 split: with_ones(layer_features(engine, population, images, layer)).unflatten(0, grid)
                 for split, images in splits.items()
@@ -79,10 +86,29 @@ def _features(engine: Engine, backbones: Backbones, data: ImageData, layer: str)
         )
 
 
+def _places(models: int, candidates: int, numbers: int) -> Iterator[Place]:
+    """As many networks at a time as `_AT_ONCE` allows: of some models all candidates, or of one model some of them.
+
+    Args:
+        models: how many.
+        candidates: how many of each.
+        numbers: that are held of each.
+    """
+    at_once = max(1, _AT_ONCE // numbers)
+    for some_models in _slices(models, max(1, at_once // candidates)):
+        for some_candidates in _slices(candidates, at_once):
+            yield some_models, some_candidates
+
+
+def _slices(count: int, at_once: int) -> Iterator[slice]:
+    for first in range(0, count, at_once):
+        yield slice(first, min(first + at_once, count))
+
+
 def _heads(
     features: Features,
     data: ImageData,
-    models: list[str],
+    models: Sequence[str],
     names: tuple[str, str],
     settings: Linear,
     layer: str,
@@ -96,12 +122,20 @@ def _heads(
         keys = transfer_keys(names[0], models, names[1], "linear", restart)
         yield SGD, restart, train_heads(train, labels, keys, schedule, **rule)
     if layer in settings.exact:
-        heads = [exact_head(each, labels, settings.weight_decay) for each in train.flatten(0, 1)]
+        heads = [_exact_or_nan(each, labels, settings.weight_decay) for each in train.flatten(0, 1)]
         yield EXACT, 0, torch.stack(heads).unflatten(0, train.shape[:2])
 
 
+def _exact_or_nan(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
+    """`exact_head`, or NaN where there is none or it is not found: one network does not end those beside it."""
+    try:
+        return exact_head(features, labels, weight_decay)
+    except ArithmeticError:
+        return features.new_full((CLASSES, features.shape[-1]), torch.nan, dtype=torch.float64)
+
+
 def _scores(features: Features, data: ImageData, heads: Tensor, weight_decay: float) -> dict[str, np.ndarray]:
-    """What classifiers come to, each `[models, candidates]`."""
+    """What classifiers come to, `SCORES`, each `[models, candidates]`."""
     predictions = {split: predicted_classes(features[split], heads).numpy() for split in ("validation", "test")}
     labels = {split: getattr(data, split).labels.numpy() for split in predictions}
     return {

@@ -23,7 +23,8 @@ def outcomes(results: ZooResults) -> pd.DataFrame:
 
     Columns: those of `PLACE` and `NETWORK`, index, accuracy and class_accuracy on test images, upstream_accuracy,
     sparsity, lr, restarts, restart_std (of the accuracy), control and control_upstream (the accuracies of
-    the model's control), and change and change_upstream (those of the network less these). Fractions.
+    the model's control), and change and change_upstream (those of the network less these). Fractions. Networks without
+    an accuracy (there may be no exact optimum), or whose control has none, are left out.
     """
     rows = results.tables["transfer"].fillna({"layer": "all", "solver": "sgd"})
     rows = rows[(rows["mode"] != "full") | (rows["epoch"] == rows.loc[rows["mode"] == "full", "epoch"].max())]
@@ -35,7 +36,7 @@ def outcomes(results: ZooResults) -> pd.DataFrame:
     table["is_control"] = (table["method"] == dense[0]) & (table["point"] == dense[1])
     controls = table.loc[table["is_control"], [*PLACE, "index", "accuracy", "upstream_accuracy"]]
     controls = controls.rename(columns={"accuracy": "control", "upstream_accuracy": "control_upstream"})
-    table = table.merge(controls, on=[*PLACE, "index"], how="left")
+    table = table.merge(controls, on=[*PLACE, "index"], how="left").dropna(subset=["accuracy", "control"])
     return table.assign(
         change=table["accuracy"] - table["control"],
         change_upstream=table["upstream_accuracy"] - table["control_upstream"],

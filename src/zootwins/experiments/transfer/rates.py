@@ -106,6 +106,22 @@ def _dense(originals: Originals, times: int) -> Backbones:
     return gather(originals, np.full(len(originals), np.nan), [Candidate(ORIGINAL)] * times, {}, {})
 
 
+def at_the_end(table: pd.DataFrame, key: str) -> list[str]:
+    """What people are to be told of a table of `choose_lrs` where the best is the largest or smallest that was tried.
+
+    Args:
+        table: of a mode.
+        key: which lists the learning rates.
+    """
+    told = []
+    for layer, part in table.dropna(subset=["validation_accuracy"]).groupby("layer", sort=False):
+        lr, tried = chosen_lrs(part)[layer], part["lr"]
+        for end, further in ((tried.max(), "larger"), (tried.min(), "smaller")):
+            if lr == end:
+                told.append(f"{key}: {end:g} is best for {layer}, the optimum may lie beyond; add a {further} one")
+    return told
+
+
 def chosen_lrs(table: pd.DataFrame) -> dict[str, float]:
     """The learning rate of each layer in a table of `choose_lrs`."""
     return dict(table.loc[table["chosen"], ["layer", "lr"]].itertuples(index=False))

@@ -1,5 +1,6 @@
 """What both modes of transfer share: the schedule of learning rates, the streams of random numbers, and the rows."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from zootwins.experiments.transfer.backbones import Backbones
 from zootwins.population.randomness import stream_key
+
+log = logging.getLogger(__name__)
 
 # After so many of 150 epochs, counted from 0, the reference's rate falls to a tenth (its `epochs: [50, 50, 150]`).
 _MILESTONES, _OF = (51, 101), 150
@@ -34,7 +37,21 @@ def class_accuracy(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
         labels: `[samples]`; classes without an image do not count.
     """
     right = predictions == labels
-    return np.stack([right[..., labels == label].mean(-1) for label in np.unique(labels)]).mean(0)
+    # classes last: they are added in the same order whatever stands before them
+    return np.stack([right[..., labels == label].mean(-1) for label in np.unique(labels)], axis=-1).mean(-1)
+
+
+def tell_diverged(backbones: Backbones, finite: np.ndarray, lacking: str) -> None:
+    """Name the networks on the log some of whose numbers are NaN or infinite.
+
+    Args:
+        backbones: the candidates.
+        finite: bool `[models, candidates]`.
+        lacking: what they do not have.
+    """
+    for model, number in np.argwhere(~finite):
+        candidate = backbones.candidates[number]
+        log.warning("%s: %s %g has no %s", backbones.models[model], candidate.method, candidate.value, lacking)
 
 
 def rows_of(backbones: Backbones, **values: np.ndarray | float | str) -> pd.DataFrame:
