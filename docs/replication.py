@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from snakemake.utils import update_config
 
 from zootwins.analyses.candidates import EXCLUDED, FITS, RIDDLES, arrange_candidates
 from zootwins.analyses.cells import QUANTITIES
@@ -233,8 +234,8 @@ def stored_tables() -> dict[str, pd.DataFrame]:
 def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:
     """The page's text, everything that is made put in anew."""
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
-    replication = yaml.safe_load(CONFIGURATION.read_text())
-    catalogue = load_run(configuration | replication, ROOT).catalogue
+    update_config(configuration, yaml.safe_load(CONFIGURATION.read_text()))
+    catalogue = load_run(configuration, ROOT).catalogue
     blocks = Blocks(tables, {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()})
     return MADE.sub(lambda made: f"{made[1]}\n{getattr(blocks, made[2])()}\n{made[3]}", text)
 

@@ -69,9 +69,11 @@ def load_states(shards: Sequence[TwinShard], architecture: str) -> VdStates:
     """All states of a zoo's VD twins; models that diverged are left out, and the log names them.
 
     Raises:
-        InputError: if the shards hold the weights of the last state alone.
+        InputError: if the shards hold the weights of the last state alone, or no models.
     """
     parts = [_shard_states(shard, architecture) for shard in shards if shard.models]
+    if not parts:
+        raise InputError(f"{shards[0].path}: holds no models; leave its zoo out of representations")
     weights, alphas, tables = zip(*parts, strict=True)
     tokens = Tokens(_architecture(shards, architecture))
     states = VdStates(tokens, torch.cat(weights), torch.cat(alphas), pd.concat(tables, ignore_index=True))
