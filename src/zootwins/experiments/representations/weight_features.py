@@ -6,12 +6,15 @@ from torch import Tensor
 from zootwins.experiments.representations.tokens import Tokens
 
 FEATURES = (
+    "weight",
     "log magnitude",
     "magnitude's rank in the layer",
     "magnitude's rank among its neuron's weights",
     "layer",
     "row in the kernel",
     "column in the kernel",
+    "mean of the kernel",
+    "mean of the neuron's incoming weights",
     "log norm of the kernel",
     "log norm of the neuron's incoming weights",
     "log norm of its outgoing weights",
@@ -50,12 +53,15 @@ def weight_features(vectors: Tensor, tokens: Tokens, fisher: Tensor | None = Non
         before = (incoming[number - 1], outgoing[number - 1], biases[number - 1]) if number else (nothing,) * 3
         of_neuron = (incoming[number], outgoing[number], biases[number])
         columns = [
+            part,
             (magnitude + _LEAST).log(),
             _ranks(magnitude.flatten(1)).view_as(part),
             _ranks(magnitude.flatten(2)).view_as(part),
             torch.tensor(float(number)),
             (position // edge).to(vectors.dtype),
             (position % edge).to(vectors.dtype),
+            part.mean(3, keepdim=True),
+            part.mean((2, 3), keepdim=True),
             _log_norm(part, (3,))[..., None],
             *(values[:, :, None, None] for values in of_neuron),
             *(values[:, None, :, None] for values in before),
