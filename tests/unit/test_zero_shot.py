@@ -238,7 +238,7 @@ def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, represent
         wanted = own.sum(1) if at == OWN else torch.full_like(pruned, round(float(at) / 100 * WEIGHTS))
         assert torch.equal(pruned, wanted)
     assert torch.equal((made["vd", OWN] == 0)[:, TOKENS.prunable], own)
-    for method in ("decoder", "decoder_mask", *PREDICTED, "vd_mask", "mp", "mp_layers", "random"):
+    for method in set(METHODS) - {"vd"}:
         kept = made[method, "80"] != 0
         assert torch.equal(made[method, "80"][kept], pairs.dense[kept])
     masks = [(made[method, "80"] == 0)[:, TOKENS.prunable] for method in ("decoder", "decoder_mask")]
@@ -247,6 +247,12 @@ def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, represent
     for number in range(len(TOKENS.sizes)):
         layer = (TOKENS.layer_of == number) & TOKENS.prunable
         assert torch.equal(by_layer["vd"][:, layer].sum(1), by_layer["mp_layers"][:, layer].sum(1))
+        share = 0.8 * int(layer.sum())
+        for method in ("mp_uniform", "boosting_uniform"):
+            assert ((made[method, "80"] == 0)[:, layer].sum(1) - share).abs().max() < 1
+        kept = (made["mp_uniform", "80"] != 0)[:, layer]
+        smallest = pairs.dense[:, layer].abs().masked_fill(~kept, torch.inf).amin(1)
+        assert (smallest >= pairs.dense[:, layer].abs().masked_fill(kept, 0).amax(1)).all()
     weights = {name: tensor for name, tensor in TOKENS.separate(pairs.dense).items() if name.endswith("weight")}
     expected = pruning_masks(weights, 0.8, "global")
     for name, twin in TOKENS.separate(made["mp", "80"]).items():

@@ -51,7 +51,7 @@ def layer_curves(train: Pairs) -> list[Tensor]:
     With magnitude for scores (`along`), this is the population prior: how much the zoo prunes in each layer, and then
     magnitude.
     """
-    layers = _layers(train.tokens)
+    layers = layers_of(train.tokens)
     curves = [train.alphas[:, layer].sort(dim=1, descending=True).values.mean(0) for layer in layers]
     return [curve - torch.linspace(0, _FALL, len(curve)) for curve in curves]
 
@@ -62,12 +62,12 @@ def along(curves: list[Tensor], scores: Tensor, tokens: Tokens) -> Tensor:
     Pruned by a threshold or to a sparsity, layers are as sparse as the zoo's are in the mean, whatever the scores.
     """
     found = torch.zeros_like(scores)
-    for layer, curve in zip(_layers(tokens), curves, strict=True):
+    for layer, curve in zip(layers_of(tokens), curves, strict=True):
         found[:, layer] = curve[scores[:, layer].argsort(dim=1, descending=True, stable=True).argsort(dim=1)]
     return found
 
 
-def _layers(tokens: Tokens) -> list[Tensor]:
+def layers_of(tokens: Tokens) -> list[Tensor]:
     """Which parameters are the weights of each layer."""
     return [(tokens.layer_of == number) & tokens.prunable for number in range(len(tokens.sizes))]
 

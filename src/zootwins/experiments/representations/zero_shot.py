@@ -21,11 +21,12 @@ from zootwins.experiments.representations.alignment import arrange
 from zootwins.experiments.representations.decisions import DECODED
 from zootwins.experiments.representations.evaluation import contexts
 from zootwins.experiments.representations.losses import normalise_alpha
-from zootwins.experiments.representations.predictors import Pairs, along, boosting, layer_curves
+from zootwins.experiments.representations.predictors import Pairs, along, boosting, layer_curves, layers_of
 from zootwins.experiments.representations.probes import PENALTIES
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.token_network import token_network
+from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.weight_features import saliency
 from zootwins.population import Engine, Factors, ImageData, Population, layer_sparsity
 from zootwins.population.randomness import stream_key
@@ -34,22 +35,24 @@ from zootwins.zoos.originals import Originals
 
 log = logging.getLogger(__name__)
 
-LEARNED = ("decoder", "decoder_mask", "token_network", "boosting", "boosting_images", "saliency", "prior")
+LEARNED = ("decoder", "decoder_mask", "token_network", "boosting", "boosting_uniform", "prior")
 PREDICTED = ("token_network", "boosting", "boosting_images", "saliency", "prior")
-OF_IMAGES = ("boosting_images", "saliency")  # that are told of gradients
-GIVEN = ("vd", "vd_mask", "mp", "mp_layers", "random")
+OF_IMAGES = (
+    "boosting_images",
+    "saliency",
+)  # told of gradients on training images; they tell no more, and make no twins
+GIVEN = ("vd", "vd_mask", "mp", "mp_layers", "mp_uniform", "random")
 METHODS = (*LEARNED, *GIVEN)
 """What is compared, each pruned once to the same number of weights and then fine-tuned for an epoch:
 
 - decoder: decoded weights, those of highest decoded log α pruned;
 - decoder_mask: the model's own weights, pruned at the same places;
 - token_network, boosting, prior: own weights, those of highest predicted log α pruned;
-- boosting_images, saliency: the same, told from gradients on training images too, or by w² times the Fisher information
-  within layers that are as sparse as the zoo's;
+- boosting_uniform: the same share of every layer, those of highest predicted log α there;
 - vd: the weights of the trained twin, those of its highest log α pruned;
 - vd_mask: own weights, pruned at the same places;
 - mp: own weights, the smallest pruned;
-- mp_layers: the same in each layer, as many there as in vd;
+- mp_layers, mp_uniform: the smallest in each layer, as many there as in vd, or the same share of all layers;
 - random: own weights, any pruned.
 """
 RATIOS = (0.5, 0.7, 0.8, 0.9)
@@ -163,7 +166,7 @@ def zero_shot_twins(
     keys = [stream_key("zero_shot", zoo, model) for model in pairs.models]
     random = torch.stack([torch.rand(own.shape[1], generator=torch.Generator().manual_seed(key)) for key in keys])
     trained = pairs.trained.masked_fill((pairs.alphas >= threshold) & tokens.noisy & ~tokens.prunable, 0)
-    scores = {name: predicted[name] for name in ("decoder", *PREDICTED)}
+    scores = {name: predicted[name] for name in ("decoder", "token_network", "boosting", "prior")}
     scores |= {"vd": pairs.alphas, "mp": -own.abs(), "random": random}
     starts = {"decoder": predicted[DECODED], "vd": trained}
     pruned_by_vd = (pairs.alphas >= threshold) & tokens.prunable
@@ -177,7 +180,11 @@ def zero_shot_twins(
             name: _highest(score, starts.get(name, own), count, tokens.prunable) for name, score in scores.items()
         }
         pruned |= {f"{name}_mask": pruned[name] for name in ("decoder", "vd")}
-        pruned["mp_layers"] = _smallest_in_layers(pairs, pruned["vd"])
+        as_vd = torch.stack([pruned["vd"][:, layer].sum(1) for layer in layers_of(tokens)], dim=1)
+        equal = _equal_shares(count, tokens)
+        pruned["mp_layers"] = _highest_in_layers(scores["mp"], own, as_vd, tokens)
+        pruned["mp_uniform"] = _highest_in_layers(scores["mp"], own, equal, tokens)
+        pruned["boosting_uniform"] = _highest_in_layers(scores["boosting"], own, equal, tokens)
         twins[at] = {
             (method, at): tokens.separate(starts.get(method, own).masked_fill(pruned[method], 0)) for method in METHODS
         }
@@ -193,15 +200,22 @@ def _highest(scores: Tensor, weights: Tensor, counts: Tensor, candidates: Tensor
     return torch.zeros_like(scores, dtype=torch.bool).scatter(1, order, first)
 
 
-def _smallest_in_layers(pairs: Pairs, pruned: Tensor) -> Tensor:
-    """As many weights of each layer as in `pruned`, those of least magnitude."""
-    chosen = torch.zeros_like(pruned)
-    for number in range(len(pairs.tokens.sizes)):
-        layer = pairs.tokens.layer_of == number
-        magnitude = -pairs.dense[:, layer].abs()
-        candidates = pairs.tokens.prunable[layer]
-        chosen[:, layer] = _highest(magnitude, magnitude, pruned[:, layer].sum(1), candidates)
+def _highest_in_layers(scores: Tensor, weights: Tensor, counts: Tensor, tokens: Tokens) -> Tensor:
+    """The weights with the highest scores of each layer, `counts` `[models, layers]` of them."""
+    chosen = torch.zeros_like(scores, dtype=torch.bool)
+    for layer, count in zip(layers_of(tokens), counts.T, strict=True):
+        every = torch.ones(int(layer.sum()), dtype=torch.bool)
+        chosen[:, layer] = _highest(scores[:, layer], weights[:, layer], count, every)
     return chosen
+
+
+def _equal_shares(counts: Tensor, tokens: Tokens) -> Tensor:
+    """As many weights in all, `[models]`, as the same share of every layer, `[models, layers]`; largest remainders."""
+    sizes = torch.tensor([int(layer.sum()) for layer in layers_of(tokens)])
+    exact = counts[:, None].double() * sizes / sizes.sum()
+    whole = exact.floor().long()
+    order = (exact - whole).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return whole + (order < (counts - whole.sum(1))[:, None])
 
 
 def without_siblings(

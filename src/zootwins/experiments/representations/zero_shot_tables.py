@@ -27,11 +27,11 @@ TWINS = {
     "decoder_mask": "decoder's mask",
     "token_network": "token network's mask",
     "boosting": "boosted trees' mask",
-    "boosting_images": "boosted trees' mask, gradients",
-    "saliency": "w² × Fisher information",
+    "boosting_uniform": "boosted trees' mask, equal shares",
     "prior": "population prior",
     "mp": "MP",
     "mp_layers": "MP at VD's layer sparsities",
+    "mp_uniform": "MP, equal shares",
     "random": "random",
 }
 
