@@ -28,7 +28,7 @@ TWINS = {  # label, colour, marker
     "decoder_mask": ("decoder's mask", "#CC79A7", "^"),
     "token_network": ("token network's mask", "#009E73", "^"),
     "boosting": ("boosted trees' mask", "#56B4E9", "^"),
-    "boosting_uniform": ("boosted trees' mask, equal shares", "#0072B2", "D"),
+    "boosting_uniform": ("boosted trees' mask, equal shares", "#56B4E9", "D"),
     "prior": ("population prior", "#E69F00", "^"),
     "mp": ("MP", COLOURS["mp"], "v"),
     "mp_layers": ("MP at VD's layer sparsities", "#000000", "v"),
