@@ -75,7 +75,7 @@ rule choose_transfer_lr:
         mode=one_of(MODES),
     conda:
         "../envs/zootwins.yaml"
-    threads: 2
+    threads: 1  # of few models: two such jobs, or linear transfer beside one, fill two cores
     resources:
         mem_mb=growing(4000),
         runtime=720,
