@@ -55,8 +55,9 @@ def test_a_further_variant_trains_no_other_again(short):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (f"results/exports/{ZOO}/lr-2-soup.zip", "lr-2-soup: no soups of this configuration"),
-        (f"results/exports/{ZOO}/length-2-imp.zip", "length-2-imp: no soups of this configuration"),
+        (f"results/exports/{ZOO}/lr-2-soup.zip", "lr-2: no soups of this configuration"),
+        (f"results/exports/{ZOO}/length-2-imp.zip", "length-2-imp: no arm of these soups"),
+        (f"results/soups/{ZOO}/seed-7-soup/0000-0003.safetensors", "seed-7: no soups of this configuration"),
     ],
 )
 def test_what_is_not_trained_is_refused(short, target, message):
