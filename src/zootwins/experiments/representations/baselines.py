@@ -23,7 +23,7 @@ from zootwins.experiments.representations.tokens import Tokens
 SIZED_MODELS = 8  # that tell what a size is worth: each has many states, and recovery takes its time
 SIZES = (64, 128, 256, 500, 700, 1000, 1400, 2000)
 ALL = -1  # all epochs
-_TOLD_WEIGHTS = 200_000  # that boosted trees learn from
+_TOLD_STATES, _TOLD_WEIGHTS = 2_000, 200_000  # that boosted trees learn from, at most: training has tens of thousands
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,19 @@ def largest_weights(splits: Mapping[str, VdStates], representation: Representati
     """
     scale, tokens = representation.model.scale.cpu(), splits["test"].tokens
     code = LargestWeights(tokens, representation.settings.numbers)
-    known = {split: code.recover(code(splits[split].weights / scale)) for split in ("train", "test")}
-    features = {split: _told_of_weights(*one, tokens) for split, one in known.items()}
-    wanted = normalised(splits["train"], representation)[:, tokens.noisy].flatten().numpy()
-    chosen = np.random.default_rng(0).choice(len(wanted), min(_TOLD_WEIGHTS, len(wanted)), replace=False)
-    trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0)
-    trees.fit(features["train"][chosen], wanted[chosen])
-    alphas = torch.zeros_like(splits["test"].alphas)
-    alphas[:, tokens.noisy] = torch.from_numpy(trees.predict(features["test"])).view(len(alphas), -1).float()
-    return Reconstruction(known["test"][0] * scale, alphas)
+    rng, train, test = np.random.default_rng(0), splits["train"], splits["test"]
+    states = np.arange(len(train))
+    if len(states) > _TOLD_STATES:
+        states = rng.choice(states, _TOLD_STATES, replace=False)
+    features = _told_of_weights(*code.recover(code(train.weights[states] / scale)), tokens)
+    wanted = normalised(train, representation)[states][:, tokens.noisy].flatten().numpy()
+    chosen = rng.choice(len(wanted), min(_TOLD_WEIGHTS, len(wanted)), replace=False)
+    trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0).fit(features[chosen], wanted[chosen])
+    values, bounds = code.recover(code(test.weights / scale))
+    told = trees.predict(_told_of_weights(values, bounds, tokens))
+    alphas = torch.zeros_like(test.alphas)
+    alphas[:, tokens.noisy] = torch.from_numpy(told).view(len(alphas), -1).float()
+    return Reconstruction(values * scale, alphas)
 
 
 def _told_of_weights(values: Tensor, bounds: Tensor, tokens: Tokens) -> np.ndarray:
