@@ -37,10 +37,7 @@ log = logging.getLogger(__name__)
 
 LEARNED = ("decoder", "decoder_mask", "token_network", "boosting", "boosting_uniform", "prior")
 PREDICTED = ("token_network", "boosting", "boosting_images", "saliency", "prior")
-OF_IMAGES = (
-    "boosting_images",
-    "saliency",
-)  # told of gradients on training images; they tell no more, and make no twins
+OF_IMAGES = ("boosting_images", "saliency")  # told of gradients on training images; no twins are made of them
 GIVEN = ("vd", "vd_mask", "mp", "mp_layers", "mp_uniform", "random")
 METHODS = (*LEARNED, *GIVEN)
 """What is compared, each pruned once to the same number of weights and then fine-tuned for an epoch:
@@ -57,7 +54,7 @@ METHODS = (*LEARNED, *GIVEN)
 """
 RATIOS = (0.5, 0.7, 0.8, 0.9)
 _NEAR = 3.0  # of log α: what learners see of it saturates so far from the threshold
-ACROSS_MODELS = 32  # of another zoo, the first ones: each is fine-tuned fifty times
+ACROSS_MODELS = 32  # of another zoo, the first ones: each is fine-tuned sixty times
 OWN = "vd"  # beside the ratios: each model at its trained twin's own sparsity
 
 
