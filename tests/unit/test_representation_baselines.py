@@ -41,6 +41,7 @@ from zootwins.experiments.representations.tables import (
 )
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.training import layer_scale, train
+from zootwins.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 HOLDING = SETTINGS.model_copy(update={"largest": 400, "contrastive_weight": 0.0})
@@ -122,7 +123,9 @@ def test_the_largest_weights_come_back_to_the_bit_and_bound_the_others(numbers, 
 
 
 def test_numbers_that_hold_no_weight_are_refused():
-    with pytest.raises(ValueError, match="103 numbers hold no weight: 103 of them say where weights are"):
+    with pytest.raises(
+        InputError, match=r"representations\.largest: 103 numbers hold no weight: 103 of them"
+    ):
         LargestWeights(Tokens(ARCHITECTURE), 103)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zootwins.experiments.representations.tokens import Tokens
+from zootwins.run.errors import InputError
 
 BITS = 24  # of a place's number: float32 holds whole numbers below 2²⁴ exactly
 
@@ -21,6 +22,9 @@ class LargestWeights(nn.Module):
     Attributes:
         numbers: of the code.
         kept: how many weights it holds.
+
+    Raises:
+        InputError: if the numbers do not suffice for one weight.
     """
 
     def __init__(self, tokens: Tokens, numbers: int):
@@ -29,7 +33,10 @@ class LargestWeights(nn.Module):
         self.places = self.of_places(tokens)
         self.kept = min(numbers - self.places, self.parameters_count)
         if self.kept < 1:
-            raise ValueError(f"{numbers} numbers hold no weight: {self.places} of them say where weights are")
+            raise InputError(
+                f"representations.largest: {numbers} numbers hold no weight: {self.places} of them say where weights "
+                f"of {tokens.architecture.name} are; take more, or 0"
+            )
         self.register_buffer("powers", 2.0 ** torch.arange(BITS), persistent=False)
 
     @staticmethod

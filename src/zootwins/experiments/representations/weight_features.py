@@ -24,14 +24,14 @@ FEATURES = (
     "the input's bias",
     "log norm of the layer's weights",
 )
-OF_IMAGES = ("log Fisher information", "log of w² times it")
+IMAGE_FEATURES = ("log Fisher information", "log of w² times it")
 _LEAST = 1e-6  # magnitude, so that its logarithm is defined
 
 
 def weight_features(vectors: Tensor, tokens: Tokens, fisher: Tensor | None = None) -> Tensor:
     """`FEATURES` of every weight of dense networks `[models, parameters]`: `[models, weights, features]`.
 
-    Given the networks' Fisher information, those `OF_IMAGES` follow.
+    Given the networks' Fisher information, `IMAGE_FEATURES` follow.
 
     Weights come as in the vectors, biases left out. Norms are root mean squares; ranks are shares, 0 the smallest. What
     a weight does not have (the last layer's outgoing weights, the neuron behind a pixel) is 0.
