@@ -123,9 +123,7 @@ def test_the_largest_weights_come_back_to_the_bit_and_bound_the_others(numbers, 
 
 
 def test_numbers_that_hold_no_weight_are_refused():
-    with pytest.raises(
-        InputError, match=r"representations\.largest: 103 numbers hold no weight: 103 of them"
-    ):
+    with pytest.raises(InputError, match=r"representations\.largest: 103 numbers hold no weight: 103 of them"):
         LargestWeights(Tokens(ARCHITECTURE), 103)
 
 
