@@ -17,7 +17,7 @@ struct Shape {
   int mode;
 };
 
-// One parameter of the block's models, [models, size] in the natural layout. Null: there is none, which of what a
+// One parameter of the population's models, [models, size] in the natural layout. Null: there is none, which of what a
 // mode has is allowed of BIAS_LOG_SIGMA2 alone: biases without noise.
 struct Tensor {
   float* value;
@@ -36,16 +36,18 @@ struct Factors {
   int64_t steps;  // taken before
 };
 
-// As many models as a vector has lanes, or fewer.
+// As many of the population's models as a vector has lanes, or fewer. Where [models] is written, a model is found at its
+// place in the population; lanes count the block's own.
 struct Block {
   Shape shape;
-  int models;
+  int lanes;                       // that are in use
+  const int64_t* places;           // [lanes], of their models in the population
   Tensor tensors[LAYERS][KINDS];
   const Factors* factors;          // [models]
   const float* images;             // [samples, channels, size, size]
   const int64_t* labels;           // [samples]
   int64_t samples;
-  const uint32_t* const* orders;   // [models][samples]; training only
+  const uint32_t* const* orders;   // [lanes][samples]; training only
   const float* lr_factors;         // [models, batches], of the learning rate; null: 1
   float linear_clamp;              // of log α in linear layers, in either direction; of noisy weights only
   int64_t batch_size;

@@ -63,6 +63,11 @@ ZT_NOINLINE void activate_some(M lanes, const V* x, V* y, V* slope, int count) {
   }
 }
 
+// The model that a lane trains: spare lanes repeat the last one's, at a learning rate of 0.
+ZT_INLINE int64_t model_of(const Block& block, int lane) {
+  return block.places[lane < block.lanes ? lane : block.lanes - 1];
+}
+
 // What differs between the lanes of a block.
 struct Lanes {
   Philox philox;
@@ -75,11 +80,10 @@ struct Lanes {
 
   explicit Lanes(const Block& block) {
     I kind, is_adam;
-    for (int lane = 0; lane < LANES; lane++) {  // spare lanes repeat the last model, at a learning rate of 0
-      const bool spare = lane >= block.models;
-      const zootwins::Factors& f = block.factors[spare ? block.models - 1 : lane];
+    for (int lane = 0; lane < LANES; lane++) {
+      const zootwins::Factors& f = block.factors[model_of(block, lane)];
       Philox::set_key(philox, lane, f.key);
-      lr[lane] = spare ? 0 : f.lr;
+      lr[lane] = lane < block.lanes ? f.lr : 0;
       weight_decay[lane] = f.weight_decay;
       momentum[lane] = f.momentum;
       penalty[lane] = f.penalty;
@@ -266,10 +270,7 @@ class Model {
     const int size = int(count<i>(kind));
     for (int n = 0; n < size; n++) {
       const int at = is_weight ? L::weight_place(n) : n;
-      for (int lane = 0; lane < LANES; lane++) {
-        const int model = lane < block.models ? lane : block.models - 1;
-        f(at, lane, int64_t(model) * size + n);
-      }
+      for (int lane = 0; lane < LANES; lane++) f(at, lane, model_of(block, lane) * size + n);
     }
   }
 
@@ -303,7 +304,7 @@ class Model {
         const zootwins::Tensor& tensor = block.tensors[index.value][kind];
         const size_t offset = layers[index.value].value.of[kind] - values;
         each_element<index.value>(block, kind, [&](int at, int lane, int64_t n) {
-          if (lane >= block.models || !tensor.value) return;
+          if (lane >= block.lanes || !tensor.value) return;
           tensor.value[n] = values[offset + at][lane];
           tensor.exp_avg[n] = exp_avg[offset + at][lane];
           tensor.exp_avg_sq[n] = exp_avg_sq[offset + at][lane];
@@ -592,7 +593,7 @@ class Model {
     int64_t correct[LANES] = {};
     load(block);
     const auto image_at = [&](int lane, int64_t position) {
-      return block.images + block.orders[lane < block.models ? lane : 0][position] * size_t(Input::INPUT_UNITS);
+      return block.images + block.orders[lane < block.lanes ? lane : 0][position] * size_t(Input::INPUT_UNITS);
     };
     int64_t steps[LANES];
     for (int lane = 0; lane < LANES; lane++) steps[lane] = lanes.steps[lane];
@@ -616,7 +617,7 @@ class Model {
         for (int lane = 0; lane < LANES; lane++) {
           images[lane] = image_at(lane, position);
           next[lane] = image_at(lane, position + 1 < block.samples ? position + 1 : 0);
-          label[lane] = int32_t(block.labels[block.orders[lane < block.models ? lane : 0][position]]);
+          label[lane] = int32_t(block.labels[block.orders[lane < block.lanes ? lane : 0][position]]);
         }
         load_images(images, next);
         V loss;
@@ -632,16 +633,19 @@ class Model {
       if constexpr (GATED) add_gate_gradients(lanes.penalty);
       V lr_factor;
       for (int lane = 0; lane < LANES; lane++) {
-        const int model = lane < block.models ? lane : block.models - 1;
-        lr_factor[lane] = block.lr_factors ? block.lr_factors[model * batches + number] : 1;
+        lr_factor[lane] = block.lr_factors ? block.lr_factors[model_of(block, lane) * batches + number] : 1;
         steps[lane] += lr_factor[lane] > 0;
       }
       update(block, lanes, lr_factor, steps);
     }
     store(block);
-    for (int lane = 0; lane < block.models; lane++) {
-      block.loss[lane] = losses[lane] / double(block.samples);
-      block.accuracy[lane] = double(correct[lane]) / double(block.samples);
+    store_scores(block, losses, correct);
+  }
+
+  static void store_scores(const Block& block, const double (&losses)[LANES], const int64_t (&correct)[LANES]) {
+    for (int lane = 0; lane < block.lanes; lane++) {
+      block.loss[block.places[lane]] = losses[lane] / double(block.samples);
+      block.accuracy[block.places[lane]] = double(correct[lane]) / double(block.samples);
     }
   }
 
@@ -661,19 +665,16 @@ class Model {
       V loss, probabilities[CLASSES];
       I prediction;
       score(forward(lanes, 0, 0), label, 1, loss, prediction, probabilities);
-      for (int lane = 0; lane < block.models; lane++) {
+      for (int lane = 0; lane < block.lanes; lane++) {
         losses[lane] += loss[lane];
         correct[lane] += prediction[lane] == label[lane];
-        const int64_t row = lane * block.samples + sample;
+        const int64_t row = block.places[lane] * block.samples + sample;
         block.predictions[row] = uint8_t(prediction[lane]);
         if (block.probabilities) copy_lane<CLASSES>(probabilities, lane, block.probabilities + row * CLASSES);
         if (block.features) copy_lane<FEATURES>(layers[LAYERS - 2].out, lane, block.features + row * FEATURES);
       }
     }
-    for (int lane = 0; lane < block.models; lane++) {
-      block.loss[lane] = losses[lane] / double(block.samples);
-      block.accuracy[lane] = double(correct[lane]) / double(block.samples);
-    }
+    store_scores(block, losses, correct);
   }
 };
 

@@ -190,6 +190,49 @@ def test_a_model_does_not_depend_on_neighbours_or_threads(vd):
             assert torch.equal(parameter, together.parameters[name][model : model + 1]), name
 
 
+def test_every_model_gets_its_own_rows_wherever_its_block_is():
+    shuffled = [factors(a, o, dropout=d) for d in (0.5, 0.0) for o in ("sgd", "adam") for a in ("gelu", "tanh", "relu")]
+    mixed = [*shuffled, *shuffled[5:]]  # 19, of which blocks take those that are alike
+    together = make_population(mixed)
+    data = make_data(together.architecture, 9)
+    lr_factors = torch.rand(len(mixed), 3, generator=torch.Generator().manual_seed(0))
+    alone = [
+        Population(
+            together.architecture,
+            [mixed[model]],
+            together.keys[model : model + 1],
+            {name: p[model : model + 1].clone() for name, p in together.parameters.items()},
+        )
+        for model in range(len(mixed))
+    ]
+    outputs = ("probabilities", "features")
+    scores = NativeEngine(threads=2).train_epoch(together, data, 1, lr_factors=lr_factors)
+    evaluation = NativeEngine(threads=2).evaluate(together, data, outputs)
+    for model, population in enumerate(alone):
+        rows = slice(model, model + 1)
+        own = NativeEngine().train_epoch(population, data, 1, lr_factors=lr_factors[rows])
+        assert (own.loss, own.accuracy) == (scores.loss[rows], scores.accuracy[rows])
+        for name, parameter in population.parameters.items():
+            assert torch.equal(parameter, together.parameters[name][rows]), name
+        for name, value in vars(NativeEngine().evaluate(population, data, outputs)).items():
+            assert torch.equal(value, getattr(evaluation, name)[rows]), name
+
+
+@pytest.mark.skipif("avx2" not in LEVELS, reason="the flags are those of x86")
+def test_numbers_too_small_for_full_speed_become_zero(level, monkeypatch):
+    """A processor may take a hundred times as long for them, and saturated units make many."""
+    monkeypatch.setenv(LEVEL_VARIABLE, level)
+    population = make_population([factors("sigmoid", "sgd", lr=1e-3), factors("gelu", "sgd", lr=1e-3)])
+    for parameter in population.parameters.values():
+        parameter *= 1e-9  # so that gradients fall below 1e-38 on their way back
+    NativeEngine(threads=2).train_epoch(population, make_data(population.architecture, 8), 1)
+    moments = torch.cat([population.optimizer_state[f"exp_avg.{name}"].flatten() for name in population.parameters])
+    assert (moments == 0).any()
+    assert (moments.abs()[moments != 0] >= torch.finfo(torch.float32).tiny).all()
+    small = np.float32(1e-30)
+    assert small * np.float32(1e-10) > 0  # the caller's thread counts on as it did
+
+
 @pytest.mark.parametrize("vd", [False, True])
 def test_simd_levels_agree(level, vd, monkeypatch):
     def trained(at):
