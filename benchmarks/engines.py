@@ -7,7 +7,8 @@
 For magnitude pruning (MP), variational dropout (VD) and L0 gates (L0), on cnn_s and cnn_l, batches of 10, with Adam:
 what one model costs for one sample (forward, backward, optimiser step), the speed-up over the loop, the share of the
 machine's multiply-add peak, and the most memory that was in use. Images are random: the arithmetic does not depend on
-them.
+them. GRID trains the models of a grid zoo from their initial weights: activations, initialisers, optimisers and dropout
+differ, and units saturate; its loop is MP's.
 `--clock cpu` counts the process's CPU time instead of the wall's: the same for one thread on a quiet machine, and
 still true on a busy one. Writes engines-{device}.csv and engines-{device}.svg.
 
@@ -20,7 +21,7 @@ import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,8 +31,9 @@ import torch
 from torch.nn import functional as F
 
 from zootwins.population import Engine, Factors, ImageSet, Population
-from zootwins.population.architectures import Architecture, Network, get_architecture
+from zootwins.population.architectures import ACTIVATIONS, Architecture, Network, get_architecture
 from zootwins.population.hard_concrete import HardConcrete, open_probability, sampled_gate
+from zootwins.population.initialisation import INITIALISERS, initial_parameters
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine, _native, is_available
 from zootwins.population.torch_engine import TorchEngine
@@ -48,6 +50,13 @@ FACTORS = Factors(
     dropout=0.0,
     batch_size=10,
 )
+GRID = [
+    replace(FACTORS, activation=activation, init=init, optimizer=optimizer, dropout=dropout)
+    for activation in ACTIVATIONS
+    for init in INITIALISERS
+    for optimizer in ("adam", "sgd")
+    for dropout in (0.0, 0.5)
+]
 PENALTY = 0.001
 WEIGHTS = {"vd": GaussianNoise(), "l0": HardConcrete()}
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -58,7 +67,7 @@ PILOT = 20  # samples that tell how many are needed to fill the time asked for
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained: `mp`, `vd` or `l0` on an architecture."""
+    """What is trained: `mp`, `vd`, `l0` or `grid` on an architecture."""
 
     method: str
     architecture: Architecture
@@ -87,8 +96,19 @@ def training_images(architecture: Architecture, samples: int) -> ImageSet:
     return ImageSet(torch.randn(shape), torch.randint(10, (samples,)))
 
 
+def grid_population(architecture: Architecture, models: int) -> Population:
+    """Models of a grid zoo in random order, before training."""
+    drawn = torch.randint(len(GRID), (models,), generator=torch.Generator().manual_seed(0)).tolist()
+    factors = [replace(GRID[place], seed=seed) for seed, place in enumerate(drawn)]
+    initial = [initial_parameters(architecture, one) for one in factors]
+    parameters = {name: torch.stack([one[name] for one in initial]) for name in initial[0]}
+    return Population(architecture, factors, torch.arange(models), parameters)
+
+
 def make_population(case: Case, models: int) -> Population:
     """Models with random weights; MP at 80 % sparsity."""
+    if case.method == "grid":
+        return grid_population(case.architecture, models)
     shapes = case.architecture.parameter_shapes
     parameters = {name: 0.1 * torch.randn(models, *shape) for name, shape in shapes.items()}
     population = Population(case.architecture, [FACTORS] * models, torch.arange(models), parameters)
@@ -163,7 +183,7 @@ def gated_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
     return list(parameters.values()), loss
 
 
-LOSSES = {"mp": plain_loss, "vd": variational_loss, "l0": gated_loss}
+LOSSES = {"mp": plain_loss, "vd": variational_loss, "l0": gated_loss, "grid": plain_loss}
 
 
 def loop_samples(case: Case, device: str, clock: str, seconds: float) -> tuple[int, float]:

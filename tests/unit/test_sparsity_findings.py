@@ -2,7 +2,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from made_methods import RETRAINED, beside, layers_of, made, penalised, pruned, pruning_settings, retrained
+from made_methods import (
+    RETRAINED,
+    agreement_of,
+    beside,
+    layers_of,
+    made,
+    penalised,
+    pruned,
+    pruning_settings,
+    retrained,
+)
 from test_scratch import LOTTERY, WIDER, of
 from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.selection import pilots
@@ -22,7 +32,7 @@ GMP = {0.0: ORIGINAL, 0.5: ORIGINAL - 0.01, 0.9: ORIGINAL - 0.1}
 OPTIMIZERS = ["adam", "sgd"] * (MODELS // 2)
 
 
-def zoo(l0_loss=0.01, l0_sparsity=(0.6, 0.95), conv1=0.5, rp_loss=0.05, **more):
+def zoo(l0_loss=0.01, l0_sparsity=(0.6, 0.95), conv1=0.5, rp_loss=0.05, constant=(False,) * MODELS, **more):
     """GMP, RP and L0 on 16 models; `more`: further tables or settings."""
     by_penalty = {1: ([0.3] * MODELS, ORIGINAL)} | {
         penalty: (np.broadcast_to(sparsity, MODELS), ORIGINAL - l0_loss + NOISE)
@@ -36,6 +46,7 @@ def zoo(l0_loss=0.01, l0_sparsity=(0.6, 0.95), conv1=0.5, rp_loss=0.05, **more):
     for method, factor in (("gmp", 1.0), ("rp", 1.0), ("l0", conv1)):
         tables[f"{method}/layers"] = layers_of(tables[f"{method}/scores"], {"conv1": factor, "fc2": 1.0})
         tables[f"{method}/scores"] = with_originals(tables[f"{method}/scores"])
+        tables[f"{method}/agreement"] = agreement_of(tables[f"{method}/scores"], constant)
     settings = {name: more.pop(name) for name in list(more) if "/" not in name}
     return made(tables | more, ORIGINAL, optimizer=OPTIMIZERS, **settings)
 
@@ -91,6 +102,14 @@ def test_good_twins_are_counted_at_the_setting_that_gives_pilots_most_of_them():
     accurate = results.tables["l0/scores"]["penalty"] == 10
     results.tables["l0/scores"].loc[accurate, "validation_accuracy"] += 0.01
     assert found(results, "GMP has more good twins than L0")["value"] == 0
+
+
+def test_models_that_predict_one_class_have_no_good_twins_to_count():
+    constant = np.arange(MODELS) % 4 == 1
+    results = zoo(constant=constant)
+    telling = np.setdiff1d(np.flatnonzero(~constant), pilots(results))
+    assert found(results, "GMP has more good twins than L0")["models"] == len(telling)
+    assert found(results, "L0 has more good twins where Adam trains")["models"] == len(telling)
 
 
 def test_optimizers_are_compared_where_there_are_two():

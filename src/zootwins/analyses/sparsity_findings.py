@@ -115,7 +115,8 @@ def _spread_at_one_setting(results: ZooResults, method: str) -> Finding | str:
 def _fewer_good(results: ZooResults, method: str) -> Finding | str:
     if missing := _missing(results, "gmp"):
         return missing
-    good = [_good(results, one) for one in ("gmp", method)]
+    telling = _telling(results, method)
+    good = [_good(results, one, telling) for one in ("gmp", method)]
     if any(one is None for one in good):
         return f"no setting brings the pilots to {HALF:.0%} sparsity by both gmp and {method}"
     return mean_finding(
@@ -127,7 +128,7 @@ def _fewer_good(results: ZooResults, method: str) -> Finding | str:
 
 
 def _by_optimizer(results: ZooResults, method: str) -> Finding | str:
-    good = _good(results, method)
+    good = _good(results, method, _telling(results, method))
     if good is None:
         return f"no setting of {method} brings the pilots to {HALF:.0%} sparsity"
     optimizers = results.originals["optimizer"].reindex(good.index)
@@ -155,13 +156,23 @@ def newcombe(first: tuple[float, float, float], second: tuple[float, float, floa
     return p - q - np.hypot(p - low, higher - q), p - q + np.hypot(high - p, q - lower)
 
 
-def _good(results: ZooResults, method: str) -> pd.Series | None:
-    """Whether each model that is no pilot has a good twin, 0 or 1, by index; None if no setting is sparse enough.
+def _telling(results: ZooResults, method: str) -> set[int]:
+    """The models that tell classes apart, by their twins at state 0.
+
+    Of a model that predicts one class for all images every twin is as good, however sparse.
+    """
+    predictions = results.tables[f"{method}/agreement"]
+    start = predictions[predictions["epoch"] == 0]
+    return set(start.loc[~start["constant"], "index"])
+
+
+def _good(results: ZooResults, method: str, telling: set[int]) -> pd.Series | None:
+    """Whether each telling model but pilots has a good twin, 0 or 1, by index; None if no setting is sparse enough.
 
     At the setting that gives most pilots a good twin, told on validation images; of equal ones the most accurate.
     """
     curve = results.curve(method)
-    tried = curve[curve["index"].isin(pilots(results))]
+    tried = curve[curve["index"].isin(telling.intersection(pilots(results)))]
     twins = results.tables[f"{method}/scores"]
     dense = twins[twins["epoch"] == 0].groupby("index")["validation_accuracy"].max()  # state 0 is the original
     tried = tried.assign(good=_good_twins(tried, dense.reindex(tried["index"]).to_numpy(), "validation_accuracy"))
@@ -171,6 +182,7 @@ def _good(results: ZooResults, method: str) -> pd.Series | None:
         return None
     best = settings.sort_values(["good", "validation_accuracy"]).iloc[-1]
     scores = others(results.at(method, results.zoo.point(method, best.name)), results)
+    scores = scores[scores.index.isin(telling)]
     return _good_twins(scores, results.originals["test_accuracy"].reindex(scores.index), "test_accuracy")
 
 

@@ -106,7 +106,7 @@ TABLES = (
         "zootwins.analyses.sparsity_findings",
         "sparsity_findings_table",
         "arrange_sparsity_findings",
-        ("*/scores", "*/layers"),
+        ("*/scores", "*/layers", "*/agreement"),
         "The claims of The State of Sparsity, tested",
         "A finding holds where the whole 95 % interval is on its side of the bound; verdicts are not corrected for the "
         "number of findings. Where a setting was chosen, n is without the pilots that chose it.",
