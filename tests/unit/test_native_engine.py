@@ -52,6 +52,13 @@ def make_population(models, *, name="cnn_s", channels=1, vd=False, spread=0.0, s
     return Population(architecture, models, keys, parameters, weights=weights)
 
 
+def one_of(population, model):
+    """A model of a population alone, in tensors of its own."""
+    rows = slice(model, model + 1)
+    parameters = {name: parameter[rows].clone() for name, parameter in population.parameters.items()}
+    return replace(population, factors=population.factors[rows], keys=population.keys[rows], parameters=parameters)
+
+
 def penalties(population):
     """Weights of the penalty, different for each model, and 0 for the second."""
     return 0.01 * torch.arange(len(population), dtype=torch.float64).sub(1).abs()
@@ -171,16 +178,7 @@ def test_a_model_does_not_depend_on_neighbours_or_threads(vd):
     mixed = [*kinds, *kinds[:3]]  # 19: two blocks at the widest level, the second nearly empty
     together = make_population(mixed, vd=vd)
     data = make_data(together.architecture, 9)
-    alone = [
-        Population(
-            together.architecture,
-            [mixed[model]],
-            together.keys[model : model + 1],
-            {name: p[model : model + 1].clone() for name, p in together.parameters.items()},
-            weights=together.weights,
-        )
-        for model in (0, 2, 7, 13, 18)
-    ]
+    alone = [one_of(together, model) for model in (0, 2, 7, 13, 18)]
     weight = penalties(together)
     scores = NativeEngine(threads=3).train_epoch(together, data, 1, penalty=weight)
     for model, population in zip((0, 2, 7, 13, 18), alone, strict=True):
@@ -196,15 +194,7 @@ def test_every_model_gets_its_own_rows_wherever_its_block_is():
     together = make_population(mixed)
     data = make_data(together.architecture, 9)
     lr_factors = torch.rand(len(mixed), 3, generator=torch.Generator().manual_seed(0))
-    alone = [
-        Population(
-            together.architecture,
-            [mixed[model]],
-            together.keys[model : model + 1],
-            {name: p[model : model + 1].clone() for name, p in together.parameters.items()},
-        )
-        for model in range(len(mixed))
-    ]
+    alone = [one_of(together, model) for model in range(len(mixed))]
     outputs = ("probabilities", "features")
     scores = NativeEngine(threads=2).train_epoch(together, data, 1, lr_factors=lr_factors)
     evaluation = NativeEngine(threads=2).evaluate(together, data, outputs)
