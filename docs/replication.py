@@ -20,7 +20,7 @@ from zootwins.analyses.cells import QUANTITIES
 from zootwins.analyses.findings import arrange_findings
 from zootwins.analyses.paper_comparison import LEVEL, arrange_agreements
 from zootwins.analyses.predictability import arrange_predictability
-from zootwins.analyses.riddles import ACCURACY, AGREEMENT, CORRELATION, GAP, SPREAD
+from zootwins.analyses.riddles import ACCURACY, AGREEMENT, CORRELATION, GAP, SPREAD, TRAIN
 from zootwins.catalogue.entries import load_run
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.layer_std import layer_std
@@ -144,10 +144,10 @@ class Blocks:
         return _grid(arrange_candidates(table[(table["riddle"] == AGREEMENT) & shown]), self.titles)
 
     def finetuned(self) -> str:
-        """The candidates for the gap after fine-tuning, and after how many epochs accuracy and gap are the paper's."""
+        """The candidates for what fine-tuning comes to, and after how many epochs accuracy and gap are the paper's."""
         table = self.tables["candidates"]
         after = table["candidate"].str.startswith("after ")
-        text = _grid(arrange_candidates(table[(table["riddle"] == GAP) & ~after]), self.titles)
+        text = _grid(arrange_candidates(table[table["riddle"].isin([GAP, TRAIN]) & ~after]), self.titles)
         rows = []
         for (zoo, at), part in table[after & table["riddle"].isin([ACCURACY, GAP])].groupby(["zoo", "at"], sort=False):
             row = {"Zoo": self.titles[zoo], "Pruned, %": at}

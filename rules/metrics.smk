@@ -102,6 +102,8 @@ rule collect_candidates:
     input:
         shards=paper_shards,
         metrics=candidate_sources,
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
         predictions="results/zoos/{zoo}/predictions.safetensors",
         dataset="results/zoos/{zoo}/dataset.safetensors",
         paper=[from_root(f"resources/paper/{table}.csv") for table in PAPER_TABLES],
@@ -121,6 +123,7 @@ rule collect_candidates:
         runtime=60,
     params:
         zoo=lookup_analysis,
+        architecture=lookup_architecture,
         paper_zoo=lookup_counterpart,
         paper_models=lookup_paper_models,
         code=code_of("collect_candidates", *METHOD_MODULES),

@@ -53,6 +53,7 @@ def evidence(tmp_path_factory):
             method: twin_predictions(shards[method], zoo.point(method, values[-1]))[0]
             for method, values in POINTS.items()
         },
+        {"vd": make_predictions(models)[0]},
         make_labels(),
         {
             method: {
@@ -80,7 +81,8 @@ def test_every_candidate_is_there_once_with_its_n(rows):
     assert rows.columns.tolist() == COLUMNS
     assert not rows.duplicated(["riddle", "method", "at", "candidate", "quantity"]).any()
     assert (rows["models"] == 14).all()
-    assert set(rows["riddle"]) == {"correlation", "agreement", "finetuned_accuracy", "finetuned_gap", "layer_std"}
+    finetuned = {"finetuned_accuracy", "finetuned_gap", "finetuned_train_accuracy"}
+    assert set(rows["riddle"]) == {"correlation", "agreement", "layer_std"} | finetuned
     known = rows.dropna(subset=["low", "high"])
     assert (known["low"] <= known["value"] + 1e-9).all()
     assert (known["value"] <= known["high"] + 1e-9).all()
@@ -102,11 +104,27 @@ def test_the_captions_are_what_tables_1_and_2_hold(rows, evidence):
 def test_agreement_with_others_leaves_the_own_original_out(evidence):
     """Of originals that agree with nobody but their twin, the others' share is 0."""
     classes = np.arange(12, dtype=np.uint8)[:, None].repeat(50, axis=1)
-    alone = replace(evidence, originals=classes, twins={"mp": classes, "vd": classes})
+    alone = replace(evidence, originals=classes, twins={"mp": classes, "vd": classes}, noisy={})
     rows = candidates(alone, 1000).query("riddle == 'agreement' and method == 'mp' and quantity == 'mean'")
     assert value(rows, candidate="with its own original (the caption)") == 100
     assert value(rows, candidate="with another model's original") == 0
     assert value(rows, candidate="with the same model's twin by vd") == 100
+
+
+def test_twins_in_training_mode_are_a_candidate_of_methods_with_noise(rows):
+    """Here they are made to predict as their originals do."""
+    noisy = rows[rows["candidate"].str.contains("in training mode")]
+    assert (noisy["method"] == "vd").all()
+    assert noisy.set_index("quantity")["value"].to_dict() == {"mean": 100, "std": 0}
+
+
+def test_train_accuracy_stands_beside_the_sum_of_the_papers_accuracy_and_gap(rows):
+    beside = beside_paper(rows, PAPER, "fmnist_s_seed", 1000)
+    trained = beside[beside["riddle"] == "finetuned_train_accuracy"]
+    table = PAPER["table5"].query("zoo == 'fmnist_s_seed' and epoch == 15")
+    sums = table.groupby("sparsity_percent")["mean"].sum()
+    assert len(trained) == 2 * 5  # by the running mean and by the final weights, at the zoo's five percents
+    assert trained["paper"].to_numpy() == pytest.approx(trained["at"].astype(float).map(sums).to_numpy())
 
 
 def test_pooled_correlations_take_all_observations(rows, evidence):
@@ -207,4 +225,6 @@ def test_numbers_that_the_paper_lacks_are_left_out(rows, evidence):
 def test_a_zoo_without_operating_points_has_its_other_riddles(evidence):
     zoo = make_zoo(points={name: {"mp": None, "vd": None} for name in ("agreement", "correlation")})
     bare = replace(evidence, results=replace(evidence.results, zoo=zoo), twins={})
-    assert set(candidates(bare, 1000)["riddle"]) == {"finetuned_accuracy", "finetuned_gap", "layer_std"}
+    assert set(candidates(bare, 1000)["riddle"]) == {
+        *("finetuned_accuracy", "finetuned_gap", "finetuned_train_accuracy", "layer_std")
+    }

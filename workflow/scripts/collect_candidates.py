@@ -11,27 +11,41 @@ from zootwins.analyses.response import twin_predictions
 from zootwins.analyses.results import load_results
 from zootwins.analyses.riddles import Evidence, candidates
 from zootwins.analyses.tables import TABLE7_EPOCHS, TABLE8_PERCENTS
-from zootwins.images.datasets import load_stored
+from zootwins.analyses.training_mode import training_mode_predictions
+from zootwins.images.datasets import load_dataset
 from zootwins.population.architectures import LAYER_NAMES
+from zootwins.population.variational import GaussianNoise
 from zootwins.run.job import job, provenance
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.frames import write_parquet
 from zootwins.storage.shards import read_shard
-from zootwins.zoos.originals import read_predictions
+from zootwins.zoos.originals import load_originals, read_predictions
 
 with job(snakemake):
-    (results,) = load_results([snakemake.params.zoo], snakemake.input.metrics)
+    params = snakemake.params
+    (results,) = load_results([params.zoo], snakemake.input.metrics)
     shards = defaultdict(list)
     for path in snakemake.input.shards:
         shard = read_shard(path)
         shards[shard.method].append(shard)
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     points = {method: point for method, point in results.operating_points("agreement").items() if method in shards}
+    test = load_dataset(snakemake.input.dataset).test
+    originals = load_originals(
+        snakemake.input.originals, snakemake.input.models, params.architecture, 0, len(results.models)
+    )
+    weights = {method: get_sparsifier(method).weights(results.zoo.methods[method]) for method in points}
     rows = {"mp": TABLE8_PERCENTS, "vd": TABLE7_EPOCHS}
     evidence = Evidence(
         results,
         predictions[pd.Index(index).get_indexer(results.originals.index)],
         {method: twin_predictions(shards[method], point)[0] for method, point in points.items()},
-        load_stored(snakemake.input.dataset).labels["test"].numpy(),
+        {
+            method: training_mode_predictions(shards[method], point, originals, weights[method], results.zoo.id, test)
+            for method, point in points.items()
+            if isinstance(weights[method], GaussianNoise)
+        },
+        test.labels.numpy(),
         {
             method: {
                 value: pruned_weights(shards[method], point, LAYER_NAMES, results.zoo.methods[method])
@@ -42,6 +56,5 @@ with job(snakemake):
         },
     )
     paper = {Path(path).stem: pd.read_csv(path) for path in snakemake.input.paper}
-    params = snakemake.params
     found = beside_paper(candidates(evidence, params.paper_models), paper, params.paper_zoo, params.paper_models)
     write_parquet(found, snakemake.output[0], provenance(snakemake))

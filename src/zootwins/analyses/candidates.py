@@ -13,7 +13,7 @@ import pandas as pd
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.paper_comparison import RESOLUTION, long_numbers
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.riddles import ACCURACY, AGREEMENT, COLUMNS, CORRELATION, GAP, SPREAD
+from zootwins.analyses.riddles import ACCURACY, AGREEMENT, COLUMNS, CORRELATION, GAP, SPREAD, TRAIN
 
 FITS, EXCLUDED, OPEN = "fits", "excluded", "cannot be told"
 TABLE_COLUMNS = ["zoo", *COLUMNS, "paper", "verdict"]
@@ -31,8 +31,13 @@ def beside_paper(
 
 
 def _printed(row, printed: pd.DataFrame) -> float:
-    """The paper's number that a candidate is to explain, NaN if there is none."""
+    """The paper's number that a candidate is to explain, NaN if there is none.
+
+    Train accuracy it prints as test accuracy and a gap.
+    """
     name = row.method.upper()
+    if row.riddle == TRAIN:
+        return sum(_printed(row._replace(riddle=part), printed) for part in (ACCURACY, GAP))
     layers = ("table8", f"{row.at} %") if row.method == "mp" else ("table7", f"epoch {row.at}")
     key, column = {
         CORRELATION: (("table2", name, row.quantity), "mean"),
@@ -45,9 +50,9 @@ def _printed(row, printed: pd.DataFrame) -> float:
 
 
 def _verdict(row, paper_models: int) -> str:
-    wider = np.sqrt(1 + row.models / paper_models)
-    low = row.value - wider * (row.value - row.low) - RESOLUTION / 2
-    high = row.value + wider * (row.high - row.value) + RESOLUTION / 2
+    wider, rounding = np.sqrt(1 + row.models / paper_models), RESOLUTION / 2 * (2 if row.riddle == TRAIN else 1)
+    low = row.value - wider * (row.value - row.low) - rounding
+    high = row.value + wider * (row.high - row.value) + rounding
     if np.isnan(low) or np.isnan(high):
         return OPEN
     return FITS if low <= row.paper <= high else EXCLUDED
@@ -85,5 +90,6 @@ RIDDLES = {
     AGREEMENT: "Agreement (Table 1)",
     ACCURACY: "Accuracy after fine-tuning (Table 5)",
     GAP: "Generalisation gap after fine-tuning (Table 5)",
+    TRAIN: "Train accuracy after fine-tuning (Table 5: the sum of both)",
     SPREAD: "Standard deviation of a layer's sparsity (Tables 7, 8)",
 }

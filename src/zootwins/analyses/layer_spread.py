@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from zootwins.population.variational import log_alpha
-from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.storage.shards import TwinShard
 
@@ -32,11 +31,7 @@ def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) ->
     if f"mask.{name}" in shard.shapes:
         pruned = ~shard.twins(f"mask.{name}")[:, twin]
     else:
-        if point.epoch not in shard.weight_states:
-            raise InputError(
-                f"{shard.path}: has no weights of epoch {point.epoch}; set keep_states: all, and twins are made again"
-            )
-        state = list(shard.weight_states).index(point.epoch)
+        state = shard.weight_state(point.epoch)
         weights, variances = (shard.twins(one)[:, twin, state] for one in (name, f"{layer}.log_sigma2"))
         pruned = log_alpha(name, weights, variances) >= settings.threshold
     return pruned.flatten(2).numpy()

@@ -20,8 +20,9 @@ from zootwins.sparsifiers.base import Point
 
 COLUMNS = ["riddle", "method", "at", "candidate", "quantity", "value", "low", "high", "models"]
 CAPTION, ANOTHER = "with its own original (the caption)", "with another model's original"
+NOISY = "with its own original, in training mode: noise, nothing pruned"
 CORRELATION, AGREEMENT, SPREAD = "correlation", "agreement", "layer_std"
-ACCURACY, GAP = "finetuned_accuracy", "finetuned_gap"
+ACCURACY, GAP, TRAIN = "finetuned_accuracy", "finetuned_gap", "finetuned_train_accuracy"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Evidence:
         results: with the tables `{method}/scores` and `{method}/agreement` of the methods looked at.
         originals: the originals' predicted classes on the test images, `[models, samples]`.
         twins: the twins' at the operating point of Table 1, by method, the same models in the same order.
+        noisy: the same of twins in training mode, which have noise then, by the methods that have any.
         labels: the right classes, `[samples]`.
         pruned: which weights each method prunes, by method and operating point.
     """
@@ -39,6 +41,7 @@ class Evidence:
     results: ZooResults
     originals: np.ndarray
     twins: Mapping[str, np.ndarray]
+    noisy: Mapping[str, np.ndarray]
     labels: np.ndarray
     pruned: Mapping[str, Mapping[float, Pruned]]
 
@@ -143,10 +146,11 @@ def _agreements(evidence: Evidence, method: str) -> Iterator[dict[str, object]]:
         for other, others in evidence.twins.items()
         if other != method
     }
+    noisy = {NOISY: (evidence.noisy[method] == originals).mean(axis=1)} if method in evidence.noisy else {}
     at = f"{point.value:g}"
-    for name, share in shares.items():
+    for name, share in (shares | noisy).items():
         yield _mean_row(AGREEMENT, method, at, name, share)
-    for name, share in ((CAPTION, own), (ANOTHER, np.diagonal(np.roll(same, 1, axis=1)))):
+    for name, share in {CAPTION: own, ANOTHER: np.diagonal(np.roll(same, 1, axis=1)), **noisy}.items():
         bounds = interval((share,), partial(np.std, ddof=1))
         yield _row(AGREEMENT, method, at, name, "std", share.std(ddof=1), bounds, models)
     for value in results.values(method):
@@ -156,12 +160,14 @@ def _agreements(evidence: Evidence, method: str) -> Iterator[dict[str, object]]:
 
 
 def _gaps(results: ZooResults) -> Iterator[dict[str, object]]:
+    """The gap after fine-tuning, and the train accuracy alone, by which training is told from testing."""
     for value in results.values("mp"):
         twin = results.at("mp", value)
         for accuracy, train in (
             ("running mean of the last epoch", twin["train_accuracy"]),
             ("the final weights on the training images", twin["clean_train_accuracy"]),
         ):
+            yield _mean_row(TRAIN, "mp", f"{value:g}", accuracy, train.to_numpy())
             for split in ("test", "validation"):
                 gap = (train - twin[f"{split}_accuracy"]).to_numpy()
                 yield _mean_row(GAP, "mp", f"{value:g}", f"{accuracy}, less {split} accuracy", gap)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from zootwins.population import Population
 from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer
+from zootwins.population.randomness import normals
 from zootwins.population.variational import EPSILON, FC_CLAMP, log_alpha
 
 
@@ -73,6 +74,23 @@ def forward(
         if dropout is not None and layer.dropout:
             hidden = hidden * dropout[layer.name]
     return hidden[..., 0, 0], inputs
+
+
+def output_noise(
+    architecture: Architecture, keys: Tensor, epoch: int, first: int, batch: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """`forward`'s noise for a batch at a position of an epoch, by layer."""
+    numbers = normals(keys, epoch, first, batch, architecture.noise_offsets[-1]).to(dtype)
+    return {
+        layer.name: channels_second(numbers, offset, layer, layer.size)
+        for layer, offset in zip(architecture.layers, architecture.noise_offsets[:-1], strict=True)
+    }
+
+
+def channels_second(numbers: Tensor, offset: int, layer: Layer, size: int) -> Tensor:
+    """A layer's part of all sites' numbers `[models, batch, sites]`, as `[models, outputs, batch, height, width]`."""
+    part = numbers[:, :, offset : offset + layer.outputs * size**2]
+    return part.unflatten(2, (size, size, layer.outputs)).permute(0, 4, 1, 2, 3)
 
 
 def _patches(layer: Layer, hidden: Tensor) -> tuple[Tensor, int]:

@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zootwins.population import MOMENTS, Evaluation, Factors, ImageSet, Population, Scores, new_evaluation
-from zootwins.population.architectures import Layer
-from zootwins.population.batched_network import activation_runs, forward
+from zootwins.population.batched_network import activation_runs, channels_second, forward, output_noise
 from zootwins.population.hard_concrete import HardConcrete
-from zootwins.population.randomness import data_order, gate_uniforms, normals, uniforms
+from zootwins.population.randomness import data_order, gate_uniforms, uniforms
 from zootwins.population.variational import FC_CLAMP, GaussianNoise
 
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
@@ -217,7 +216,7 @@ class _EpochRun:
         numbers = uniforms(self.keys, self.epoch, first, batch, offsets[-1])
         scale = (numbers >= self.dropout.float()[..., None]).to(self.flat.dtype) / (1 - self.dropout[..., None])
         return {
-            layer.name: _channels_second(scale, offset, layer, layer.pooled_size)
+            layer.name: channels_second(scale, offset, layer, layer.pooled_size)
             for layer, offset in zip(layers, offsets[:-1], strict=True)
             if layer.dropout
         }
@@ -226,12 +225,7 @@ class _EpochRun:
         """Each layer's standard normal noise, `[models, outputs, batch, height, width]`."""
         if not isinstance(self.population.weights, GaussianNoise):
             return None
-        layers, offsets = self.population.architecture.layers, self.population.architecture.noise_offsets
-        numbers = normals(self.keys, self.epoch, first, batch, offsets[-1]).to(self.flat.dtype)
-        return {
-            layer.name: _channels_second(numbers, offset, layer, layer.size)
-            for layer, offset in zip(layers, offsets[:-1], strict=True)
-        }
+        return output_noise(self.population.architecture, self.keys, self.epoch, first, batch, self.flat.dtype)
 
 
 class _Optimizer:
@@ -289,9 +283,3 @@ class _Optimizer:
         denominator = torch.where(self.adam, (exp_avg_sq / corrections[1]).sqrt() + ADAM_EPSILON, 1)
         step_size = torch.where(self.adam, lr / corrections[0], lr)
         flat.sub_(step_size * exp_avg / denominator)
-
-
-def _channels_second(numbers: Tensor, offset: int, layer: Layer, size: int) -> Tensor:
-    """A layer's part of its sites `[models, batch, sites]` as `[models, outputs, batch, height, width]`."""
-    part = numbers[:, :, offset : offset + layer.outputs * size**2]
-    return part.unflatten(2, (size, size, layer.outputs)).permute(0, 4, 1, 2, 3)

@@ -87,6 +87,18 @@ class TwinShard:
         )
         return place
 
+    def weight_state(self, epoch: int) -> int:
+        """Where among the states that have weights an epoch is.
+
+        Raises:
+            InputError: if the weights of that epoch were not kept.
+        """
+        if epoch not in self.weight_states:
+            raise InputError(
+                f"{self.path}: has no weights of epoch {epoch}; set keep_states: all, and twins are made again"
+            )
+        return list(self.weight_states).index(epoch)
+
     def tensor(self, name: str, model: int | None = None) -> Tensor:
         """A tensor, `[models, *axes, states, …]`, or only the model's at a position, `[*axes, states, …]`."""
         with safe_open(self.path, "pt") as file:
