@@ -48,7 +48,8 @@ def sparsity_tradeoff(zoos: Sequence[ZooResults]) -> Figure:
         Patch(color="#555555", alpha=0.25, linewidth=0, label="10 to 90 %"),
         Line2D([], [], color="#555555", linewidth=0.4, label="a model"),
     ]
-    legend_of(figure, dict.fromkeys(method for results in zoos for method in results.zoo.methods), "-", what)
+    methods = [method for results in zoos for method in results.zoo.methods]
+    legend_of(figure, dict.fromkeys((*methods, *_published())), "-", what)
     return figure
 
 
@@ -68,10 +69,14 @@ def _method(axes: Axes, results: ZooResults, method: str) -> None:
 
 def _network(axes: Axes, network: str) -> None:
     """What the authors published of a network, in our methods' colours; a scale of its own."""
-    for method, colour in COLOURS.items():
+    for method in _published():
         scores = published_scores(method)[network]
-        if scores and method not in VARIANTS:
-            changes = np.array(list(scores.values())) - DENSE[network]
-            axes.plot(100 * np.array(list(scores)), changes, "o-", color=colour, markersize=2)
-    axes.set_title(f"{TITLES[network]}\n(the authors' runs)", fontsize=6.5)
+        changes = np.array(list(scores.values())) - DENSE[network]
+        axes.plot(100 * np.array(list(scores)), changes, "o-", color=COLOURS[method], markersize=2)
+    axes.set_title(f"{TITLES[network]}\n(the authors' runs)", fontsize=6)
     axes.set_ylabel(f"{SCORES[network]} − dense")
+
+
+def _published() -> list[str]:
+    """The methods that the authors have runs of, but for those that are another one's with other settings."""
+    return [method for method in COLOURS if any(published_scores(method).values()) and method not in VARIANTS]
