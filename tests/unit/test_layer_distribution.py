@@ -29,6 +29,15 @@ def test_layers_where_the_network_has_a_sparsity(table):
     assert row(table, "fc2", 80)["less_than_overall"] == 0
 
 
+def test_a_layer_that_differs_by_less_than_a_weight_is_not_spared():
+    """What is left of 200 and of 600 weights at 80 % of the network: half a weight more than its share, and two."""
+    scores = pruned({0.0: [0.9, 0.8], 0.8: [0.7, 0.6]})
+    layers = layers_of(scores, {"conv1": 159.5 / 160, "fc2": 478 / 480})
+    table = layer_distribution_table([made({"gmp/scores": scores, "gmp/layers": layers}, [0.9, 0.8])])
+    assert row(table, "conv1", 80)["less_than_overall"] == 0
+    assert row(table, "fc2", 80)["less_than_overall"] == 100
+
+
 def test_beyond_the_curve_there_is_a_reason(table):
     assert row(table, "conv1", 95)["reason"] == "twins are 0.0 to 90.0 % sparse"
     assert row(table, "conv1", 95)["models"] == 0

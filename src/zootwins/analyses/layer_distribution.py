@@ -32,7 +32,8 @@ def layers_at_sparsity(results: ZooResults, method: str, sparsities: Sequence[fl
 def layer_distribution_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """One row a zoo, method, sparsity and layer, in percent.
 
-    `less_than_overall` is the share of models that spare the layer: it keeps more of its weights than the network.
+    `less_than_overall` is the share of models that spare the layer: it keeps more of its weights than the network, by
+    at least one weight, less than which is the rounding of uniform pruning.
     """
     rows = []
     for results in zoos:
@@ -45,7 +46,7 @@ def layer_distribution_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                     there = values[sparsity].dropna()
                     row = dict(zip(_KEYS, (results.zoo.id, method, 100 * sparsity, layer), strict=True))
                     row |= {"weights": sizes[layer]} | summary(there)
-                    row["less_than_overall"] = 100 * (there < sparsity).mean()
+                    row["less_than_overall"] = 100 * (there <= sparsity - 1 / sizes[layer]).mean()
                     rows.append(row | {"reason": "" if len(there) else reason})
     return pd.DataFrame(rows, columns=COLUMNS)
 
