@@ -120,7 +120,7 @@ rule collect_candidates:
     threads: 1
     resources:
         mem_mb=growing(4000),
-        runtime=60,
+        runtime=720,
     params:
         zoo=lookup_analysis,
         architecture=lookup_architecture,

@@ -43,7 +43,7 @@ def test_predictions_are_those_of_single_networks_fed_the_same_noise(monkeypatch
 
 def shards_and_originals(folder):
     """Two shards of three models each, and their originals."""
-    models, names = make_models(6), {}
+    models = make_models(6)
     parts = [models.iloc[:3], models.iloc[3:]]
     shards = [make_shard(folder / f"vd-{number}.safetensors", "vd", part) for number, part in enumerate(parts)]
     of = population()

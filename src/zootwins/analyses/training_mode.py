@@ -1,4 +1,4 @@
-"""Twins by variational dropout as they are while they train: with their noise, and with nothing pruned.
+"""Twins by variational dropout as they are while they train, but for dropout: with noise, and with nothing pruned.
 
 Whether the paper's agreement is that of such twins is one of its riddles (`zootwins.analyses.riddles`).
 """
@@ -24,19 +24,20 @@ def training_mode_predictions(
 
     Args:
         shards: the zoo's, in order.
-        originals: the same models in the same order.
+        originals: these models, in any order.
         weights: of the method.
         zoo: its id, a part of the noise's key.
 
     Raises:
         InputError: if the shards have no weights of that epoch.
     """
+    rows, names = {index: row for row, index in enumerate(originals.index)}, weights.start(originals.parameters)
     parts = []
     for shard in shards:
-        state = shard.weight_state(point.epoch)
-        names = [name for name in weights.start(originals.parameters) if name in shard.shapes]
-        parts.append({name: shard.tensor(name)[:, state] for name in names})
-    parameters = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    keys = torch.tensor([stream_key(zoo, model, "training mode") for model in originals.models], dtype=torch.int64)
-    population = Population(originals.architecture, originals.factors, keys, parameters, weights=weights)
-    return noisy_predictions(population, data).numpy()
+        twin, state = shard.twin(point.at), shard.weight_state(point.epoch)
+        parameters = {name: shard.twins(name)[:, twin, state].clone() for name in names if name in shard.shapes}
+        keys = torch.tensor([stream_key(zoo, model, "training mode") for model in shard.models], dtype=torch.int64)
+        factors = [originals.factors[rows[index]] for index in shard.index]
+        population = Population(originals.architecture, factors, keys, parameters, weights=weights)
+        parts.append(noisy_predictions(population, data).numpy())
+    return np.concatenate(parts)

@@ -79,7 +79,7 @@ def forward(
 def output_noise(
     architecture: Architecture, keys: Tensor, epoch: int, first: int, batch: int, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """`forward`'s noise for a batch at a position of an epoch, by layer."""
+    """`forward`'s noise for a batch at a position of an epoch: `[models, outputs, batch, height, width]` a layer."""
     numbers = normals(keys, epoch, first, batch, architecture.noise_offsets[-1]).to(dtype)
     return {
         layer.name: channels_second(numbers, offset, layer, layer.size)

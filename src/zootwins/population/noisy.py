@@ -19,13 +19,13 @@ def noisy_predictions(population: Population, data: ImageSet) -> Tensor:
         data: the images, in the order in which they are counted.
     """
     predictions = torch.zeros(len(population), len(data), dtype=torch.uint8)
+    clamp = population.weights.linear_clamp
     for models in torch.arange(len(population)).split(_MODELS_AT_ONCE):
         parameters = {name: tensor[models] for name, tensor in population.parameters.items()}
         runs, keys = activation_runs(population, models), population.keys[models]
         for first in range(0, len(data), _SAMPLES_AT_ONCE):
             images = data.images[None, first : first + _SAMPLES_AT_ONCE]
             noise = output_noise(population.architecture, keys, _EPOCH, first, images.shape[1], images.dtype)
-            clamp = population.weights.linear_clamp
             logits, _ = forward(population.architecture, runs, parameters, images, noise=noise, linear_clamp=clamp)
             predictions[models, first : first + _SAMPLES_AT_ONCE] = logits.argmax(1).to(torch.uint8)
     return predictions
