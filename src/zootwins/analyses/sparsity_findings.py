@@ -99,7 +99,8 @@ def _inconsistent(results: ZooResults) -> Iterator[Finding | str]:
 def _spread_at_one_setting(results: ZooResults, method: str) -> Finding | str:
     if (point := chosen_point(results, method, SHOWN)) is None:
         return f"no setting of {method} brings the pilots to {SHOWN:.0%} sparsity"
-    sparsity = 100 * others(results.at(method, point), results)["sparsity"].to_numpy()
+    twins = others(results.at(method, point), results)
+    sparsity = 100 * twins.loc[twins.index.isin(_telling(results, method)), "sparsity"].to_numpy()
     value = sparsity.std(ddof=1) if len(sparsity) > 1 else np.nan
     return Finding(
         method,
