@@ -116,7 +116,7 @@ def evaluate(representation: Representation, splits: Mapping[str, VdStates]) -> 
         name: {split: make(part) for split, part in parts.items()}
         for name, make, parts in (
             ("representation", partial(contexts, representation), splits),
-            ("weight_statistics", _statistics, splits),
+            ("weight_statistics", layer_statistics, splits),
             ("raw_weights", _weights, splits),
             ("aligned_weights", _weights, in_order),
         )
@@ -131,7 +131,8 @@ def contexts(representation: Representation, states: VdStates) -> np.ndarray:
     return encode(representation.model, arranged.weights)[:, : representation.settings.latent].numpy()
 
 
-def _statistics(states: VdStates) -> np.ndarray:
+def layer_statistics(states: VdStates) -> np.ndarray:
+    """Statistics of each layer's weights and biases, `[rows, statistics]`."""
     parameters = states.tokens.separate(states.weights)
     return weight_statistics({name: part.numpy() for name, part in parameters.items()}).to_numpy()
 
