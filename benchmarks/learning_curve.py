@@ -29,6 +29,7 @@ from zootwins.experiments.representations.training import train
 from zootwins.storage.shards import read_shard
 
 KEY = ["training_models", "epochs", "seed"]
+SHOWN = ("representation", "weight_statistics", "epoch")
 
 
 def measure(
@@ -53,17 +54,24 @@ def measure(
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:
-    """R² of accuracy, a line a predictor and a point a seed: by training models at most epochs, and the other way."""
-    accuracy = table[table["quantity"] == "accuracy"].assign(
-        r2=lambda rows: 100 * rows["r2"], predictor=lambda rows: rows["predictor"].map(PREDICTORS)
-    )
-    figure, panels = plt.subplots(1, 2, figsize=(6.4, 3.0), sharey=True, layout="constrained")
+    """R² of accuracy, the mean over seeds and a point each: by training models, and by epochs of training.
+
+    What is not varied is what most of the other was tried with. What not all seeds were tried with is left out.
+    """
+    table = table[(table["quantity"] == "accuracy") & table["predictor"].isin(SHOWN)]
+    seeds = table.groupby(KEY[:2])["seed"].transform("nunique")
+    table = table[seeds == table["seed"].nunique()]
+    table = table.assign(r2=100 * table["r2"], predictor=table["predictor"].map(PREDICTORS))
+    figure, panels = plt.subplots(1, 2, figsize=(6.4, 2.8), sharey=True, layout="constrained")
     for axes, (by, other) in zip(panels, (KEY[:2], KEY[1::-1]), strict=True):
-        part = accuracy[accuracy[other] == accuracy[other].max()]
+        tried = table.groupby(other)[by].nunique()
+        part = table[table[other] == tried.index[tried == tried.max()].max()]
         look = {"data": part, "x": by, "y": "r2", "hue": "predictor", "ax": axes}
         sns.lineplot(**look, errorbar=None)
         sns.scatterplot(**look, legend=False, s=10)
-        axes.set(xlabel=by.capitalize().replace("_", " "), ylabel="R² of accuracy, %", ylim=(-50, 100))
+        axes.set(xscale="log", xlabel=by.capitalize().replace("_", " "), ylabel="R² of accuracy, %", ylim=(0, 100))
+        axes.set_xticks(sorted(set(part[by])), sorted(set(part[by])))
+        axes.minorticks_off()
         axes.set_title(f"{part[other].max()} {other.replace('_', ' ')}")
         axes.get_legend().remove()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)

@@ -39,8 +39,8 @@ TOLD_COLOURS = {
     TOLD_FROM["decoder"]: "#CC79A7",
     TOLD_FROM["token_network"]: "#009E73",
     TOLD_FROM["boosting"]: "#56B4E9",
-    TOLD_FROM["boosting_images"]: "#0072B2",
-    TOLD_FROM["saliency"]: "#CC79A7",
+    TOLD_FROM["boosting_images"]: "#000000",
+    TOLD_FROM["saliency"]: "#999999",
     TOLD_FROM["prior"]: "#E69F00",
     TOLD_FROM["magnitude"]: COLOURS["mp"],
 }
