@@ -16,7 +16,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 import torch
 import yaml
 
@@ -30,6 +29,7 @@ from zootwins.storage.shards import read_shard
 
 KEY = ["training_models", "epochs", "seed"]
 SHOWN = ("representation", "weight_statistics", "epoch")
+LOOKS = (("#CC79A7", 1.0), ("#0072B2", 1.03), ("#555555", 0.97))  # colour, and the place beside a number, of each
 
 
 def measure(
@@ -54,7 +54,7 @@ def measure(
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:
-    """R² of accuracy, the mean over seeds and a point each: by training models, and by epochs of training.
+    """R² of accuracy, a thin line a seed and their mean: by training models, and by epochs of training.
 
     What is not varied is what most of the other was tried with. What not all seeds were tried with is left out.
     """
@@ -66,14 +66,15 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     for axes, (by, other) in zip(panels, (KEY[:2], KEY[1::-1]), strict=True):
         tried = table.groupby(other)[by].nunique()
         part = table[table[other] == tried.index[tried == tried.max()].max()]
-        look = {"data": part, "x": by, "y": "r2", "hue": "predictor", "ax": axes}
-        sns.lineplot(**look, errorbar=None)
-        sns.scatterplot(**look, legend=False, s=10)
+        for (colour, shift), (predictor, rows) in zip(LOOKS, part.groupby("predictor", sort=False), strict=True):
+            of_seeds = rows.pivot_table(index=by, columns="seed", values="r2")
+            x = of_seeds.index * shift  # so that points do not cover each other
+            axes.plot(x, of_seeds, marker=".", markersize=4, linewidth=0.4, color=colour)
+            axes.plot(x, of_seeds.mean(axis=1), linewidth=1.6, color=colour, label=predictor)
         axes.set(xscale="log", xlabel=by.capitalize().replace("_", " "), ylabel="R² of accuracy, %", ylim=(0, 100))
         axes.set_xticks(sorted(set(part[by])), sorted(set(part[by])))
         axes.minorticks_off()
         axes.set_title(f"{part[other].max()} {other.replace('_', ' ')}")
-        axes.get_legend().remove()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
