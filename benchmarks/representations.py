@@ -43,7 +43,6 @@ VARIANTS = {
     "largest_800": {"largest": 800},
     "largest_1600": {"largest": 1600},
     "latent_16": {"latent": 16},
-    "latent_256": {"latent": 256},
     "aligned": {"align": True, "permutations": False},
     "no_permutations": {"permutations": False},
     "no_contrast": {"contrastive_weight": 0.0},
