@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
-from zootwins.analyses.candidates import EXCLUDED, FITS, RIDDLES, arrange_candidates
+from zootwins.analyses.candidates import EXCLUDED, FITS, RIDDLES
 from zootwins.analyses.cells import QUANTITIES
 from zootwins.analyses.findings import arrange_findings
 from zootwins.analyses.paper_comparison import LEVEL, arrange_agreements
@@ -140,14 +140,28 @@ class Blocks:
     def agreements(self) -> str:
         """The candidates for agreement; of other points of a dial those that fit."""
         table = self.tables["candidates"]
-        shown = ~table["candidate"].str.contains("elsewhere") | (table["verdict"] == FITS)
-        return _grid(arrange_candidates(table[(table["riddle"] == AGREEMENT) & shown]), self.titles)
+        elsewhere = table["candidate"].str.contains("elsewhere")
+        shown = (table["riddle"] == AGREEMENT) & (~elsewhere | (table["verdict"] == FITS))
+        at = table["at"].astype(str).where(table["method"] == "vd", table["at"].astype(str) + " %")
+        at = at.where(table["method"] == "mp", "epoch " + at)
+        table = table.assign(
+            Method=table["method"].str.upper(),
+            Quantity=table["quantity"],
+            candidate=table["candidate"].where(~elsewhere, table["candidate"] + ": " + at),
+            paper_text=table["paper"].map("{:.1f}".format) + " at " + at,
+        )
+        return _readings(table[shown], ["Method", "Quantity"], self.titles)
 
     def finetuned(self) -> str:
         """The candidates for what fine-tuning comes to, and after how many epochs accuracy and gap are the paper's."""
         table = self.tables["candidates"]
         after = table["candidate"].str.startswith("after ")
-        text = _grid(arrange_candidates(table[table["riddle"].isin([GAP, TRAIN]) & ~after]), self.titles)
+        readings = table.assign(
+            **{"Number": table["riddle"].map({TRAIN: "train accuracy", GAP: "gap"}), "Pruned, %": table["at"]},
+            paper_text=table["paper"].map("{:.1f}".format),
+        )
+        readings = readings[readings["Number"].notna() & ~after].sort_values("Number", ascending=False, kind="stable")
+        text = _readings(readings, ["Number", "Pruned, %"], self.titles)
         rows = []
         for (zoo, at), part in table[after & table["riddle"].isin([ACCURACY, GAP])].groupby(["zoo", "at"], sort=False):
             row = {"Zoo": self.titles[zoo], "Pruned, %": at}
@@ -191,6 +205,24 @@ def _beside(row) -> str:
     distance = f" ({row.difference_in_se:+.1f})" if pd.notna(row.difference_in_se) else ""
     text = f"{ours} / {row.paper_mean:.1f}{distance}"
     return f"**{text}**" if row.p_adjusted < LEVEL else text
+
+
+def _readings(table: pd.DataFrame, keys: list[str], titles: dict[str, str]) -> str:
+    """A line a candidate and a column a zoo, under the paper's number (`paper_text`); bold: fits."""
+    rows = []
+    for key, part in table.groupby(keys, sort=False):
+        named = dict(zip(keys, key, strict=True))
+        paper = {titles[zoo]: own["paper_text"].iloc[0] for zoo, own in part.groupby("zoo", sort=False)}
+        rows.append({**named, "Candidate": "**the paper**", **paper})
+        for candidate, own in part.groupby("candidate", sort=False):
+            cells = {titles[row.zoo]: _reading(row) for row in own.itertuples(index=False)}
+            rows.append({**named, "Candidate": candidate, **cells})
+    return _markdown(pd.DataFrame(rows).fillna("–"))
+
+
+def _reading(row) -> str:
+    text = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
+    return f"**{text}**" if row.verdict == FITS else text
 
 
 def _pair(part: pd.DataFrame) -> str:
