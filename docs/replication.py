@@ -20,17 +20,19 @@ from zootwins.analyses.cells import QUANTITIES
 from zootwins.analyses.findings import arrange_findings
 from zootwins.analyses.paper_comparison import LEVEL, arrange_agreements
 from zootwins.analyses.predictability import arrange_predictability
+from zootwins.analyses.rank_stability import ORIGINAL
 from zootwins.analyses.riddles import ACCURACY, AGREEMENT, CORRELATION, GAP, SPREAD, TRAIN
 from zootwins.catalogue.entries import load_run
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.layer_std import layer_std
 from zootwins.reporting.figures.paper_comparison import paper_comparison
+from zootwins.reporting.figures.rank_stability import draw_rank_stability
 from zootwins.storage.frames import read_csv
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "config/replication.yaml"
 PAGE, DATA = ROOT / "docs/replication.md", ROOT / "docs/replication"
-TABLES = ("paper_comparison", "paper_agreement", "candidates", "findings", "predictability")
+TABLES = ("paper_comparison", "paper_agreement", "candidates", "findings", "rank_stability", "predictability")
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -194,6 +196,21 @@ class Blocks:
         """The paper's findings, tested."""
         return _grid(arrange_findings(self.tables["findings"]), self.titles)
 
+    def order(self) -> str:
+        """How far twins keep the order of their originals, where the paper's tables look."""
+        table = self.tables["rank_stability"]
+        table = table[table["against"] == ORIGINAL]
+        shown = {"mp": (0, 50, 70, 80, 90), "vd": (2, 8, 16, 25)}
+        rows = []
+        for zoo, part in table.groupby("zoo", sort=False):
+            row = {"Zoo": self.titles[zoo], "n": f"{part['models'].max():.0f}"}
+            for one in part.itertuples(index=False):
+                if one.point in shown[one.method]:
+                    at = f"MP, {one.point:.0f} %" if one.method == "mp" else f"VD, epoch {one.point:.0f}"
+                    row[at] = f"{one.tau:.2f} [{one.low:.2f}, {one.high:.2f}]"
+            rows.append(row)
+        return _markdown(pd.DataFrame(rows).fillna("–"))
+
     def predictability(self) -> str:
         """What a dense model tells of its twin."""
         return _grid(arrange_predictability(self.tables["predictability"]), self.titles)
@@ -263,12 +280,17 @@ def stored_tables() -> dict[str, pd.DataFrame]:
     }
 
 
-def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:
-    """The page's text, everything that is made put in anew."""
+def titles_of_zoos() -> dict[str, str]:
+    """The zoos' titles by their ids, without what all of this page share."""
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
     update_config(configuration, yaml.safe_load(CONFIGURATION.read_text()))
     catalogue = load_run(configuration, ROOT).catalogue
-    blocks = Blocks(tables, {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()})
+    return {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()}
+
+
+def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:
+    """The page's text, everything that is made put in anew."""
+    blocks = Blocks(tables, titles_of_zoos())
     return MADE.sub(lambda made: f"{made[1]}\n{getattr(blocks, made[2])()}\n{made[3]}", text)
 
 
@@ -278,3 +300,4 @@ if __name__ == "__main__":
     PAGE.write_text(with_numbers(PAGE.read_text(), stored))
     save(paper_comparison(stored["paper_comparison"]), [DATA / "paper_comparison.svg"], {})
     save(layer_std(stored["candidates"]), [DATA / "layer_std.svg"], {})
+    save(draw_rank_stability(stored["rank_stability"], titles_of_zoos()), [DATA / "rank_stability.svg"], {})

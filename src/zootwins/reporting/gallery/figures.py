@@ -47,6 +47,7 @@ FIGURES = {
     "figure4": Drawing("layer_size", ("vd/layers",), "layer size and sparsity"),
     "figure5": Drawing("tradeoff", ("*/scores",), "accuracy against sparsity"),
     "rank_change": Drawing("rank_change", ("*/response",), "friendly and hard models"),
+    "rank_stability": Drawing("rank_stability", ("*/scores",), "order along sparsification"),
     "predictability": Drawing("predictability", ("*/scores", "weight_statistics"), "predicting a twin's accuracy"),
     "paired_difference": Drawing("paired_difference", ("*/scores",), "method against method, paired"),
     "sparsity_tradeoff": Drawing("sparsity_tradeoff", ("*/scores",), "the state of sparsity: accuracy, every method"),

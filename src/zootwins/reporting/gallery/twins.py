@@ -112,6 +112,16 @@ TABLES = (
         "factors of friendliness",
     ),
     Table(
+        "rank_stability",
+        "zootwins.analyses.rank_stability",
+        "rank_stability_table",
+        "arrange_rank_stability",
+        ("*/scores",),
+        "How far a population keeps its order",
+        "Kendall's τ-b of test accuracies over the n models, and its 95 % bootstrap interval.",
+        "order along sparsification",
+    ),
+    Table(
         "predictability",
         "zootwins.analyses.predictability",
         "predictability_table",
