@@ -4,7 +4,8 @@
     python docs/replication.py [results]
 
 Tables of the zoos that were run go into docs/replication/ as CSV; zoos that are there from another run stay, so that
-one may be run after another. Then all that the page has between `<!-- made: … -->` and `<!-- end -->` is made anew.
+one may be run after another; retest.csv is benchmarks/retest.py's. Then all that the page has between
+`<!-- made: … -->` and `<!-- end -->` is made anew.
 """
 
 import re
@@ -139,6 +140,25 @@ class Blocks:
         paper = {self.titles[zoo]: _paper_pair(own) for zoo, own in chosen.groupby("zoo", sort=False)}
         return _markdown(pd.DataFrame([{"Candidate": "**the paper**", "At, %": "80", **paper}, *rows]).fillna("–"))
 
+    def retest(self) -> str:
+        """The same models pruned and trained twice, beside what the paper's Table 2 has of MP."""
+        table, candidates = self.tables["retest"], self.tables["candidates"]
+        printed = candidates[(candidates["riddle"] == CORRELATION) & (candidates["method"] == "mp")]
+        paper = {zoo: _paper_pair(own) for zoo, own in printed.groupby("zoo")}
+        rows = [
+            {
+                "Zoo": self.titles[row["zoo"]],
+                "n": f"{row['models']:.0f}",
+                "Pruned, %": f"{row['sparsity']:.0f}",
+                "r, τ of two runs": " · ".join(_interval(row, f"both_{one}") for one in ("r", "tau")),
+                "the paper, at 80 %": paper[row["zoo"]] if row["sparsity"] == 80 else "–",
+                "τ of originals and a run": _interval(row, "original_first_tau"),
+                "τ of originals and both runs' mean": _interval(row, "original_mean_tau"),
+            }
+            for row in table.to_dict("records")
+        ]
+        return _markdown(pd.DataFrame(rows))
+
     def agreements(self) -> str:
         """The candidates for agreement; of other points of a dial those that fit."""
         table = self.tables["candidates"]
@@ -242,6 +262,10 @@ def _reading(row) -> str:
     return f"**{text}**" if row.verdict == FITS else text
 
 
+def _interval(row: dict[str, float], name: str) -> str:
+    return f"{row[name]:.1f} [{row[f'{name}_low']:.1f}, {row[f'{name}_high']:.1f}]"
+
+
 def _pair(part: pd.DataFrame) -> str:
     own = part.set_index("quantity")
     r, tau = own.loc["pearson_r"], own.loc["kendall_tau"]
@@ -273,7 +297,7 @@ def _markdown(table: pd.DataFrame) -> str:
 def stored_tables() -> dict[str, pd.DataFrame]:
     """What docs/replication/ holds, zoos in the order of config/replication.yaml."""
     places = {zoo: place for place, zoo in enumerate(yaml.safe_load(CONFIGURATION.read_text())["zoos"])}
-    tables = {name: pd.read_csv(DATA / f"{name}.csv") for name in (*TABLES, "cost")}
+    tables = {name: pd.read_csv(DATA / f"{name}.csv") for name in (*TABLES, "cost", "retest")}
     return {
         name: table.sort_values("zoo", key=lambda zoos: zoos.map(places), kind="stable")
         for name, table in tables.items()
