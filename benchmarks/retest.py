@@ -1,6 +1,6 @@
 """Is a pruned twin's accuracy its model's own, or chance of the batch order? Magnitude pruning a second time.
 
-    python benchmarks/retest.py fmnist_s_seed_trained mnist_s_seed_trained --sparsity 80 --models 64 --output again
+    python benchmarks/retest.py fmnist_s_seed_trained mnist_s_seed_trained --sparsity 80 --models 128 --output again
 
 The same models are pruned alike and trained with the settings of the twins under results/twins, with other batches:
 their random streams are keyed by another zoo's name. Accuracies on the test images after the last epoch are correlated
@@ -87,7 +87,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = []
     for name in arguments.zoos:
-        zoo, folder = arguments.results / "zoos" / name, arguments.output / name
+        zoo, folder = arguments.results / "zoos" / name, arguments.output / name / f"{arguments.sparsity:g}"
         folder.mkdir(parents=True, exist_ok=True)
         paths = sorted((arguments.results / "twins" / name / METHOD).glob("*.safetensors"))
         firsts = [shard for shard in map(read_shard, paths) if max(shard.index) < arguments.models]

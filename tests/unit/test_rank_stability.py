@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from synthetic import make_results
 from zootwins.analyses.rank_stability import arrange_rank_stability, rank_stability_table
+from zootwins.reporting.figures.rank_stability import rank_stability
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,27 @@ def test_an_order_that_is_kept_and_one_that_is_reversed(results):
     for key, tau in {("original", 0): 1, ("original", 2): -1, ("before", 2): -1, ("before", 4): 1}.items():
         row = table.loc[("vd", *key)]
         assert (row["tau"], row["low"], row["high"]) == pytest.approx((tau, tau, tau))
+
+
+def test_models_are_matched_by_index(results):
+    scores = results.tables["vd/scores"].sample(frac=1, random_state=0)
+    changed = replace(results, tables={**results.tables, "vd/scores": scores})
+    found, expected = (rank_stability_table([one])["tau"] for one in (changed, results))
+    pd.testing.assert_series_equal(found, expected)
+
+
+@pytest.mark.parametrize("models", [14, 6, 3, 2])
+def test_draws_an_order_that_is_kept_whole_however_few_models(results, models):
+    """A tau of 1 is a rounding error less than the end of its interval, for some numbers of models."""
+    kept = results.models[results.models["status"] == "ok"].head(models)
+    tables = {
+        name: table[table["index"].isin(kept["index"])] for name, table in results.tables.items() if "index" in table
+    }
+    originals = kept.set_index("index")["test_accuracy"].rank()
+    scores = tables["vd/scores"]
+    tables["vd/scores"] = scores.assign(test_accuracy=originals.reindex(scores["index"]).to_numpy())
+    figure = rank_stability([replace(results, models=kept, tables=tables)])
+    assert len(figure.axes) == (models > 2)  # else it says that there is nothing to show
 
 
 def test_reads_as_a_line_a_point(results):

@@ -37,12 +37,14 @@ def draw_rank_stability(table: pd.DataFrame, titles: Mapping[str, str]) -> Figur
     for axes, zoo in zip(grid.flat, shown, strict=False):
         part = table[table["zoo"] == zoo]
         for (method, against), line in part.groupby(["method", "against"], sort=False):
-            bars = [line["tau"] - line["low"], line["high"] - line["tau"]] if against == ORIGINAL else None
+            bars = None
+            if against == ORIGINAL:  # a tau of 1 may be a rounding error less than the end of its interval
+                bars = [(line["tau"] - line["low"]).clip(lower=0), (line["high"] - line["tau"]).clip(lower=0)]
             style = {"color": COLOURS[method], "linestyle": LINES[against], "markersize": 2.5, "elinewidth": 0.5}
             axes.errorbar(line["sparsity"], line["tau"], yerr=bars, marker="o", **style)
         axes.axhline(0, color="#555555", linewidth=0.6)
         axes.set_title(f"{fill(titles[zoo], 22)}\nn = {part['models'].max():.0f}", fontsize=6.5)
-        axes.set_ylim(min(-0.1, table["low"].min() - 0.05), 1.05)
+        axes.set_ylim(min(-0.1, table[["low", "tau"]].min().min() - 0.05), 1.05)
     figure.supxlabel("Sparsity, %", fontsize=7)
     figure.supylabel("Kendall's tau of test accuracies", fontsize=7)
     names = {ORIGINAL: "with the originals", BEFORE: "with the point before"}
