@@ -91,6 +91,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         paths = sorted((arguments.results / "twins" / name / METHOD).glob("*.safetensors"))
         firsts = [shard for shard in map(read_shard, paths) if max(shard.index) < arguments.models]
+        if not firsts:
+            parser.error(f"{name}: no shard of twins under {arguments.results} ends before model {arguments.models}")
         runs = [(first, second_run(first, zoo, arguments.sparsity, folder / first.path.name)) for first in firsts]
         originals = read_models(zoo / "models.csv").set_index("index")["test_accuracy"]
         for percent in (0.0, arguments.sparsity):
