@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
+from synthetic import make_results
 from zootwins.population import Factors
 from zootwins.reporting.gallery import TABLES
+from zootwins.reporting.gallery.figures import FIGURES
 from zootwins.run import provenance
 from zootwins.zoos.sources import FACTORS, TrainSource
 
@@ -36,3 +40,32 @@ def test_every_entry_can_be_looked_up(table):
 def test_factors_are_those_of_the_models():
     assert set(FACTORS) < {field.name for field in fields(Factors)}
     assert set(FACTORS) < set(TrainSource.model_fields)
+
+
+OF_ZOOS = [table for table in TABLES.values() if table.rule in ("make_table", "make_soup_table", "make_transfer_table")]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return make_results(tmp_path_factory.mktemp("twins"))
+
+
+def given(results, sources):
+    """The results as a rule gives them, with the tables that are its sources alone."""
+    names = {table.replace("*", method) for table in sources for method in results.zoo.methods}
+    return replace(results, tables={name: table for name, table in results.tables.items() if name in names})
+
+
+@pytest.mark.parametrize("table", OF_ZOOS, ids=lambda table: table.name)
+def test_a_table_needs_no_more_than_its_sources(results, table):
+    pd.testing.assert_frame_equal(table.make([given(results, table.sources)]), table.make([results]))
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name != "figure2"])  # its histories are not made up
+def test_a_figure_needs_no_more_than_its_sources(results, name):
+    def drawn(zoo):
+        figure = FIGURES[name].draw([zoo])
+        plt.close(figure)
+        return [(axes.get_title(), len(axes.lines), len(axes.collections), len(axes.patches)) for axes in figure.axes]
+
+    assert drawn(given(results, FIGURES[name].sources)) == drawn(results)

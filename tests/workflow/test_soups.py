@@ -29,6 +29,7 @@ def test_soups_are_made_once_exported_and_cut(short):
     assert set(gains["variant"]) == {"seed", "length"}
     assert set(gains["models"]) == {6}
     assert len(pd.read_csv(tables / "soup_findings.csv")) > 5
+    assert all(len(pd.read_csv(table)) for table in tables.glob("soup_*.csv"))
     assert short.planned("soups", CUT, EXPORT) == {}
     one = read_shard(short.root / CUT)
     assert (len(one.models), one.method, one.states) == (1, "soup", [1, 2])

@@ -39,9 +39,9 @@ VARIANTS = {
 CELL = ["variant", "members", "goal", "phase"]
 
 
-def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
-    """The zoos that there are soups of."""
-    return [results for results in zoos if "soups" in results.tables]
+def with_soups(zoos: Sequence[ZooResults], table: str = "soups") -> list[ZooResults]:
+    """The zoos that there are soups of, told by a table of theirs."""
+    return [results for results in zoos if table in results.tables]
 
 
 def arms(results: ZooResults, measure: str = "test_accuracy") -> pd.DataFrame:

@@ -119,7 +119,7 @@ def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Distance, agreement and barrier of candidates and of strangers, a model's pairs as their mean."""
     keys = [*CELL, "kind"]
     rows = []
-    for results in with_soups(zoos):
+    for results in with_soups(zoos, "soup_pairs"):
         models = (
             results.tables["soup_pairs"].groupby([*keys, "index"], sort=False).mean(numeric_only=True).reset_index()
         )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED, STRANGERS
-from zootwins.experiments.soups.gains import one_number, percent
+from zootwins.experiments.soups.gains import one_number, percent, with_soups
 from zootwins.experiments.soups.pairs import POINTS
 from zootwins.reporting.figures import COLUMN, fan, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
@@ -19,7 +19,7 @@ KINDS = {"kin": "#0072B2", "strangers, own masks": "#D55E00", "strangers, one ma
 @styled
 def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
     """A row a zoo, a column a goal, after phase 1: median, quartiles, 10–90 % and range over the models."""
-    shown = [results for results in zoos if "soup_pairs" in results.tables]
+    shown = with_soups(zoos, "soup_pairs")
     if not shown:
         return message(NO_SOUPS)
     tables = [_lines(results) for results in shown]
