@@ -61,6 +61,16 @@ def test_a_table_needs_no_more_than_its_sources(results, table):
     pd.testing.assert_frame_equal(table.make([given(results, table.sources)]), table.make([results]))
 
 
+@pytest.mark.parametrize("table", OF_ZOOS, ids=lambda table: table.name)
+def test_a_table_of_a_zoo_without_operating_points_is_arranged(results, table):
+    """As of the paper's grid zoos, which its Tables 1 and 2 leave out."""
+    points = {comparison: dict.fromkeys(methods) for comparison, methods in results.zoo.points.items()}
+    left = {name: rows for name, rows in results.tables.items() if not name.endswith("/response")}
+    without = replace(results, zoo=replace(results.zoo, points=points), tables=left)
+    assert without.operating_points("correlation") == {}
+    table.arrange(table.make([without]), {"mini": "Made-up"})
+
+
 @pytest.mark.parametrize("name", [name for name in FIGURES if name != "figure2"])  # its histories are not made up
 def test_a_figure_needs_no_more_than_its_sources(results, name):
     def drawn(zoo):

@@ -17,6 +17,10 @@ from zootwins.sparsifiers.base import Point
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.sources import FACTORS
 
+COLUMNS = [
+    *("zoo", "method", "models", "index", "original_accuracy", "twin_accuracy", "original_rank", "twin_rank"),
+    *("rank_change", "low", "high", "control_low", "control_high", "seed", *FACTORS),
+]
 _BATCH = 50  # resamples of the test images held at once
 
 
@@ -92,7 +96,7 @@ def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                 rows.insert(1, "method", method)
                 rows.insert(2, "models", len(rows))
                 tables.append(rows.sort_values("rank_change", ascending=False, kind="stable"))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["zoo", "method", "models"])
+    return pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS) if tables else pd.DataFrame(columns=COLUMNS)
 
 
 def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
