@@ -249,7 +249,7 @@ def _soup_rows(variant: str, accuracy: float, rng: np.random.Generator) -> list[
             }
     measured = lambda value: {"test_accuracy": value, "worst_class": value - 0.3, "recall_spread": 0.5, "ece": 0.1}  # noqa: E731
     return [
-        {"arm": arm, "member": member, "validation_accuracy": value, **measured(value)}
+        {"arm": arm, "member": member, "validation_accuracy": value, "one_class": False, **measured(value)}
         for (arm, member), value in values.items()
     ]
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from synthetic import make_results
-from zootwins.analyses.findings import FAILS, HOLDS, OPEN, Finding, findings_table
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN, Finding, findings_table, mean_finding
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,13 @@ def results(tmp_path_factory):
 )
 def test_verdicts(low, high, above, verdict):
     assert Finding("mp", "", "", 0.0, low, high, 0.0, 5, above).verdict == verdict
+
+
+def test_a_mean_that_rests_on_few_models_has_no_verdict():
+    """Five of sixteen that differ, all to one side, do so by chance in 2 / 2⁵ of cases."""
+    few = mean_finding("", "", "", np.array([0.0] * 11 + [1.0, 1.1, 1.2, 1.3, 1.4]))
+    assert (few.verdict, few.value, few.models) == (OPEN, pytest.approx(6 / 16), 16)
+    assert mean_finding("", "", "", np.array([0.0] * 10 + [1.0, 1.1, 1.2, 1.3, 1.4, 1.5])).verdict == HOLDS
 
 
 def verdict(results, finding, method):

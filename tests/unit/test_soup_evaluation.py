@@ -8,7 +8,7 @@ from test_soups import ENGINE, SETTINGS, cook, data_of, originals
 from zootwins.experiments.soups.evaluation import Looked, Shelf, look, scores, shifted_scores, with_shifted
 from zootwins.experiments.soups.measures import calibration_error, class_recalls, quality
 from zootwins.experiments.soups.noise import noise_of_gains, noise_table
-from zootwins.experiments.soups.pairs import pair_scores
+from zootwins.experiments.soups.pairs import barrier, pair_scores
 from zootwins.experiments.soups.phases import as_population, axes_of
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.images.corruptions import ShiftedSet
@@ -51,6 +51,8 @@ def test_recalls_by_hand():
     found = quality(np.array([0, 1, 1, 1, 3, 3]), probabilities, labels)
     assert (found["worst_class"], found["recall_spread"]) == (0.5, 0.5)
     assert found["test_loss"] == pytest.approx(np.log(4))
+    assert not found["one_class"]
+    assert quality(np.full((1, 6), 3), probabilities[None], labels)["one_class"].tolist() == [True]
     assert found["test_accuracy"] == pytest.approx(4 / 6)
 
 
@@ -104,9 +106,15 @@ def test_pairs_lie_on_the_line(shelf, data):
     accuracy = ENGINE.evaluate(as_population(of.architecture, middle, of.factors), data.test).accuracy.item()
     assert row["line_5"] == pytest.approx(accuracy, abs=0.04)  # an image of 30 may be on the edge
     line = row[[f"line_{point}" for point in range(11)]].astype(float)
-    assert row["barrier"] == pytest.approx((line.iloc[0] + line.iloc[-1]) / 2 - line.min())
+    assert row["barrier"] == pytest.approx(barrier(line.to_numpy()))
     predictions = shelf.tensor("candidate", "predictions", 2)[1, 1]
     assert row["agreement"] == pytest.approx((predictions[0] == predictions[2]).double().mean().item())
+
+
+def test_a_barrier_is_what_the_line_between_the_ends_loses():
+    assert barrier(np.array([0.9, 0.2, 0.7])) == pytest.approx(0.6)
+    assert barrier(np.linspace(0.9, 0.1, 11)) == pytest.approx(0)  # unequal ends alone are none
+    assert barrier(np.array([[0.5, 0.5], [0.6, 0.4], [0.5, 0.5]])) == pytest.approx([0, 0.1])
 
 
 def test_shifted_scores_are_of_the_last_phase(shelf, table, data):
@@ -126,7 +134,7 @@ def test_shifted_scores_are_of_the_last_phase(shelf, table, data):
 
 def test_noise_is_that_of_the_last_phase(shelf, data):
     labels = data.test.labels.numpy()
-    found = noise_table({arm: [shard] for arm, shard in shelf.arms.items()}, labels)
+    found = noise_table({arm: [shard] for arm, shard in shelf.arms.items()}, labels, shelf.originals.index)
     assert found["goal"].tolist() == [0.6, 0.9]
     assert set(found["against"]) == {"mean_candidate"}
     right = {

@@ -13,6 +13,7 @@ from zootwins.experiments.soups import tables
 from zootwins.experiments.soups.findings import soup_findings
 from zootwins.experiments.soups.gains import arms, gains, strangers
 from zootwins.experiments.soups.noise import noise_of_gains
+from zootwins.experiments.soups.telling import with_soups
 from zootwins.reporting.gallery import TABLES
 
 SOUP_TABLES = [name for name, table in TABLES.items() if table.rule == "make_soup_table"]
@@ -137,6 +138,44 @@ def test_noise_is_what_resampling_the_images_gives():
     means = draws @ differences.T - differences.mean(1)
     assert noise_of_gains(differences) == pytest.approx(means.var(axis=1, ddof=1).mean(), rel=0.05)
     assert noise_of_gains(np.tile(differences[:1], (5, 1))) == pytest.approx(0)
+
+
+def one_class(results, arms, indices, members=None):
+    """The results with networks that put all images into one class."""
+    table = results.tables["soups"].copy()
+    rows = table["arm"].isin(arms) & table["index"].isin(indices)
+    table.loc[rows if members is None else rows & table["member"].isin(members), "one_class"] = True
+    return replace(results, tables={**results.tables, "soups": table})
+
+
+def test_models_that_tell_no_classes_apart_have_no_gain(results):
+    blind = one_class(results, results.tables["soups"]["arm"].unique(), [3, 5])
+    table = tables.gain_table([blind]).query("variant == 'seed' and goal == 95 and against == 'imp'")
+    assert set(table["models"]) == {12}
+    gain = (values(results, "soup") - values(results, "imp")).drop([3, 5])
+    assert table.query("arm == 'soup' and phase == 2")["mean"].item() == pytest.approx(100 * gain.mean())
+    assert set(tables.barrier_table([blind])["models"]) == {12}
+    assert set(tables.shifted_table([blind])["models"]) == {12}
+    later = one_class(results, ["soup"], [3])  # a soup that fails is a result
+    assert set(tables.gain_table([later])["models"]) == {14}
+
+
+def test_a_mixture_with_a_part_that_tells_no_classes_apart_does_not_count(results):
+    """Any average is as good as such a part."""
+    blind = one_class(results, ["own_masks_part"], [3], [2])
+    table = tables.control_table([blind]).set_index(["control", "goal"])
+    assert table.loc[("own masks", 95), "models"] == 13
+    assert table.loc[("one mask", 95), "models"] == 14
+    (told,) = with_soups([blind])
+    pairs = told.tables["soup_pairs"].query("kind == 'strangers, own masks' and index == 3 and goal == 0.95")
+    assert pairs["member"].tolist() == [3]
+
+
+def test_equal_accuracies_are_no_gain(results):
+    """0.1 + 0.2 and 0.3 are not equal as floating-point numbers."""
+    level = changed(changed(results, "soup", lambda a: 0.1 + 0.2 + 0 * a), "mean_candidate", lambda a: 0.3 + 0 * a)
+    row = tables.gain_table([level]).query("variant == 'seed' and goal == 95 and phase == 2 and arm == 'soup'")
+    assert row.query("against == 'mean_candidate'")["better"].item() == 0
 
 
 @pytest.mark.parametrize("name", SOUP_TABLES)

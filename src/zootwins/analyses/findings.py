@@ -14,7 +14,7 @@ from scipy import stats
 
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.correlation import kendall
-from zootwins.analyses.intervals import interval, mean_interval
+from zootwins.analyses.intervals import LEAST, interval, mean_interval
 from zootwins.analyses.pairing import method_pairs, paired_differences
 from zootwins.analyses.results import ZooResults
 from zootwins.sparsifiers.registry import get_sparsifier
@@ -180,10 +180,14 @@ def _layers(results: ZooResults) -> Iterator[Finding]:
 def mean_finding(
     method: str, finding: str, statistic: str, values: np.ndarray, bound: float = 0.0, *, above: bool = True
 ) -> Finding:
-    """That the mean of `[models]` values is above a bound, or below; models without a value are left out."""
+    """That the mean of `[models]` values is above a bound, or below; models without a value are left out.
+
+    Where too few differ from the bound for a verdict, there is no interval, as with too few models.
+    """
     values = values[~np.isnan(values)]
     mean = values.mean() if len(values) else np.nan
-    return Finding(method, finding, statistic, mean, *mean_interval(values), bound, len(values), above)
+    bounds = mean_interval(values) if np.count_nonzero(values != bound) >= LEAST else (np.nan, np.nan)
+    return Finding(method, finding, statistic, mean, *bounds, bound, len(values), above)
 
 
 def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:

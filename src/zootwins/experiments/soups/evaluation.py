@@ -139,7 +139,7 @@ def _derived(candidates: pd.DataFrame) -> pd.DataFrame:
     keys = ["model", "index", "goal", "phase"]
     groups = candidates.groupby(keys, sort=False)
     mean = groups[["sparsity", "validation_accuracy", *MEASURES]].mean().reset_index()
-    mean = mean.assign(arm=OF_CANDIDATES[0], member=0)
+    mean = mean.assign(one_class=groups["one_class"].all().to_numpy(), arm=OF_CANDIDATES[0], member=0)
     best = [
         candidates.loc[groups[column].idxmax()].assign(arm=arm)
         for arm, column in zip(OF_CANDIDATES[1:3], ("validation_accuracy", "test_accuracy"), strict=True)

@@ -20,9 +20,9 @@ from zootwins.experiments.soups.gains import (
     last_phase,
     one_number,
     strangers,
-    with_soups,
 )
 from zootwins.experiments.soups.tables import all_shifted, in_percent
+from zootwins.experiments.soups.telling import with_soups
 
 COLUMNS = ["zoo", "goal", "finding", "statistic", "value", "low", "high", "bound", "models", "verdict"]
 SMALL_BARRIER = 1.0  # points: what counts as none
@@ -85,8 +85,10 @@ def _variants(table: pd.DataFrame) -> Iterator[Finding]:
     for variant in table["variant"].unique():
         if variant not in (SEED, "dense"):
             text = f"soups work whose members differ by {VARIANTS[variant]}"
+            phase = table.loc[table["variant"] == variant, "phase"].max()
+            where = "" if phase == table["phase"].max() else f", phase {phase}"
             values = _gain(table, "mean_candidate", variant)
-            yield _finding(text, "accuracy, soup less mean candidate", values)
+            yield _finding(text, f"accuracy, soup less mean candidate{where}", values)
 
 
 def _phases(results: ZooResults, goal: float) -> Iterator[Finding]:
@@ -134,7 +136,7 @@ def _dense(table: pd.DataFrame) -> Iterator[Finding]:
     if len(dense):
         yield _finding(
             "soups of unpruned models work",
-            "accuracy, soup less mean candidate",
+            "accuracy, soup less mean candidate, phase 1",
             _gain(dense, "mean_candidate", "dense"),
         )
 

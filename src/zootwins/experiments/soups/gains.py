@@ -39,11 +39,6 @@ VARIANTS = {
 CELL = ["variant", "members", "goal", "phase"]
 
 
-def with_soups(zoos: Sequence[ZooResults], table: str = "soups") -> list[ZooResults]:
-    """The zoos that there are soups of, told by a table of theirs."""
-    return [results for results in zoos if table in results.tables]
-
-
 def arms(results: ZooResults, measure: str = "test_accuracy") -> pd.DataFrame:
     """A measure of every arm, of several networks of a kind their mean, in a column an arm.
 
@@ -55,6 +50,11 @@ def arms(results: ZooResults, measure: str = "test_accuracy") -> pd.DataFrame:
     wide = table.pivot_table(index=[*CELL, "index"], columns="arm", values=measure, aggfunc="mean", dropna=False)
     wide = wide.dropna(how="all")
     return wide.fillna(_lent(wide))
+
+
+def more(merged: pd.Series, other: pd.Series) -> pd.Series:
+    """What the first has more than the second, equal fractions being 0 and not what rounding leaves of them."""
+    return (merged - other).round(9)
 
 
 def _lent(wide: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[
     """
     wide = arms(results, measure)
     parts = [
-        pd.DataFrame({"arm": arm, "against": other, "value": wide[arm], "gain": wide[arm] - wide[other]})
+        pd.DataFrame({"arm": arm, "against": other, "value": wide[arm], "gain": more(wide[arm], wide[other])})
         for arm in merged
         if arm in wide
         for other in AGAINST
@@ -91,7 +91,10 @@ def last_phase(table: pd.DataFrame) -> pd.DataFrame:
 def strangers(results: ZooResults) -> pd.DataFrame:
     """Accuracies of mixtures with strangers and of kin after phase 1: a row a model, goal, members and kind.
 
-    Columns: kind (kin, own masks, one mask), members, goal, index, merged, parts (their mean), worst (the lowest).
+    Mixtures of which a part puts all images into one class are left out: the worst part is then no bound to fall below.
+
+    Columns: kind (kin, own masks, one mask), members, goal, index, merged, parts (their mean), worst (the lowest),
+    sparsity (of what is merged).
     """
     table = results.tables["soups"]
     first = table[table["phase"] == 1]
@@ -104,10 +107,11 @@ def strangers(results: ZooResults) -> pd.DataFrame:
     found = []
     for kind, (variant, merged, part) in kinds.items():
         of_kind = first[first["variant"] == variant]
-        parts = of_kind[of_kind["arm"] == part].groupby(keys)["test_accuracy"].agg(["mean", "min"])
-        accuracy = of_kind[of_kind["arm"] == merged].set_index(keys)["test_accuracy"]
-        frame = pd.DataFrame({"merged": accuracy, "parts": parts["mean"], "worst": parts["min"]})
-        found.append(frame.reset_index().assign(kind=kind))
+        groups = of_kind[of_kind["arm"] == part].groupby(keys)
+        parts = groups["test_accuracy"].agg(["mean", "min"])[~groups["one_class"].any()]
+        mixture = of_kind[of_kind["arm"] == merged].set_index(keys)[["test_accuracy", "sparsity"]]
+        frame = mixture.rename(columns={"test_accuracy": "merged"}).join(parts, how="inner")
+        found.append(frame.rename(columns={"mean": "parts", "min": "worst"}).reset_index().assign(kind=kind))
     return pd.concat(found, ignore_index=True)
 
 
@@ -119,7 +123,9 @@ def shifted_gains(results: ZooResults, against: Sequence[str]) -> pd.DataFrame:
     if wide.empty:
         return pd.DataFrame(columns=[*keys, "against", "gain"])
     wide = wide.fillna(_lent(wide))
-    parts = [pd.DataFrame({"against": other, "gain": wide["soup"] - wide[other]}) for other in against if other in wide]
+    parts = [
+        pd.DataFrame({"against": other, "gain": more(wide["soup"], wide[other])}) for other in against if other in wide
+    ]
     return pd.concat(parts).dropna(subset="gain").reset_index()
 
 
@@ -129,7 +135,7 @@ def distances(results: ZooResults) -> pd.DataFrame:
     kin = pairs[pairs["kind"] == "kin"]
     keys = ["variant", "members", "goal", "index"]
     means = kin.groupby(keys)[["distance", "agreement", "barrier"]].mean().reset_index()
-    return means.assign(disagreement=1 - means["agreement"])
+    return means.assign(disagreement=(1 - means["agreement"]).round(9))
 
 
 def one_number(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ BINS = 15  # of calibration, as SMS has it
 
 
 def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Measures of predictions, each float64 `[…]`.
+    """Measures of predictions, each float64 `[…]` where nothing else is said.
 
     Args:
         predictions: classes, `[…, samples]`.
@@ -15,7 +15,8 @@ def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarr
 
     Returns:
         test_accuracy; test_loss, the mean cross-entropy; worst_class, the lowest recall of a class; recall_spread, the
-        highest less the lowest; ece, the expected calibration error.
+        highest less the lowest; ece, the expected calibration error; one_class, whether all images are put into one
+        class, bool.
     """
     recalls = class_recalls(predictions, labels)
     right = np.take_along_axis(probabilities, np.broadcast_to(labels[:, None], (*predictions.shape, 1)), axis=-1)
@@ -25,6 +26,7 @@ def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarr
         "worst_class": recalls.min(-1),
         "recall_spread": np.ptp(recalls, axis=-1),
         "ece": calibration_error(probabilities.max(-1), predictions == labels),
+        "one_class": (predictions == predictions[..., :1]).all(-1),
     }
 
 

@@ -1,6 +1,6 @@
 """How much gains would differ between models if all models gained the same: what a finite test set does."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,20 +27,22 @@ def noise_of_gains(differences: np.ndarray) -> float:
     return float(centred.var(axis=0, ddof=1).sum() / samples**2)
 
 
-def noise_table(arms: dict[str, Sequence[TwinShard]], labels: np.ndarray) -> pd.DataFrame:
+def noise_table(arms: dict[str, Sequence[TwinShard]], labels: np.ndarray, models: Collection[int]) -> pd.DataFrame:
     """The noise of the soup's gain over others after the last phase: goal, phase, against, models, noise_variance.
 
     Args:
         arms: a variant's shards of all models, by arm.
         labels: the right classes of the test images.
+        models: the indices of those that count.
     """
-    soup = _right(arms["soup"], labels)
+    counts = np.isin(np.concatenate([shard.index for shard in arms["soup"]]), list(models))
+    soup = _right(arms["soup"], labels)[counts]
     shard = arms["soup"][0]
     rows = []
     for against, arm in AGAINST.items():
         if arm not in arms:
             continue
-        differences = soup - _right(arms[arm], labels)
+        differences = soup - _right(arms[arm], labels)[counts]
         rows += [
             {
                 "goal": value,

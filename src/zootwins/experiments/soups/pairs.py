@@ -1,7 +1,8 @@
 """How far apart the parts of a mixture are, and what lies between them: distance, barrier, agreement.
 
-The barrier of two networks is the mean of their accuracies less the lowest on the straight line between them, at eleven
-points, its ends included; the first part of each mixture is taken with each of the others.
+The barrier of two networks is how far accuracy on the straight line between them falls, at most, below the straight
+line between their own accuracies, at eleven points (as Entezari et al. 2022 have it of the loss): 0 where it falls
+nowhere. The first part of each mixture is taken with each of the others.
 """
 
 import numpy as np
@@ -46,7 +47,7 @@ def _pairs(engine: Engine, shelf: Shelf, arm: str, phase: int, test: ImageSet) -
     values = {
         "distance": squares.sqrt().numpy(),
         "agreement": (predictions[:, :, 1:] == predictions[:, :, :1]).double().mean(-1).numpy(),
-        "barrier": (line[0] + line[-1]) / 2 - line.min(0),
+        "barrier": barrier(line),
         **{f"line_{point}": accuracy for point, accuracy in enumerate(line)},
     }
     return pd.DataFrame(
@@ -57,6 +58,12 @@ def _pairs(engine: Engine, shelf: Shelf, arm: str, phase: int, test: ImageSet) -
             **{name: array.ravel() for name, array in values.items()},
         }
     )
+
+
+def barrier(line: np.ndarray) -> np.ndarray:
+    """The barrier of accuracies on a line, `[points, …]`, at equal distances and its ends included."""
+    share = np.linspace(0, 1, len(line)).reshape(-1, *[1] * (line.ndim - 1))
+    return ((1 - share) * line[0] + share * line[-1] - line).max(0)
 
 
 def _accuracy(engine: Engine, shelf: Shelf, networks: dict[str, Tensor], share: float, test: ImageSet) -> np.ndarray:

@@ -23,11 +23,12 @@ from zootwins.experiments.soups.gains import (
     distances,
     gains,
     last_phase,
+    more,
     percent,
     shifted_gains,
     strangers,
-    with_soups,
 )
+from zootwins.experiments.soups.telling import with_soups
 from zootwins.zoos.sources import FACTORS
 
 MEAN = ["mean", "std", "models", "low", "high"]
@@ -81,7 +82,7 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
     `highest` and `lowest` are the levels of a factor with the highest and the lowest mean gain.
     """
-    keys = ["variant", "members", "goal", "against"]
+    keys = [*CELL, "against"]
     rows = []
     for results in with_soups(zoos):
         known = properties(results)
@@ -119,7 +120,7 @@ def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Distance, agreement and barrier of candidates and of strangers, a model's pairs as their mean."""
     keys = [*CELL, "kind"]
     rows = []
-    for results in with_soups(zoos, "soup_pairs"):
+    for results in with_soups(zoos):
         models = (
             results.tables["soup_pairs"].groupby([*keys, "index"], sort=False).mean(numeric_only=True).reset_index()
         )
@@ -156,14 +157,17 @@ def all_shifted(results: ZooResults) -> pd.DataFrame:
     keys = ["variant", "members", "goal", "index", "against"]
     plain = last_phase(gains(results, merged=["soup"]))
     plain = plain[plain["against"].isin(SHIFTED) & plain["variant"].isin(found["variant"])]
-    mean = found[found["severity"] > 0].groupby(keys, sort=False)["gain"].mean().reset_index()
+    mean = found[found["severity"] > 0].groupby(keys, sort=False)["gain"].mean().round(9).reset_index()
     whole = [plain[[*keys, "gain"]].assign(set="test", severity=0), mean.assign(set="corruptions", severity=0)]
     return pd.concat([part for part in (*whole, found) if len(part)] or [found], ignore_index=True)
 
 
 def fairness_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Recall of the worst class, spread of recalls and calibration error after the last phase: soups less others."""
-    keys = ["variant", "members", "goal", "arm", "against"]
+    """Recall of the worst class, spread of recalls and calibration error after the last phase: soups less others.
+
+    `higher` is the percent of models of which the soup has more; of spread and error that is no gain.
+    """
+    keys = [*CELL, "arm", "against"]
     rows = []
     for results in with_soups(zoos):
         for measure in FAIRNESS:
@@ -171,35 +175,38 @@ def fairness_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             for key, part in chosen.groupby(keys, sort=False):
                 row = {"zoo": results.zoo.id, **dict(zip(keys, key, strict=True)), "measure": measure}
                 rows.append(row | {"value": 100 * part["value"].mean(), **paired(part["gain"])})
-    return in_percent(pd.DataFrame(rows, columns=["zoo", *keys, "measure", "value", *GAIN]))
+    table = pd.DataFrame(rows, columns=["zoo", *keys, "measure", "value", *GAIN])
+    return in_percent(table.rename(columns={"better": "higher"}))
 
 
 def control_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """What averaging gives after phase 1: of kin, of strangers, of unpruned models, at a constant learning rate.
 
-    `parts` is the mean accuracy of what is averaged; the gain is over it, `over_worst` over the worst of them.
+    `sparsity` is that of the average, `parts` the mean accuracy of what is averaged; the gain is over it, `over_worst`
+    over the worst of them.
     """
     rows = []
     for results in with_soups(zoos):
         for kind, part in _controls(results):
             for (members, goal), models in part.groupby(["members", "goal"], sort=False):
                 row = {"zoo": results.zoo.id, "control": kind, "members": members, "goal": goal}
+                row |= {"sparsity": 100 * models["sparsity"].mean()}
                 row |= {"merged": 100 * models["merged"].mean(), "parts": 100 * models["parts"].mean()}
                 row |= {"over_worst": 100 * (models["merged"] - models["worst"]).mean()}
-                rows.append(row | paired(models["merged"] - models["parts"]))
-    return in_percent(
-        pd.DataFrame(rows, columns=["zoo", "control", "members", "goal", "merged", "parts", "over_worst", *GAIN])
-    )
+                rows.append(row | paired(more(models["merged"], models["parts"])))
+    columns = ["zoo", "control", "members", "goal", "sparsity", "merged", "parts", "over_worst", *GAIN]
+    return in_percent(pd.DataFrame(rows, columns=columns))
 
 
 def _controls(results: ZooResults) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Frames with members, goal, merged, parts and worst, by what they control."""
+    """Frames with members, goal, sparsity, merged, parts and worst, by what they control."""
     yield from strangers(results).groupby("kind", sort=False)
     wide = arms(results)
     table = results.tables["soups"]
     candidates = table[table["arm"] == "candidate"]
     worst = candidates.groupby([*CELL, "index"])["test_accuracy"].min()
-    frame = pd.DataFrame({"merged": wide["soup"], "parts": wide["mean_candidate"], "worst": worst}).reset_index()
+    frame = pd.DataFrame({"merged": wide["soup"], "parts": wide["mean_candidate"], "worst": worst})
+    frame = frame.assign(sparsity=arms(results, "sparsity")["soup"]).reset_index()
     for variant in ("constant", "dense"):
         if len(part := frame[frame["variant"] == variant]):
             yield variant, part
@@ -247,7 +254,7 @@ def arrange_factors(table: pd.DataFrame) -> pd.DataFrame:
         "Gains most": texts(shown["highest"]),
         "Gains least": texts(shown["lowest"]),
     }
-    return lines(_cell(shown, "against", "predictor"), cells)
+    return lines(_cell(shown, "phase", "against", "predictor"), cells)
 
 
 def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
@@ -272,14 +279,16 @@ def arrange_fairness(table: pd.DataFrame) -> pd.DataFrame:
     shown = table[table["arm"] == "soup"]
     measures = {"worst_class": "worst class", "recall_spread": "spread of recalls", "ece": "calibration error"}
     shown = shown.assign(against=shown["against"].replace(NAMES), measure=shown["measure"].replace(measures))
-    cells = {"Soup": texts(shown["value"], "{:.1f}"), **_gain_cells(shown)}
-    return lines(_cell(shown, "measure", "against"), cells).rename(columns={"Gain": "Difference", "Better": "Higher"})
+    cells = {"Soup": texts(shown["value"], "{:.1f}"), **_gain_cells(shown.rename(columns={"higher": "better"}))}
+    renamed = {"Gain": "Difference", "Better": "Higher"}
+    return lines(_cell(shown, "phase", "measure", "against"), cells).rename(columns=renamed)
 
 
 def arrange_controls(table: pd.DataFrame) -> pd.DataFrame:
     """A line a zoo, goal and control."""
     keys = {"Zoo": table["zoo"], "Control": table["control"], "m": table["members"], "Goal, %": table["goal"]}
     cells = {
+        "Sparsity": texts(table["sparsity"], "{:.1f}"),
         "Average": texts(table["merged"], "{:.1f}"),
         "Parts": texts(table["parts"], "{:.1f}"),
         "Over the worst": texts(table["over_worst"], "{:.2f}"),

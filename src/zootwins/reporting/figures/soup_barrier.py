@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED, STRANGERS
-from zootwins.experiments.soups.gains import one_number, percent, with_soups
+from zootwins.experiments.soups.gains import one_number
 from zootwins.experiments.soups.pairs import POINTS
-from zootwins.reporting.figures import COLUMN, fan, message, styled
+from zootwins.experiments.soups.telling import with_soups
+from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
 
 KINDS = {"kin": "#0072B2", "strangers, own masks": "#D55E00", "strangers, one mask": "#E69F00"}
@@ -18,24 +20,22 @@ KINDS = {"kin": "#0072B2", "strangers, own masks": "#D55E00", "strangers, one ma
 
 @styled
 def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
-    """A row a zoo, a column a goal, after phase 1: median, quartiles, 10–90 % and range over the models."""
-    shown = with_soups(zoos, "soup_pairs")
+    """A row a zoo, after phase 1 of the highest goal: median and quartiles over the models."""
+    shown = with_soups(zoos)
     if not shown:
         return message(NO_SOUPS)
-    tables = [_lines(results) for results in shown]
-    columns = max(table["goal"].nunique() for table in tables)
-    size = (COLUMN, 0.5 + 1.6 * len(shown))
-    figure, grid = plt.subplots(len(shown), columns, figsize=size, sharex=True, sharey="row", squeeze=False)
+    figure, grid = plt.subplots(len(shown), 1, figsize=(COLUMN, 0.5 + 1.6 * len(shown)), sharex=True, squeeze=False)
     along = np.linspace(0, 1, POINTS)
-    for row, results, table in zip(grid, shown, tables, strict=True):
-        for axes, (goal, part) in zip(row, table.groupby("goal"), strict=False):
-            for kind, colour in KINDS.items():
-                if len(of_kind := part[part["kind"] == kind]):
-                    values = of_kind[[f"line_{point}" for point in range(POINTS)]].to_numpy()
-                    fan(axes, along, 100 * values, colour)
-                    axes.lines[-1].set_label(kind)
-            models = part["index"].nunique()
-            axes.set_title(f"{results.zoo.title},\n{percent(goal):g} % pruned, n = {models}", fontsize=6.5)
+    for axes, results in zip(grid[:, 0], shown, strict=True):
+        table = _lines(results)
+        for kind, colour in KINDS.items():
+            values = 100 * table.loc[table["kind"] == kind, [f"line_{point}" for point in range(POINTS)]].to_numpy()
+            if len(values):
+                low, median, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
+                axes.fill_between(along, low, high, color=colour, alpha=0.25, linewidth=0)
+                axes.plot(along, median, color=colour, label=kind)
+        models, pruned = table["index"].nunique(), 100 * table["sparsity"].mean()
+        axes.set_title(f"{results.zoo.title}, {pruned:.0f} % pruned, n = {models}", fontsize=6.5)
     figure.supxlabel("Place on the line between the two networks", fontsize=7)
     figure.supylabel("Test accuracy, %", fontsize=7)
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -45,8 +45,13 @@ def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
     return figure
 
 
-def _lines(results: ZooResults):
-    """The mean over a model's pairs after phase 1, a row a model, goal and kind."""
+def _lines(results: ZooResults) -> pd.DataFrame:
+    """The mean over a model's pairs after phase 1 of the highest goal, a row a model and kind, with their sparsity."""
     pairs = results.tables["soup_pairs"]
     first = one_number(pairs[(pairs["phase"] == 1) & pairs["variant"].isin((SEED, STRANGERS))])
-    return first.groupby(["kind", "goal", "index"]).mean(numeric_only=True).reset_index()
+    first = first[first["goal"] == first["goal"].max()]
+    soups = results.tables["soups"]
+    pruned = soups[(soups["arm"] == "soup") & (soups["variant"] == SEED)]
+    keys = ["members", "goal", "phase", "index"]
+    known = first.merge(pruned[[*keys, "sparsity"]], on=keys)
+    return known.groupby(["kind", "index"]).mean(numeric_only=True).reset_index()

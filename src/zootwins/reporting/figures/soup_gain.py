@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
-from zootwins.experiments.soups.gains import gains, last_phase, one_number, percent, with_soups
+from zootwins.experiments.soups.gains import gains, last_phase, one_number, percent
+from zootwins.experiments.soups.telling import with_soups
 from zootwins.reporting.figures import COLUMN, message, styled
 
 NO_SOUPS = "None of the zoos has soups."
@@ -55,9 +56,9 @@ def soup_gain(zoos: Sequence[ZooResults]) -> Figure:
         axes.axvline(0, color="#555555", linewidth=0.8, zorder=0)
         axes.get_legend().remove()
         axes.set(xlabel="", ylabel="")
+        axes.set_title(f"{results.zoo.title}, n = {table['index'].nunique()}", fontsize=6.5)
         members = table["members"].max()
-        axes.set_title(f"{results.zoo.title}, n = {table['index'].nunique()}, m = {members}", fontsize=6.5)
-    figure.supxlabel("Test accuracy of the soup less that of …, points", fontsize=7)
+    figure.supxlabel(f"Test accuracy of the soup of {members} less that of …, points", fontsize=7)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     if len(labels) > 1:
         figure.legend(handles, [f"{label} pruned" for label in labels], loc="outside upper center", ncols=4)

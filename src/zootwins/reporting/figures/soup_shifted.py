@@ -11,6 +11,7 @@ from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import one_number, percent
 from zootwins.experiments.soups.tables import all_shifted
+from zootwins.experiments.soups.telling import with_soups
 from zootwins.images.corruptions import PARAMETERS, SEVERITIES
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
@@ -19,7 +20,7 @@ from zootwins.reporting.figures.soup_gain import NO_SOUPS
 @styled
 def soup_shifted(zoos: Sequence[ZooResults]) -> Figure:
     """A row a zoo, at the highest sparsity. Left: a dot a model, the line is equality; right: means by corruption."""
-    shown = [(results, _table(results)) for results in zoos if "soup_shifted" in results.tables]
+    shown = [(results, _table(results)) for results in with_soups(zoos)]
     shown = [(results, table) for results, table in shown if "corruptions" in set(table["set"])]
     if not shown:
         return message(NO_SOUPS)

@@ -58,7 +58,7 @@ FIGURES = {
     "method_ranks": Drawing("method_ranks", ("*/scores",), "the state of sparsity: ranks of models"),
     "compression": Drawing("compression", ("*/scores", "*/layers"), "compression and speed-up"),
     "soup_gain": Drawing("soup_gain", ("soups",), "soups: gains", "make_soup_figure"),
-    "soup_barrier": Drawing("soup_barrier", ("soup_pairs",), "soups: barriers", "make_soup_figure"),
+    "soup_barrier": Drawing("soup_barrier", ("soups", "soup_pairs"), "soups: barriers", "make_soup_figure"),
     "soup_distance": Drawing("soup_distance", ("soups", "soup_pairs"), "soups: gain and distance", "make_soup_figure"),
     "soup_factors": Drawing("soup_factors", ("soups", "soup_pairs"), "soups: who gains", "make_soup_figure"),
     "soup_shifted": Drawing("soup_shifted", ("soups", "soup_shifted"), "soups: shifted images", "make_soup_figure"),

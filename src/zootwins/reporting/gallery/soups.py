@@ -32,10 +32,10 @@ TABLES = (
         "soup_barrier",
         maker="barrier_table",
         arranger="arrange_barriers",
-        sources=("soup_pairs",),
+        sources=("soups", "soup_pairs"),
         title="Between candidates, and between strangers",
-        note="L2 distance; percent of test images that both put into one class; barrier in points: mean accuracy of "
-        "the ends less the lowest on the line between them, with its 95 % bootstrap interval over n models.",
+        note="L2 distance; percent of test images that both put into one class; barrier in points: how far accuracy on "
+        "the line between them falls below that of the ends, with its 95 % bootstrap interval over n models.",
         label="soups: barriers",
         **_SOUPS,
     ),

@@ -1,0 +1,45 @@
+"""The zoos with soups, without the models that there is nothing to be told of."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from zootwins.analyses.results import ZooResults
+from zootwins.catalogue.soups import SEED
+from zootwins.experiments.soups.gains import CELL
+from zootwins.experiments.soups.pairs import PARTS
+
+
+def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
+    """The zoos that there are soups of, in their tables the models alone that tell classes apart, and pairs of such."""
+    return [_without(results) for results in zoos if "soups" in results.tables]
+
+
+def telling(soups: pd.DataFrame) -> set[int]:
+    """The models of which a network of the first phase tells classes apart, by index.
+
+    Of a model that puts all images into one class whatever is made is as good, and no gain of it says anything.
+    """
+    first = soups[(soups["phase"] == 1) & (soups["variant"] == SEED)]
+    return set(first.loc[~first["one_class"], "index"])
+
+
+def _without(results: ZooResults) -> ZooResults:
+    soups = results.tables["soups"]
+    told = telling(soups)
+    tables = {
+        name: table[table["index"].isin(told)] if "index" in table else table for name, table in results.tables.items()
+    }
+    if "soup_pairs" in tables:
+        tables["soup_pairs"] = tables["soup_pairs"][_both_tell(tables["soup_pairs"], soups)]
+    return replace(results, tables=tables)
+
+
+def _both_tell(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
+    """Whether the second part of each pair tells classes apart; of strangers it is another model's."""
+    keys = [*CELL, "kind", "index", "member"]
+    parts = soups[soups["arm"].isin(PARTS)]
+    parts = parts.assign(kind=parts["arm"].map(PARTS))[[*keys, "one_class"]]
+    return ~pairs[keys].merge(parts, how="left", on=keys)["one_class"].to_numpy(dtype=bool)
