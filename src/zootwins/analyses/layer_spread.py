@@ -1,6 +1,7 @@
 """Standard deviations of a layer's sparsity: over models, and over weights of the share of models that prune them.
 
-Which of these the paper's Tables 7 and 8 print is one of its riddles (`zootwins.analyses.riddles`).
+Which of these the paper's Tables 7 and 8 print is one of its riddles (`zootwins.analyses.riddles`). Each comes with the
+bounds of its 95 % interval over the models, the square roots of those of the variance by the jackknife.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,45 +38,52 @@ def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) ->
     return pruned.flatten(2).numpy()
 
 
-def over_models(pruned: np.ndarray, models: int) -> tuple[float, float]:
-    """Standard deviation over the models, and its standard error."""
-    return _jackknife(lambda part: part.mean(axis=(1, 2)).std(ddof=1), pruned)
+Spread = tuple[float, float, float]  # a standard deviation and its bounds
 
 
-def over_weights(pruned: np.ndarray, models: int) -> tuple[float, float]:
-    """Standard deviation over the layer's weights of the share of models that prune each, and its standard error.
+def over_models(pruned: np.ndarray, models: int) -> Spread:
+    """Standard deviation over the models."""
+    return _jackknife(lambda part: part.mean(axis=(1, 2)).var(ddof=1), pruned)
 
-    Shares of few models scatter by chance; what is expected of so many `models` is returned.
+
+def over_weights(pruned: np.ndarray, models: int) -> Spread:
+    """Standard deviation over the layer's weights of the share of models that prune each.
+
+    Shares of few models scatter by chance; what is expected of so many `models` is returned. Where they scatter no more
+    than by chance it may be 0, with an upper bound above.
     """
     flat = pruned.reshape(len(pruned), -1).astype(np.float64)
     total, own = flat.sum(axis=0), len(flat)
 
-    def deviation(share: np.ndarray, drawn: int) -> float:
+    def variance(share: np.ndarray, drawn: int) -> float:
         chance = np.mean(share * (1 - share)) / (drawn - 1)
-        return np.sqrt(max(0.0, share.var(ddof=1) - chance + chance * drawn / models))
+        return share.var(ddof=1) - chance + chance * drawn / models
 
-    parts = [deviation((total - one) / (own - 1), own - 1) for one in flat]
-    return deviation(total / own, own), _jackknife_error(parts)
-
-
-def over_filters(pruned: np.ndarray, models: int) -> tuple[float, float]:
-    """Standard deviation over all models and outputs (filters, neurons) pooled, and its standard error."""
-    return _jackknife(lambda part: part.mean(axis=2).std(ddof=1), pruned)
+    parts = [variance((total - one) / (own - 1), own - 1) for one in flat]
+    return _bounded(variance(total / own, own), parts)
 
 
-SPREADS: dict[str, Callable[[np.ndarray, int], tuple[float, float]]] = {
+def over_filters(pruned: np.ndarray, models: int) -> Spread:
+    """Standard deviation over all models and outputs (filters, neurons) pooled."""
+    return _jackknife(lambda part: part.mean(axis=2).var(ddof=1), pruned)
+
+
+SPREADS: dict[str, Callable[[np.ndarray, int], Spread]] = {
     "over models": over_models,
     "over weights, of the share of models that prune them": over_weights,
     "over models and outputs": over_filters,
 }
 
 
-def _jackknife(statistic: Callable[[np.ndarray], float], pruned: np.ndarray) -> tuple[float, float]:
+def _jackknife(variance: Callable[[np.ndarray], float], pruned: np.ndarray) -> Spread:
     shares = pruned.mean(axis=2, keepdims=True)  # what the statistics look at; quick to leave models out of
-    parts = [statistic(np.delete(shares, model, axis=0)) for model in range(len(shares))]
-    return statistic(shares), _jackknife_error(parts)
+    parts = [variance(np.delete(shares, model, axis=0)) for model in range(len(shares))]
+    return _bounded(variance(shares), parts)
 
 
-def _jackknife_error(parts: Sequence[float]) -> float:
+def _bounded(variance: float, parts: Sequence[float]) -> Spread:
+    """The standard deviation and its bounds, given the variance without each of the models as well."""
     models = len(parts)
-    return float(np.sqrt((models - 1) / models * np.square(np.array(parts) - np.mean(parts)).sum()))
+    reach = 1.96 * np.sqrt((models - 1) / models * np.square(np.array(parts) - np.mean(parts)).sum())
+    deviation, low, high = np.sqrt(np.maximum(0.0, [variance, variance - reach, variance + reach])).tolist()
+    return deviation, low, high

@@ -186,8 +186,7 @@ def _layer_spreads(points: Mapping[float, Pruned], method: str, paper_models: in
     for value, layers in points.items():
         for layer, pruned in layers.items():
             for name, spread in SPREADS.items():
-                deviation, error = spread(pruned, paper_models)
-                bounds = deviation - 1.96 * error, deviation + 1.96 * error
+                deviation, *bounds = spread(pruned, paper_models)
                 yield _row(SPREAD, method, f"{value:g}", name, layer, deviation, bounds, len(pruned))
 
 
