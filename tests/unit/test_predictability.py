@@ -19,14 +19,23 @@ def test_weight_statistics_by_hand():
 def test_r2_of_a_line_of_noise_and_of_a_constant():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 1))
-    value, low, high = cross_validated_r2(x, 2 * x[:, 0] + 1, ridge=False)
+    value, low, high = cross_validated_r2(x, 0.1 * x[:, 0] + 0.5, ridge=False)
     assert value == pytest.approx(1)
     assert (low, high) == pytest.approx((1, 1))
-    value, low, high = cross_validated_r2(rng.normal(size=(60, 20)), rng.normal(size=60), ridge=True)
+    value, low, high = cross_validated_r2(rng.normal(size=(60, 20)), rng.uniform(size=60), ridge=True)
     assert value < 0.2  # nothing to learn
     assert low < value < high
     assert math.isnan(cross_validated_r2(x, np.ones(60), ridge=False)[0])
     assert math.isnan(cross_validated_r2(x[:9], x[:9, 0], ridge=False)[0])
+
+
+def test_a_diverged_model_does_not_decide():
+    """Its weights are far from all that the regression has seen."""
+    rng = np.random.default_rng(0)
+    features, noise = rng.normal(size=(60, 5)), rng.normal(0, 0.02, 60)
+    target = (0.5 + 0.1 * features[:, 0] + noise).clip(0, 1)
+    features[7], target[7] = 1e7, 0.1
+    assert cross_validated_r2(features, target, ridge=True)[0] > -1
 
 
 def test_models_are_matched_by_index(tmp_path):

@@ -195,6 +195,18 @@ def test_chance_is_taken_out_of_the_standard_deviation_over_weights():
     assert low < deviation < high
 
 
+def test_models_that_prune_unlike_shares_of_a_layer_do_not_hide_that_weights_differ():
+    """As in a grid, where some models prune a twentieth of a layer and others nearly all of it."""
+    rng = np.random.default_rng(1)
+    often = rng.normal(0, 0.1, (1, 20, 30))
+    share = rng.choice([0.15, 0.85], 2000)[:, None, None]
+    pruned = rng.random((2000, 20, 30)) < share + often
+    many = pruned.mean(axis=0).std(ddof=1)
+    deviation, low, high = over_weights(pruned[:40], 2000)
+    assert low < many < high
+    assert deviation == pytest.approx(many, rel=0.1)
+
+
 def test_weights_that_differ_less_than_chance_tells_have_an_upper_bound_alone():
     """Of small layers and few models nothing smaller than what chance does can be told."""
     rng = np.random.default_rng(3)

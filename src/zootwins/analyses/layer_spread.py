@@ -49,18 +49,20 @@ def over_models(pruned: np.ndarray, models: int) -> Spread:
 def over_weights(pruned: np.ndarray, models: int) -> Spread:
     """Standard deviation over the layer's weights of the share of models that prune each.
 
-    Shares of few models scatter by chance; what is expected of so many `models` is returned. Where they scatter no more
-    than by chance it may be 0, with an upper bound above.
+    Shares of few models scatter by chance; what is expected of so many `models` is returned. The variance of a mean is
+    that of one model divided by their number, and the covariance of two, which is what shares have in common, however
+    much of a layer each model prunes. Where shares scatter no more than by chance it may be 0, with a bound above.
     """
     flat = pruned.reshape(len(pruned), -1).astype(np.float64)
-    total, own = flat.sum(axis=0), len(flat)
+    total, own = flat.sum(axis=0), flat.var(axis=1, ddof=1)
 
-    def variance(share: np.ndarray, drawn: int) -> float:
-        chance = np.mean(share * (1 - share)) / (drawn - 1)
-        return share.var(ddof=1) - chance + chance * drawn / models
+    def variance(total: np.ndarray, own: np.ndarray) -> float:
+        drawn, alone = len(own), own.mean()
+        shared = ((total / drawn).var(ddof=1) - alone / drawn) * drawn / (drawn - 1)
+        return shared + (alone - shared) / models
 
-    parts = [variance((total - one) / (own - 1), own - 1) for one in flat]
-    return _bounded(variance(total / own, own), parts)
+    parts = [variance(total - one, np.delete(own, place)) for place, one in enumerate(flat)]
+    return _bounded(variance(total, own), parts)
 
 
 def over_filters(pruned: np.ndarray, models: int) -> Spread:
