@@ -182,11 +182,12 @@ def mean_finding(
 ) -> Finding:
     """That the mean of `[models]` values is above a bound, or below; models without a value are left out.
 
-    Where too few differ from the bound for a verdict, there is no interval, as with too few models.
+    Where some are on the bound and too few beside it for a verdict, there is no interval.
     """
     values = values[~np.isnan(values)]
     mean = values.mean() if len(values) else np.nan
-    bounds = mean_interval(values) if np.count_nonzero(values != bound) >= LEAST else (np.nan, np.nan)
+    beside = values != bound
+    bounds = mean_interval(values) if beside.all() or beside.sum() >= LEAST else (np.nan, np.nan)
     return Finding(method, finding, statistic, mean, *bounds, bound, len(values), above)
 
 
