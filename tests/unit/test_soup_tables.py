@@ -156,6 +156,8 @@ def test_models_that_tell_no_classes_apart_have_no_gain(results):
     assert table.query("arm == 'soup' and phase == 2")["mean"].item() == pytest.approx(100 * gain.mean())
     assert set(tables.barrier_table([blind])["models"]) == {12}
     assert set(tables.shifted_table([blind])["models"]) == {12}
+    none = one_class(results, results.tables["soups"]["arm"].unique(), results.models["index"])
+    assert all(TABLES[name].make([none]).empty for name in SOUP_TABLES)
     later = one_class(results, ["soup"], [3])  # a soup that fails is a result
     assert set(tables.gain_table([later])["models"]) == {14}
 

@@ -14,7 +14,8 @@ from zootwins.experiments.soups.pairs import PARTS
 
 def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
     """The zoos that there are soups of, in their tables the models alone that tell classes apart, and pairs of such."""
-    return [_without(results) for results in zoos if "soups" in results.tables]
+    told = [_without(results) for results in zoos if "soups" in results.tables]
+    return [results for results in told if len(results.tables["soups"])]
 
 
 def telling(soups: pd.DataFrame) -> set[int]:
