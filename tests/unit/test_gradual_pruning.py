@@ -409,7 +409,7 @@ def test_readers_of_shards_know_the_operating_points_among_further_axes(tmp_path
     for layer, kept in masks.items():
         assert torch.equal(torch.tensor(kept), trajectory.tensors[f"mask.{layer}.weight"][1, 1, 0, 0].flatten())
 
-    cut_model(tmp_path / "cut.safetensors", [shard], "b", {})
+    cut_model(tmp_path / "cut.safetensors", [shard], "b")
     assert list(read_shard(tmp_path / "cut.safetensors").axes) == list(axes)
     names = [model.name for model in shard_models([shard], dict(enumerate(originals.factors)))]
     assert len(set(names)) == 2 * 2 * 3 * 3

@@ -59,12 +59,13 @@ def test_one_model_is_cut_out(tmp_path):
     tensors = write(tmp_path / "a.safetensors")
     shards = [read_shard(tmp_path / "a.safetensors")]
     for model in ("model_1", "5", "0005"):
-        cut_model(tmp_path / "cut.safetensors", shards, model, {})
+        cut_model(tmp_path / "cut.safetensors", shards, model)
         cut = read_shard(tmp_path / "cut.safetensors")
-        assert (cut.models, cut.index) == (["model_1"], [5])
+        assert (cut.models, cut.index, cut.method) == (["model_1"], [5], "mp")
+        assert cut.metadata["engine"] == "torch"
         assert torch.equal(cut.tensor("fc1.weight"), tensors["fc1.weight"][1:2])
     with pytest.raises(InputError, match="model_9 is not among"):
-        cut_model(tmp_path / "none.safetensors", shards, "model_9", {})
+        cut_model(tmp_path / "none.safetensors", shards, "model_9")
     assert not (tmp_path / "none.safetensors").exists()
 
 

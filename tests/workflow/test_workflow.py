@@ -131,7 +131,8 @@ def test_a_model_is_a_target_by_name_and_by_index(finished):
 def test_verify_reports_every_file_of_a_run_and_fails_for_the_damaged_and_the_missing(finished):
     finished.run("verify")
     report = pd.read_csv(finished.root / "results/verification.csv").set_index("file")
-    assert set(report[report.status == "not made"].kind) == {"shard", "shifted", "soups", "replication"}
+    unasked = {"shard", "shifted", "soups", "replication", "transfer_table"}
+    assert set(report[report.status == "not made"].kind) == unasked
     report = report[report.status != "not made"]
     assert set(report.status) == {"ok"}
     read_by_jobs = {".safetensors", ".parquet", ".csv"}

@@ -29,6 +29,7 @@ SCORES = (
 )
 log = logging.getLogger(__name__)
 
+OWN = ("format", "checksum", "method")  # of a shard's metadata, beside its description and where it comes from
 DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "axes")
 
 
@@ -196,8 +197,8 @@ def warn_of_mixture(shards: Iterable[TwinShard]) -> None:
         log.warning("trained by different engines: %s; delete the shards of one to have all from the other", named)
 
 
-def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str, provenance: Mapping[str, str]) -> None:
-    """Write one model's twins, given by name or index, as a shard of one model.
+def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str) -> None:
+    """Write one model's twins, given by name or index, as a shard of one model; where they come from stays the same.
 
     Raises:
         InputError: if none of the shards holds the model.
@@ -209,6 +210,7 @@ def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str, provena
                     tensors = {key: file.get_slice(key)[position : position + 1] for key in shard.shapes}
                 description = {key: json.loads(shard.metadata[key]) for key in DESCRIPTION}
                 description |= {"models": [name], "index": [index]}
+                provenance = {key: text for key, text in shard.metadata.items() if key not in (*OWN, *DESCRIPTION)}
                 _write(path, shard.method, tensors, description, provenance)
                 return
     raise InputError(f"{path}: {model} is not among the zoo's twins; models.csv lists the models, and why some lack")

@@ -153,7 +153,8 @@ def latent_size(sizes: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
             )  # fmt: skip
         axes.set(xlabel="Numbers in the latent vector", ylabel="R² of w, %", ylim=(-3, 103))
         axes.set_title(f"{titles[zoo]}, {_seeds(table)}")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    # keys long enough to tell the dashes apart
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, handlelength=3.5)
     return figure
 
 

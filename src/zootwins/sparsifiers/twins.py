@@ -1,0 +1,45 @@
+"""Twins for the code of others: the networks that were evaluated, from their file alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from zootwins.run.errors import InputError
+from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zootwins.storage.shards import TwinShard
+
+
+def evaluated_parameters(shard: TwinShard, model: int | None = None) -> dict[str, Tensor]:
+    """Weights and biases as they were evaluated, what is pruned being 0.
+
+    A shard holds what was trained. Of variational dropout and L0 regularisation that are dense weights, beside the
+    noise and the gates which tell those that count.
+
+    Args:
+        shard: of any sparsifier; of other methods (originals trained here, soups) weights are as they are.
+        model: only the model at this position.
+
+    Returns:
+        By name, `[models, *axes, states, …]`, or `[*axes, states, …]` of one model; the states are `weight_states`.
+
+    Raises:
+        InputError: if the file does not say how its twins were made.
+    """
+    names = [name for name in shard.shapes if "." in name and not name.startswith("mask.")]
+    trained = {name: shard.tensor(name, model) for name in names}
+    if shard.method not in REGISTRY:
+        return trained
+    sparsifier = get_sparsifier(shard.method)
+    try:
+        settings = sparsifier.Settings(**json.loads(shard.metadata["configuration"])["settings"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{shard.path}: its metadata do not say by which settings its twins were made, which tell what is pruned; "
+            "take a file that this version made"
+        ) from error
+    return sparsifier.weights(settings).deterministic(trained)
