@@ -1,4 +1,4 @@
-"""What docs/reference tells of targets, files and columns is what a run makes."""
+"""What docs/reference tells of targets, files and columns is what a run makes, and code of the pages runs on it."""
 
 import re
 from pathlib import Path
@@ -35,6 +35,18 @@ def test_every_table_and_figure_is_listed(finished, heading, files):
     rows = re.findall(r"^\| (`.*?) \|", section(heading), re.M)
     listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert listed - ELSEWHERE == {path.stem for path in (finished.root / "results").glob(files)}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/own_code.md"])
+def test_code_of_the_pages_runs(finished, monkeypatch, page):
+    text = (REPOSITORY / page).read_text().replace("0000-0015", "0000-0001")  # as many models a shard as the run's
+    monkeypatch.chdir(finished.root)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, names)
+    assert (names["networks"]["fc1.weight"] == 0).any()
+    if "vectors" in names:
+        assert names["vectors"].shape == (2, 3, 2464)
 
 
 def columns(path: Path) -> list[str]:
