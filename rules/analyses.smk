@@ -44,6 +44,12 @@ METHOD_MODULES = [
 
 # The paper's zoo that each zoo is, or is like, where its tables have it.
 PAPER_ZOOS = {row["zoo"]: int(row["models"]) for row in csv.DictReader((ROOT / "resources/paper/zoos.csv").open())}
+for id, zoo in RUN.catalogue.items():
+    if zoo.compare_with not in (None, *PAPER_ZOOS):
+        refuse(
+            f"{RUN.config.catalogue}: zoos.{id}.compare_with: {zoo.compare_with!r} is no zoo of the paper; "
+            f"those are {', '.join(PAPER_ZOOS)}"
+        )
 COUNTERPARTS = {
     id: counterpart for id, zoo in RUN.catalogue.items() if (counterpart := zoo.compare_with or id) in PAPER_ZOOS
 }

@@ -187,14 +187,16 @@ def shards_of_model(wildcards):
 
 
 def model_shards(wildcards, shards):
-    """The one of a zoo's shards that a model is in: by its index, or by its name and models.csv; all without that."""
+    """The one of a zoo's shards that a model is in: by its name and models.csv, or by its index; all without these."""
     zoo, model = wildcards.zoo, wildcards.model
     table = Path(f"results/zoos/{zoo}/models.csv")
-    if model.isdigit():
+    names = [row[0] for row in csv.reader(table.read_text().splitlines()[1:])] if table.exists() else []
+    if model in names:
+        index = names.index(model)
+    elif model.isdigit():
         index = int(model)
-    elif table.exists():
-        rows = csv.reader(table.read_text().splitlines()[1:])
-        index = next((index for index, row in enumerate(rows) if model == row[0]), -1)
+    elif names:
+        index = -1
     else:
         return shards
     if index not in range(RUN.models(zoo)):

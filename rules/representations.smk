@@ -4,7 +4,8 @@
 rule train_representation:
     """An auto-encoder over the weights of a zoo's VD twins."""
     input:
-        vd_shards,
+        shards=vd_shards,
+        models="results/zoos/{zoo}/models.csv",
     output:
         model="results/representations/{zoo}/{seed}.safetensors",
         history="results/representations/{zoo}/{seed}_history.csv",

@@ -71,8 +71,12 @@ def judged_soups(wildcards):
 
 
 def soup_tables(wildcards):
-    """The tables of every shard, by kind."""
-    settings, zoo = soups_of(wildcards.zoo), wildcards.zoo
+    return evaluated_soups(wildcards.zoo)
+
+
+def evaluated_soups(zoo):
+    """The tables of every shard of a zoo, by kind."""
+    settings = soups_of(zoo)
     folders = [
         f"results/soups/{zoo}/{variant}-{members}" for members in settings.members for variant in settings.variants
     ]
@@ -125,6 +129,7 @@ def soup_files(wildcards):
             for file in shard_files(zoo, f"results/soups/{zoo}/{variant}-{members}-{arm}")
         ],
         "shifted": [f"results/zoos/{zoo}/shifted.safetensors" for zoo in settings],
+        "evaluated": [file for zoo in settings for files in evaluated_soups(zoo).values() for file in files],
         "metrics": [f"results/metrics/{zoo}/{name}.parquet" for zoo in settings for name in SOUP_METRICS],
         "table": expand("results/tables/{table}.csv", table=RULE_TABLES["make_soup_table"]),
     }

@@ -52,7 +52,7 @@ rule prune_at_random:
         points=random_points,
         methods=methods_settings,
         engine=ENGINE,
-        code=code_of("prune_at_random", *METHOD_MODULES),
+        code=transfer_code("prune_at_random"),
     script:
         "../workflow/scripts/prune_at_random.py"
 
@@ -124,7 +124,7 @@ rule transfer_linear:
         methods=methods_settings,
         settings=transfer_settings,
         engine=ENGINE,
-        code=code_of("transfer_linear", *METHOD_MODULES),
+        code=transfer_code("transfer_linear"),
     script:
         "../workflow/scripts/transfer_linear.py"
 
@@ -160,7 +160,7 @@ rule transfer_full:
         methods=methods_settings,
         settings=transfer_settings,
         engine=ENGINE,
-        code=code_of("transfer_full", *METHOD_MODULES),
+        code=transfer_code("transfer_full"),
     script:
         "../workflow/scripts/transfer_full.py"
 

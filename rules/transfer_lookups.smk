@@ -1,5 +1,5 @@
 # What is transferred, and where to: the lookups of the rules of transfer.
-from zootwins.catalogue.transfer import TaskSource
+from zootwins.catalogue.transfer import MASKS_OF, TaskSource
 from zootwins.experiments.transfer.candidates import FROM_INITIAL, RANDOM, candidates
 
 # Tasks by the names that their files have.
@@ -68,8 +68,25 @@ def transfer_settings(wildcards):
     return getattr(RUN.config.transfer, wildcards.mode).model_dump()
 
 
+def read_methods(wildcards):
+    """The methods of a zoo whose twins a job of transfer reads; without a mode, of pruning at random, MP's alone."""
+    mode = getattr(wildcards, "mode", None)
+    transferred = {one["method"] for one in candidates_of(wildcards.zoo, mode)} if mode else set()
+    return [method for method in zoo_of(wildcards).methods if method in {MASKS_OF, *transferred}]
+
+
 def methods_settings(wildcards):
-    return {method: settings.model_dump() for method, settings in zoo_of(wildcards).methods.items()}
+    methods = zoo_of(wildcards).methods
+    return {method: methods[method].model_dump() for method in read_methods(wildcards)}
+
+
+def transfer_code(script):
+    """Digest of what a script computes with, the modules of the methods that it reads among it."""
+
+    def digest(wildcards):
+        return code_of(script, *map(module_of, read_methods(wildcards)))
+
+    return digest
 
 
 def transfer_files(wildcards):

@@ -276,9 +276,38 @@ def test_typo_in_any_catalogue_key_is_named(tmp_path, source):
 def test_full_entry_is_valid(tmp_path):
     catalogue = tmp_path / "zoos.yaml"
     for source in (FULL_ENTRY["source"], TRAINED_SOURCE, {"directory": "a/b"}, {"archive": {"path": "a.zip"}}):
-        catalogue.write_text(yaml.safe_dump({"zoos": {"mine": FULL_ENTRY | {"source": source}}}))
+        entry = FULL_ENTRY | {"source": source} | ({"dataset": "mnist"} if source is TRAINED_SOURCE else {})
+        catalogue.write_text(yaml.safe_dump({"zoos": {"mine": entry}}))
         run = load_run(DEFAULTS | {"catalogue": str(catalogue), "zoos": ["mine"]}, ROOT)
         assert run.catalogue["mine"].methods["mp"].epochs == 2
+
+
+def test_a_zoo_that_is_trained_needs_a_data_set(tmp_path):
+    catalogue = tmp_path / "zoos.yaml"
+    catalogue.write_text(yaml.safe_dump({"zoos": {"mine": FULL_ENTRY | {"source": TRAINED_SOURCE}}}))
+    with pytest.raises(InputError, match=r"zoos\.mine\.dataset: source\.train has no archive; name a data set"):
+        load_run(DEFAULTS | {"catalogue": str(catalogue), "zoos": ["mine"]}, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"zoos": ["fmnist_mini_seed"] * 2}, "zoos: .* the same value stands there twice"),
+        ({"transfer": {"tasks": ["digits", "digits"]}}, r"transfer\.tasks: .* twice"),
+        ({"transfer": {"linear": {"lrs": [0.1, 0.1]}}}, r"transfer\.linear\.lrs: .* twice"),
+        ({"representations": {"zoos": ["a", "a"]}}, r"representations\.zoos: .* twice"),
+        (
+            {"representations": {"dimension": 32, "heads": 3}},
+            "representations: dimension: 32 is no multiple of heads",
+        ),
+        ({"representations": {"latent": 1}}, r"representations\.latent: 1: .* greater than or equal to 2"),
+    ],
+)
+def test_values_that_do_not_go_together_are_named_at_once(change, message):
+    config = copy.deepcopy(DEFAULTS)
+    update_config(config, change)
+    with pytest.raises(InputError, match=f"^configuration: {message}"):
+        load_run(config, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -437,7 +466,7 @@ def test_a_variant_of_soups_depends_on_its_own_settings_alone(tmp_path):
     ("change", "message"),
     [
         ({"members": [6]}, "member_weight_decays has 5 values, and members asks for 6"),
-        ({"goals": [90, 90]}, "goals: the same value stands there twice"),
+        ({"goals": [90, 90]}, r"soups.goals: \[90, 90\]: the same value stands there twice"),
         ({"goals": [100]}, "soups.goals.0: 100: input should be less than 100"),
         ({"phase": 2}, "there is no key 'phase', did you mean phases"),
         ({"shifted_sets": ["digit"]}, "soups.shifted_sets.0: 'digit': input should be 'mnist', "),

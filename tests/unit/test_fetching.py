@@ -249,10 +249,12 @@ def test_server_error_that_stays(server, tmp_path):
 def test_local_archive_becomes_a_link(archive, tmp_path):
     source = tmp_path / "zoo.zip"
     source.write_bytes(archive)
+    source.chmod(0o600)
     output = tmp_path / "results/zoos/mine/raw.zip"
     fetch_zoo(ArchiveSource(path=str(source), md5=hashlib.md5(archive).hexdigest()), output)
     assert output.is_symlink()
     assert output.read_bytes() == archive
+    assert source.stat().st_mode & 0o777 == 0o600  # the file is not ours to change
 
 
 @pytest.mark.parametrize(

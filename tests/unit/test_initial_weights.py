@@ -1,5 +1,7 @@
 """Initial weights: what genuine zoos' checkpoints 0 hold is what their factors make; what is unknown is refused."""
 
+import json
+
 import pytest
 import torch
 
@@ -43,6 +45,17 @@ def test_a_model_without_a_checkpoint_0_is_refused(tmp_path, changes):
     with pytest.raises(InputError, match=message) as error:
         read_checkpoints(path, "my_zoo", originals_of(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_0_needs_no_row_of_result_json(tmp_path):
+    """Zoos of others count their epochs from 1."""
+    files = model_files()
+    name = next(name for name in files if name.endswith("result.json"))
+    rows = files[name].splitlines(keepends=True)
+    files[name] = b"".join(row for row in rows if json.loads(row)["training_iteration"] > 0)
+    assert len(files[name].splitlines()) < len(rows)
+    path = write_zip(tmp_path / "zoo.zip", files)
+    assert read_checkpoints(path, "my_zoo", originals_of(path))["conv1.weight"].shape == (1, 8, 1, 5, 5)
 
 
 def test_rows_are_found_by_the_models_indices(tmp_path):

@@ -58,7 +58,7 @@ def states(tmp_path_factory):
 @pytest.fixture(scope="module")
 def untrained(states):
     """An auto-encoder that holds the largest weights, in their scale, but was not trained; and its splits."""
-    split = split_models(states.models, "mini", 0)
+    split = split_models({model: model for model in states.models}, "mini", 0)
     torch.manual_seed(0)
     model = AutoEncoder(states.tokens, HOLDING).eval()
     model.scale.copy_(layer_scale(states.weights, states.tokens))

@@ -1,5 +1,6 @@
 """Hyper-representations: tokens, losses, training, and what is told from them."""
 
+from itertools import chain
 from math import exp, log, tanh
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def states(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(states):
-    split = split_models(states.models, "mini", 0)
+    split = split_models({model: model for model in states.models}, "mini", 0)
     model, _ = train(states.of(split["train"]), SETTINGS, THRESHOLD, ("mini", 0), "cpu")
     return Representation(model, SETTINGS, THRESHOLD, split)
 
@@ -174,21 +175,40 @@ def test_final_states_alone_are_refused(tmp_path):
         load_states([read_shard(shard.path)], "cnn_s")
 
 
-@given(st.integers(7, 300), st.integers(0, 99))
+@given(st.integers(9, 300), st.integers(0, 99))
 def test_models_are_split_whole_and_once(models, seed):
-    names = [f"NN_{i}" for i in range(models)]
+    names = {f"NN_{i}": i for i in range(models)}
     split = split_models(names, "mini", seed)
     assert sorted(name for part in split.values() for name in part) == sorted(names)
-    assert all(split.values())
+    assert split["test"]
+    assert len(split["validation"]) >= 2
     assert abs(len(split["train"]) - 0.7 * models) <= 0.5
-    assert split == split_models(names[::-1], "mini", seed)
+    assert split == split_models(dict(reversed(names.items())), "mini", seed)
     if models > 20:
         assert split != split_models(names, "mini", seed + 1)
 
 
 def test_too_few_models_are_refused():
-    with pytest.raises(InputError, match="mini has 6 models with VD twins"):
-        split_models([f"NN_{i}" for i in range(6)], "mini", 0)
+    with pytest.raises(InputError, match="mini has 8 models with VD twins"):
+        split_models({f"NN_{i}": i for i in range(8)}, "mini", 0)
+
+
+@given(st.lists(st.integers(0, 40), min_size=60, max_size=120), st.integers(0, 99))
+def test_models_that_began_alike_are_on_one_side(seeds, number):
+    begun = {f"NN_{i}": (seed, "uniform") for i, seed in enumerate(seeds)}
+    try:
+        split = split_models(begun, "mini", number)
+    except InputError:
+        assert len(set(seeds)) < 12
+        return
+    sides = [{begun[model] for model in part} for part in split.values()]
+    assert sum(map(len, sides)) == len(set.union(*sides))
+    assert sorted(chain.from_iterable(split.values())) == sorted(begun)
+
+
+def test_models_that_all_began_alike_are_refused():
+    with pytest.raises(InputError, match="20 models of mini began with 1 different weights"):
+        split_models({f"NN_{i}": 7 for i in range(20)}, "mini", 0)
 
 
 def test_overfits_eight_models(tmp_path):

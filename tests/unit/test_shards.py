@@ -69,6 +69,22 @@ def test_one_model_is_cut_out(tmp_path):
     assert not (tmp_path / "none.safetensors").exists()
 
 
+def test_names_that_are_numbers_come_before_indices(tmp_path):
+    names = sorted(map(str, range(20)))  # 0, 1, 10, 11, …
+    shards = []
+    for part in (slice(0, 16), slice(16, 20)):
+        trajectory = Trajectory([0], [], [], {"test_accuracy": torch.tensor([[float(n)] for n in names[part]])})
+        path = tmp_path / f"{part.start}.safetensors"
+        write_trajectory(path, "vd", trajectory, names[part], range(20)[part])
+        shards.append(read_shard(path))
+    for model in names:
+        cut_model(tmp_path / "cut.safetensors", shards, model)
+        cut = read_shard(tmp_path / "cut.safetensors")
+        assert (cut.models, cut.tensor("test_accuracy").item()) == ([model], float(model))
+    cut_model(tmp_path / "cut.safetensors", shards, "0002")  # nobody's name
+    assert read_shard(tmp_path / "cut.safetensors").models == ["10"]
+
+
 @given(st.integers(1, 5000), st.integers(1, 200))
 def test_shards_cover_every_model_once(models, per_shard):
     names = shard_ranges(models, per_shard)

@@ -36,6 +36,20 @@ def table(shelf, data):
     return scores(ENGINE, shelf, data.test)
 
 
+def test_a_shard_without_models_has_empty_tables(tmp_path, data):
+    """All of its models were excluded."""
+    recipe, of, shards = Recipe.of(SETTINGS, "lr", 3), originals(()), {}
+    for arm, trajectory in cook(of, variant="lr").items():
+        path = tmp_path / f"{arm}.safetensors"
+        write_trajectory(path, arm, trajectory, [], [], axes=axes_of(recipe, trajectory))
+        shards[arm] = read_shard(path)
+    empty = Shelf(shards, of)
+    table = scores(ENGINE, empty, data.test)
+    found = shifted_scores(ENGINE, empty, [ShiftedSet("gaussian_noise", 3, data.test)], table)
+    assert (len(table), len(found), len(pair_scores(ENGINE, empty, data.test))) == (0, 0, 0)
+    assert with_shifted(table, found).empty
+
+
 def test_calibration_error_by_hand():
     confidence = np.array([[0.95, 0.96, 0.20, 0.21, 1.0]])
     right = np.array([[True, False, True, False, True]])

@@ -41,6 +41,13 @@ def test_predictions_are_those_of_single_networks_fed_the_same_noise(monkeypatch
     assert not torch.equal(found, TorchEngine().evaluate(of, data).predictions)
 
 
+def test_no_models_have_no_predictions():
+    none = population([])
+    weights = GaussianNoise()
+    empty = replace(none, parameters=weights.start(none.parameters), weights=weights)
+    assert noisy_predictions(empty, images(population(), 30)).shape == (0, 30)
+
+
 def shards_and_originals(folder):
     """Two shards of three models each, and their originals."""
     models = make_models(6)

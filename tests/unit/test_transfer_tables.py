@@ -1,5 +1,7 @@
 """Tables, claims and figures of transfer, on a made-up zoo that is known to lose 2 points in linear transfer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,6 +87,19 @@ def test_correlation_knows_who_was_good_upstream(results):
     assert good["models"] == 14
     assert row_of(table, task="digits", mode="both", method="mp", point=80, quantity="linear and full")["tau"] > 0.8
     assert set(table["method"]) == {"original", "mp", "vd", "mp_random"}  # nobody knows the others' accuracy upstream
+
+
+def test_equal_changes_are_ties(results):
+    """0.9 - 0.8 and 0.8 - 0.7 are not equal as floating-point numbers."""
+    table, models = results.tables["transfer"].copy(), results.tables["transfer"]["index"]
+    first, second = (0.9, 0.8), (0.8, 0.7)
+    twin, dense = ((table["method"] == "mp") & (table["point"] == point) for point in (80, 0))
+    for rows, column in ((twin, 0), (dense, 1)):
+        table.loc[rows, "accuracy"] = [(first if model % 2 else second)[column] for model in models[rows]]
+    level = replace(results, tables={"transfer": table})
+    keys = {"task": "digits", "mode": "linear", "method": "mp", "point": 80}
+    assert np.isnan(row_of(correlation_table([level]), **keys, quantity="change")["tau"])
+    assert row_of(correlation_table([level]), **keys, quantity="accuracy")["tau"] != 0
 
 
 def test_the_references_numbers_stand_beside_ours(results):

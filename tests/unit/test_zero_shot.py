@@ -64,7 +64,7 @@ def states(tmp_path_factory):
 def representation(states):
     torch.manual_seed(0)
     settings = SETTINGS.model_copy(update={"largest": 200, "align": True})
-    split = split_models(states.models, "mini", 0)
+    split = split_models({model: model for model in states.models}, "mini", 0)
     reference = states.of(split["train"]).first_states().weights[0]
     return Representation(AutoEncoder(states.tokens, settings).eval(), settings, THRESHOLD, split, reference)
 
@@ -211,7 +211,10 @@ def test_decisions_are_of_weights_and_by_layer():
 def test_predictions_are_of_every_target_in_its_own_order(predicted, states):
     assert {name: len(found["prior"]) for name, found in predicted.items()} == {"mini": 2, "other": 12}
     assert set(predicted["mini"]) == {"decoder", "decoder_weights", *PREDICTED}
-    rows = [states.models.index(model) for model in split_models(states.models, "mini", 0)["test"]]
+    rows = [
+        states.models.index(model)
+        for model in split_models({model: model for model in states.models}, "mini", 0)["test"]
+    ]
     for name, found in predicted["mini"].items():
         same = predicted["other"][name][sorted(rows)]
         torch.testing.assert_close(found, same, rtol=1e-3, atol=1e-3)

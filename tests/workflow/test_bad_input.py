@@ -88,6 +88,7 @@ ARCHIVE = "resources/zoos/fmnist_mini_seed.zip"
         ({"models": 15}, "holds 16 models, but the catalogue says 15"),
         ({"architecture": "cnn_l"}, "correct dataset or architecture"),
         ({"epoch": 7}, "missing checkpoint of epoch 7"),
+        ({"compare_with": "fmnist_s_sed"}, "zoos.bad.compare_with: 'fmnist_s_sed' is no zoo of the paper"),
     ],
 )
 def test_zoo(project, changes, message):

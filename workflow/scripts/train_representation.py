@@ -12,14 +12,16 @@ from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.storage.frames import write_csv
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard
+from zootwins.zoos.originals import read_models
 
 with job(snakemake):
     zoo, seed = snakemake.wildcards.zoo, int(snakemake.wildcards.seed)
     settings = Settings(**snakemake.params.settings)
     threshold, device = snakemake.params.threshold, get_device(snakemake.params.device)
     torch.set_num_threads(snakemake.threads)
-    states = load_states([read_shard(path) for path in snakemake.input], snakemake.params.architecture)
-    split = split_models(states.models, zoo, seed)
+    states = load_states([read_shard(path) for path in snakemake.input.shards], snakemake.params.architecture)
+    table = read_models(snakemake.input.models).set_index("model").loc[list(states.models)]
+    split = split_models(dict(zip(table.index, zip(table["seed"], table["init"], strict=True), strict=True)), zoo, seed)
     resume = Resume(*resume_file(snakemake))
     show = progress(snakemake, len(split["train"]))
     trained = states.of(split["train"])

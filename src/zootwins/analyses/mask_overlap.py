@@ -85,15 +85,11 @@ def masks_at(
             stored.append((overall[twin, shard.states.index(point.epoch)], twin, point.epoch))
     nearest = {target: min(stored, key=lambda one: abs(one[0] - target), default=None) for target in sparsities}
     near = {target: one[1:] for target, one in nearest.items() if one and abs(one[0] - target) <= NEAR}
-    parameters = {name: shard.twins(name, model) for name in shard.shapes if _is_parameter(name)}
+    parameters = {name: shard.twins(name, model) for name in shard.parameters}
     weights = sparsifier.weights(settings)
     return {
         target: _kept(weights, parameters, twin, shard.weight_states.index(e)) for target, (twin, e) in near.items()
     }
-
-
-def _is_parameter(name: str) -> bool:
-    return "." in name and not name.startswith("mask.")
 
 
 def _kept(weights: Weights, parameters: Mapping[str, Tensor], twin: int, state: int) -> Masks:

@@ -11,6 +11,7 @@ from zootwins.catalogue.datasets import DATASETS
 from zootwins.catalogue.experiments import Representations
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import Transfer
+from zootwins.catalogue.values import Once
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
 from zootwins.zoos.sources import ArchiveSource, TrainSource
@@ -29,7 +30,9 @@ class _Document(BaseModel):
 class Configuration(_Document):
     """What to compute. Threads, memory and partitions are the profile's."""
 
-    zoos: tuple[str, ...] = Field(min_length=1, description="Zoos to run, by their name in the catalogue.")
+    zoos: Annotated[tuple[str, ...], Once] = Field(
+        min_length=1, description="Zoos to run, by their name in the catalogue."
+    )
     catalogue: str = Field(description="Path of the catalogue.")
     max_models: int | None = Field(ge=1, description="Only the first n models of every zoo.")
     models_per_shard: int = Field(ge=1, le=4096, description="Models trained by one job as one population.")

@@ -295,6 +295,8 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
         )
     if sum(part is not None for part in (source.archive, source.directory, source.train)) != 1:
         raise InputError(f"{where}: zoos.{name}.source: needs exactly one of archive, directory and train")
+    if zoo.train and zoo.dataset == "archive":
+        raise InputError(f"{where}: zoos.{name}.dataset: source.train has no archive; name a data set")
     if zoo.train and zoo.train.models != zoo.models:
         raise InputError(
             f"{where}: zoos.{name}.models: says {zoo.models}, but the factors of source.train make {zoo.train.models}; "

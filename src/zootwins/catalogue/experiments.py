@@ -1,6 +1,10 @@
 """Settings of the experiments beside twins, as sections of the configuration."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from zootwins.catalogue.values import Once
 
 
 class RepresentationSettings(BaseModel):
@@ -13,7 +17,7 @@ class RepresentationSettings(BaseModel):
     heads: int = Field(ge=1, description="Attention heads.")
     feed_forward: int = Field(ge=1, description="Hidden width of a transformer block.")
     blocks: int = Field(ge=1, description="Transformer blocks, of the encoder and of the decoder each.")
-    latent: int = Field(ge=1, description="Width of the latent vector's learned part: all of it in the paper.")
+    latent: int = Field(ge=2, description="Width of the latent vector's learned part: all of it in the paper.")
     largest: int = Field(
         ge=0,
         description="Further numbers of the latent vector: the network's largest weights and, in a number for 24 "
@@ -54,6 +58,12 @@ class RepresentationSettings(BaseModel):
     batch_size: int = Field(ge=2)
     epochs: int = Field(ge=1, le=1000)
 
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "RepresentationSettings":
+        if self.dimension % self.heads:
+            raise ValueError(f"dimension: {self.dimension} is no multiple of heads, {self.heads}; change one of them")
+        return self
+
     @property
     def numbers(self) -> int:
         """How many numbers a latent vector has."""
@@ -63,11 +73,11 @@ class RepresentationSettings(BaseModel):
 class Representations(RepresentationSettings):
     """Hyper-representations: auto-encoders over the weights of VD twins, and which are trained."""
 
-    zoos: tuple[str, ...] = Field(
+    zoos: Annotated[tuple[str, ...], Once] = Field(
         description="Zoos to train them on, by their name in the catalogue; some dozens of models each, and "
         "keep_states: all."
     )
-    across: tuple[str, ...] = Field(
+    across: Annotated[tuple[str, ...], Once] = Field(
         description="Zoos of the same architecture and channels whose models are sparsified zero-shot too, by what was "
         "learned from the zoos above."
     )

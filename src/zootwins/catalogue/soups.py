@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from zootwins.catalogue.datasets import DATASETS
+from zootwins.catalogue.values import Once
 
 Percent = Annotated[float, Field(gt=0, lt=100)]
 Positive = Annotated[float, Field(gt=0)]
@@ -30,12 +31,14 @@ class Soups(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    goals: tuple[Percent, ...] = Field(min_length=1, description="Percent of the weights that are pruned in the end.")
+    goals: Annotated[tuple[Percent, ...], Once] = Field(
+        min_length=1, description="Percent of the weights that are pruned in the end."
+    )
     phases: int = Field(
         ge=1, le=20, description="Rounds of pruning and retraining; each prunes the same share of what is left."
     )
     epochs: int = Field(ge=1, le=1000, description="Epochs of retraining in each phase.")
-    members: tuple[Members, ...] = Field(
+    members: Annotated[tuple[Members, ...], Once] = Field(
         min_length=1, description="Models averaged into a soup; each number is a soup of its own."
     )
     lr: float | None = Field(
@@ -45,18 +48,18 @@ class Soups(BaseModel):
         description="Learning rate within a phase: llr rises for a tenth of the steps and falls linearly to 0; allr "
         "starts lower where pruning took little; constant."
     )
-    vary: tuple[Literal[*FACTORS], ...] = Field(
+    vary: Annotated[tuple[Literal[*FACTORS], ...], Once] = Field(
         description="What members differ by, beside soups whose members differ by the order of their batches (seed); "
         "a soup each."
     )
     member_weight_decays: tuple[NotNegative, ...] = Field(description="Weight decay of member 1, 2, …")
     member_lrs: tuple[Positive, ...] = Field(description="Highest learning rate of member 1, 2, …, times `lr`.")
     member_lengths: tuple[Positive, ...] = Field(description="Epochs of member 1, 2, …, times `epochs`.")
-    controls: tuple[Literal["dense", "constant", "strangers"], ...] = Field(
+    controls: Annotated[tuple[Literal["dense", "constant", "strangers"], ...], Once] = Field(
         description="dense: soups of unpruned models; constant: at a constant learning rate; strangers: averages of "
         "different models of the zoo. Phase 1 alone."
     )
-    shifted_sets: tuple[Literal[*DATASETS], ...] = Field(
+    shifted_sets: Annotated[tuple[Literal[*DATASETS], ...], Once] = Field(
         (),
         description="Other data sets, by their names in the catalogue, whose test images the models are tried on as "
         "well: of the same shape and classes.",
@@ -71,10 +74,6 @@ class Soups(BaseModel):
                     f"member_{name}s has {len(values)} values, and members asks for {max(self.members)}; "
                     f"list more of them, or take {name} out of vary"
                 )
-        for name in ("goals", "members", "vary", "controls"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name}: the same value stands there twice")
         return self
 
     @property

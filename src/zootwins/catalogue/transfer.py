@@ -4,6 +4,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from zootwins.catalogue.values import Once
 from zootwins.sparsifiers.registry import REGISTRY
 
 MASKS_OF = "mp"  # the method whose unpruned control twins are compared with, and whose masks the baselines take
@@ -39,7 +40,7 @@ class Training(_Section):
         le=1000,
         description="The learning rate falls to a tenth after 51 of 150 of them, and to a hundredth after 101 of 150.",
     )
-    lrs: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+    lrs: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Once] = Field(
         min_length=1,
         description="Learning rates; of several, the one with which some of the zoo's originals do best on "
         "validation images is everyone's.",
@@ -53,12 +54,12 @@ class Training(_Section):
 class Linear(Training):
     """Linear transfer: the network stays as it is, a linear classifier is trained on its activations."""
 
-    layers: tuple[Layer, ...] = Field(
+    layers: Annotated[tuple[Layer, ...], Once] = Field(
         min_length=1,
         description="Whose activations are classified, fc1 among them: what the old head sees is what figures and "
         "claims take where they speak of linear transfer.",
     )
-    exact: tuple[Literal["conv3", "fc1"], ...] = Field(
+    exact: Annotated[tuple[Literal["conv3", "fc1"], ...], Once] = Field(
         description="Of these layers, the exact optimum of the regularised loss is computed beside SGD's; those before "
         "have too many activations for Newton's method."
     )
@@ -80,7 +81,7 @@ class Full(Training):
 class Transfer(_Section):
     """Transfer of originals and twins to other tasks: what is transferred, where to, and how."""
 
-    tasks: tuple[Task, ...] = Field(
+    tasks: Annotated[tuple[Task, ...], Once] = Field(
         description="Data sets of the catalogue, `zoo:{id}` for the data of another zoo, either with `:rotated` (which "
         "of four turns?), `:inverted` or `:shuffled` (pixels in another order: the negative control) after it. A zoo's "
         "own data set is left out."
@@ -93,11 +94,11 @@ class Transfer(_Section):
         "methods that are not named take their usual operating point. Where MP's twins are transferred, its unpruned "
         "control is among them; without them originals take its place."
     )
-    random: tuple[Percent, ...] = Field(
+    random: Annotated[tuple[Percent, ...], Once] = Field(
         description="Of these sparsities of MP, among its `points`, twins with as many weights of each layer pruned, "
         "at random places; [] without MP."
     )
-    scratch: tuple[Percent, ...] = Field(
+    scratch: Annotated[tuple[Percent, ...], Once] = Field(
         description="Of these sparsities of MP, its masks on the model's initial weights, trained on the task alone; "
         "0 is dense. Full transfer only; [] without MP."
     )

@@ -174,6 +174,24 @@ def get_architecture(name: str, channels: int) -> Architecture:
     raise InputError(f"architecture: unknown value {name!r}; choose cnn_s or cnn_l")
 
 
+def fitting_architecture(where: str, name: str, images: Tensor) -> Architecture:
+    """The architecture of a name for images `[samples, channels, height, width]`.
+
+    Args:
+        where: whose images they are, for messages.
+
+    Raises:
+        InputError: if it takes images of another size.
+    """
+    architecture = get_architecture(name, images.shape[1])
+    if tuple(images.shape[2:]) != (architecture.image_size, architecture.image_size):
+        raise InputError(
+            f"{where}: {name} takes images of {architecture.image_size} pixels, the data has "
+            f"{list(images.shape[2:])}; correct dataset or architecture in the catalogue"
+        )
+    return architecture
+
+
 class Network(nn.Module):
     """One model in the authors' layout: the reference that engines are held against, and the exported form."""
 

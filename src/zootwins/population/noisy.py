@@ -19,6 +19,8 @@ def noisy_predictions(population: Population, data: ImageSet) -> Tensor:
         data: the images, in the order in which they are counted.
     """
     predictions = torch.zeros(len(population), len(data), dtype=torch.uint8)
+    if not len(population):
+        return predictions
     clamp = population.weights.linear_clamp
     for models in torch.arange(len(population)).split(_MODELS_AT_ONCE):
         parameters = {name: tensor[models] for name, tensor in population.parameters.items()}

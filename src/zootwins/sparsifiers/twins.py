@@ -30,8 +30,7 @@ def evaluated_parameters(shard: TwinShard, model: int | None = None) -> dict[str
     Raises:
         InputError: if the file does not say how its twins were made.
     """
-    names = [name for name in shard.shapes if "." in name and not name.startswith("mask.")]
-    trained = {name: shard.tensor(name, model) for name in names}
+    trained = {name: shard.tensor(name, model) for name in shard.parameters}
     if shard.method not in REGISTRY:
         return trained
     sparsifier = get_sparsifier(shard.method)

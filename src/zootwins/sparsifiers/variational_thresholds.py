@@ -89,7 +89,7 @@ class VariationalThresholds(Sparsifier):
         originals, shard, axes = start.originals, start.twins[settings.twins], self.axes(settings)
         if list(shard.models) != list(originals.models) or list(shard.axes) != [axes[0]]:
             raise InputError(f"{shard.path}: its twins are not those of the originals; {remedy(shard.path)}")
-        last = {name: shard.twins(name)[:, :, -1].flatten(0, 1) for name in shard.shapes if "." in name}
+        last = {name: shard.twins(name)[:, :, -1].flatten(0, 1) for name in shard.parameters}
         pruned = [GaussianNoise(threshold).deterministic(last) for threshold in settings.thresholds]
         return Population(
             originals.architecture,

@@ -28,7 +28,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())  # safetensors writes files for their owner alone
+        if not temporary.is_symlink():  # what it leads to is somebody else's
+            temporary.chmod(0o666 & ~_umask())  # safetensors writes files for their owner alone
         temporary.replace(path)
     except Exception as error:
         if (reason := _no_room(error)) is None:

@@ -88,6 +88,11 @@ class TwinShard:
         )
         return place
 
+    @property
+    def parameters(self) -> list[str]:
+        """Names of what was trained: tensors that are neither masks nor scores."""
+        return [name for name in self.shapes if "." in name and not name.startswith("mask.")]
+
     def weight_state(self, epoch: int) -> int:
         """Where among the states that have weights an epoch is.
 
@@ -200,12 +205,16 @@ def warn_of_mixture(shards: Iterable[TwinShard]) -> None:
 def cut_model(path: str | Path, shards: Iterable[TwinShard], model: str) -> None:
     """Write one model's twins, given by name or index, as a shard of one model; where they come from stays the same.
 
+    A name comes before an index: folders of a zoo can be called by numbers.
+
     Raises:
         InputError: if none of the shards holds the model.
     """
+    shards = list(shards)
+    is_name = any(model in shard.models for shard in shards)
     for shard in shards:
         for position, (name, index) in enumerate(zip(shard.models, shard.index, strict=True)):
-            if model in (name, str(index), f"{index:04d}"):
+            if model == name if is_name else model in (str(index), f"{index:04d}"):
                 with safe_open(shard.path, "pt") as file:
                     tensors = {key: file.get_slice(key)[position : position + 1] for key in shard.shapes}
                 description = {key: json.loads(shard.metadata[key]) for key in DESCRIPTION}

@@ -54,7 +54,7 @@ def shard_models(
 def _raw_model(name: str, factors: Factors, shard: TwinShard, tensors: dict, deterministic: Callable) -> RawModel:
     checkpoints = {}
     for state, epoch in enumerate(shard.weight_states):
-        parameters = {key: tensor[state] for key, tensor in tensors.items() if "." in key}
+        parameters = {key: tensors[key][state] for key in shard.parameters}
         checkpoints[epoch] = deterministic(parameters)
     missing = dict.fromkeys(METRICS, math.nan)
     history = [

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zootwins.population import Engine, Factors, ImageSet, Population
-from zootwins.population.architectures import Architecture, get_architecture
+from zootwins.population.architectures import Architecture, fitting_architecture
 from zootwins.run.errors import InputError
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.raw_zoo import RawModel, read_models
@@ -67,7 +67,7 @@ def import_zoo(
         InputError: if the archive is refused, has another number of models, too many that are broken, or models
             most of whose accuracies on this data are not those recorded.
     """
-    shaped = _fitting_architecture(path, architecture, test)
+    shaped = fitting_architecture(str(path), architecture, test.images)
     raw = _read(path, shaped, epoch, expected)
     index = torch.tensor([number for number, model in enumerate(raw) if not model.reason])
     read = [raw[number] for number in index]
@@ -92,16 +92,6 @@ def import_zoo(
         evaluation.predictions[good],
         pd.DataFrame(history),
     )
-
-
-def _fitting_architecture(path: str | Path, architecture: str, test: ImageSet) -> Architecture:
-    shaped = get_architecture(architecture, test.images.shape[1])
-    if tuple(test.images.shape[2:]) != (shaped.image_size, shaped.image_size):
-        raise InputError(
-            f"{path}: {architecture} takes images of {shaped.image_size} pixels, the data has "
-            f"{list(test.images.shape[2:])}; correct dataset or architecture in the catalogue"
-        )
-    return shaped
 
 
 def _read(path: str | Path, architecture: Architecture, epoch: int | None, expected: int) -> list[RawModel]:

@@ -25,14 +25,15 @@ def read_checkpoints(path: str | Path, zoo: str, originals: Originals) -> dict[s
         InputError: if a model has none, with what to do.
     """
     with open_members(path) as members:
-        raw = {model.name: model for model in read_models(members, originals.architecture, 0)}
+        raw = {model.name: model for model in read_models(members, originals.architecture, 0, recorded=False)}
     for name in originals.models:
         if name not in raw or raw[name].reason:
             reason = raw[name].reason if name in raw else "it is not there"
             raise InputError(
-                f"{path}: {zoo}'s weights before training are unknown ({name}: {reason}); set download: full if only "
-                "a part of the archive was fetched, or the catalogue's initial_weights: factors if seed and init "
-                "determine them, or do without what starts from them (lottery_ticket, start: init)"
+                f"{path}: {zoo}'s weights before training are unknown ({name}: {reason}); if only a "
+                "part of the archive was fetched, run again with --config download=full --forcerun fetch_zoo; set the "
+                "catalogue's initial_weights: factors if seed and init determine them, or do without what starts from "
+                "them (lottery_ticket, start: init, transfer's scratch and untrained)"
             )
     return _stacked(originals, [raw[name].checkpoints[0] for name in originals.models])
 

@@ -70,8 +70,13 @@ class RawModel:
     original: str = ""
 
 
-def read_models(members: Members, architecture: Architecture, epoch: int | None) -> Iterator[RawModel]:
+def read_models(
+    members: Members, architecture: Architecture, epoch: int | None, *, recorded: bool = True
+) -> Iterator[RawModel]:
     """The models of a raw zoo by name, each with one checkpoint: of `epoch`, or the zoo's last if None.
+
+    Args:
+        recorded: whether result.json has to have the epoch; that before training is not in every zoo's.
 
     Raises:
         InputError: if there is no model at all, or more than one zoo.
@@ -84,7 +89,7 @@ def read_models(members: Members, architecture: Architecture, epoch: int | None)
         with _excluding(model):
             model.factors = parse_factors(_text(members, folder, files, "params.json", PARAMS_LIMIT))
             model.history = parse_history(_text(members, folder, files, "result.json", RESULTS_LIMIT))
-            _add_checkpoint(model, members, folder, epochs[folder], chosen, architecture, _KINDS)
+            _add_checkpoint(model, members, folder, epochs[folder], chosen, architecture, _KINDS, recorded=recorded)
         yield model
 
 
@@ -129,11 +134,13 @@ def _add_checkpoint(
     epoch: int,
     architecture: Architecture,
     kinds: Mapping[str, str],
+    *,
+    recorded: bool = True,
 ) -> None:
     if epoch not in found:
         last = f" (its last is {max(found)})" if found else ""
         raise BrokenModelError(f"missing checkpoint of epoch {epoch}{last}")
-    if not any(row["epoch"] == epoch for row in model.history):
+    if recorded and not any(row["epoch"] == epoch for row in model.history):
         raise BrokenModelError(f"truncated result.json: it has no training_iteration {epoch}")
     content = members.read(f"{folder}/{found[epoch]}", CHECKPOINT_LIMIT)
     model.checkpoints[epoch] = _read_checkpoint(content, architecture, kinds)

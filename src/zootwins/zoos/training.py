@@ -7,7 +7,7 @@ from itertools import product
 import torch
 
 from zootwins.population import Engine, Factors, ImageData, Population
-from zootwins.population.architectures import get_architecture
+from zootwins.population.architectures import fitting_architecture
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.randomness import stream_key
 from zootwins.population.trajectory import Plan, ignore, record_trajectory
@@ -67,8 +67,12 @@ def train_zoo(
     resume: Resume | None = None,
     on_epoch: Callable[[int, int], None] = ignore,
 ) -> Trajectory:
-    """Train the models with the names `models` and these factors, from their own seeds' initial weights."""
-    shaped = get_architecture(architecture, data.train.images.shape[1])
+    """Train the models with the names `models` and these factors, from their own seeds' initial weights.
+
+    Raises:
+        InputError: if the images are not of the architecture's size.
+    """
+    shaped = fitting_architecture(zoo, architecture, data.train.images)
     initial = [initial_parameters(shaped, each) for each in factors]
     population = Population(
         shaped,

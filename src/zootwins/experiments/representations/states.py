@@ -1,7 +1,7 @@
 """What a hyper-representation is made of: weights and log α of a zoo's VD twins at every epoch, and their scores."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 TARGETS = ("accuracy", "sparsity", "epoch", "generalization_gap")
 TRAIN, VALIDATION = 0.7, 0.15  # the rest is for the test
-LEAST_MODELS = 7  # fewer leave a split empty
+LEAST_MODELS = 9  # fewer leave no model to test, beside two to choose by
 
 
 @dataclass(frozen=True)
@@ -119,19 +119,36 @@ def _shard_states(shard: TwinShard, architecture: str) -> tuple[Tensor, Tensor, 
     return tokens.join(parameters), tokens.join(alphas), table
 
 
-def split_models(models: Sequence[str], zoo: str, seed: int) -> dict[str, list[str]]:
-    """Models for training, validation and test: 70, 15 and 15 %, another draw for every seed.
+def split_models(models: Mapping[str, Hashable], zoo: str, seed: int) -> dict[str, list[str]]:
+    """Models for training, validation (two at least) and test: 70, 15 and 15 %, another draw for every seed.
 
-    Whole models are drawn, so that no state of a model that is tested was seen in training.
+    Whole models are drawn, so that no state of a model that is tested was seen in training; and those that began with
+    the same weights together, since their weights stay alike.
+
+    Args:
+        models: by their names, what tells the weights that each began with.
 
     Raises:
-        InputError: if there are too few.
+        InputError: if there are too few, or all began alike.
     """
     if len(models) < LEAST_MODELS:
         raise InputError(
             f"representations.zoos: {zoo} has {len(models)} models with VD twins; a hyper-representation needs "
             f"{LEAST_MODELS} at least, and some dozens to be worth it"
         )
-    drawn = sorted(models, key=lambda model: stream_key("split", zoo, seed, model))
-    train, stop = round(TRAIN * len(models)), round((TRAIN + VALIDATION) * len(models))
-    return {"train": drawn[:train], "validation": drawn[train:stop], "test": drawn[stop:]}
+    families: dict[Hashable, list[str]] = {}
+    for model in sorted(models):
+        families.setdefault(models[model], []).append(model)
+    train = round(TRAIN * len(models))
+    stop = max(round((TRAIN + VALIDATION) * len(models)), train + 2)
+    split: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
+    placed = 0
+    for family in sorted(families.values(), key=lambda family: stream_key("split", zoo, seed, family[0])):
+        split["train" if placed < train else "validation" if placed < stop else "test"] += family
+        placed += len(family)
+    if not all(split.values()):
+        raise InputError(
+            f"representations.zoos: the {len(models)} models of {zoo} began with {len(families)} different weights, "
+            "too few to test on models whose siblings were not learned from"
+        )
+    return split

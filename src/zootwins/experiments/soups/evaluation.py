@@ -166,7 +166,8 @@ def _best_runs(shelf: Shelf, table: pd.DataFrame) -> np.ndarray:
     """The run of the best candidate on validation images after the last phase, `[models, goals, 1]`."""
     last = table[(table["arm"] == OF_CANDIDATES[1]) & (table["phase"] == shelf.phases[-1])]
     runs = last.pivot_table(index="index", columns="goal", values="member")
-    return runs.loc[list(shelf.originals.index), list(shelf.goals)].to_numpy(dtype=np.int64)[..., None] - 1
+    found = runs.reindex(index=list(shelf.originals.index), columns=list(shelf.goals))  # also where there is no model
+    return found.to_numpy(dtype=np.int64)[..., None] - 1
 
 
 def _shifted(engine: Engine, shelf: Shelf, images: ImageSet, best: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -8,7 +8,10 @@ import pandas as pd
 from zootwins.experiments.soups.evaluation import CANDIDATES
 from zootwins.storage.shards import TwinShard
 
-AGAINST = {"mean_candidate": CANDIDATES, "imp_long": "imp_long"}
+NOISE_OF = {
+    "mean_candidate": CANDIDATES,
+    "imp_long": "imp_long",
+}  # the arms that gains are over, by what they are called
 
 
 def noise_of_gains(differences: np.ndarray) -> float:
@@ -39,7 +42,7 @@ def noise_table(arms: dict[str, Sequence[TwinShard]], labels: np.ndarray, models
     soup = _right(arms["soup"], labels)[counts]
     shard = arms["soup"][0]
     rows = []
-    for against, arm in AGAINST.items():
+    for against, arm in NOISE_OF.items():
         if arm not in arms:
             continue
         differences = soup - _right(arms[arm], labels)[counts]

@@ -42,10 +42,11 @@ def partners(activations: Sequence[str], members: int) -> list[list[int] | None]
 
 def first_candidates(shards: Sequence[TwinShard], models: Sequence[str]) -> dict[str, Tensor]:
     """Candidate 1 of every model after phase 1, `[models, goals, 1, …]`, in the order of `models`."""
-    names = [name for name in shards[0].shapes if "." in name]
     rows = {model: row for row, model in enumerate(model for shard in shards for model in shard.models)}
     order = [rows[model] for model in models]
-    return {name: torch.cat([shard.tensor(name) for shard in shards])[order][:, :, :1, 0] for name in names}
+    return {
+        name: torch.cat([shard.tensor(name) for shard in shards])[order][:, :, :1, 0] for name in shards[0].parameters
+    }
 
 
 def mix_strangers(

@@ -66,7 +66,7 @@ def gain_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             known = (*key[:4], key[5])
             if key[4] == "soup" and known in noise.index:
                 row["std_noise"] = 100 * np.sqrt(noise[known])
-                row["std_models"] = np.sqrt(max(0.0, row["std"] ** 2 - row["std_noise"] ** 2))
+                row["std_models"] = np.sqrt(np.maximum(0.0, row["std"] ** 2 - row["std_noise"] ** 2))
             rows.append(row)
     columns = ["zoo", *keys, "sparsity", "accuracy", *GAIN, "std_noise", "std_models"]
     return in_percent(pd.DataFrame(rows, columns=columns))

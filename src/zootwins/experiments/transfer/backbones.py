@@ -15,7 +15,6 @@ from torch import Tensor
 from zootwins.experiments.transfer.candidates import FROM_INITIAL, MASKS_OF, ORIGINAL, RANDOM, SCRATCH, Candidate
 from zootwins.population import Factors, Population
 from zootwins.population.architectures import Architecture
-from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.ranges import shard_slice
@@ -138,13 +137,8 @@ def twin_parameters(shard: TwinShard, point: Point, settings: Settings, method: 
     Raises:
         InputError: if the shard has no weights of that state.
     """
-    if point.epoch not in shard.weight_states:
-        raise InputError(
-            f"{shard.path}: has no weights of epoch {point.epoch}, which transfer.points asks for; set keep_states: all"
-        )
-    state, twin = shard.weight_states.index(point.epoch), shard.twin(point.at)
-    names = [name for name in shard.shapes if "." in name and not name.startswith("mask.")]
-    trained = {name: shard.twins(name)[:, twin, state] for name in names}
+    state, twin = shard.weight_state(point.epoch), shard.twin(point.at)
+    trained = {name: shard.twins(name)[:, twin, state] for name in shard.parameters}
     return get_sparsifier(method).weights(settings).deterministic(trained)
 
 

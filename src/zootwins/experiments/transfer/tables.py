@@ -96,7 +96,7 @@ def _linear_too(table: pd.DataFrame, task: str, network: Sequence, part: pd.Data
 
 
 def _coefficients(x: pd.Series, y: pd.Series) -> dict[str, float]:
-    x, y = x.to_numpy(), y.to_numpy()
+    x, y = x.round(9).to_numpy(), y.round(9).to_numpy()  # shares of images: rounding must not part what is tied
     named: dict[str, Coefficient] = {"tau": UNDEFINED, "r": UNDEFINED}
     if np.isfinite(x).all() and np.isfinite(y).all():
         named = {"tau": kendall(x, y), "r": pearson(x, y)}
