@@ -8,10 +8,8 @@ import pandas as pd
 from zootwins.experiments.soups.evaluation import CANDIDATES
 from zootwins.storage.shards import TwinShard
 
-NOISE_OF = {
-    "mean_candidate": CANDIDATES,
-    "imp_long": "imp_long",
-}  # the arms that gains are over, by what they are called
+# The arms that gains are held against and judged over, by what they are called.
+NOISE_OF = {"mean_candidate": CANDIDATES, "imp_long": "imp_long"}
 
 
 def noise_of_gains(differences: np.ndarray) -> float:
