@@ -5,7 +5,8 @@
 The same models are pruned alike and trained with the settings of the twins under results/twins, with other batches:
 their random streams are keyed by another zoo's name. Accuracies on the test images after the last epoch are correlated
 between the two runs, and those of the originals with the first, and with the mean of both. Shards of the second run go
-to the output's folder, and are not made again; the zoos' rows go to retest.csv there, where those of others stay.
+to the output's folder, and are made again if the twins' settings are others; the zoos' rows go to retest.csv there,
+where those of others stay.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import pandas as pd
 from zootwins.analyses.correlation import kendall, pearson
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
+from zootwins.run.provenance import digest
 from zootwins.sparsifiers.base import Start
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
@@ -34,7 +36,8 @@ def second_run(first: TwinShard, zoo: Path, sparsity: float, path: Path) -> Twin
     sparsifier = get_sparsifier(METHOD)
     configuration = json.loads(first.metadata["configuration"])
     settings = sparsifier.Settings(**configuration["settings"] | {"sparsities": [sparsity]})
-    if not path.exists():
+    own = digest([configuration, settings.model_dump(), list(first.models)])
+    if not path.exists() or read_shard(path).metadata.get("second_run") != own:
         models = load_originals(
             zoo / "originals.safetensors",
             zoo / "models.csv",
@@ -42,7 +45,7 @@ def second_run(first: TwinShard, zoo: Path, sparsity: float, path: Path) -> Twin
             min(first.index),
             max(first.index) + 1,
         )
-        resume = Resume(path.with_suffix(".resume"), "a second run")
+        resume = Resume(path.with_suffix(".resume"), own)
         twins = sparsify(
             get_engine("auto", "auto", threads=2),
             sparsifier,
@@ -52,7 +55,8 @@ def second_run(first: TwinShard, zoo: Path, sparsity: float, path: Path) -> Twin
             [settings.epochs],
             resume,
         )
-        write_trajectory(path, METHOD, twins, models.models, models.index, axes=sparsifier.axes(settings), metadata={})
+        axes, metadata = sparsifier.axes(settings), {"second_run": own}
+        write_trajectory(path, METHOD, twins, models.models, models.index, axes=axes, metadata=metadata)
         resume.discard()
     return read_shard(path)
 
@@ -69,7 +73,7 @@ def correlated(first: pd.Series, second: pd.Series, originals: pd.Series) -> dic
     for name, run in (("first", first), ("second", second)):
         row |= {f"{name}_mean": 100 * run.mean(), f"{name}_std": 100 * run.std()}
     pairs = {"both": (first, second), "original_first": (originals, first)}
-    pairs["original_mean"] = (originals, (first + second) / 2)
+    pairs["original_mean"] = (originals, ((first + second) / 2).round(9))
     for name, (x, y) in pairs.items():
         for label, statistic in (("r", pearson), ("tau", kendall)):
             found = statistic(x.to_numpy(), y.to_numpy())

@@ -25,9 +25,10 @@ from zootwins.catalogue.entries import Run, load_run
 from zootwins.images.datasets import StoredData, as_trained_on
 from zootwins.population import Factors
 from zootwins.population.architectures import CLASSES, Architecture, get_architecture
-from zootwins.population.trajectory import Trajectory, kept_states
+from zootwins.population.trajectory import kept_states
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.ranges import shard_slice
-from zootwins.storage.shards import write_trajectory
+from zootwins.storage.shards import Trajectory, write_trajectory
 from zootwins.zoos.raw_texts import METRICS
 from zootwins.zoos.raw_zoo import RawModel, write_raw_zoo
 
@@ -49,6 +50,7 @@ def configure(folder: Path, fraction: float, keep_states: str) -> Run:
             "title": f"SYNTHETIC {published[id_].get('title', id_)}",
             "source": {"archive": {"path": str(folder / f"archives/{synthetic}.zip")}},
             "dataset": "archive",
+            "soups": False,
             "models": ceil(fraction * published[id_]["models"]),
         }
     config["representations"]["zoos"] = []
@@ -74,16 +76,15 @@ def draw_zoo(run: Run, id_: str, folder: Path, test_images: int) -> None:
         _data(shape, labels, random),
     )
     for method in zoo.methods:
-        settings = zoo.magnitude_pruning if method == "mp" else zoo.variational_dropout
+        sparsifier, settings = get_sparsifier(method), zoo.methods[method]
         ratios = settings.ratios if method == "mp" else ()
         for shard in run.shards(id_):
             index = range(*shard_slice(shard))
-            trajectory = _twins(
-                shape, len(index), ratios, settings.epochs, test_images, run.config["keep_states"], random
-            )
+            trajectory = _twins(shape, len(index), ratios, settings.epochs, test_images, run.config.keep_states, random)
             write_trajectory(
                 folder / f"results/twins/{id_}/{method}/{shard}.safetensors",
-                method, trajectory, [_name(i) for i in index], index, ratios=ratios, metadata={"synthetic": "true"},
+                method, trajectory, [_name(i) for i in index], index,
+                axes=sparsifier.axes(settings), metadata={"synthetic": "true"},
             )  # fmt: skip
 
 
@@ -141,6 +142,9 @@ def _twins(
         "train_accuracy": accuracy + 0.02,
         "test_loss": 1 - accuracy,
         "train_loss": 1 - accuracy,
+        "validation_accuracy": accuracy - 0.01,
+        "clean_train_accuracy": accuracy + 0.01,
+        "validation_loss": 1 - accuracy,
         "predictions": random.integers(0, CLASSES, (*lead, len(predicted), images), dtype=np.uint8),
     }
     for name, size in shape.parameter_shapes.items():
@@ -150,9 +154,8 @@ def _twins(
         elif not ratios and (name.endswith("weight") or name.startswith("conv")):
             noise = name.replace("weight", "log_sigma2").replace("bias", "bias_log_sigma2")
             tensors[noise] = random.standard_normal((*lead, len(kept), *size), dtype=np.float32) * 4
-    converted = {name: torch.from_numpy(np.asarray(values)) for name, values in tensors.items()}
     return Trajectory(
-        states, kept, predicted, {n: t.float() if t.is_floating_point() else t for n, t in converted.items()}
+        states, kept, predicted, {name: torch.from_numpy(np.array(values)) for name, values in tensors.items()}
     )
 
 

@@ -17,6 +17,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -133,7 +134,10 @@ void in_parallel(int64_t count, int threads, F work) {
     }
   };
   std::vector<std::thread> helpers;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, count); i++) helpers.emplace_back(run);
+  try {
+    for (int64_t i = 1; i < std::min<int64_t>(threads, count); i++) helpers.emplace_back(run);
+  } catch (const std::system_error&) {  // no thread is to be had: those that there are do the work
+  }
   run();
   for (std::thread& helper : helpers) helper.join();
   if (failure) std::rethrow_exception(failure);

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +15,18 @@ def test_remaining_share_by_hand():
     )
     assert remaining_share(layers, "weights") == pytest.approx([50 / 400])
     assert remaining_share(layers, "multiply_adds") == pytest.approx([500 / 1300])
+
+
+def test_a_bound_beyond_nothing_left_is_infinite(tmp_path):
+    """Of fewer than six models an interval is Student's, whose bounds can lie below 0."""
+    results = make_results(tmp_path)
+    layers = results.tables["mp/layers"]
+    few = layers[layers["index"] < 3].assign(sparsity=lambda rows: rows["index"].map({0: 0.99, 1: 0.98, 2: 0.9}))
+    scores = results.tables["mp/scores"].query("index < 3")
+    table = compression_table([replace(results, tables={**results.tables, "mp/layers": few, "mp/scores": scores})])
+    mp = table[table["method"] == "mp"]
+    assert (mp["compression_high"] == np.inf).all()
+    assert (mp["compression_low"] > 1).all()
 
 
 def test_compression_is_the_inverse_of_the_remaining_weights(tmp_path):

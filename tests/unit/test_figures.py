@@ -59,6 +59,24 @@ def test_says_how_many_models_and_is_the_same_when_drawn_again(drawn, name, tmp_
     assert all(b"configuration_digest" in content for content in first[1:])
 
 
+def test_zoos_of_one_title_are_two(results):
+    other = replace(results, zoo=replace(results.zoo, id="other"))
+    figure = FIGURES["figure3"].draw([results, other])
+    assert texts(figure).count(f"n = {len(results.originals)}") == 2
+
+
+def test_a_method_of_any_zoo_is_in_the_legend(results):
+    first = replace(results, zoo=make_zoo(methods={"vd": SETTINGS_OF["vd"]}))
+    (legend,) = FIGURES["compression"].draw([first, replace(results, zoo=make_zoo("other"))]).legends
+    assert {text.get_text() for text in legend.get_texts()} == {"VD", "MP"}
+
+
+def test_a_zoo_whose_training_was_not_recorded_is_drawn(results):
+    history = results.tables["history"].assign(test_accuracy=np.nan)
+    figure = FIGURES["figure2"].draw([replace(results, tables={**results.tables, "history": history})])
+    assert "no accuracy recorded" in texts(figure)
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_zoo_without_variational_dropout(results, name):
     tables = {key: table for key, table in results.tables.items() if not key.startswith("vd")}

@@ -61,4 +61,6 @@ def test_a_curve_counts_where_it_first_passes_a_sparsity():
     assert interpolated(back, accuracy, [0.83, 0.9, 0.904, 0.91]) == pytest.approx(
         [0.8 - 0.1 * 0.23 / 0.25, 0.66, 0.66, np.nan], nan_ok=True
     )
+    whole = np.array([0.70033, 0.80008, 0.89983])  # what comes to 70, 80 and 90 % of 2,416 weights
+    assert interpolated(whole, accuracy[:3], [0.7, 0.8, 0.9]).tolist() == accuracy[:3].tolist()
     assert interpolated(np.array([0.5, 0.5]), np.array([0.9, 0.8]), [0.5]) == pytest.approx([0.9])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -57,9 +59,25 @@ def test_budgets_are_states_of_one_run(results, budget, epoch):
     difference = 100 * (np.array(GMP) - SCRATCH[0.5, epoch])
     assert row["mean"] == pytest.approx(difference.mean())
     assert row["std"] == pytest.approx(difference.std(ddof=1))
-    assert row["better"] == pytest.approx(100 * (difference > 0).mean())
+    assert row["better"] == pytest.approx(100 * (difference.round(9) > 0).mean())
     assert row["p"] == pytest.approx(stats.wilcoxon(difference.round(7)).pvalue)
     assert (row["pruned"], row["models"]) == ("gmp", 5)
+
+
+def test_equal_accuracies_are_no_gain(results):
+    """Twins of 80 % of 2,416 weights are 80.008 % sparse, and no mixture with those of another sparsity."""
+    scores = results.tables["gmp/scores"]
+    level = scores.assign(
+        sparsity=scores["sparsity"] + 0.0002 * (scores["sparsity"] > 0),
+        test_accuracy=scores["test_accuracy"].where(scores["sparsity"] == 0, 0.5),
+    )
+    tables = {
+        name: table.assign(test_accuracy=0.5) if name.endswith("scores") else table
+        for name, table in results.tables.items()
+    }
+    table = scratch_table([replace(results, tables={**tables, "gmp/scores": level})])
+    for row in rows(table, sparsity=50):
+        assert (row["better"], row["p"]) == (0, 1)
 
 
 def test_control_and_wider_initial_weights(results):

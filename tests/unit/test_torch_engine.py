@@ -74,6 +74,17 @@ def test_training_equals_plain_pytorch(name, channels):
         assert (trained.parameters[key][~mask] == 0).all()
 
 
+def test_what_is_masked_stays_so_in_a_model_that_diverges():
+    """0 times infinity is NaN."""
+    of = population([replace(model, lr=1e12) for model in MIXED], dtype=torch.float32)
+    of.set_masks(pruning_masks({key: of.parameters[key] for key in of.architecture.weight_names}, 0.6, "global"))
+    final_parameters(of, images(of, 40), epochs=3)
+    assert any(tensor.isnan().any() for tensor in of.parameters.values())
+    of.set_masks(of.masks)
+    for key, mask in of.masks.items():
+        assert (of.parameters[key][~mask] == 0).all()
+
+
 @pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3)])
 @pytest.mark.parametrize("log_sigma2", [-10.0, -1.0])
 def test_variational_training_equals_plain_pytorch(name, channels, log_sigma2):

@@ -30,6 +30,7 @@ def test_correlations_differ_as_fisher_has_it():
     assert ours.in_standard_errors == pytest.approx((np.arctanh(0.5) - np.arctanh(0.2)) / np.sqrt(1 / 50 + 1 / 100))
     assert ours.p == pytest.approx(2 * stats.norm.sf(ours.in_standard_errors))
     assert np.isnan(pearson_differ(np.nan, 53, 0.2, 103).p)
+    assert np.isnan(kendall_differ(1.0, 5, 0.7, 1000).p)  # the transform of 1 is infinite, whatever n is
 
 
 @pytest.mark.parametrize(

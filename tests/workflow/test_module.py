@@ -55,7 +55,7 @@ def test_a_users_zoo_becomes_a_table_in_the_users_folder(user, pristine):
     (user.root / "my_zoos.yaml").write_text(yaml.safe_dump({"zoos": {"my_zoo": entry}}))
     user.configure(catalogue="my_zoos.yaml", zoos=["my_zoo"])
     before = times(pristine)
-    user.run("results/tables/table2.csv")
+    user.run("results/tables/table2.csv", "results/figures/figure1.svg")  # which plans all of it in yet another folder
     table = pd.read_csv(user.root / "results/tables/table2.csv")
     assert list(table.zoo) == ["my_zoo"]
     assert list(table.models) == [2]

@@ -51,7 +51,7 @@ def remaining_share(layers: pd.DataFrame, size: str) -> np.ndarray:
 
 
 def _inverse(share: float) -> float:
-    return 1 / share if share else np.inf
+    return 1 / share if share > 0 else np.inf  # bounds of small zoos can lie below 0
 
 
 def arrange_compression(table: pd.DataFrame) -> pd.DataFrame:

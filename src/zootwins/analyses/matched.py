@@ -42,7 +42,7 @@ def paired_methods_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                         "against": against,
                         "sparsity": 100 * sparsity,
                         **summary(difference),
-                        "better": 100 * (difference > 0).mean(),
+                        "better": 100 * (difference.round(9) > 0).mean(),
                         "p": wilcoxon(difference),
                         "reason": "" if len(difference) else UNCOMMON,
                     }

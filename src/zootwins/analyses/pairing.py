@@ -14,6 +14,7 @@ from zootwins.analyses.tables import summary
 # How far beyond the ends of a model's curve its end stands for it: pruning takes whole weights of each layer, so that
 # 95 % comes to 94.99 % here and 95.03 % there.
 TOLERANCE = 0.005
+SAME = 0.001  # sparsities that are the same but for such whole weights
 
 
 def method_pairs(results: ZooResults) -> list[tuple[str, str]]:
@@ -41,15 +42,20 @@ def interpolated(sparsity: np.ndarray, values: np.ndarray, wanted: Sequence[floa
     """Values at wanted sparsities, between the first two points of a curve that they lie between.
 
     Sparsity need not ascend: too large a penalty may ruin a network without making it sparser, and such a network says
-    nothing about those that a smaller penalty has made as sparse. NaN further than `TOLERANCE` from all points.
+    nothing about those that a smaller penalty has made as sparse. NaN further than `TOLERANCE` from all points. Within
+    `SAME` of a point its value is taken as it is, so that equal twins stay equal: shares of whole weights are never
+    quite those that were asked for.
     """
     found = np.full(len(wanted), np.nan)
     low, high = np.minimum(sparsity[:-1], sparsity[1:]), np.maximum(sparsity[:-1], sparsity[1:])
     for number, at in enumerate(wanted):
         if (passes := (low <= at) & (at <= high)).any():
             first = int(np.argmax(passes))
-            span = sparsity[first + 1] - sparsity[first]
-            share = (at - sparsity[first]) / span if span else 0.0
+            ends = np.abs(sparsity[first : first + 2] - at)
+            if ends.min() <= SAME:
+                found[number] = values[first + int(np.argmin(ends))]
+                continue
+            share = (at - sparsity[first]) / (sparsity[first + 1] - sparsity[first])
             found[number] = values[first] + share * (values[first + 1] - values[first])
         else:
             nearest = int(np.argmin(abs(sparsity - at)))
@@ -104,7 +110,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                         "point": point.value,
                         "sparsity": 100 * part["sparsity"].mean(),
                         **summary(values),
-                        "better": 100 * (values > 0).mean(),
+                        "better": 100 * (values.round(9) > 0).mean(),
                         "p": wilcoxon(values),
                     }
                 )

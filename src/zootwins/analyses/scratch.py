@@ -106,7 +106,7 @@ def scratch_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 def difference_cells(difference: pd.Series) -> dict[str, float]:
     """Mean, interval and n of models' differences, in points, the share that is positive, and Wilcoxon's p."""
     there = difference.dropna()
-    return {**summary(there), "better": 100 * (there > 0).mean(), "p": wilcoxon(there)}
+    return {**summary(there), "better": 100 * (there.round(9) > 0).mean(), "p": wilcoxon(there)}
 
 
 def _published(masks: str, arm: Arm, ratio: float) -> dict[str, float]:

@@ -222,7 +222,7 @@ def _from_scratch(results: ZooResults) -> Iterator[Finding | str]:
         values = retrained_differences(results, masks, Arm("scratch", budget)).to_numpy()
         pair, name = f"{masks} − scratch", f"{get_sparsifier(masks).short} beats {label(Arm('scratch', budget))}"
         yield mean_finding(pair, name, "accuracy at equal sparsity, points", values)
-        better, models = int((values > 0).sum()), len(values)
+        better, models = int((values.round(9) > 0).sum()), len(values)
         exact = stats.binomtest(better, models).proportion_ci(CONFIDENCE) if models else (np.nan, np.nan)
         share = better / models if models else np.nan
         yield Finding(pair, f"{name} for most models", "share of models", share, *exact, 0.5, models)

@@ -81,7 +81,8 @@ def _transformed(value, models, other, other_models, resolution: float, variance
     with np.errstate(invalid="ignore", divide="ignore"):
         rounding = resolution**2 / 12 / (1 - other**2) ** 2  # through the derivative of atanh
         error = np.sqrt(variance / (models - lost) + variance / (other_models - lost) + rounding)
-        difference = (np.arctanh(value) - np.arctanh(other)) / error
+        defined = (np.abs(value) < 1) & (np.abs(other) < 1)  # of 1 the transform is infinite, and no test
+        difference = np.where(defined, (np.arctanh(value) - np.arctanh(other)) / error, np.nan)
         return Difference(difference, 2 * stats.norm.sf(np.abs(difference)))
 
 

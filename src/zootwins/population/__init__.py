@@ -108,7 +108,7 @@ class Population:
         """
         if self.regrows:
             self.parameters = {name: self.remembered(name) for name in self.parameters}
-            self.shadows = {name: self.parameters[name] * ~mask for name, mask in masks.items()}
+            self.shadows = {name: self.parameters[name].masked_fill(mask, 0) for name, mask in masks.items()}
         self.masks = dict(masks)
         self.parameters = _masked(self.parameters, self.masks)
         for moment in MOMENTS:
@@ -143,7 +143,8 @@ class Population:
 
 def _masked(tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors, with 0 where the mask of their name is False."""
-    return {name: tensor * masks[name] if name in masks else tensor for name, tensor in tensors.items()}
+    # not a product: of a model that diverged, 0 times infinity would be NaN
+    return {name: tensor.masked_fill(~masks[name], 0) if name in masks else tensor for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class _EpochRun:
         state = population.optimizer_state
         self.moments = [self._flatten({n: state[f"{moment}.{n}"] for n in population.parameters}) for moment in MOMENTS]
         kept = {name: torch.ones_like(tensor) for name, tensor in population.parameters.items()} | population.masks
-        self.mask = self._flatten(kept).to(self.flat.dtype) if population.masks else None
+        self.pruned = self._flatten(kept) == 0 if population.masks else None
         self.dropout = self._column("dropout")
         self.has_dropout = any(population.factors[model].dropout > 0 for model in models.tolist())
         self.penalty = penalty[models].to(device, self.flat.dtype) if penalty is not None and penalty.any() else None
@@ -166,7 +166,7 @@ class _EpochRun:
             objective = objective + (self.penalty * self.population.weights.penalty(parameters)).sum()
         (gradient,) = torch.autograd.grad(objective, self.flat)
         with torch.no_grad():
-            self.optimizer.step(self.flat, gradient, self.moments, batch, self.mask)
+            self.optimizer.step(self.flat, gradient, self.moments, batch, self.pruned)
         return logits.detach(), losses.detach()
 
     def _give_back(self) -> None:
@@ -258,25 +258,29 @@ class _Optimizer:
         self.share = torch.where(self.adam, 1 - ADAM_BETAS[0], torch.ones_like(momentum))
         self.steps, self.lr_factors = steps[:, None], lr_factors
 
-    def step(self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], batch: int, mask: Tensor | None) -> None:
-        """One step, in place, of the flat parameters `[models, numbers]`; masked numbers stay as they are."""
+    def step(
+        self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], batch: int, pruned: Tensor | None
+    ) -> None:
+        """One step, in place, of the flat parameters `[models, numbers]`; those that are pruned stay as they are."""
         if self.lr_factors is None:
             self.steps += 1
-            self._move(flat, gradient, moments, self.lr, mask)
+            self._move(flat, gradient, moments, self.lr, pruned)
             return
         factor = self.lr_factors[:, batch : batch + 1]
         moves = factor > 0
         before = [tensor.clone() for tensor in (flat, *moments)]
         self.steps += moves
-        self._move(flat, gradient, moments, self.lr * factor, mask)
+        self._move(flat, gradient, moments, self.lr * factor, pruned)
         for tensor, old in zip((flat, *moments), before, strict=True):
             tensor.copy_(torch.where(moves, tensor, old))
 
-    def _move(self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], lr: Tensor, mask: Tensor | None) -> None:
+    def _move(
+        self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], lr: Tensor, pruned: Tensor | None
+    ) -> None:
         exp_avg, exp_avg_sq = moments
         gradient = gradient.addcmul(flat, self.weight_decay)
-        if mask is not None:
-            gradient *= mask
+        if pruned is not None:
+            gradient = gradient.masked_fill(pruned, 0)  # not a product: it may be infinite
         exp_avg.mul_(self.decay).addcmul_(gradient, self.share)
         exp_avg_sq.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1 - ADAM_BETAS[1]).mul_(self.adam)
         corrections = [(1 - beta ** self.steps.double()).to(flat.dtype) for beta in ADAM_BETAS]

@@ -83,7 +83,7 @@ def pruned(networks: Networks, weights: Sequence[str], ratios: Sequence[float]) 
     """
     result = dict(networks)
     for name, mask in masks_of(networks, weights, ratios).items():
-        result[name] = networks[name] * mask
+        result[name] = networks[name].masked_fill(~mask, 0)
     return result, norm_taken(networks, result)
 
 

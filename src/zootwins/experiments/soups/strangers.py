@@ -99,7 +99,7 @@ def _on_one_mask(
         name: tensor[others][:, None].expand(*grid, *tensor.shape[1:]) for name, tensor in originals.parameters.items()
     }
     masks = {name: (own[name][:, :, :1] != 0).expand_as(dense[name]) for name in originals.architecture.weight_names}
-    start = dense | {name: dense[name] * mask for name, mask in masks.items()}
+    start = dense | {name: dense[name].masked_fill(~mask, 0) for name, mask in masks.items()}
     lanes = [(model, goal) for group in others.tolist() for goal in recipe.goals for model in group]
     epochs = [recipe.epochs(1)] * len(lanes)
     population = as_population(

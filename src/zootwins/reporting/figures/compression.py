@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.compression import compression_table
 from zootwins.analyses.results import ZooResults
-from zootwins.reporting.figures import COLOURS, COLUMN, NAMES, styled
+from zootwins.reporting.figures import COLOURS, COLUMN, legend_of, styled
 
 
 @styled
@@ -32,7 +32,6 @@ def compression(zoos: Sequence[ZooResults]) -> Figure:
                     marker="o",
                     markersize=2.5,
                     elinewidth=0.5,
-                    label=NAMES[method],
                 )
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter("{x:g}×")
@@ -40,5 +39,5 @@ def compression(zoos: Sequence[ZooResults]) -> Figure:
     for axes, text in zip(grid[-1], ("Compression of the weights", "Theoretical speed-up"), strict=True):
         axes.set_xlabel(text)
     figure.supylabel("Change in test accuracy, points", fontsize=7)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    legend_of(figure, dict.fromkeys(method for results in zoos for method in results.zoo.methods), "-")
     return figure

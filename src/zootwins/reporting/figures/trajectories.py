@@ -38,6 +38,9 @@ def trajectories(zoos: Sequence[ZooResults]) -> Figure:
 
 def _draw(axes: Axes, table: pd.DataFrame, quantity: str, colour: str) -> None:
     wide = table.pivot_table(index="index", columns="epoch", values=quantity)
+    if wide.empty:  # the result.json of foreign zoos
+        axes.text(0.5, 0.5, "no accuracy recorded", transform=axes.transAxes, ha="center", color="#555555")
+        return
     fan(axes, wide.columns.to_numpy(dtype=float), 100 * wide.to_numpy(dtype=np.float64), colour)
     axes.set_xlim(wide.columns.min(), wide.columns.max())
 

@@ -20,15 +20,14 @@ def weights(zoos: Sequence[ZooResults]) -> Figure:
 
     Reads the tables `vd/prune_shares` (`zootwins.analyses.prune_shares`).
     """
-    shares = {
-        results.zoo.title: results.tables["vd/prune_shares"] for results in zoos if "vd/prune_shares" in results.tables
-    }
+    pruned = [results for results in zoos if "vd/prune_shares" in results.tables]
+    shares = [(results.zoo.title, results.tables["vd/prune_shares"]) for results in pruned]
     if not shares:
         return message("None of the zoos has variational dropout.")
-    heights = [0.55 + 0.12 * len(_epochs(table)) for table in shares.values()]
+    heights = [0.55 + 0.12 * len(_epochs(table)) for _, table in shares]
     figure = plt.figure(figsize=(COLUMN, sum(heights) + 0.45))
     *parts, footer = figure.subfigures(len(shares) + 1, height_ratios=[*heights, 0.45])
-    for part, (title, table) in zip(parts, shares.items(), strict=True):
+    for part, (title, table) in zip(parts, shares, strict=True):
         part.suptitle(f"{title}, n = {table['models'].iloc[0]}", x=0.01, ha="left", weight="bold", fontsize=6.5)
         sizes = table.groupby("layer")["weight"].nunique().loc[list(LAYER_NAMES)]
         row = part.subplots(1, len(LAYER_NAMES), width_ratios=np.sqrt(sizes))

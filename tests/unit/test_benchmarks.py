@@ -1,6 +1,7 @@
-"""A second run of pruned twins is set beside the first one, model by model (benchmarks/retest.py)."""
+"""Scripts beside the workflow do what they say: benchmarks/retest.py and benchmarks/scale.py."""
 
 import importlib.util
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -9,15 +10,20 @@ from scipy import stats
 
 from projects import REPOSITORY
 from synthetic import make_results
-from zootwins.storage.shards import read_shard
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.storage.shards import SCORES, read_shard
+
+
+def script(name: str) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(name, REPOSITORY / f"benchmarks/{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def retest():
-    specification = importlib.util.spec_from_file_location("retest", REPOSITORY / "benchmarks/retest.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return script("retest")
 
 
 def test_accuracies_are_those_of_the_ratio_after_the_last_epoch(retest, tmp_path):
@@ -37,3 +43,16 @@ def test_correlations_are_scipys(retest):
     assert row["original_mean_tau"] == pytest.approx(100 * stats.kendalltau(originals, first + second).statistic)
     assert row["second_std"] == pytest.approx(100 * second.std(ddof=1))
     assert row["both_tau_low"] < row["both_tau"] < row["both_tau_high"]
+
+
+def test_a_synthetic_zoo_has_the_shards_that_the_workflow_reads(tmp_path):
+    scale = script("scale")
+    run = scale.configure(tmp_path, 0.002, "final")
+    zoo = run.catalogue[run.zoos[0]]
+    scale.draw_zoo(run, zoo.id, tmp_path, test_images=20)
+    assert (tmp_path / f"archives/{zoo.id}.zip").exists()
+    for method, settings in zoo.methods.items():
+        for name in run.shards(zoo.id):
+            shard = read_shard(tmp_path / f"results/twins/{zoo.id}/{method}/{name}.safetensors")
+            assert tuple(shard.axes) == get_sparsifier(method).axes(settings)
+            assert {*SCORES, "sparsity", "predictions", "conv1.weight"} <= set(shard.shapes)
