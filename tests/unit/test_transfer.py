@@ -150,7 +150,7 @@ def test_what_is_known_of_them_is_what_their_shards_say(backbones, shards):
 def test_a_state_without_weights_is_refused(shards):
     point = VD.point(SETTINGS["vd"], 1)
     final = replace(shards["vd"], weight_states=[2])
-    with pytest.raises(InputError, match=r"no weights of epoch 1, .* set keep_states: all"):
+    with pytest.raises(InputError, match=r"no weights of epoch 1; set keep_states: all"):
         twin_parameters(final, point, SETTINGS["vd"], "vd")
 
 
