@@ -86,6 +86,7 @@ def test_an_empty_table_is_a_header(results, name):
     grid = TABLES[name].arrange(TABLES[name].make([results]).iloc[:0], {})
     assert "Zoo" in to_markdown(grid, "Title", "Note")
     assert "toprule" in to_latex(grid, "Title", "Note")
+    assert r"below 5 \%, p $<$ 0.05" in to_latex(grid, "Title", "below 5 %, p < 0.05")
     assert "Zoo" in to_html(grid, "Title", "Note")
 
 

@@ -59,8 +59,8 @@ def _symbols(text: str) -> str:
 
 
 def _latex(text: str) -> str:
-    """A text of ours, whose only special character is the percent sign: pandas does not escape captions and names."""
-    return _symbols(text.replace("%", r"\%"))
+    """A text of ours, with no more special characters than these: pandas does not escape captions and names."""
+    return _symbols(text.replace("%", r"\%").replace("<", "$<$").replace(">", "$>$"))
 
 
 def write_texts(
