@@ -36,7 +36,7 @@ def measure(
     states: VdStates, settings: Settings, threshold: float, zoo: str, training_models: int, seed: int
 ) -> pd.DataFrame:
     """R² of the properties of the test models, a row a predictor and property."""
-    split = split_models(states.models, zoo, seed)
+    split = split_models({model: model for model in states.models}, zoo, seed)
     if training_models > len(split["train"]):
         raise SystemExit(
             f"--training-models {training_models}: of {len(states.models)} models {len(split['train'])} train"

@@ -59,7 +59,7 @@ def measure(states: VdStates, settings: Settings, threshold: float, seed: int) -
 
     On the validation models, which take the place of the tested ones, so that settings are not chosen by these.
     """
-    split = split_models(states.models, "ablation", seed)
+    split = split_models({model: model for model in states.models}, "ablation", seed)
     splits = {name: states.of(models) for name, models in split.items()}
     splits["test"] = splits["validation"]
     reference = mean_reference(splits["train"].first_states().weights, states.tokens) if settings.align else None
@@ -79,7 +79,7 @@ def measure(states: VdStates, settings: Settings, threshold: float, seed: int) -
 
 def told(states: VdStates, settings: Settings, threshold: float, sizes: list[int]) -> None:
     """Print R² of log α told from epoch, layer and magnitude of each weight, of few models: there are many weights."""
-    split = split_models(states.models, "ablation", 0)
+    split = split_models({model: model for model in states.models}, "ablation", 0)
     parts = states.of(split["train"][:TOLD_TRAIN]), states.of(split["validation"][:TOLD_TEST])
     scale, noisy = layer_scale(parts[0].weights, states.tokens), states.tokens.noisy
     train_alphas, alphas = (
