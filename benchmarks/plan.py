@@ -18,7 +18,6 @@ from typing import Any
 import torch
 import yaml
 from snakemake.utils import update_config
-from zootwins.sparsifiers.settings import VariationalDropout
 
 from zootwins.catalogue.entries import Run, Zoo, load_run
 from zootwins.images.datasets import SOURCES
@@ -27,8 +26,7 @@ from zootwins.population.architectures import Architecture, get_architecture
 from zootwins.population.engines import get_engine
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.trajectory import kept_states
-from zootwins.sparsifiers.variational_dropout import variational_population
-from zootwins.zoos.originals import Originals
+from zootwins.population.variational import GaussianNoise
 
 ROOT = Path(__file__).parents[1]
 COSTS = ROOT / "benchmarks/costs.yaml"
@@ -65,7 +63,7 @@ def plan(run: Run, id_: str, costs: Mapping[str, Any]) -> Cost:
     shape, source = shape_of(zoo), SOURCES[zoo.dataset]
     training, test = source.train, source.test
     micro = costs["microseconds"][f"{shape.name}_{shape.channels}"]
-    pruning, dropout = zoo.magnitude_pruning, zoo.variational_dropout
+    pruning, dropout = zoo.methods.get("mp"), zoo.methods.get("vd")
 
     def hours(epochs: int, kind: str) -> float:
         evaluated = (epochs + 1) * test + training  # the test images after every epoch; training images at state 0
@@ -96,7 +94,7 @@ def plan(run: Run, id_: str, costs: Mapping[str, Any]) -> Cost:
         # the last checkpoint, the optimiser state beside it, which is not worth a request, and the history
         fetched = dataset + models * (state + HISTORY)
     remote = bool(zoo.archive and not zoo.archive.path)
-    shards = ceil(models / run.config["models_per_shard"])
+    shards = ceil(models / run.config.models_per_shard)
     return Cost(
         jobs=shards * len(zoo.methods),
         mp_hours=len(pruning.ratios) * hours(pruning.epochs, "training") if pruning else 0,
@@ -143,11 +141,8 @@ def measure(engine_name: str, models: int = 32, images: int = 200) -> dict[str, 
         shape = get_architecture(name, channels)
         initial = [initial_parameters(shape, each) for each in factors]
         parameters = {key: torch.stack([each[key] for each in initial]) for key in shape.parameter_shapes}
-        names = [str(each.seed) for each in factors]
-        plain = Population(shape, factors, torch.arange(models), dict(parameters))
-        noisy = variational_population(
-            Originals(shape, names, range(models), factors, parameters), VariationalDropout(1, 3.0), "measure"
-        )
+        plain, noise = Population(shape, factors, torch.arange(models), dict(parameters)), GaussianNoise()
+        noisy = Population(shape, factors, torch.arange(models), noise.start(parameters), weights=noise)
         data = ImageSet(torch.randn(images, channels, shape.image_size, shape.image_size), torch.arange(images) % 10)
         modes: dict[str, Callable[[], object]] = {
             "training": lambda plain=plain, data=data: engine.train_epoch(plain, data, 1),

@@ -1,4 +1,4 @@
-"""Scripts beside the workflow do what they say: benchmarks/retest.py and benchmarks/scale.py."""
+"""Scripts beside the workflow do what they say: those of benchmarks/."""
 
 import importlib.util
 from types import ModuleType
@@ -6,10 +6,13 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy import stats
+from snakemake.utils import update_config
 
 from projects import REPOSITORY
 from synthetic import make_results
+from zootwins.catalogue.entries import load_run
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import SCORES, read_shard
 
@@ -56,3 +59,16 @@ def test_a_synthetic_zoo_has_the_shards_that_the_workflow_reads(tmp_path):
             shard = read_shard(tmp_path / f"results/twins/{zoo.id}/{method}/{name}.safetensors")
             assert tuple(shard.axes) == get_sparsifier(method).axes(settings)
             assert {*SCORES, "sparsity", "predictions", "conv1.weight"} <= set(shard.shapes)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (REPOSITORY / "benchmarks").glob("*.py")))
+def test_every_script_finds_what_it_imports(name):
+    assert script(name).__doc__
+
+
+def test_the_plan_of_the_papers_zoos_is_the_pages():
+    plan = script("plan")
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    update_config(config, yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text()))
+    table = plan.table(load_run(config, REPOSITORY), yaml.safe_load(plan.COSTS.read_text()))
+    assert table in (REPOSITORY / "docs/paper_scale.md").read_text()
