@@ -99,6 +99,20 @@ def test_effects_of_factors_are_those_of_scipy(results):
     assert "init" not in cell.index  # the same in all
 
 
+def test_models_without_pairs_do_not_count_in_effects_of_factors(results):
+    """Of a model whose candidates put all images into one class no pair is known, and no predictor is told of it."""
+    pairs = results.tables["soup_pairs"]
+    known = replace(results, tables={**results.tables, "soup_pairs": pairs[pairs["index"] > 3]})
+    cell = tables.factor_table([known]).query("variant == 'seed' and goal == 95 and against == 'mean_candidate'")
+    gain = values(results, "soup") - values(results, "mean_candidate")
+    gain, models = gain[gain.index > 3], results.models.set_index("index")
+    test = stats.kruskal(*(part for _, part in gain.groupby(models["activation"])))
+    row = cell.set_index("predictor").loc["activation"]
+    assert row["models"] == len(gain)
+    assert row["value"] == pytest.approx(test.statistic / (len(gain) - 1))
+    assert row["p"] == pytest.approx(test.pvalue)
+
+
 def test_controls(results):
     table = tables.control_table([results]).set_index(["control", "goal"])
     assert set(table.index.get_level_values("control")) == {"kin", "own masks", "one mask", "constant", "dense"}

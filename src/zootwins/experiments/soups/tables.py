@@ -96,7 +96,10 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def properties(results: ZooResults) -> pd.DataFrame:
-    """What may tell a model's gain: variant, members, goal, index, its factors and `PROPERTIES`."""
+    """What may tell a model's gain: variant, members, goal, index, its factors and `PROPERTIES`.
+
+    Models are left out of which no pair of candidates tells classes apart any more.
+    """
     drop = results.tables["soups"].groupby(["goal", "index"])["norm_drop"].first().reset_index()
     originals = results.originals[[*FACTORS, "test_accuracy"]].rename(columns={"test_accuracy": "dense_accuracy"})
     return distances(results).merge(drop, on=["goal", "index"]).join(originals, on="index")
@@ -104,12 +107,13 @@ def properties(results: ZooResults) -> pd.DataFrame:
 
 def _who(models: pd.DataFrame) -> Iterator[dict[str, object]]:
     for factor in FACTORS:
-        levels = models.groupby(factor)["gain"]
+        known = models.dropna(subset=factor)  # as of the properties: models of which candidates tell classes apart
+        levels = known.groupby(factor)["gain"]
         if levels.ngroups > 1:
             means = levels.mean()
-            effect, p = factor_effect(models["gain"], models[factor])
+            effect, p = factor_effect(known["gain"], known[factor])
             ends = {"highest": means.idxmax(), "lowest": means.idxmin()}
-            yield {"predictor": factor, "statistic": "ε²", "value": effect, "p": p, "models": len(models)} | ends
+            yield {"predictor": factor, "statistic": "ε²", "value": effect, "p": p, "models": len(known)} | ends
     for name in PROPERTIES:
         known = models.dropna(subset=name)
         tau = kendall(known[name].to_numpy(), known["gain"].to_numpy())
