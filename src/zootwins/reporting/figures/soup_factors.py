@@ -60,5 +60,6 @@ def _right(axes: Axes, models: pd.DataFrame) -> None:
     for place, (_, values) in enumerate(groups):
         axes.plot(np.full(len(values), place), values, ".", markersize=3, color="C0", alpha=0.6)
         axes.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color="C1")
-    axes.set_xticks(range(groups.ngroups), [number_text(level).replace("_", "\n") for level in groups.groups])
+    levels = [number_text(level).replace("_", "\n") for level in groups.groups]
+    axes.set_xticks(range(groups.ngroups), levels, fontsize=5.5)
     axes.set_xlabel(f"{factor}, ε² = {effects[factor]:.2f}")
