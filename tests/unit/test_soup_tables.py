@@ -187,6 +187,20 @@ def test_a_mixture_with_a_part_that_tells_no_classes_apart_does_not_count(result
     assert pairs["member"].tolist() == [3]
 
 
+def test_no_pair_counts_whose_first_part_tells_no_classes_apart(results):
+    blind = one_class(results, ["candidate"], [3], [1])
+    (told,) = with_soups([replace(blind, tables={**blind.tables, "soups": later_alone(results, blind)})])
+    kin = told.tables["soup_pairs"].query("kind == 'kin' and index == 3 and variant == 'seed'")
+    assert set(kin["phase"]) == {1}
+
+
+def later_alone(results, changed) -> pd.DataFrame:
+    """The table of changed results, its first phase as it was."""
+    table, before = changed.tables["soups"].copy(), results.tables["soups"]
+    table.loc[table["phase"] == 1, "one_class"] = before.loc[before["phase"] == 1, "one_class"]
+    return table
+
+
 def test_equal_accuracies_are_no_gain(results):
     """0.1 + 0.2 and 0.3 are not equal as floating-point numbers."""
     level = changed(changed(results, "soup", lambda a: 0.1 + 0.2 + 0 * a), "mean_candidate", lambda a: 0.3 + 0 * a)

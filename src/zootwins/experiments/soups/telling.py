@@ -11,6 +11,8 @@ from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import CELL
 from zootwins.experiments.soups.pairs import PARTS
 
+FIRST = {"member": 1}  # the part that the others of its mixture are paired with
+
 
 def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
     """The zoos that there are soups of, in their tables the models alone that tell classes apart, and pairs of such."""
@@ -39,8 +41,9 @@ def _without(results: ZooResults) -> ZooResults:
 
 
 def _both_tell(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
-    """Whether the second part of each pair tells classes apart; of strangers it is another model's."""
+    """Whether both parts of each pair tell classes apart; of strangers the second is another model's."""
     keys = [*CELL, "kind", "index", "member"]
     parts = soups[soups["arm"].isin(PARTS)]
     parts = parts.assign(kind=parts["arm"].map(PARTS))[[*keys, "one_class"]]
-    return ~pairs[keys].merge(parts, how="left", on=keys)["one_class"].to_numpy(dtype=bool)
+    second, first = (pairs[keys].assign(**of).merge(parts, how="left", on=keys)["one_class"] for of in ({}, FIRST))
+    return ~(second.to_numpy(dtype=bool) | first.to_numpy(dtype=bool))
