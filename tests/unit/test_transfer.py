@@ -377,7 +377,10 @@ class Files(dict):
 
 @pytest.mark.parametrize("numbers", [1, 10_000, 45_000])
 def test_how_many_features_are_held_changes_nothing(backbones, monkeypatch, numbers):
-    """To the bit: of one network at a time, of some candidates of a model, of some models."""
+    """Of one network at a time, of some candidates of a model, of some models.
+
+    To rounding: on some processors the library multiplies batches of another size in another order.
+    """
     short = {"exact": (), "epochs": 1, "restarts": 1}
     whole, held = linear(backbones, **short), []
     monkeypatch.setattr(linear_transfer, "_AT_ONCE", numbers)
@@ -390,7 +393,7 @@ def test_how_many_features_are_held_changes_nothing(backbones, monkeypatch, numb
             yield place
 
     monkeypatch.setattr(linear_transfer, "_places", recorded)
-    pd.testing.assert_frame_equal(linear(backbones, **short), whole, check_exact=True)
+    pd.testing.assert_frame_equal(linear(backbones, **short), whole, rtol=1e-5)
     assert all(held)
     assert len(held) > 2  # in two layers
 
