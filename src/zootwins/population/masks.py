@@ -20,22 +20,39 @@ def pruning_masks(weights: Mapping[str, Tensor], ratio: float, scope: str) -> di
 
 def lowest_pruned(scores: Mapping[str, Tensor], ratio: float, scope: str) -> dict[str, Tensor]:
     """The same for any score of the weights: those with the lowest go."""
-    if scope == "layer":
-        return lowest_pruned_by_layer(scores, dict.fromkeys(scores, ratio))
-    joined = _keep_highest(torch.cat([score.flatten(1) for score in scores.values()], dim=1), ratio)
-    parts = joined.split([score.flatten(1).shape[1] for score in scores.values()], dim=1)
-    return {name: part.view_as(score) for part, (name, score) in zip(parts, scores.items(), strict=True)}
+    return keep_highest(scores, dict.fromkeys(scores, ratio) if scope == "layer" else ratio)
 
 
-def lowest_pruned_by_layer(scores: Mapping[str, Tensor], ratios: Mapping[str, float]) -> dict[str, Tensor]:
-    """The same with a share of its own for each layer, by the names of the scores."""
-    return {name: _keep_highest(score.flatten(1), ratios[name]).view_as(score) for name, score in scores.items()}
+def keep_highest(
+    scores: Mapping[str, Tensor], ratios: float | Mapping[str, float], min_left: int = 0
+) -> dict[str, Tensor]:
+    """Return which entries stay, bool of the scores' shapes, when a share with the lowest scores goes.
+
+    Exactly round(ratio · entries) go, unless `min_left` protects them; among equals the first ones go, NaN go last.
+
+    Args:
+        scores: of each layer, `[models, …]`.
+        ratios: the share that goes, of all layers together, or of each layer by the names of the scores.
+        min_left: so many of each layer's entries stay, the highest, whatever the ratio.
+    """
+    flat = {name: score.flatten(1) for name, score in scores.items()}
+    most = {name: max(0, score.shape[1] - min_left) for name, score in flat.items()}  # that may go
+    if isinstance(ratios, Mapping):
+        kept = [_keep(score, min(round(ratios[name] * score.shape[1]), most[name])) for name, score in flat.items()]
+    else:
+        joined = torch.cat(list(flat.values()), dim=1)
+        protected = torch.cat([_keep(score, most[name]) for name, score in flat.items()], dim=1) if min_left else None
+        joint = _keep(joined, min(round(ratios * joined.shape[1]), sum(most.values())), protected)
+        kept = joint.split([score.shape[1] for score in flat.values()], dim=1)
+    return {name: part.view_as(score) for part, (name, score) in zip(kept, scores.items(), strict=True)}
 
 
-def _keep_highest(scores: Tensor, ratio: float) -> Tensor:
-    pruned = round(ratio * scores.shape[1])
-    lowest = scores.argsort(dim=1, stable=True)[:, :pruned]
-    return torch.ones_like(scores, dtype=torch.bool).scatter(1, lowest, False)
+def _keep(scores: Tensor, pruned: int, protected: Tensor | None = None) -> Tensor:
+    """Return True but for the lowest `pruned` scores of each row `[models, entries]`; protected ones go last."""
+    order = scores.argsort(dim=1, stable=True)
+    if protected is not None:
+        order = order.gather(1, protected.gather(1, order).to(torch.int8).argsort(dim=1, stable=True))
+    return torch.ones_like(scores, dtype=torch.bool).scatter(1, order[:, :pruned], False)
 
 
 def interleaved(masks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -142,7 +142,7 @@ class Gradual(pruning.Pruning):
         They are nested in those that there are, unless the population regrows. Twins whose schedule has ended keep
         theirs.
         """
-        from zootwins.population.masks import interleaved, lowest_pruned, lowest_pruned_by_layer
+        from zootwins.population.masks import interleaved, keep_highest
 
         trained, places = epoch - 1, coordinates(self.axes(settings))
         if not settings.begin <= trained <= max(settings.ends):
@@ -157,10 +157,8 @@ class Gradual(pruning.Pruning):
                 continue
             of_twin = {name: score[twin :: len(places)] for name, score in scores.items()}
             due, layers = settings.progress(trained, at["end"]), self.layer_ratios(population.architecture, at)
-            if layers is None:
-                masks.append(lowest_pruned(of_twin, due * at["ratio"], "global"))
-            else:
-                masks.append(lowest_pruned_by_layer(of_twin, {name: due * share for name, share in layers.items()}))
+            shares = due * at["ratio"] if layers is None else {name: due * share for name, share in layers.items()}
+            masks.append(keep_highest(of_twin, shares))
         return interleaved(masks)
 
 

@@ -1,0 +1,220 @@
+"""The parts that a pruning method is composed of: score × allocation × schedule × structure, and an optional update.
+
+A `Score` rates weights; an `Allocation` says how a requested sparsity is divided among the layers; a `Schedule` says
+when how much of it is due, what rewinds and what may return; a `Structure` says what is pruned together. Each part is
+a small frozen dataclass in a module of its kind (`scores`, `allocations`, `schedules`, `structures`, `updates`) with a
+line in the table of its kind here, under the name that configurations use. Counting follows one rule: exactly
+round(sparsity · weights) go, the first among equals.
+
+Snakemake reads this module whenever it starts; the parts are therefore named here, not imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zootwins.population import ImageSet, Population
+    from zootwins.population.architectures import Architecture
+
+SCORES: dict[str, str] = {}
+ALLOCATIONS: dict[str, str] = {}
+STRUCTURES: dict[str, str] = {}
+UPDATES: dict[str, str] = {}
+
+
+def part(table: Mapping[str, str], name: str, **settings: Any) -> Any:
+    """Make the part of a name, such as `part(ALLOCATIONS, "erk")`; KeyError if the table has none."""
+    return resolve_name(table[name])(**settings)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When masks change.
+
+    Attributes:
+        epoch: the epoch that is going on, or about to begin; 1 is the first.
+        step: the number of its batches that are trained already; 0 at the epoch's boundary.
+        steps: batches per epoch.
+        epochs: of the whole training.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    epochs: int
+
+    @property
+    def trained(self) -> float:
+        """Epochs trained so far; a whole number at an epoch's boundary."""
+        return self.epoch - 1 + self.step / self.steps
+
+    @property
+    def taken(self) -> int:
+        """Optimiser steps taken so far."""
+        return (self.epoch - 1) * self.steps + self.step
+
+
+class State(Protocol):
+    """What scores and updates may look at: twins, images and derivatives. No part opens a file.
+
+    Attributes:
+        population: the twins, `[models, …]`, one per original and place on the method's axes.
+        moment: when they are looked at.
+    """
+
+    population: Population
+    moment: Moment
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The prunable weights by name, `[models, …]`; masked ones as they were, where that is remembered, else 0."""
+        ...
+
+    def images(self, count: int, name: str, per_class: bool = False) -> ImageSet:
+        """Draw `count` training images (of each class, if `per_class`) for the purpose `name`; the same each time.
+
+        All models of a zoo get the same images, so that a twin does not depend on its neighbours.
+        """
+        ...
+
+    def gradients(self, images: ImageSet | None = None) -> dict[str, Tensor]:
+        """Gradients of the mean cross-entropy at all weights, masked ones too, `[models, …]`, without dropout.
+
+        Args:
+            images: None takes the batch that each model trains on next.
+        """
+        ...
+
+    def image_gradients(self, images: ImageSet) -> dict[str, Tensor]:
+        """Gradients of the cross-entropy of each image, `[models, images, …]`."""
+        ...
+
+    def hessian_products(self, images: ImageSet, vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Products of the Hessian of the mean cross-entropy with vectors of the weights' shapes, `[models, …]`."""
+        ...
+
+    def layer_inputs(self, images: ImageSet) -> dict[str, Tensor]:
+        """What each weight is multiplied with, `[models, images · positions, fan-in]`, by the weights' names.
+
+        The inputs of a convolution are its patches, in the order of the weight's own dimensions (channel, row,
+        column), as `torch.nn.Unfold` has them.
+        """
+        ...
+
+
+class Score(Protocol):
+    """Rates every weight; the highest stay."""
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return scores by the weights' names, `[models, …]` of their shapes."""
+        ...
+
+
+class Allocation:
+    """Divides a sparsity among layers; this base class ranks all weights of a network together (`global`)."""
+
+    def ratios(self, architecture: Architecture, ratio: float) -> dict[str, float] | None:
+        """Return each layer's share to prune, by the weights' names, or None for one ranking over all layers.
+
+        Args:
+            ratio: the share of all weights to prune in the end, 0 … 1.
+        """
+        return None
+
+    def ranking(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return what is ranked instead of the scores, of their shapes: LAMP normalises, Wanda ranks within rows."""
+        return scores
+
+
+class Schedule:
+    """Says when masks change and how; this base class prunes everything at once before training (`one_shot`).
+
+    Attributes:
+        every: masks change after so many optimiser steps too, counted over the whole training; None: only at the
+            boundaries of epochs.
+        rounds: a change is reached in so many rounds, each scored anew under the masks of the one before.
+        remembers: masked weights are remembered as they were, ranked with the others, and return so.
+    """
+
+    every: int | None = None
+    rounds: int = 1
+    remembers: bool = False
+
+    def progress(self, moment: Moment, ratio: float) -> float | None:
+        """Return the share of the requested sparsity that is due, or None to leave the masks as they are.
+
+        Args:
+            ratio: the share of all weights to prune in the end; what is due at once is `ratio` times the result.
+        """
+        return 1.0 if moment.taken == 0 else None
+
+    def exchange(self, moment: Moment) -> float:
+        """Return the share of each layer's remaining weights to drop, as many others growing instead; 0: none."""
+        return 0.0
+
+    def rewinds(self, moment: Moment) -> bool:
+        """Return whether the weights that stay return to an earlier epoch's, with a fresh optimiser."""
+        return False
+
+    def resets_moments(self, moment: Moment) -> bool:
+        """Return whether all moments of the optimiser start from 0, not those of masked weights alone."""
+        return False
+
+
+class Structure:
+    """Says what is pruned together; this base class prunes single weights (`unstructured`)."""
+
+    def group(self, architecture: Architecture, scores: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the scores of groups, `[models, groups]` of each layer or of any other shape after the models."""
+        return scores
+
+    def choose(self, ranking: dict[str, Tensor], due: float | Mapping[str, float], min_left: int) -> dict[str, Tensor]:
+        """Return which groups stay, bool of the rankings' shapes.
+
+        Args:
+            due: the share of groups to prune: of all together, or of each layer.
+            min_left: so many groups of each layer stay in any case.
+        """
+        from zootwins.population.masks import keep_highest
+
+        return keep_highest(ranking, due, min_left)
+
+    def expand(self, architecture: Architecture, kept: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the masks of weights, bool `[models, …]`, of groups that stay."""
+        return kept
+
+
+class Update(Protocol):
+    """Changes the weights that stay, to make up for those that go (optimal brain surgeon)."""
+
+    def __call__(self, state: State, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the new weights, `[models, …]`; those that `new` masks are set to 0 afterwards.
+
+        Args:
+            old, new: masks by the weights' names, bool `[models, …]`, before and after.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One pruning method, for one place on its axes.
+
+    Attributes:
+        growth: the score by which `Schedule.exchange` grows weights; the highest among the masked ones return.
+        min_left: so many weights (or groups) of each layer stay in any case.
+    """
+
+    score: Score
+    allocation: Allocation = field(default_factory=Allocation)
+    schedule: Schedule = field(default_factory=Schedule)
+    structure: Structure = field(default_factory=Structure)
+    update: Update | None = None
+    growth: Score | None = None
+    min_left: int = 0
