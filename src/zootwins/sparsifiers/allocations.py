@@ -1,0 +1,69 @@
+"""How a sparsity is divided among layers and rows: Erdős-Rényi-Kernel, LAMP, and equally many of every row.
+
+Scores are `[models, …]` by the weight's name; the lowest go, the first among equals.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import floor, prod
+
+import torch
+from torch import Tensor
+
+
+def ranks(scores: Tensor) -> Tensor:
+    """Return the place of each score in its row `[…, n]`: 0 for the lowest, and for the first of equals."""
+    return scores.argsort(dim=-1, stable=True).argsort(dim=-1)
+
+
+def row_ranking(score: Tensor) -> Tensor:
+    """Return numbers that rank a layer's weights `[models, rows, …]` row by row, float64: equally many go of each row.
+
+    Wanda's allocation (locuslab/wanda, prune.py), which removes ⌊s·inputs⌋ of every row. Where the number to go is no
+    multiple of the rows, the rest goes from the rows whose next score is the lowest, one from each.
+    """
+    places, weights = ranks(score.flatten(2)), score[:1].numel()
+    return (places.view_as(score) * weights + ranks(score.flatten(1)).view_as(score)).double()
+
+
+def erk_densities(shapes: Mapping[str, Sequence[int]], kept: int) -> dict[str, float]:
+    """Return each layer's density under Erdős-Rényi-Kernel (Evci et al. 2020) if `kept` weights stay in all.
+
+    The density of a layer is proportional to Σ shape / Π shape, kernel sizes included. Layers that would be above 1
+    are dense, and the others share what is left (google-research/rigl, sparse_utils.py).
+    """
+    sizes = {name: prod(shape) for name, shape in shapes.items()}
+    raw = {name: sum(shape) / sizes[name] for name, shape in shapes.items()}
+    dense: set[str] = set()
+    while len(dense) < len(shapes):
+        left = kept - sum(sizes[name] for name in dense)
+        scale = left / sum(raw[name] * sizes[name] for name in shapes if name not in dense)
+        highest = max(raw[name] for name in shapes if name not in dense)
+        if highest * scale <= 1:
+            break
+        dense |= {name for name in shapes if raw[name] == highest}
+    return {name: 1.0 if name in dense else raw[name] * scale for name in shapes}
+
+
+def whole_counts(shares: Mapping[str, float], total: int) -> dict[str, int]:
+    """Round numbers that sum to about `total` so that they sum to it exactly, by the largest remainders."""
+    counts = {name: floor(share + 1e-9) for name, share in shares.items()}
+    missing = total - sum(counts.values())
+    by_remainder = sorted(shares, key=lambda name: counts[name] - shares[name])
+    return counts | {name: counts[name] + 1 for name in by_remainder[:missing]}
+
+
+def lamp_scores(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return layer-adaptive scores, float64: s² over the sum of s² of the layer's scores not below it (Lee et al. 2021).
+
+    The highest of a layer is 1, so that one ranking of all layers cannot empty one.
+    """
+    return {name: _lamp(score) for name, score in scores.items()}
+
+
+def _lamp(score: Tensor) -> Tensor:
+    squares = score.flatten(1).double().square()
+    highest_first, order = squares.sort(dim=1, descending=True)
+    sums = highest_first.cumsum(1)
+    # the highest is 1 by definition, of a layer of zeros as well
+    shares = torch.where(sums > 0, highest_first / sums, 0).index_fill(1, torch.tensor([0]), 1)
+    return torch.empty_like(squares).scatter(1, order, shares).view(score.shape)

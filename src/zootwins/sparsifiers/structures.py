@@ -1,0 +1,38 @@
+"""Patterns that masks follow: N:M sparsity, N of every M neighbours along a row's inputs stay."""
+
+from collections.abc import Mapping
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from zootwins.sparsifiers.allocations import ranks
+
+
+def nm_masks(scores: Mapping[str, Tensor], n: int, m: int) -> dict[str, Tensor]:
+    """Keep the `n` highest scores of every `m` neighbours; bool of the scores' shapes `[models, outputs, …]`.
+
+    Neighbours are along a row's inputs in the order kernel row, kernel column, channel, as in IST-DASLab/OBC. A row
+    whose number of inputs is no multiple of `m` ends in a group of the remaining r, of which ⌈r·n/m⌉ stay.
+    """
+    return {name: _nm_mask(score, n, m) for name, score in scores.items()}
+
+
+def nm_kept(inputs: int, n: int, m: int) -> int:
+    """Return how many weights of a row with so many inputs stay."""
+    return inputs // m * n + ceil(inputs % m * n / m)
+
+
+def _nm_mask(score: Tensor, n: int, m: int) -> Tensor:
+    channels_last = score.movedim(2, -1)
+    rows = channels_last.flatten(2)
+    remainder = rows.shape[2] % m
+    whole = rows.shape[2] - remainder
+    kept = _highest(rows[..., :whole].unflatten(2, (whole // m, m)), n).flatten(2)
+    if remainder:
+        kept = torch.cat([kept, _highest(rows[..., whole:], ceil(remainder * n / m))], dim=2)
+    return kept.view(channels_last.shape).movedim(-1, 2)
+
+
+def _highest(scores: Tensor, kept: int) -> Tensor:
+    return ranks(scores) >= scores.shape[-1] - kept
