@@ -53,9 +53,9 @@ def whole_counts(shares: Mapping[str, float], total: int) -> dict[str, int]:
 
 
 def lamp_scores(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return layer-adaptive scores, float64: s² over the sum of s² of the layer's scores not below it (Lee et al. 2021).
+    """Return layer-adaptive scores (Lee et al. 2021), float64: s² over the sum of s² of the scores not below s.
 
-    The highest of a layer is 1, so that one ranking of all layers cannot empty one.
+    Layer by layer. The highest of a layer is 1, so that one ranking of all layers cannot empty one.
     """
     return {name: _lamp(score) for name, score in scores.items()}
 
