@@ -86,7 +86,7 @@ rule replication:
     input:
         rules.tables.input,
         rules.figures.input,
-        expand("results/tables/candidates{form}", form=TABLE_FORMS),
+        expand("results/tables/hypotheses{form}", form=TABLE_FORMS),
 
 
 rule all:

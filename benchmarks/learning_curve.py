@@ -92,7 +92,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     section = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())["representations"]
-    usual = Settings(**{key: value for key, value in section.items() if key in Settings.model_fields})
+    defaults = Settings(**{key: value for key, value in section.items() if key in Settings.model_fields})
     states = load_states([read_shard(path) for path in arguments.shards], arguments.architecture)
     path = arguments.output / "learning_curve.csv"
     parts = [pd.read_csv(path)] if path.exists() else []
@@ -100,7 +100,7 @@ def main() -> None:
     for key in product(arguments.training_models, arguments.epochs, range(arguments.seeds)):
         if key not in done:
             training_models, epochs, seed = key
-            settings = usual.model_copy(update={"epochs": epochs})
+            settings = defaults.model_copy(update={"epochs": epochs})
             scores = measure(states, settings, arguments.threshold, arguments.zoo, training_models, seed)
             parts.append(scores.assign(**dict(zip(KEY, key, strict=True))))
             pd.concat(parts).to_csv(path, index=False, float_format="%.6g")

@@ -110,13 +110,13 @@ def _known(states: VdStates, scale: Tensor, size: int | None) -> Tensor:
     return torch.stack((epoch, layer, (bounds + 1e-3).log(), known), dim=-1)
 
 
-def ablate(states: VdStates, usual: dict[str, object], arguments: argparse.Namespace) -> None:
+def ablate(states: VdStates, defaults: dict[str, object], arguments: argparse.Namespace) -> None:
     """Measure every variant and seed that the output does not have yet."""
     rows = pd.read_csv(arguments.output).to_dict("records") if arguments.output.exists() else []
     done = {(row["variant"], row["seed"]) for row in rows}
     for seed, variant in product(range(arguments.seeds), arguments.variants):
         if (variant, seed) not in done:
-            settings = Settings(**usual | VARIANTS[variant])
+            settings = Settings(**defaults | VARIANTS[variant])
             rows.append({"variant": variant, "seed": seed, **measure(states, settings, arguments.threshold, seed)})
             pd.DataFrame(rows).to_csv(arguments.output, index=False)
             print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
@@ -136,15 +136,15 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     section = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())["representations"]
-    usual = {key: value for key, value in section.items() if key in Settings.model_fields}
+    defaults = {key: value for key, value in section.items() if key in Settings.model_fields}
     if arguments.epochs:
-        usual["epochs"] = arguments.epochs
+        defaults["epochs"] = arguments.epochs
     states = load_states([read_shard(path) for path in arguments.shards], arguments.architecture)
     states = states.of(states.models[: arguments.models])
     if arguments.told is not None:
-        told(states, Settings(**usual), arguments.threshold, arguments.told)
+        told(states, Settings(**defaults), arguments.threshold, arguments.told)
     else:
-        ablate(states, usual, arguments)
+        ablate(states, defaults, arguments)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from zootwins.analyses.correlation import kendall, pearson
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.run.provenance import digest
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.resume import Resume
@@ -50,7 +50,7 @@ def second_run(first: TwinShard, zoo: Path, sparsity: float, path: Path) -> Twin
             get_engine("auto", "auto", threads=2),
             sparsifier,
             settings,
-            Start(f"{zoo.name}, again", models, {}, None),
+            SparsifierInputs(f"{zoo.name}, again", models, {}, None),
             load_dataset(zoo / "dataset.safetensors"),
             [settings.epochs],
             resume,

@@ -143,7 +143,7 @@ def _twins(
         "test_loss": 1 - accuracy,
         "train_loss": 1 - accuracy,
         "validation_accuracy": accuracy - 0.01,
-        "clean_train_accuracy": accuracy + 0.01,
+        "eval_mode_train_accuracy": accuracy + 0.01,
         "validation_loss": 1 - accuracy,
         "predictions": random.integers(0, CLASSES, (*lead, len(predicted), images), dtype=np.uint8),
     }

@@ -16,13 +16,12 @@ import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
-from zootwins.analyses.candidates import EXCLUDED, FITS, RIDDLES
 from zootwins.analyses.cells import QUANTITIES
 from zootwins.analyses.findings import arrange_findings
+from zootwins.analyses.hypotheses import ACCURACY, AGREEMENT, CORRELATION, EXCLUDED, FITS, GAP, NUMBERS, SPREAD, TRAIN
 from zootwins.analyses.paper_comparison import LEVEL, arrange_agreements
 from zootwins.analyses.predictability import arrange_predictability
 from zootwins.analyses.rank_stability import ORIGINAL
-from zootwins.analyses.riddles import ACCURACY, AGREEMENT, CORRELATION, GAP, SPREAD, TRAIN
 from zootwins.catalogue.entries import load_run
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.layer_std import layer_std
@@ -33,7 +32,7 @@ from zootwins.storage.frames import read_csv
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "config/replication.yaml"
 PAGE, DATA = ROOT / "docs/replication.md", ROOT / "docs/replication"
-TABLES = ("paper_comparison", "paper_agreement", "candidates", "findings", "rank_stability", "predictability")
+TABLES = ("paper_comparison", "paper_agreement", "hypotheses", "findings", "rank_stability", "predictability")
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -131,19 +130,19 @@ class Blocks:
 
     def correlations(self) -> str:
         """The candidates for Table 2, magnitude pruning: r and tau of every zoo, and whether both fit."""
-        table = self.tables["candidates"]
-        chosen = table[(table["riddle"] == CORRELATION) & (table["method"] == "mp")]
+        table = self.tables["hypotheses"]
+        chosen = table[(table["number"] == CORRELATION) & (table["method"] == "mp")]
         rows = []
-        for (at, candidate), part in chosen.groupby(["at", "candidate"], sort=False):
+        for (at, hypothesis), part in chosen.groupby(["at", "hypothesis"], sort=False):
             cells = {self.titles[zoo]: _pair(own) for zoo, own in part.groupby("zoo", sort=False)}
-            rows.append({"Candidate": candidate, "At, %": at, **cells})
+            rows.append({"Candidate": hypothesis, "At, %": at, **cells})
         paper = {self.titles[zoo]: _paper_pair(own) for zoo, own in chosen.groupby("zoo", sort=False)}
         return _markdown(pd.DataFrame([{"Candidate": "**the paper**", "At, %": "80", **paper}, *rows]).fillna("–"))
 
     def retest(self) -> str:
         """The same models pruned and trained twice, beside what the paper's Table 2 has of MP."""
-        table, candidates = self.tables["retest"], self.tables["candidates"]
-        printed = candidates[(candidates["riddle"] == CORRELATION) & (candidates["method"] == "mp")]
+        table, hypotheses = self.tables["retest"], self.tables["hypotheses"]
+        printed = hypotheses[(hypotheses["number"] == CORRELATION) & (hypotheses["method"] == "mp")]
         paper = {zoo: _paper_pair(own) for zoo, own in printed.groupby("zoo")}
         rows = [
             {
@@ -161,50 +160,50 @@ class Blocks:
 
     def agreements(self) -> str:
         """The candidates for agreement; of other points of a dial those that fit."""
-        table = self.tables["candidates"]
-        elsewhere = table["candidate"].str.contains("elsewhere")
-        shown = (table["riddle"] == AGREEMENT) & (~elsewhere | (table["verdict"] == FITS))
+        table = self.tables["hypotheses"]
+        elsewhere = table["hypothesis"].str.contains("elsewhere")
+        shown = (table["number"] == AGREEMENT) & (~elsewhere | (table["verdict"] == FITS))
         at = table["at"].astype(str).where(table["method"] == "vd", table["at"].astype(str) + " %")
         at = at.where(table["method"] == "mp", "epoch " + at)
         table = table.assign(
             Method=table["method"].str.upper(),
             Quantity=table["quantity"],
-            candidate=table["candidate"].where(~elsewhere, table["candidate"] + ": " + at),
+            hypothesis=table["hypothesis"].where(~elsewhere, table["hypothesis"] + ": " + at),
             paper_text=table["paper"].map("{:.1f}".format) + " at " + at,
         )
         return _readings(table[shown], ["Method", "Quantity"], self.titles)
 
     def finetuned(self) -> str:
         """The candidates for what fine-tuning comes to, and after how many epochs accuracy and gap are the paper's."""
-        table = self.tables["candidates"]
-        after = table["candidate"].str.startswith("after ")
+        table = self.tables["hypotheses"]
+        after = table["hypothesis"].str.startswith("after ")
         readings = table.assign(
-            **{"Number": table["riddle"].map({TRAIN: "train accuracy", GAP: "gap"}), "Pruned, %": table["at"]},
+            **{"Number": table["number"].map({TRAIN: "train accuracy", GAP: "gap"}), "Pruned, %": table["at"]},
             paper_text=table["paper"].map("{:.1f}".format),
         )
         readings = readings[readings["Number"].notna() & ~after].sort_values("Number", ascending=False, kind="stable")
         text = _readings(readings, ["Number", "Pruned, %"], self.titles)
         rows = []
-        for (zoo, at), part in table[after & table["riddle"].isin([ACCURACY, GAP])].groupby(["zoo", "at"], sort=False):
+        for (zoo, at), part in table[after & table["number"].isin([ACCURACY, GAP])].groupby(["zoo", "at"], sort=False):
             row = {"Zoo": self.titles[zoo], "Pruned, %": at}
-            for riddle, own in part.groupby("riddle", sort=False):
-                fits = own.loc[own["verdict"] == FITS, "candidate"].str.extract(r"(\d+)")[0]
-                row[f"{RIDDLES[riddle].partition(' (')[0]}: paper"] = f"{own['paper'].iloc[0]:.1f}"
-                row[f"{RIDDLES[riddle].partition(' (')[0]}: met after epochs"] = ", ".join(fits) or "none"
+            for number, own in part.groupby("number", sort=False):
+                fits = own.loc[own["verdict"] == FITS, "hypothesis"].str.extract(r"(\d+)")[0]
+                row[f"{NUMBERS[number].partition(' (')[0]}: paper"] = f"{own['paper'].iloc[0]:.1f}"
+                row[f"{NUMBERS[number].partition(' (')[0]}: met after epochs"] = ", ".join(fits) or "none"
             rows.append(row)
         return f"{text}\n{_markdown(pd.DataFrame(rows))}"
 
     def spreads(self) -> str:
         """How many of the paper's standard deviations of layers each reading meets."""
-        table = self.tables["candidates"]
-        chosen = table[table["riddle"] == SPREAD]
+        table = self.tables["hypotheses"]
+        chosen = table[table["number"] == SPREAD]
         rows = []
-        for (zoo, candidate), part in chosen.groupby(["zoo", "candidate"], sort=False):
+        for (zoo, hypothesis), part in chosen.groupby(["zoo", "hypothesis"], sort=False):
             distance = (part["value"] - part["paper"]).abs()
             rows.append(
                 {
                     "Zoo": self.titles[zoo],
-                    "Standard deviation": candidate,
+                    "Standard deviation": hypothesis,
                     "Fits": f"{(part['verdict'] == FITS).sum()} of {len(part)}",
                     "Median distance": f"{distance.median():.1f}",
                     "Largest": f"{distance.max():.1f}",
@@ -251,9 +250,9 @@ def _readings(table: pd.DataFrame, keys: list[str], titles: dict[str, str]) -> s
         named = dict(zip(keys, key, strict=True))
         paper = {titles[zoo]: own["paper_text"].iloc[0] for zoo, own in part.groupby("zoo", sort=False)}
         rows.append({**named, "Candidate": "**the paper**", **paper})
-        for candidate, own in part.groupby("candidate", sort=False):
+        for hypothesis, own in part.groupby("hypothesis", sort=False):
             cells = {titles[row.zoo]: _reading(row) for row in own.itertuples(index=False)}
-            rows.append({**named, "Candidate": candidate, **cells})
+            rows.append({**named, "Candidate": hypothesis, **cells})
     return _markdown(pd.DataFrame(rows).fillna("–"))
 
 
@@ -323,5 +322,5 @@ if __name__ == "__main__":
     stored = stored_tables()
     PAGE.write_text(with_numbers(PAGE.read_text(), stored))
     save(paper_comparison(stored["paper_comparison"]), [DATA / "paper_comparison.svg"], {})
-    save(layer_std(stored["candidates"]), [DATA / "layer_std.svg"], {})
+    save(layer_std(stored["hypotheses"]), [DATA / "layer_std.svg"], {})
     save(draw_rank_stability(stored["rank_stability"], titles_of_zoos()), [DATA / "rank_stability.svg"], {})

@@ -60,8 +60,8 @@ def sources_of(zoo, source):
 
     Masks overlap where there are two methods.
     """
-    if source == "candidates":
-        return [f"results/metrics/{zoo.id}/candidates.parquet"] if zoo.id in COUNTERPARTS else []
+    if source == "hypotheses":
+        return [f"results/metrics/{zoo.id}/hypotheses.parquet"] if zoo.id in COUNTERPARTS else []
     if source == "history":
         return [f"results/zoos/{zoo.id}/history.parquet"]
     method, _, table = source.rpartition("/")
@@ -150,7 +150,7 @@ def paper_shards(wildcards):
     ]
 
 
-def candidate_sources(wildcards):
+def hypothesis_sources(wildcards):
     zoo = zoo_of(wildcards)
     sources = [f"{method}/{table}" for method in paper_methods(zoo) for table in ("scores", "agreement")]
     return [f"results/zoos/{zoo.id}/models.csv", *(file for source in sources for file in sources_of(zoo, source))]

@@ -35,8 +35,8 @@ def possible_files(wildcards):
         "representation_table": [file for suffix in SUFFIXES for file in representation_files(suffix)]
         + expand("results/tables/{table}.csv", table=tables),
         "transfer_table": expand("results/tables/{table}.csv", table=RULE_TABLES["make_transfer_table"]),
-        "replication": [file for file in results_of_zoos(["candidates"]) if file.endswith(".parquet")]
-        + ["results/tables/candidates.csv"],
+        "replication": [file for file in results_of_zoos(["hypotheses"]) if file.endswith(".parquet")]
+        + ["results/tables/hypotheses.csv"],
     }
 
 

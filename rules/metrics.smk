@@ -97,22 +97,22 @@ rule collect_prune_shares:
         "../workflow/scripts/collect_prune_shares.py"
 
 
-rule collect_candidates:
+rule collect_hypotheses:
     """What the paper's unexplained numbers may be, each on a zoo's twins, beside the paper's numbers."""
     input:
         shards=paper_shards,
-        metrics=candidate_sources,
+        metrics=hypothesis_sources,
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         predictions="results/zoos/{zoo}/predictions.safetensors",
         dataset="results/zoos/{zoo}/dataset.safetensors",
         paper=[from_root(f"resources/paper/{table}.csv") for table in PAPER_TABLES],
     output:
-        "results/metrics/{zoo}/candidates.parquet",
+        "results/metrics/{zoo}/hypotheses.parquet",
     log:
-        "results/logs/collect_candidates/{zoo}.log",
+        "results/logs/collect_hypotheses/{zoo}.log",
     benchmark:
-        "results/benchmarks/collect_candidates/{zoo}.tsv"
+        "results/benchmarks/collect_hypotheses/{zoo}.tsv"
     wildcard_constraints:
         zoo=one_of(COUNTERPARTS),
     conda:
@@ -126,9 +126,9 @@ rule collect_candidates:
         architecture=lookup_architecture,
         paper_zoo=lookup_counterpart,
         paper_models=lookup_paper_models,
-        code=code_of("collect_candidates", *METHOD_MODULES),
+        code=code_of("collect_hypotheses", *METHOD_MODULES),
     script:
-        "../workflow/scripts/collect_candidates.py"
+        "../workflow/scripts/collect_hypotheses.py"
 
 
 rule collect_mask_overlap:

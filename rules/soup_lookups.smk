@@ -4,7 +4,7 @@ from zootwins.catalogue.soups import ARMS
 SOUP_ZOOS = [zoo for zoo in RUN.zoos if zoo in RUN.soups]
 ANALYSED_SOUP_ZOOS = [analysed(zoo) for zoo in SOUP_ZOOS]
 SOUP_METRICS = ("soups", "soup_pairs", "soup_shifted", "soup_noise")
-UNSHIFTED = ("constant", "dense", "strangers")  # controls, which no shifted images are for
+UNSHIFTED = ("constant", "dense", "unrelated_models")  # controls, which no shifted images are for
 
 
 wildcard_constraints:
@@ -46,16 +46,16 @@ def shifted_images(wildcards):
     return [] if wildcards.variant in UNSHIFTED else [f"results/zoos/{wildcards.zoo}/shifted.safetensors"]
 
 
-def first_candidates(wildcards):
+def first_members(wildcards):
     """The candidates of all of a zoo's models: strangers are in any shard."""
-    return shard_files(wildcards.zoo, f"results/soups/{wildcards.zoo}/seed-{wildcards.members}-candidate")
+    return shard_files(wildcards.zoo, f"results/soups/{wildcards.zoo}/seed-{wildcards.members}-member")
 
 
 def soup_kinds(wildcards):
     """Variants and numbers of members of a zoo's soups, but for strangers."""
     settings = soups_of(wildcards.zoo)
     return [
-        [variant, members] for members in settings.members for variant in settings.variants if variant != "strangers"
+        [variant, members] for members in settings.members for variant in settings.variants if variant != "unrelated_models"
     ]
 
 
@@ -65,7 +65,7 @@ def judged_soups(wildcards):
         file
         for variant, members in soup_kinds(wildcards)
         for arm in ARMS[variant]
-        if arm in ("candidate", "soup", "imp_long")
+        if arm in ("member", "soup", "imp_long")
         for file in shard_files(wildcards.zoo, f"results/soups/{wildcards.zoo}/{variant}-{members}-{arm}")
     ]
 

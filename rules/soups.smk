@@ -75,21 +75,21 @@ use rule make_soups as make_soups_dense with:
         variant="dense",
 
 
-rule mix_strangers:
+rule mix_unrelated_models:
     """Averages of a shard's models with other models of the zoo, on their own masks and on one."""
     input:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
-        candidates=first_candidates,
+        members=first_members,
     output:
-        soup_arms("strangers"),
+        soup_arms("unrelated_models"),
     log:
-        "results/logs/mix_strangers/{zoo}/{variant}-{members}/{shard}.log",
+        "results/logs/mix_unrelated_models/{zoo}/{variant}-{members}/{shard}.log",
     benchmark:
-        "results/benchmarks/mix_strangers/{zoo}/{variant}-{members}/{shard}.tsv"
+        "results/benchmarks/mix_unrelated_models/{zoo}/{variant}-{members}/{shard}.tsv"
     wildcard_constraints:
-        variant="strangers",
+        variant="unrelated_models",
     conda:
         "../envs/zootwins.yaml"
     threads: 2
@@ -102,9 +102,9 @@ rule mix_strangers:
         models=run_models,
         settings=soup_settings,
         engine=ENGINE,
-        code=code_of("mix_strangers"),
+        code=code_of("mix_unrelated_models"),
     script:
-        "../workflow/scripts/mix_strangers.py"
+        "../workflow/scripts/mix_unrelated_models.py"
 
 
 rule evaluate_soups:

@@ -18,7 +18,7 @@ from zootwins.population import ImageData, ImageSet, Population, layer_sparsity,
 from zootwins.population.architectures import get_architecture
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.variational_dropout import kl_weight
 from zootwins.zoos.archives import open_members
@@ -66,7 +66,7 @@ def of_type(population: Population, data: ImageData, dtype: torch.dtype) -> tupl
 def pruned(zoo, dtype: torch.dtype):
     """The models pruned to one ratio: `ratios` fastest, the control left out."""
     entry, originals, data = zoo
-    both = get_sparsifier("mp").population(Start(entry.id, originals), entry.methods["mp"])
+    both = get_sparsifier("mp").population(SparsifierInputs(entry.id, originals), entry.methods["mp"])
     chosen = slice(1, None, 2)
     one = replace(
         both,
@@ -105,7 +105,9 @@ def expected_variational(population, train, test, epochs) -> tuple[torch.Tensor,
 
 def variational(zoo, dtype: torch.dtype):
     entry, originals, data = zoo
-    return of_type(get_sparsifier("vd").population(Start(entry.id, originals), entry.methods["vd"]), data, dtype)
+    return of_type(
+        get_sparsifier("vd").population(SparsifierInputs(entry.id, originals), entry.methods["vd"]), data, dtype
+    )
 
 
 def test_pruned_first_epoch_in_float64(zoo):

@@ -169,7 +169,7 @@ def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResu
         twins, index = twin_predictions([shard], zoo.point(method, {"mp": 80, "vd": VD_EPOCHS}[method]))
         originals, labels = make_predictions(models, seed)[0], make_labels(seed)
         changes = rank_changes(originals == labels, twins == labels).assign(index=index)
-        if (control := get_sparsifier(method).control(SETTINGS_OF[method])) is not None:
+        if (control := get_sparsifier(method).dense_control(SETTINGS_OF[method])) is not None:
             unpruned, _ = twin_predictions([shard], control)
             bounds = rank_changes(originals == labels, unpruned == labels)[["low", "high"]]
             changes = changes.join(bounds.add_prefix("control_"))
@@ -185,7 +185,7 @@ def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:
     """The long tables of soups: three candidates a soup, which is half a point better than they are."""
     rng = np.random.default_rng([seed, 2])
     scores, pairs, shifted, noise = [], [], [], []
-    variants = {"seed": (1, 2), "lr": (1, 2), "constant": (1,), "dense": (1,), "strangers": (1,)}
+    variants = {"seed": (1, 2), "lr": (1, 2), "constant": (1,), "dense": (1,), "unrelated_models": (1,)}
     for variant, phases in variants.items():
         for goal in (0.0,) if variant == "dense" else (0.8, 0.95):
             cell = {"variant": variant, "members": 3, "goal": goal}
@@ -195,8 +195,8 @@ def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:
                     cooked = place | {"phase": phase, "sparsity": goal * phase / phases[-1]}
                     scores += [cooked | row for row in _soup_rows(variant, accuracy - 0.05 * goal * phase, rng)]
                 kinds = ["kin"]
-                if variant == "strangers":
-                    kinds = ["strangers, own masks", "strangers, one mask"]
+                if variant == "unrelated_models":
+                    kinds = ["unrelated models, own masks", "unrelated models, one mask"]
                 for kind in kinds:
                     dip = 0.005 if kind == "kin" else 0.4
                     line = {f"line_{n}": accuracy - dip * n * (10 - n) / 25 * rng.uniform(0.9, 1) for n in range(11)}
@@ -212,11 +212,11 @@ def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:
                         | {"accuracy": accuracy - 0.05 * severity + 0.01 * (arm == "soup") + rng.normal(0, 0.002)}
                         for name in PARAMETERS
                         for severity in (1, 2, 3, 4, 5)
-                        for arm in ("soup", "mean_candidate", "imp_long", "ensemble")
+                        for arm in ("soup", "mean_member", "imp_long", "ensemble")
                     ]
-            if variant != "strangers":
+            if variant != "unrelated_models":
                 noise.append(
-                    {**cell, "phase": phases[-1], "against": "mean_candidate", "models": 14, "noise_variance": 1e-6}
+                    {**cell, "phase": phases[-1], "against": "mean_member", "models": 14, "noise_variance": 1e-6}
                 )
     frames = {"soups": scores, "soup_pairs": pairs, "soup_shifted": shifted, "soup_noise": noise}
     return {name: pd.DataFrame(rows) for name, rows in frames.items()}
@@ -225,17 +225,17 @@ def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:
 def _soup_rows(variant: str, accuracy: float, rng: np.random.Generator) -> list[dict[str, object]]:
     """The arms of a model in a phase, with what is measured of them."""
     members = accuracy + rng.normal(0, 0.002, 3)
-    if variant == "strangers":
+    if variant == "unrelated_models":
         values = {("own_masks", 0): 0.1, ("one_mask", 0): 0.12}
         values |= {
             (f"{kind}_part", n + 1): value for kind in ("own_masks", "one_mask") for n, value in enumerate(members)
         }
     else:
-        values = {("candidate", n + 1): value for n, value in enumerate(members)}
+        values = {("member", n + 1): value for n, value in enumerate(members)}
         values |= {("soup", 0): members.mean() + 0.005 + rng.normal(0, 0.001), ("ensemble", 0): members.mean() + 0.006}
         values |= {
-            ("mean_candidate", 0): members.mean(),
-            ("best_candidate", 1): members[0],
+            ("mean_member", 0): members.mean(),
+            ("best_member", 1): members[0],
             ("best_by_test", 1): members.max(),
         }
         if variant in ("seed", "dense"):
@@ -249,7 +249,7 @@ def _soup_rows(variant: str, accuracy: float, rng: np.random.Generator) -> list[
             }
     measured = lambda value: {"test_accuracy": value, "worst_class": value - 0.3, "recall_spread": 0.5, "ece": 0.1}  # noqa: E731
     return [
-        {"arm": arm, "member": member, "validation_accuracy": value, "one_class": False, **measured(value)}
+        {"arm": arm, "member": member, "validation_accuracy": value, "collapsed": False, **measured(value)}
         for (arm, member), value in values.items()
     ]
 

@@ -452,7 +452,7 @@ def test_soups_take_the_learning_rate_of_magnitude_pruning_unless_they_have_one(
 
 def test_a_variant_of_soups_depends_on_its_own_settings_alone(tmp_path):
     soups = run_with(tmp_path).soups["fmnist_mini_seed"]
-    assert soups.variants == ("seed", "weight_decay", "lr", "length", "constant", "dense", "strangers")
+    assert soups.variants == ("seed", "weight_decay", "lr", "length", "constant", "dense", "unrelated_models")
     fewer = soups.model_copy(update={"vary": ("lr",), "controls": (), "members": (3, 5), "member_lengths": (1, 2)})
     assert fewer.variants == ("seed", "lr")
     for variant in ("seed", "lr"):

@@ -13,7 +13,7 @@ from projects import REPOSITORY
 from zootwins.population import Factors
 from zootwins.population.architectures import get_architecture
 from zootwins.population.trajectory import Plan
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.zoos.originals import Originals
 
 
@@ -114,11 +114,11 @@ def originals(*names: str) -> Originals:
 def test_the_documented_sparsifier_prunes_each_twin_by_its_own_key(documented):
     method = documented.CoinPruning()
     settings = method.Settings(epochs=1, sparsities=(50, 90))
-    twins = method.population(Start("zoo", originals("a", "b")), settings)
+    twins = method.population(SparsifierInputs("zoo", originals("a", "b")), settings)
     masks = torch.cat([mask.flatten(1) for mask in twins.masks.values()], dim=1).double()
     assert masks.mean(1).numpy() == pytest.approx([0.5, 0.1, 0.5, 0.1], abs=0.04)
     assert all((twins.parameters[name][~mask] == 0).all() for name, mask in twins.masks.items())
-    alone = method.population(Start("zoo", originals("b")), settings)
+    alone = method.population(SparsifierInputs("zoo", originals("b")), settings)
     assert torch.equal(alone.masks["fc1.weight"], twins.masks["fc1.weight"][2:])
     assert isinstance(method.plan(settings), Plan)
-    assert method.point(settings, method.usual(settings)).at == {"ratio": 0.9}
+    assert method.point(settings, method.default_point(settings)).at == {"ratio": 0.9}

@@ -13,7 +13,7 @@ from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import GaussianNoise
 from zootwins.sparsifiers import magnitude_pruning, variational_dropout
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.shards import read_shard, write_trajectory
@@ -72,7 +72,7 @@ def test_a_zoo_trained_here_comes_back_with_its_history(tmp_path, epoch):
 
 def test_magnitude_twins_come_back_one_a_ratio(tmp_path):
     method, settings = get_sparsifier("mp"), magnitude_pruning.Settings(sparsities=(50.0,), epochs=1, lr=1e-3)
-    trajectory = sparsify(ENGINE, method, settings, Start("zoo", ORIGINALS), DATA)
+    trajectory = sparsify(ENGINE, method, settings, SparsifierInputs("zoo", ORIGINALS), DATA)
     shard = shard_of(tmp_path, "mp", trajectory, axes=method.axes(settings))
     zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]})))
     assert list(zoo.models.model) == [f"{name},ratio={ratio}" for name in NAMES for ratio in ("0", "0.5")]
@@ -82,7 +82,7 @@ def test_magnitude_twins_come_back_one_a_ratio(tmp_path):
 
 def test_variational_twins_come_back_pruned(tmp_path):
     method, settings = get_sparsifier("vd"), variational_dropout.Settings(epochs=2, threshold=2.0, lr=0.3)
-    trajectory = sparsify(ENGINE, method, settings, Start("zoo", ORIGINALS), DATA)
+    trajectory = sparsify(ENGINE, method, settings, SparsifierInputs("zoo", ORIGINALS), DATA)
     shard = shard_of(tmp_path, "vd", trajectory)
     evaluated = method.weights(settings).deterministic
     zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, evaluated)), epoch=2)

@@ -20,7 +20,7 @@ from zootwins.population.randomness import data_order, weight_words
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import gradual_pruning, magnitude_pruning, random_pruning
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.gradual_pruning import GradualPruning, extended_ratios
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.random_pruning import RandomPruning
@@ -64,13 +64,13 @@ def shown(originals):
 
 def originals_population(originals):
     return MagnitudePruning().population(
-        Start("zoo", originals), magnitude_pruning.Settings(sparsities=(50,), epochs=1)
+        SparsifierInputs("zoo", originals), magnitude_pruning.Settings(sparsities=(50,), epochs=1)
     )
 
 
 def trained_masks(method, settings, originals):
     """The masks at every epoch of a run, by the plan alone, and the population at its end."""
-    of = method.population(Start("zoo", originals), settings)
+    of = method.population(SparsifierInputs("zoo", originals), settings)
     data, plan, masks = shown(originals).train, method.plan(settings), []
     for epoch in range(1, settings.epochs + 1):
         new = plan.masks(epoch, of)
@@ -118,7 +118,7 @@ def test_the_first_end_and_distribution_are_at_the_operating_points():
     point = GradualPruning().point(settings, 90)
     assert (point.epoch, dict(point.at)) == (4, {"ratio": 0.9, "end": 2, "distribution": 1})
     of = random_pruning.Settings(**SHORT | {"ends": (3, 1)})
-    assert RandomPruning().control(of).at == {"ratio": 0, "end": 3}
+    assert RandomPruning().dense_control(of).at == {"ratio": 0, "end": 3}
 
 
 @CASES
@@ -127,7 +127,7 @@ def test_masks_are_nested_and_exact_to_the_weight(method, settings, name, channe
     masks, of = trained_masks(method, settings, some_originals(name, channels))
     layers, places = list(of.architecture.weight_names), coordinates(method.axes(settings))
     assert masks[0] == {}  # nothing before `begin`
-    for epoch, (before, now) in enumerate(pairwise(masks[1:]), start=2):
+    for epoch, (before, now) in enumerate(pairwise(masks[1:]), inputs=2):
         for layer in layers:
             assert not (now[layer] & ~before[layer]).any(), "what is masked stays masked"
         gone = torch.stack([(~now[layer]).flatten(1).sum(1) for layer in layers], dim=1)
@@ -150,7 +150,7 @@ def test_masks_are_nested_and_exact_to_the_weight(method, settings, name, channe
 def test_a_masked_weight_stays_masked_among_other_zeros():
     """Weights of a model may be 0 themselves, and come before the masked ones."""
     method, settings = GradualPruning(), gradual_pruning.Settings(sparsities=(50,), epochs=3, begin=0, ends=(2,))
-    of = method.population(Start("zoo", some_originals()), settings)
+    of = method.population(SparsifierInputs("zoo", some_originals()), settings)
     kept = {name: torch.ones_like(of.parameters[name], dtype=torch.bool) for name in of.architecture.weight_names}
     kept["fc1.weight"].flatten(1)[:, -100:] = False
     of.parameters["fc1.weight"].flatten(1)[:, :300] = 0
@@ -179,17 +179,17 @@ def test_what_the_extended_distribution_cannot_reach_is_refused_before_training(
     settings = gradual_pruning.Settings(sparsities=(50, 95), epochs=2, ends=(1,), distributions=("uniform", "extended"))
     message = rf"gradual_pruning.sparsities: 95 % cannot be reached .* distributions, .* cnn_s comes to {highest} % at"
     with pytest.raises(InputError, match=message):
-        GradualPruning().population(Start("zoo", some_originals(channels=channels)), settings)
+        GradualPruning().population(SparsifierInputs("zoo", some_originals(channels=channels)), settings)
 
 
 @pytest.mark.parametrize("method", [GradualPruning(), RandomPruning()])
 def test_a_start_before_training(method):
     originals = some_originals()
     initial = {name: torch.randn_like(tensor) for name, tensor in originals.parameters.items()}
-    settings = method.Settings(**SHORT, start="init")
+    settings = method.Settings(**SHORT, inputs="init")
     assert method.needs_initial(settings)
     assert not method.needs_initial(method.Settings(**SHORT))
-    of = method.population(Start("zoo", originals, initial=initial), settings)
+    of = method.population(SparsifierInputs("zoo", originals, initial=initial), settings)
     for name, tensor in initial.items():
         assert torch.equal(of.parameters[name], tensor.repeat_interleave(3, dim=0))
 
@@ -201,8 +201,8 @@ def test_one_step_at_the_start_is_magnitude_pruning_layer_by_layer():
     gradual, once = GradualPruning(), MagnitudePruning()
     layerwise = magnitude_pruning.Settings(sparsities=(50, 90), epochs=2, scope="layer", lr=1e-2)
     ours, theirs = (
-        gradual.population(Start("zoo", originals), settings),
-        once.population(Start("zoo", originals), layerwise),
+        gradual.population(SparsifierInputs("zoo", originals), settings),
+        once.population(SparsifierInputs("zoo", originals), layerwise),
     )
     ours.set_masks(gradual.plan(settings).masks(1, ours))
     assert gradual.plan(settings).masks(2, ours) is None
@@ -258,7 +258,7 @@ def test_weights_that_may_return_equal_plain_pytorch():
     exact = replace(originals, parameters={name: p.double() for name, p in originals.parameters.items()})
     settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, ends=(4,), lr=3e-2, regrow=True)
     method = GradualPruning()
-    of = method.population(Start("zoo", exact), settings)
+    of = method.population(SparsifierInputs("zoo", exact), settings)
     data, plan, returned = images(of, 24), method.plan(settings), 0
     expected = [train_one_regrowing(of, twin, data, settings, ratio) for twin, ratio in enumerate(settings.ratios * 2)]
     steps = 0
@@ -283,15 +283,15 @@ def test_a_killed_run_remembers_what_is_masked(tmp_path, monkeypatch):
     monkeypatch.setattr("zootwins.storage.resume._SAVING_SHARE", 1)  # after every epoch
     originals = some_originals()
     settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, ends=(4,), lr=3e-2, regrow=True)
-    start, data = Start("zoo", originals), shown(originals)
-    whole = sparsify(TorchEngine(), GradualPruning(), settings, start, data).tensors
+    inputs, data = SparsifierInputs("zoo", originals), shown(originals)
+    whole = sparsify(TorchEngine(), GradualPruning(), settings, inputs, data).tensors
 
     def kill(epoch, epochs):
         if epoch == 5:  # the state after epoch 4 is saved, and some 20 weights come back then
             raise KeyboardInterrupt
 
     resume = Resume(tmp_path / "state.safetensors", "digest")
-    run = partial(sparsify, TorchEngine(), GradualPruning(), settings, start, data, resume=resume)
+    run = partial(sparsify, TorchEngine(), GradualPruning(), settings, inputs, data, resume=resume)
     with pytest.raises(KeyboardInterrupt):
         run(on_epoch=kill)
     assert resume.path.exists()
@@ -309,15 +309,15 @@ def test_a_twin_does_not_depend_on_its_neighbours(method, settings):
     assert whole.keys[len(alone) :].tolist() == alone.keys.tolist()
 
 
-def among_and_alone(engine, method, several, start, data):
+def among_and_alone(engine, method, several, inputs, data):
     """What was recorded of each place on the axes but the ratio among the others, and in a run of its own."""
     axes = method.axes(several)[1:]
-    whole = sparsify(engine, method, several, start, data).tensors
+    whole = sparsify(engine, method, several, inputs, data).tensors
     for at in product(*(range(len(axis.values)) for axis in axes)):
         chosen = {"ends": (several.ends[at[0]],)}
         if method.id == "gmp":
             chosen["distributions"] = (several.distributions[at[1]],)
-        alone = sparsify(engine, method, several.model_copy(update=chosen), start, data).tensors
+        alone = sparsify(engine, method, several.model_copy(update=chosen), inputs, data).tensors
         for name, tensor in alone.items():
             yield at, name, whole[name][:, :, *at].nan_to_num(-1), tensor[:, :, *[0] * len(at)].nan_to_num(-1)
 
@@ -339,7 +339,7 @@ def test_a_twin_among_others_is_the_one_that_is_run_alone(method, settings):
     originals = some_originals()
     exact = replace(originals, parameters={name: p.double() for name, p in originals.parameters.items()})
     for at, name, among, alone in among_and_alone(
-        TorchEngine(), method, settings, Start("zoo", exact), shown(originals)
+        TorchEngine(), method, settings, SparsifierInputs("zoo", exact), shown(originals)
     ):
         assert among.shape == alone.shape
         if name.startswith("mask"):
@@ -352,14 +352,14 @@ def test_a_twin_among_others_is_the_one_that_is_run_alone(method, settings):
 @SEVERAL
 def test_a_twin_among_others_has_the_same_bits_alone(method, settings):
     originals = some_originals()
-    start, data = Start("zoo", originals), shown(originals)
-    for at, name, among, alone in among_and_alone(native_engine.NativeEngine(), method, settings, start, data):
+    inputs, data = SparsifierInputs("zoo", originals), shown(originals)
+    for at, name, among, alone in among_and_alone(native_engine.NativeEngine(), method, settings, inputs, data):
         assert torch.equal(among, alone), (at, name)
 
 
 def test_random_masks_are_drawn_evenly_and_anew_for_every_twin():
     method, settings = RandomPruning(), random_pruning.Settings(**SHORT)
-    of = method.population(Start("zoo", some_originals()), settings)
+    of = method.population(SparsifierInputs("zoo", some_originals()), settings)
     scores = method.scores(of)
     again = method.scores(of)
     for name, score in scores.items():
@@ -374,7 +374,7 @@ def test_random_masks_are_drawn_evenly_and_anew_for_every_twin():
 @CASES
 def test_a_short_run(method, settings):
     originals = some_originals()
-    tensors = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals)).tensors
+    tensors = sparsify(TorchEngine(), method, settings, SparsifierInputs("zoo", originals), shown(originals)).tensors
     grid = [len(axis.values) for axis in method.axes(settings)]
     assert tensors["predictions"].shape == (2, *grid, 2, 8)
     first = [0] * (len(grid) - 1)  # the twins at the operating points
@@ -387,23 +387,23 @@ def test_a_short_run(method, settings):
     sparsity = tensors["sparsity"].double() @ originals.architecture.weight_shares
     assert (sparsity[:, 1:, 1:] >= sparsity[:, 1:, :-1]).all()
     assert sparsity[:, :, -1].flatten().tolist() == pytest.approx([0, 0.5, 0.9] * 2, abs=2e-3)
-    assert method.point(settings, method.usual(settings)).at["ratio"] == 0.9
+    assert method.point(settings, method.default_point(settings)).at["ratio"] == 0.9
 
 
 def test_readers_of_shards_know_the_operating_points_among_further_axes(tmp_path):
     """Metrics mark them, masks are compared there; a cut and an export have all twins."""
     method, settings = GradualPruning(), gradual_pruning.Settings(**SHORT | EACH | {"sparsities": (50,)})
     originals = some_originals()
-    trajectory = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals))
+    trajectory = sparsify(TorchEngine(), method, settings, SparsifierInputs("zoo", originals), shown(originals))
     path, axes = tmp_path / "0000-0001.safetensors", method.axes(settings)
     write_trajectory(path, "gmp", trajectory, originals.models, originals.index, axes=axes)
     shard, architecture = read_shard(path), originals.architecture
 
     predictions = (np.zeros((2, 8), dtype=np.uint8), np.array([0, 1]))
     scores = collect_metrics([shard], *predictions, architecture, method.curve(settings)).scores
-    usual = (scores["epoch"] == 4) & (scores["end"] == 2) & (scores["distribution"] == 1)
-    assert (scores["point"].notna() == usual).all()
-    assert scores.loc[usual, "point"].tolist() == [0, 50] * 2
+    defaults = (scores["epoch"] == 4) & (scores["end"] == 2) & (scores["distribution"] == 1)
+    assert (scores["point"].notna() == defaults).all()
+    assert scores.loc[defaults, "point"].tolist() == [0, 50] * 2
 
     masks = masks_at(shard, 1, settings, architecture.weight_shares.numpy(), [0.5])[0.5]
     for layer, kept in masks.items():

@@ -11,7 +11,7 @@ from test_torch_engine import ROUNDING, factors, images, population
 from zootwins.population import ImageData
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.l0_regularization import L0Regularization, Settings
 from zootwins.sparsifiers.penalised import penalty_weights
 from zootwins.sparsifiers.sparsify import sparsify
@@ -29,7 +29,7 @@ def originals():
 
 @pytest.fixture(scope="module")
 def data(originals):
-    of = METHOD.population(Start("zoo", originals), SETTINGS)
+    of = METHOD.population(SparsifierInputs("zoo", originals), SETTINGS)
     return ImageData(images(of, 160), images(of, 8), images(of, 30, seed=2))
 
 
@@ -47,7 +47,7 @@ def test_the_penalty_grows_linearly_and_is_held():
 
 def test_points_are_penalties_and_the_middle_one_is_the_usual():
     assert [point.value for point in METHOD.curve(SETTINGS)] == [1, 1000, 50_000]
-    assert METHOD.point(SETTINGS, METHOD.usual(SETTINGS)).at == {"penalty": 1000}
+    assert METHOD.point(SETTINGS, METHOD.default_point(SETTINGS)).at == {"penalty": 1000}
     with pytest.raises(ValidationError, match="stands there twice"):
         Settings(penalties=(1, 1.0), epochs=1, ramp=0)
 
@@ -55,8 +55,11 @@ def test_points_are_penalties_and_the_middle_one_is_the_usual():
 def test_gates_are_drawn_with_a_spread(originals):
     """Of the authors' N(2.197, 0.01²), each twin its own; nothing else is drawn anew, and no spread is none."""
     drawn = SETTINGS.model_copy(update={"initial_log_alpha": 2.197, "initial_spread": 0.01})
-    start, names = Start("zoo", originals), [f"{layer.name}.log_alpha" for layer in originals.architecture.layers]
-    of = METHOD.population(start, drawn)
+    inputs, names = (
+        SparsifierInputs("zoo", originals),
+        [f"{layer.name}.log_alpha" for layer in originals.architecture.layers],
+    )
+    of = METHOD.population(inputs, drawn)
     gates = torch.cat([of.parameters[name].flatten(1) for name in names], dim=1).double()
     assert stats.kstest(gates.flatten(), "norm", args=(2.197, 0.01)).pvalue > 1e-3
     assert gates.mean().item() == pytest.approx(2.197, abs=4 * 0.01 / gates.numel() ** 0.5)
@@ -64,7 +67,7 @@ def test_gates_are_drawn_with_a_spread(originals):
     between = torch.corrcoef(gates) - torch.eye(len(of))
     assert between.abs().max() < 5 / gates.shape[1] ** 0.5
 
-    constant = METHOD.population(start, drawn.model_copy(update={"initial_spread": 0}))
+    constant = METHOD.population(inputs, drawn.model_copy(update={"initial_spread": 0}))
     assert torch.equal(of.keys, constant.keys)
     for name, parameter in constant.parameters.items():
         if name in names:
@@ -74,7 +77,7 @@ def test_gates_are_drawn_with_a_spread(originals):
 
     second = {name: tensor[1:] for name, tensor in originals.parameters.items()}
     alone = Originals(originals.architecture, ["b"], [1], originals.factors[1:], second)
-    single = METHOD.population(Start("zoo", alone), drawn.model_copy(update={"penalties": (1000.0,)}))
+    single = METHOD.population(SparsifierInputs("zoo", alone), drawn.model_copy(update={"penalties": (1000.0,)}))
     for name in names:  # of two models with three penalties
         assert torch.equal(single.parameters[name], of.parameters[name][4:5])
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
@@ -86,7 +89,7 @@ def test_what_is_trained_and_recorded(originals, data, gate_lr):
     """State 0 predicts as the originals do; a stronger penalty closes more gates of the same model."""
     settings = SETTINGS.model_copy(update={"gate_lr": gate_lr})
     before = {name: tensor.clone() for name, tensor in originals.parameters.items()}
-    tensors = sparsify(TorchEngine(), METHOD, settings, Start("zoo", originals), data).tensors
+    tensors = sparsify(TorchEngine(), METHOD, settings, SparsifierInputs("zoo", originals), data).tensors
     plain = population([factors(0), factors(1, "relu", "sgd")], dtype=torch.float32)
     expected = TorchEngine().evaluate(plain, data.test)
     assert (tensors["fc1.log_alpha"][:, :, 0] == torch.tensor(2.95)).all()
@@ -118,7 +121,7 @@ def test_each_twin_has_its_own_penalty_and_no_neighbour(originals, data):
     )
     chosen = SETTINGS.model_copy(update={"penalties": (1000.0,)})
     whole, alone, single = (
-        sparsify(TorchEngine(), METHOD, settings, Start("zoo", of), data).tensors
+        sparsify(TorchEngine(), METHOD, settings, SparsifierInputs("zoo", of), data).tensors
         for of, settings in ((both, SETTINGS), (second, SETTINGS), (second, chosen))
     )
     for name in ("conv1.log_alpha", "fc2.weight"):

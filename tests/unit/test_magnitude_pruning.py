@@ -14,7 +14,7 @@ from zootwins.population import ImageData
 from zootwins.population.architectures import get_architecture
 from zootwins.population.masks import pruning_masks
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning, Settings
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.zoos.originals import Originals
@@ -73,9 +73,9 @@ def originals():
 
 @pytest.fixture(scope="module")
 def trajectory(originals):
-    of = METHOD.population(Start("zoo", originals), SETTINGS)
+    of = METHOD.population(SparsifierInputs("zoo", originals), SETTINGS)
     data = ImageData(images(of, 24), images(of, 8), images(of, 30, seed=2))
-    return sparsify(TorchEngine(), METHOD, SETTINGS, Start("zoo", originals), data)
+    return sparsify(TorchEngine(), METHOD, SETTINGS, SparsifierInputs("zoo", originals), data)
 
 
 def test_pruned_weights_are_zero_at_every_state(trajectory):
@@ -99,7 +99,7 @@ def test_the_control_is_not_pruned_and_state_0_is_before_fine_tuning(trajectory,
 
 def test_originals_are_left_alone_and_ratios_draw_their_own_order(originals):
     before = copy.deepcopy(originals.parameters)
-    of = METHOD.population(Start("zoo", originals), SETTINGS)
+    of = METHOD.population(SparsifierInputs("zoo", originals), SETTINGS)
     assert len(set(of.keys.tolist())) == 6
     assert {f.lr for f in of.factors} == {1e-2}
     TorchEngine().train_epoch(of, images(of, 8), 1)
@@ -107,5 +107,5 @@ def test_originals_are_left_alone_and_ratios_draw_their_own_order(originals):
 
 
 def test_a_learning_rate_of_none_is_each_models_own(originals):
-    own = METHOD.population(Start("zoo", originals), Settings(sparsities=(50,), epochs=1))
+    own = METHOD.population(SparsifierInputs("zoo", originals), Settings(sparsities=(50,), epochs=1))
     assert {f.lr for f in own.factors} == {3e-3}

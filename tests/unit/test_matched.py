@@ -4,10 +4,10 @@ from scipy import stats
 
 from made_methods import made, penalised, pruned
 from zootwins.analyses.matched import (
+    arrange_equal_sparsity_comparison,
     arrange_method_ranks,
-    arrange_paired_methods,
+    equal_sparsity_comparison_table,
     method_ranks_table,
-    paired_methods_table,
 )
 
 ORIGINAL = [0.9, 0.8, 0.7, 0.6, 0.5, 0.45]
@@ -34,7 +34,7 @@ def row(table, method, against, sparsity):
 
 
 def test_differences_at_a_sparsity(results):
-    table = paired_methods_table([results])
+    table = equal_sparsity_comparison_table([results])
     difference = 100 * (np.array(GMP) - RP)
     at_half = row(table, "gmp", "rp", 50)
     assert at_half["mean"] == pytest.approx(difference.mean())
@@ -48,13 +48,13 @@ def test_differences_at_a_sparsity(results):
 
 
 def test_models_count_that_both_methods_have_there(results):
-    table = paired_methods_table([results])
+    table = equal_sparsity_comparison_table([results])
     assert row(table, "gmp", "l0", 50)["models"] == 5
     matched = (np.array(ORIGINAL) + RP)[:5] / 2  # half way between the penalties
     assert row(table, "gmp", "l0", 50)["mean"] == pytest.approx(100 * (np.array(GMP)[:5] - matched).mean())
     beyond = row(table, "gmp", "l0", 90)
     assert (beyond["models"], beyond["reason"]) == (0, "no model has both methods' twins as sparse")
-    text = arrange_paired_methods(table)
+    text = arrange_equal_sparsity_comparison(table)
     assert text["90 %"].iloc[1] == "–"
     assert text["50 %"].iloc[1].endswith("n 5")
 

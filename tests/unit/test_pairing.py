@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from synthetic import MP_EPOCHS, SETTINGS_OF, make_results, make_zoo
-from zootwins.analyses.pairing import interpolated, paired_differences, paired_table
+from zootwins.analyses.pairing import interpolated, method_differences, paired_table
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def results(tmp_path):
 
 
 def test_mp_is_taken_at_the_twins_sparsity(results):
-    table = paired_differences(results, "mp", "vd").set_index(["index", "epoch"])["difference"]
+    table = method_differences(results, "mp", "vd").set_index(["index", "epoch"])["difference"]
     assert table[0, 2] == pytest.approx(0.6 - 0.3)
     assert table[1, 2] == pytest.approx(0.4 - 0.3)
     assert table[0, 4] == pytest.approx(0.32 - 0.3)

@@ -10,7 +10,7 @@ import torch
 from raw_zoos import PARAMS, state, torch_bytes, twin_files, write_zip
 from test_exporting import ARCHITECTURE, DATA, ENGINE, FACTORS, NAMES, ORIGINALS
 from zootwins.run.errors import InputError
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.published import import_twins, match_twins, select_originals
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.sparsifiers.variational_dropout import Settings, VariationalDropout
@@ -37,7 +37,7 @@ TWINS = ["NN_tune_trainable_0_twin", "NN_tune_trainable_1_twin"]  # of the origi
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[Path, Trajectory]:
-    trajectory = sparsify(ENGINE, VariationalDropout(), SETTINGS, Start("zoo", ORIGINALS), DATA)
+    trajectory = sparsify(ENGINE, VariationalDropout(), SETTINGS, SparsifierInputs("zoo", ORIGINALS), DATA)
     path = tmp_path_factory.mktemp("shard") / "0000-0002.safetensors"
     write_trajectory(path, "vd", trajectory, NAMES, [0, 2])
     return path, trajectory

@@ -19,7 +19,7 @@ from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.trajectory import Plan, record_trajectory
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import gradual_pruning, lottery_ticket, magnitude_pruning, scratch, shuffled_mask
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.gradual_pruning import GradualPruning
 from zootwins.sparsifiers.lottery_ticket import LotteryTicket
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
@@ -50,16 +50,16 @@ def originals():
 @pytest.fixture(scope="module")
 def shard(originals, tmp_path_factory):
     """The magnitude-pruned twins of the originals, as a job reads them."""
-    start, method = Start("zoo", originals), MagnitudePruning()
+    inputs, method = SparsifierInputs("zoo", originals), MagnitudePruning()
     path = tmp_path_factory.mktemp("twins") / "0000-0001.safetensors"
-    trajectory = sparsify(TorchEngine(), method, MP, start, shown(originals))
+    trajectory = sparsify(TorchEngine(), method, MP, inputs, shown(originals))
     write_trajectory(path, "mp", trajectory, originals.models, originals.index, axes=method.axes(MP))
     return read_shard(path)
 
 
 @pytest.fixture
-def start(originals, shard):
-    return Start("zoo", originals, {"mp": shard}, rebuilt(originals))
+def inputs(originals, shard):
+    return SparsifierInputs("zoo", originals, {"mp": shard}, rebuilt(originals))
 
 
 def kept(population, ratios=3):
@@ -69,14 +69,18 @@ def kept(population, ratios=3):
 
 
 def test_the_budgets_follow_from_the_originals_and_the_masks_method():
-    settings = LotteryTicket().settled(lottery_ticket.Settings(sparsities=(80,), masks="gmp"), OTHERS, 25)
+    settings = LotteryTicket().resolve_settings(lottery_ticket.Settings(sparsities=(80,), masks="gmp"), OTHERS, 25)
     assert settings.budgets == (25, 28, 50)
     plan = LotteryTicket().plan(settings)
     assert (plan.epochs, list(plan.prediction_states)) == (50, [0, 25, 28, 50])
     begun = {"gmp": OTHERS["gmp"].model_copy(update={"start": "init", "epochs": 27})}  # pruned while it was trained
-    assert LotteryTicket().settled(lottery_ticket.Settings(sparsities=(80,)), begun, 25).budgets == (25, 27, 50)
+    assert LotteryTicket().resolve_settings(lottery_ticket.Settings(sparsities=(80,)), begun, 25).budgets == (
+        25,
+        27,
+        50,
+    )
     told = lottery_ticket.Settings(sparsities=(80,), masks="gmp", epochs=6, pruning_epochs=2)
-    assert LotteryTicket().settled(told, OTHERS, 25).budgets == (3, 5, 6)
+    assert LotteryTicket().resolve_settings(told, OTHERS, 25).budgets == (3, 5, 6)
     assert LotteryTicket().needs(settings) == ("gmp",)
 
 
@@ -91,12 +95,12 @@ def test_the_budgets_follow_from_the_originals_and_the_masks_method():
 def test_settings_that_do_not_go_together_are_refused(given, epochs, message):
     settings = scratch.Settings(**{"sparsities": (80,)} | given)
     with pytest.raises(ValueError, match=message):
-        Scratch().settled(settings, OTHERS, epochs)
+        Scratch().resolve_settings(settings, OTHERS, epochs)
 
 
 def test_a_source_of_masks_that_is_not_run_is_refused():
     with pytest.raises(ValueError, match="masks: 'gmp' is no method of this zoo; add it"):
-        Scratch().settled(scratch.Settings(sparsities=(80,)), {"mp": MP}, 25)
+        Scratch().resolve_settings(scratch.Settings(sparsities=(80,)), {"mp": MP}, 25)
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 5}, {"init_scales": ("none", "none")}, {"masks": "vd"}])
@@ -106,9 +110,9 @@ def test_values_that_cannot_be_are_refused(wrong):
 
 
 @EACH
-def test_masks_are_the_sources_in_the_order_of_the_ratios(method, settings, start, shard):
+def test_masks_are_the_sources_in_the_order_of_the_ratios(method, settings, inputs, shard):
     """Those of 0, 50 and 90 %, of which the source has 80 % between; shuffled, as many in each layer."""
-    population = method.population(start, settings)
+    population = method.population(inputs, settings)
     every = 2 if method.id == "scratch" else 1
     for name, mask in population.masks.items():
         source = shard.tensor(f"mask.{name}")[:, [0, 1, 3]].flatten(0, 1).repeat_interleave(every, dim=0)
@@ -121,12 +125,16 @@ def test_masks_are_those_at_the_operating_points_of_gradual_pruning(originals, t
     """Of its twins at several ends and distributions."""
     method = GradualPruning()
     settings = gradual_pruning.Settings(sparsities=(50, 90), epochs=3, ends=(2, 1), distributions=("global", "uniform"))
-    trajectory = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals))
+    trajectory = sparsify(TorchEngine(), method, settings, SparsifierInputs("zoo", originals), shown(originals))
     path = tmp_path / "0000-0001.safetensors"
     write_trajectory(path, "gmp", trajectory, originals.models, originals.index, axes=method.axes(settings))
     shard, names = read_shard(path), originals.architecture.weight_names
     retraining = lottery_ticket.Settings(**CHOSEN | {"masks": "gmp"})
-    masks = LotteryTicket().population(Start("zoo", originals, {"gmp": shard}, rebuilt(originals)), retraining).masks
+    masks = (
+        LotteryTicket()
+        .population(SparsifierInputs("zoo", originals, {"gmp": shard}, rebuilt(originals)), retraining)
+        .masks
+    )
     twins = [shard.twin(point.at) for point in method.curve(settings)]
     for name in names:
         assert torch.equal(masks[name], shard.twins(f"mask.{name}")[:, twins].flatten(0, 1))
@@ -134,47 +142,47 @@ def test_masks_are_those_at_the_operating_points_of_gradual_pruning(originals, t
     assert not torch.equal(masks[names[0]][1::3], elsewhere[:, 0])
 
 
-def test_masks_of_other_models_are_refused(start, shard):
+def test_masks_of_other_models_are_refused(inputs, shard):
     other = replace(shard, models=["a", "c"])
     with pytest.raises(InputError, match="holds other models than their originals; make it again: snakemake"):
-        METHODS[1][0].population(replace(start, twins={"mp": other}), METHODS[1][1])
+        METHODS[1][0].population(replace(inputs, twins={"mp": other}), METHODS[1][1])
 
 
 @EACH
-def test_a_twin_does_not_depend_on_its_neighbours(method, settings, start, tmp_path):
-    whole = method.population(start, settings)
-    alone = replace(half_of(start.originals, 1), models=["b"])
-    trajectory = sparsify(TorchEngine(), MagnitudePruning(), MP, Start("zoo", alone), shown(alone))
+def test_a_twin_does_not_depend_on_its_neighbours(method, settings, inputs, tmp_path):
+    whole = method.population(inputs, settings)
+    alone = replace(half_of(inputs.originals, 1), models=["b"])
+    trajectory = sparsify(TorchEngine(), MagnitudePruning(), MP, SparsifierInputs("zoo", alone), shown(alone))
     write_trajectory(tmp_path / "b.safetensors", "mp", trajectory, ["b"], [1], axes=MagnitudePruning().axes(MP))
     twins = {"mp": read_shard(tmp_path / "b.safetensors")}
-    single = method.population(Start("zoo", alone, twins, rebuilt(alone)), settings)
+    single = method.population(SparsifierInputs("zoo", alone, twins, rebuilt(alone)), settings)
     assert single.keys.tolist() == whole.keys[len(single) :].tolist()
     for kind in ("parameters", "masks"):
         for name, tensor in getattr(single, kind).items():
             assert torch.equal(tensor, getattr(whole, kind)[name][len(single) :]), name
 
 
-def test_lottery_tickets_start_from_the_models_own_initial_weights(start):
-    population = LotteryTicket().population(start, METHODS[1][1])
-    for model, factors in enumerate(start.originals.factors):
-        own = initial_parameters(start.originals.architecture, factors)
+def test_lottery_tickets_start_from_the_models_own_initial_weights(inputs):
+    population = LotteryTicket().population(inputs, METHODS[1][1])
+    for model, factors in enumerate(inputs.originals.factors):
+        own = initial_parameters(inputs.originals.architecture, factors)
         for name, tensor in own.items():
             for twin in range(3 * model, 3 * model + 3):
                 mask = population.masks[name][twin] if name in population.masks else True
                 assert torch.equal(population.parameters[name][twin], tensor * mask)
 
 
-def test_scratch_starts_anew_and_shuffled_from_the_same(start):
+def test_scratch_starts_anew_and_shuffled_from_the_same(inputs):
     """Another draw than the model's own, by its initialiser; the same for all ratios, so that masks alone differ.
 
     All retrainings of a model and ratio have one random stream: the order of their images is the same.
     """
-    ours, theirs = (method.population(start, settings) for method, settings in (METHODS[0], METHODS[2]))
-    for name in start.originals.architecture.weight_names:
+    ours, theirs = (method.population(inputs, settings) for method, settings in (METHODS[0], METHODS[2]))
+    for name in inputs.originals.architecture.weight_names:
         dense = ours.parameters[name][::6]
         assert torch.equal(dense, theirs.parameters[name][::3])
         assert not torch.equal(dense[0], dense[1])
-        assert abs(torch.corrcoef(torch.stack([dense.flatten(), start.initial[name].flatten()]))[0, 1]) < 0.25
+        assert abs(torch.corrcoef(torch.stack([dense.flatten(), inputs.initial[name].flatten()]))[0, 1]) < 0.25
         assert dense.std().item() == pytest.approx(1, abs=0.25)  # `factors` initialise with normal numbers
         sparse = ours.parameters[name][4::6] * ours.masks[name][4::6]
         assert torch.equal(sparse, dense * ours.masks[name][4::6])
@@ -182,9 +190,9 @@ def test_scratch_starts_anew_and_shuffled_from_the_same(start):
     assert len(set(theirs.keys.tolist())) == 6
 
 
-def test_a_sparse_start_is_scaled_by_what_is_left_of_each_layer(start):
+def test_a_sparse_start_is_scaled_by_what_is_left_of_each_layer(inputs):
     """Twins lie none, sparse, none, …; one ratio's draw the same random numbers."""
-    population = Scratch().population(start, METHODS[0][1])
+    population = Scratch().population(inputs, METHODS[0][1])
     assert population.keys[::2].tolist() == population.keys[1::2].tolist()
     for name, parameter in population.parameters.items():
         plain, sparse = parameter[::2].double(), parameter[1::2].double()
@@ -208,9 +216,9 @@ def test_shuffling_is_a_permutation(key, number):
     assert torch.equal(shuffled, mask.flatten(1).gather(1, places.flatten(1)).view_as(mask))
 
 
-def test_shuffled_masks_overlap_with_their_source_by_chance(start, shard):
+def test_shuffled_masks_overlap_with_their_source_by_chance(inputs, shard):
     """fc1 has 720 weights: of the n that stay, n²/720 are expected in both, with a deviation of a few."""
-    population = ShuffledMask().population(start, METHODS[2][1])
+    population = ShuffledMask().population(inputs, METHODS[2][1])
     source = shard.tensor("mask.fc1.weight")[:, 1].flatten(1).double()
     shuffled = population.masks["fc1.weight"][1::3].flatten(1).double()
     number = source.sum(1)
@@ -219,12 +227,12 @@ def test_shuffled_masks_overlap_with_their_source_by_chance(start, shard):
 
 
 @EACH
-def test_retraining_equals_plain_pytorch(method, settings, start):
+def test_retraining_equals_plain_pytorch(method, settings, inputs):
     """In float64, Adam and SGD with weight decay, two epochs under the masks."""
     exact = replace(
-        start,
+        inputs,
         originals=replace(
-            start.originals, parameters={name: p.double() for name, p in start.originals.parameters.items()}
+            inputs.originals, parameters={name: p.double() for name, p in inputs.originals.parameters.items()}
         ),
     )
     of = method.population(exact, settings)
@@ -242,12 +250,12 @@ def test_retraining_equals_plain_pytorch(method, settings, start):
             torch.testing.assert_close(bias, module.bias.detach(), **ROUNDING)
 
 
-def test_without_a_mask_it_is_training(start):
+def test_without_a_mask_it_is_training(inputs):
     """The dense control of lottery tickets, given the keys of training, becomes the original again."""
-    originals, data = start.originals, shown(start.originals)
+    originals, data = inputs.originals, shown(inputs.originals)
     names = originals.architecture.name
     trained = train_zoo(TorchEngine(), originals.models, originals.factors, names, data, 2, "zoo").tensors
-    of = LotteryTicket().population(start, METHODS[1][1].model_copy(update={"lr": None}))
+    of = LotteryTicket().population(inputs, METHODS[1][1].model_copy(update={"lr": None}))
     from zootwins.population.randomness import stream_key
 
     of.keys = torch.tensor([stream_key("zoo", model, "train") for model in originals.models for _ in range(3)])
@@ -258,23 +266,25 @@ def test_without_a_mask_it_is_training(start):
 
 @pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
 @EACH
-def test_both_engines_agree(method, settings, start):
-    data = shown(start.originals)
-    one, other = (sparsify(engine, method, settings, start, data).tensors for engine in (TorchEngine(), NativeEngine()))
-    for name in start.originals.architecture.parameter_shapes:
+def test_both_engines_agree(method, settings, inputs):
+    data = shown(inputs.originals)
+    one, other = (
+        sparsify(engine, method, settings, inputs, data).tensors for engine in (TorchEngine(), NativeEngine())
+    )
+    for name in inputs.originals.architecture.parameter_shapes:
         torch.testing.assert_close(one[name], other[name], rtol=5e-3, atol=5e-4)
 
 
 @EACH
-def test_a_short_run(method, settings, start):
-    tensors = sparsify(TorchEngine(), method, settings, start, shown(start.originals)).tensors
+def test_a_short_run(method, settings, inputs):
+    tensors = sparsify(TorchEngine(), method, settings, inputs, shown(inputs.originals)).tensors
     scales = (2,) if method.id == "scratch" else ()
     assert tensors["predictions"].shape == (2, 3, *scales, 4, 8)  # states 0, 2, 3 and 4
     assert tensors["fc1.weight"].shape == (2, 3, *scales, 5, 20, 36)
-    sparsity = tensors["sparsity"].double() @ start.originals.architecture.weight_shares
+    sparsity = tensors["sparsity"].double() @ inputs.originals.architecture.weight_shares
     assert (tensors["sparsity"] == tensors["sparsity"][..., :1, :]).all()
     assert sparsity[0, ..., 0].flatten()[:: 2 if scales else 1].tolist() == pytest.approx([0, 0.5, 0.9], abs=2e-3)
-    point = method.point(settings, method.usual(settings))
+    point = method.point(settings, method.default_point(settings))
     assert (point.epoch, point.at["ratio"]) == (4, 0.9)
     assert point.at.get("sparse_init", 0) == 0
 
@@ -286,9 +296,9 @@ def test_a_shard_without_models_has_no_twins(method, settings, originals, tmp_pa
         originals, models=[], index=[], factors=[], parameters={n: p[:0] for n, p in originals.parameters.items()}
     )
     data, path = shown(originals), tmp_path / "0000-0001.safetensors"
-    pruned = sparsify(TorchEngine(), MagnitudePruning(), MP, Start("zoo", none), data)
+    pruned = sparsify(TorchEngine(), MagnitudePruning(), MP, SparsifierInputs("zoo", none), data)
     write_trajectory(path, "mp", pruned, [], [], axes=MagnitudePruning().axes(MP))
-    start = Start("zoo", none, {"mp": read_shard(path)}, rebuilt(none))
-    weights = sparsify(TorchEngine(), method, settings, start, data).tensors["fc1.weight"]
+    inputs = SparsifierInputs("zoo", none, {"mp": read_shard(path)}, rebuilt(none))
+    weights = sparsify(TorchEngine(), method, settings, inputs, data).tensors["fc1.weight"]
     assert weights.shape[0] == 0
     assert weights.shape[-3:] == (5, 20, 36)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from test_soups import ENGINE, SETTINGS, cook, data_of, originals
-from zootwins.experiments.soups.evaluation import Looked, Shelf, look, scores, shifted_scores, with_shifted
+from zootwins.experiments.soups.evaluation import ArmShards, Predictions, look, scores, shifted_scores, with_shifted
 from zootwins.experiments.soups.measures import calibration_error, class_recalls, quality
 from zootwins.experiments.soups.noise import noise_of_gains, noise_table
 from zootwins.experiments.soups.pairs import barrier, pair_scores
@@ -21,19 +21,19 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
+def arm_shards(tmp_path_factory):
     recipe, of = Recipe.of(SETTINGS, "lr", 3), originals()
     shards = {}
     for arm, trajectory in cook(variant="lr").items():
         path = tmp_path_factory.mktemp(arm) / "0000-0002.safetensors"
         write_trajectory(path, arm, trajectory, of.models, of.index, axes=axes_of(recipe, trajectory))
         shards[arm] = read_shard(path)
-    return Shelf(shards, of)
+    return ArmShards(shards, of)
 
 
 @pytest.fixture(scope="module")
-def table(shelf, data):
-    return scores(ENGINE, shelf, data.test)
+def table(arm_shards, data):
+    return scores(ENGINE, arm_shards, data.test)
 
 
 def test_a_shard_without_models_has_empty_tables(tmp_path, data):
@@ -43,7 +43,7 @@ def test_a_shard_without_models_has_empty_tables(tmp_path, data):
         path = tmp_path / f"{arm}.safetensors"
         write_trajectory(path, arm, trajectory, [], [], axes=axes_of(recipe, trajectory))
         shards[arm] = read_shard(path)
-    empty = Shelf(shards, of)
+    empty = ArmShards(shards, of)
     table = scores(ENGINE, empty, data.test)
     found = shifted_scores(ENGINE, empty, [ShiftedSet("gaussian_noise", 3, data.test)], table)
     assert (len(table), len(found), len(pair_scores(ENGINE, empty, data.test))) == (0, 0, 0)
@@ -65,53 +65,53 @@ def test_recalls_by_hand():
     found = quality(np.array([0, 1, 1, 1, 3, 3]), probabilities, labels)
     assert (found["worst_class"], found["recall_spread"]) == (0.5, 0.5)
     assert found["test_loss"] == pytest.approx(np.log(4))
-    assert not found["one_class"]
-    assert quality(np.full((1, 6), 3), probabilities[None], labels)["one_class"].tolist() == [True]
+    assert not found["collapsed"]
+    assert quality(np.full((1, 6), 3), probabilities[None], labels)["collapsed"].tolist() == [True]
     assert found["test_accuracy"] == pytest.approx(4 / 6)
 
 
 def test_an_ensemble_is_the_mean_of_probabilities_not_of_votes():
     probabilities = np.array([[0.51, 0.49], [0.51, 0.49], [0.0, 1.0]])[None, None, :, None]
-    looked = Looked(probabilities.argmax(-1), probabilities)
-    assert looked.ensemble().predictions.tolist() == [[[[1]]]]
+    predicted = Predictions(probabilities.argmax(-1), probabilities)
+    assert predicted.ensemble().predictions.tolist() == [[[[1]]]]
 
 
-def test_scores_are_those_of_the_shards(shelf, table, data):
-    for arm in ("soup", "candidate"):
+def test_scores_are_those_of_the_shards(arm_shards, table, data):
+    for arm in ("soup", "member"):
         rows = table[(table["arm"] == arm) & (table["phase"] == 2) & (table["goal"] == 0.9)]
-        stored = shelf.tensor(arm, "test_accuracy", 2)[:, 1].flatten().numpy()
+        stored = arm_shards.tensor(arm, "test_accuracy", 2)[:, 1].flatten().numpy()
         np.testing.assert_allclose(rows["test_accuracy"], stored, atol=1e-6)
         assert rows["sparsity"].to_numpy() == pytest.approx(0.9, abs=1e-3)
-        assert rows["member"].tolist() == ([1, 2, 3] * 3 if arm == "candidate" else [0] * 3)
+        assert rows["member"].tolist() == ([1, 2, 3] * 3 if arm == "member" else [0] * 3)
     assert len(table) == 3 * 2 * 2 * (3 + 1 + 1 + 4)
     assert table["norm_drop"].between(0, 1).all()
 
 
 def test_the_best_is_chosen_on_validation_images(table):
     keys = ["index", "goal", "phase"]
-    candidates = table[table["arm"] == "candidate"]
-    for key, part in candidates.groupby(keys):
+    members = table[table["arm"] == "member"]
+    for key, part in members.groupby(keys):
         of_key = table[(table[keys] == list(key)).all(axis=1)].set_index("arm")
         best = part.loc[part["validation_accuracy"].idxmax()]
-        assert of_key.loc["best_candidate", "member"] == best["member"]
-        assert of_key.loc["best_candidate", "test_accuracy"] == best["test_accuracy"]
+        assert of_key.loc["best_member", "member"] == best["member"]
+        assert of_key.loc["best_member", "test_accuracy"] == best["test_accuracy"]
         assert of_key.loc["best_by_test", "test_accuracy"] == part["test_accuracy"].max()
-        assert of_key.loc["mean_candidate", "ece"] == pytest.approx(part["ece"].mean())
+        assert of_key.loc["mean_member", "ece"] == pytest.approx(part["ece"].mean())
 
 
-def test_ensembles_of_the_networks(shelf, table, data):
-    looked = look(ENGINE, shelf, "candidate", 2, data.test)
-    mean = looked.probabilities[0, 0].mean(0)
+def test_ensembles_of_the_networks(arm_shards, table, data):
+    predicted = look(ENGINE, arm_shards, "member", 2, data.test)
+    mean = predicted.probabilities[0, 0].mean(0)
     accuracy = (mean.argmax(1) == data.test.labels.numpy()).mean()
     row = table[(table["arm"] == "ensemble") & (table["index"] == 0) & (table["goal"] == 0.6) & (table["phase"] == 2)]
     assert row["test_accuracy"].item() == pytest.approx(accuracy)
 
 
-def test_pairs_lie_on_the_line(shelf, data):
-    pairs = pair_scores(ENGINE, shelf, data.test)
+def test_pairs_lie_on_the_line(arm_shards, data):
+    pairs = pair_scores(ENGINE, arm_shards, data.test)
     assert len(pairs) == 3 * 2 * 2 * 2
     row = pairs.query("index == 1 and goal == 0.9 and phase == 2 and member == 3").squeeze()
-    networks = shelf.networks("candidate", 2)
+    networks = arm_shards.networks("member", 2)
     ends = [{name: tensor[1:2, 1:2, run : run + 1] for name, tensor in networks.items()} for run in (0, 2)]
     distance = sum((ends[1][name] - ends[0][name]).double().square().sum() for name in networks).sqrt()
     assert row["distance"] == pytest.approx(distance.item())
@@ -121,7 +121,7 @@ def test_pairs_lie_on_the_line(shelf, data):
     assert row["line_5"] == pytest.approx(accuracy, abs=0.04)  # an image of 30 may be on the edge
     line = row[[f"line_{point}" for point in range(11)]].astype(float)
     assert row["barrier"] == pytest.approx(barrier(line.to_numpy()))
-    predictions = shelf.tensor("candidate", "predictions", 2)[1, 1]
+    predictions = arm_shards.tensor("member", "predictions", 2)[1, 1]
     assert row["agreement"] == pytest.approx((predictions[0] == predictions[2]).double().mean().item())
 
 
@@ -131,28 +131,29 @@ def test_a_barrier_is_what_the_line_between_the_ends_loses():
     assert barrier(np.array([[0.5, 0.5], [0.6, 0.4], [0.5, 0.5]])) == pytest.approx([0, 0.1])
 
 
-def test_shifted_scores_are_of_the_last_phase(shelf, table, data):
+def test_shifted_scores_are_of_the_last_phase(arm_shards, table, data):
     sets = [ShiftedSet("noise", 1, data.test), ShiftedSet("usps", 0, data.validation)]
-    shifted = shifted_scores(ENGINE, shelf, sets, table)
+    shifted = shifted_scores(ENGINE, arm_shards, sets, table)
     same = shifted[shifted["set"] == "noise"].set_index(["arm", "index", "goal"])["accuracy"]
     last = table[table["phase"] == 2].set_index(["arm", "index", "goal"])["test_accuracy"]
-    for arm in ("soup", "greedy", "mean_candidate", "best_candidate", "ensemble"):
+    for arm in ("soup", "greedy", "mean_member", "best_member", "ensemble"):
         np.testing.assert_allclose(same[arm].sort_index(), last[arm].sort_index(), atol=1e-12)
     joined = with_shifted(table, shifted)
     soups = joined[joined["arm"] == "soup"]
     assert soups.loc[soups["phase"] == 1, "shifted_accuracy"].isna().all()
     ends = soups[soups["phase"] == 2]
     assert ends["shifted_accuracy"].to_numpy() == pytest.approx(ends["test_accuracy"].to_numpy())
-    assert with_shifted(table, shifted_scores(ENGINE, shelf, (), table))["shifted_accuracy"].isna().all()
+    assert with_shifted(table, shifted_scores(ENGINE, arm_shards, (), table))["shifted_accuracy"].isna().all()
 
 
-def test_noise_is_that_of_the_last_phase(shelf, data):
+def test_noise_is_that_of_the_last_phase(arm_shards, data):
     labels = data.test.labels.numpy()
-    found = noise_table({arm: [shard] for arm, shard in shelf.arms.items()}, labels, shelf.originals.index)
+    found = noise_table({arm: [shard] for arm, shard in arm_shards.arms.items()}, labels, arm_shards.originals.index)
     assert found["goal"].tolist() == [0.6, 0.9]
-    assert set(found["against"]) == {"mean_candidate"}
+    assert set(found["against"]) == {"mean_member"}
     right = {
-        arm: (shelf.tensor(arm, "predictions", 2)[:, 1] == torch.tensor(labels)).float().numpy() for arm in shelf.arms
+        arm: (arm_shards.tensor(arm, "predictions", 2)[:, 1] == torch.tensor(labels)).float().numpy()
+        for arm in arm_shards.arms
     }
-    expected = noise_of_gains(right["soup"][:, 0] - right["candidate"].mean(1))
+    expected = noise_of_gains(right["soup"][:, 0] - right["member"].mean(1))
     assert found["noise_variance"].iloc[1] == pytest.approx(expected)

@@ -11,9 +11,9 @@ from synthetic import make_results, make_zoo
 from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.experiments.soups import tables
 from zootwins.experiments.soups.findings import soup_findings
-from zootwins.experiments.soups.gains import arms, gains, strangers
+from zootwins.experiments.soups.gains import arms, gains, unrelated_models
 from zootwins.experiments.soups.noise import noise_of_gains
-from zootwins.experiments.soups.telling import with_soups
+from zootwins.experiments.soups.non_collapsed import with_soups
 from zootwins.reporting.gallery import TABLES
 
 SOUP_TABLES = [name for name, table in TABLES.items() if table.rule == "make_soup_table"]
@@ -55,7 +55,7 @@ def test_gains_are_paired_and_tested_as_scipy_does(results):
 
 
 def test_std_of_the_models_is_without_the_noise_of_the_images(results):
-    table = tables.gain_table([results]).query("arm == 'soup' and against == 'mean_candidate' and phase == 2")
+    table = tables.gain_table([results]).query("arm == 'soup' and against == 'mean_member' and phase == 2")
     assert table["std_noise"].to_numpy() == pytest.approx(0.1)
     expected = np.sqrt(np.maximum(0, table["std"] ** 2 - 0.01))
     assert table["std_models"].to_numpy() == pytest.approx(expected.to_numpy())
@@ -68,22 +68,22 @@ def test_variants_without_imp_are_held_against_that_of_the_seed(results):
     assert wide.loc["lr"]["greedy"].isna().all()  # its own or none
     found = gains(results)
     assert not found["gain"].isna().any()
-    assert "strangers" not in set(found["variant"])
+    assert "unrelated_models" not in set(found["variant"])
 
 
 def test_the_greedy_soup_is_held_against_candidates_of_its_own_alone(results):
     """Later phases keep the candidates of the uniform soup's chain; the greedy one has others."""
     greedy = gains(results).query("arm == 'greedy'")
     later = greedy[greedy["phase"] > 1]
-    assert "mean_candidate" in set(greedy.loc[greedy["phase"] == 1, "against"])
+    assert "mean_member" in set(greedy.loc[greedy["phase"] == 1, "against"])
     assert "imp_long" in set(later["against"])
-    assert not {"mean_candidate", "best_candidate", "best_by_test", "ensemble"} & set(later["against"])
+    assert not {"mean_member", "best_member", "best_by_test", "ensemble"} & set(later["against"])
 
 
 def test_effects_of_factors_are_those_of_scipy(results):
     table = tables.factor_table([results])
-    cell = table.query("variant == 'seed' and goal == 95 and against == 'mean_candidate'").set_index("predictor")
-    gain = values(results, "soup") - values(results, "mean_candidate")
+    cell = table.query("variant == 'seed' and goal == 95 and against == 'mean_member'").set_index("predictor")
+    gain = values(results, "soup") - values(results, "mean_member")
     models = results.models.set_index("index")
     levels = [part for _, part in gain.groupby(models["activation"])]
     test = stats.kruskal(*levels)
@@ -103,8 +103,8 @@ def test_models_without_pairs_do_not_count_in_effects_of_factors(results):
     """Of a model whose candidates put all images into one class no pair is known, and no predictor is told of it."""
     pairs = results.tables["soup_pairs"]
     known = replace(results, tables={**results.tables, "soup_pairs": pairs[pairs["index"] > 3]})
-    cell = tables.factor_table([known]).query("variant == 'seed' and goal == 95 and against == 'mean_candidate'")
-    gain = values(results, "soup") - values(results, "mean_candidate")
+    cell = tables.factor_table([known]).query("variant == 'seed' and goal == 95 and against == 'mean_member'")
+    gain = values(results, "soup") - values(results, "mean_member")
     gain, models = gain[gain.index > 3], results.models.set_index("index")
     test = stats.kruskal(*(part for _, part in gain.groupby(models["activation"])))
     row = cell.set_index("predictor").loc["activation"]
@@ -118,25 +118,23 @@ def test_controls(results):
     assert set(table.index.get_level_values("control")) == {"kin", "own masks", "one mask", "constant", "dense"}
     own = table.loc["own masks", 95]
     assert own["merged"] == pytest.approx(10)
-    mixed = strangers(results).query("kind == 'own masks' and goal == 0.95")
+    mixed = unrelated_models(results).query("kind == 'own masks' and goal == 0.95")
     assert own["parts"] == pytest.approx(100 * mixed["parts"].mean())
     assert own["over_worst"] == pytest.approx(100 * (0.1 - mixed["worst"]).mean())
     assert (mixed["worst"] <= mixed["parts"]).all()
 
 
 def test_shifted_gains_stand_beside_those_on_test_images(results):
-    table = tables.shifted_table([results]).query("variant == 'seed' and goal == 95 and against == 'mean_candidate'")
+    table = tables.shifted_table([results]).query("variant == 'seed' and goal == 95 and against == 'mean_member'")
     by_set = table.groupby("set")["mean"].mean()
-    plain = 100 * (values(results, "soup") - values(results, "mean_candidate")).mean()
+    plain = 100 * (values(results, "soup") - values(results, "mean_member")).mean()
     assert by_set["test"] == pytest.approx(plain)
     assert by_set["corruptions"] == pytest.approx(by_set.drop(["test", "corruptions"]).mean())
     assert len(table) == 2 + 7 * 5
 
 
 def test_fairness_is_of_the_measure(results):
-    table = tables.fairness_table([results]).query(
-        "variant == 'seed' and against == 'mean_candidate' and arm == 'soup'"
-    )
+    table = tables.fairness_table([results]).query("variant == 'seed' and against == 'mean_member' and arm == 'soup'")
     of_measure = table.set_index(["measure", "goal"])
     assert of_measure.loc[("ece", 95), "mean"] == pytest.approx(0)
     assert of_measure.loc[("worst_class", 95), "value"] == pytest.approx(100 * values(results, "soup").mean() - 30)
@@ -154,41 +152,41 @@ def test_noise_is_what_resampling_the_images_gives():
     assert noise_of_gains(np.tile(differences[:1], (5, 1))) == pytest.approx(0)
 
 
-def one_class(results, arms, indices, members=None):
+def collapsed(results, arms, indices, members=None):
     """The results with networks that put all images into one class."""
     table = results.tables["soups"].copy()
     rows = table["arm"].isin(arms) & table["index"].isin(indices)
-    table.loc[rows if members is None else rows & table["member"].isin(members), "one_class"] = True
+    table.loc[rows if members is None else rows & table["member"].isin(members), "collapsed"] = True
     return replace(results, tables={**results.tables, "soups": table})
 
 
 def test_models_that_tell_no_classes_apart_have_no_gain(results):
-    blind = one_class(results, results.tables["soups"]["arm"].unique(), [3, 5])
+    blind = collapsed(results, results.tables["soups"]["arm"].unique(), [3, 5])
     table = tables.gain_table([blind]).query("variant == 'seed' and goal == 95 and against == 'imp'")
     assert set(table["models"]) == {12}
     gain = (values(results, "soup") - values(results, "imp")).drop([3, 5])
     assert table.query("arm == 'soup' and phase == 2")["mean"].item() == pytest.approx(100 * gain.mean())
     assert set(tables.barrier_table([blind])["models"]) == {12}
     assert set(tables.shifted_table([blind])["models"]) == {12}
-    none = one_class(results, results.tables["soups"]["arm"].unique(), results.models["index"])
+    none = collapsed(results, results.tables["soups"]["arm"].unique(), results.models["index"])
     assert all(TABLES[name].make([none]).empty for name in SOUP_TABLES)
-    later = one_class(results, ["soup"], [3])  # a soup that fails is a result
+    later = collapsed(results, ["soup"], [3])  # a soup that fails is a result
     assert set(tables.gain_table([later])["models"]) == {14}
 
 
 def test_a_mixture_with_a_part_that_tells_no_classes_apart_does_not_count(results):
     """Any average is as good as such a part."""
-    blind = one_class(results, ["own_masks_part"], [3], [2])
+    blind = collapsed(results, ["own_masks_part"], [3], [2])
     table = tables.control_table([blind]).set_index(["control", "goal"])
     assert table.loc[("own masks", 95), "models"] == 13
     assert table.loc[("one mask", 95), "models"] == 14
     (told,) = with_soups([blind])
-    pairs = told.tables["soup_pairs"].query("kind == 'strangers, own masks' and index == 3 and goal == 0.95")
+    pairs = told.tables["soup_pairs"].query("kind == 'unrelated models, own masks' and index == 3 and goal == 0.95")
     assert pairs["member"].tolist() == [3]
 
 
 def test_no_pair_counts_whose_first_part_tells_no_classes_apart(results):
-    blind = one_class(results, ["candidate"], [3], [1])
+    blind = collapsed(results, ["member"], [3], [1])
     (told,) = with_soups([replace(blind, tables={**blind.tables, "soups": later_alone(results, blind)})])
     kin = told.tables["soup_pairs"].query("kind == 'kin' and index == 3 and variant == 'seed'")
     assert set(kin["phase"]) == {1}
@@ -197,15 +195,15 @@ def test_no_pair_counts_whose_first_part_tells_no_classes_apart(results):
 def later_alone(results, changed) -> pd.DataFrame:
     """The table of changed results, its first phase as it was."""
     table, before = changed.tables["soups"].copy(), results.tables["soups"]
-    table.loc[table["phase"] == 1, "one_class"] = before.loc[before["phase"] == 1, "one_class"]
+    table.loc[table["phase"] == 1, "collapsed"] = before.loc[before["phase"] == 1, "collapsed"]
     return table
 
 
 def test_equal_accuracies_are_no_gain(results):
     """0.1 + 0.2 and 0.3 are not equal as floating-point numbers."""
-    level = changed(changed(results, "soup", lambda a: 0.1 + 0.2 + 0 * a), "mean_candidate", lambda a: 0.3 + 0 * a)
+    level = changed(changed(results, "soup", lambda a: 0.1 + 0.2 + 0 * a), "mean_member", lambda a: 0.3 + 0 * a)
     row = tables.gain_table([level]).query("variant == 'seed' and goal == 95 and phase == 2 and arm == 'soup'")
-    assert row.query("against == 'mean_candidate'")["better"].item() == 0
+    assert row.query("against == 'mean_member'")["better"].item() == 0
 
 
 @pytest.mark.parametrize("name", SOUP_TABLES)
@@ -236,7 +234,10 @@ def test_findings(results):
     assert verdict(changed(results, "soup", lambda a: a - 0.1), "a soup is better than the mean") == FAILS
     assert verdict(changed(results, "imp_long", lambda a: a + 0.1), "a soup is better than one run") == FAILS
     assert verdict(results, "averages of strangers (own masks) are worse") == HOLDS
-    assert verdict(changed(results, "own_masks", lambda a: a + 1, "strangers"), "averages of strangers (own") == FAILS
+    assert (
+        verdict(changed(results, "own_masks", lambda a: a + 1, "unrelated_models"), "averages of strangers (own")
+        == FAILS
+    )
     assert verdict(results, "candidates that start from a soup") == HOLDS
     assert verdict(results, "soups of unpruned models work", goal=0) == HOLDS
     assert verdict(results, "soups gain more on corrupted images") == HOLDS

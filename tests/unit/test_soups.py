@@ -18,7 +18,7 @@ from zootwins.experiments.soups.merging import greedy, merge
 from zootwins.experiments.soups.phases import Dense, as_population, axes_of, make_soups, masks_of, pruned
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.experiments.soups.schedules import allr_start, llr
-from zootwins.experiments.soups.strangers import mix_strangers, partners
+from zootwins.experiments.soups.unrelated_models import mix_unrelated_models, partners
 from zootwins.population import ImageData, native_engine
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
@@ -36,7 +36,7 @@ SETTINGS = Soups(
     member_weight_decays=(0, 1e-2, 1e-1),
     member_lrs=(1, 2, 0.5),
     member_lengths=(1, 1.5, 0.5),
-    controls=("dense", "constant", "strangers"),
+    controls=("dense", "constant", "unrelated_models"),
 )
 SAMPLES = 24  # three batches of 8: eleven steps in the longest of these retrainings
 MODELS = [factors(0), factors(1, "relu", "sgd", weight_decay=0.1), factors(2, "tanh", dropout=0.3)]
@@ -202,7 +202,7 @@ def test_masks_are_those_of_torch_phase_after_phase_but_for_rounding(arms):
             for phase in range(2):
                 prune.global_unstructured(modules, prune.L1Unstructured, amount=share)
                 theirs = torch.cat([module.weight_mask.flatten() for module, _ in modules]).bool()
-                candidate = arms["candidate"]
+                candidate = arms["member"]
                 ours = torch.cat([tensor[row, goal, 0, phase].flatten() != 0 for tensor in weights(candidate).values()])
                 assert int((ours ^ theirs).sum()) <= 1 + phase
                 # the next phase prunes what the soup became
@@ -220,7 +220,7 @@ def test_a_soup_is_exactly_as_sparse_as_its_members_and_masks_nest(arms):
             continue
         shape = (*pruned_weights.shape[:2], -1, 2)
         assert (pruned_weights.view(shape) == torch.tensor(expected)[:, None]).all(), arm
-    for arm in ("soup", "greedy", "imp", "candidate", "imp_long", "swa"):
+    for arm in ("soup", "greedy", "imp", "member", "imp_long", "swa"):
         axis = arms[arm].tensors["test_accuracy"].ndim - 1
         for tensor in weights(arms[arm]).values():
             first, second = tensor.unbind(axis)
@@ -240,21 +240,21 @@ def test_pruning_takes_the_norm_of_what_it_prunes():
 
 def test_soups_are_the_averages_of_their_members(arms):
     for name in weights(arms["soup"]):
-        mean = arms["candidate"].tensors[name].double().mean(2).float()
+        mean = arms["member"].tensors[name].double().mean(2).float()
         assert torch.equal(arms["soup"].tensors[name], mean)
         assert torch.equal(arms["average"].tensors[name], arms["imp"].tensors[name].double().mean(2).float())
 
 
 def test_in_phase_1_all_chains_have_the_same_candidates(arms):
     for name in weights(arms["soup"]):
-        assert torch.equal(arms["imp"].tensors[name][:, :, :, 0], arms["candidate"].tensors[name][:, :, :, 0])
-        assert not torch.equal(arms["imp"].tensors[name][:, :, :, 1], arms["candidate"].tensors[name][:, :, :, 1])
+        assert torch.equal(arms["imp"].tensors[name][:, :, :, 0], arms["member"].tensors[name][:, :, :, 0])
+        assert not torch.equal(arms["imp"].tensors[name][:, :, :, 1], arms["member"].tensors[name][:, :, :, 1])
 
 
 def test_a_soup_of_one_is_imp_and_so_is_imp_of_one_times_its_length(arms):
     one = cook(members=1)
     for name in weights(one["soup"]):
-        for arm in ("soup", "greedy", "reprune", "average", "imp_long", "candidate"):
+        for arm in ("soup", "greedy", "reprune", "average", "imp_long", "member"):
             assert torch.equal(one[arm].tensors[name], one["imp"].tensors[name]), arm
         # members are nested: the first IMP run of three is the one of one
         assert torch.equal(arms["imp"].tensors[name][:, :, 0], one["imp"].tensors[name])
@@ -264,20 +264,20 @@ def test_a_soup_of_one_is_imp_and_so_is_imp_of_one_times_its_length(arms):
 def test_members_differ_by_what_is_varied(variant):
     arms = cook(variant=variant)
     assert list(arms) == list(ARMS[variant])
-    candidates = arms["candidate"].tensors["fc1.weight"]
+    members = arms["member"].tensors["fc1.weight"]
     for member in (1, 2):
-        assert not torch.equal(candidates[:, :, 0], candidates[:, :, member])
+        assert not torch.equal(members[:, :, 0], members[:, :, member])
     recipe = Recipe.of(SETTINGS, variant, 3)
     keys = {recipe.key("zoo", "a", 1, member) for member in (1, 2, 3)}
     assert len(keys) == (3 if variant in ("seed", "constant") else 1)
-    assert axes_of(recipe, arms["candidate"])[1].values == (1.0, 2.0, 3.0)
+    assert axes_of(recipe, arms["member"])[1].values == (1.0, 2.0, 3.0)
     assert [axis.name for axis in axes_of(recipe, arms["soup"])] == ["goal"]
 
 
 def test_dense_soups_are_not_pruned():
     arms = cook(variant="dense")
     assert zeros(arms["soup"]).sum() == 0
-    assert arms["candidate"].tensors["test_accuracy"].shape == (3, 1, 3, 1)
+    assert arms["member"].tensors["test_accuracy"].shape == (3, 1, 3, 1)
 
 
 def test_a_soup_of_one_model_equals_plain_pytorch():
@@ -317,10 +317,8 @@ def test_a_soup_of_one_model_equals_plain_pytorch():
 @native
 def test_the_torch_engine_agrees(arms):
     other = cook(engine=TorchEngine())
-    for name, tensor in weights(arms["candidate"]).items():
-        torch.testing.assert_close(
-            other["candidate"].tensors[name][:, :, :, 0], tensor[:, :, :, 0], rtol=5e-3, atol=1e-4
-        )
+    for name, tensor in weights(arms["member"]).items():
+        torch.testing.assert_close(other["member"].tensors[name][:, :, :, 0], tensor[:, :, :, 0], rtol=5e-3, atol=1e-4)
 
 
 @native
@@ -371,7 +369,7 @@ def test_a_killed_run_goes_on_to_the_same_networks(arms, tmp_path, monkeypatch, 
 
 def test_a_shard_without_models_is_empty():
     arms = cook(originals(()))
-    assert arms["candidate"].tensors["conv1.weight"].shape == (0, 2, 3, 2, 8, 1, 5, 5)
+    assert arms["member"].tensors["conv1.weight"].shape == (0, 2, 3, 2, 8, 1, 5, 5)
     assert arms["soup"].tensors["test_accuracy"].shape == (0, 2, 2)
 
 
@@ -392,12 +390,12 @@ def test_partners_are_the_next_models_of_the_same_activation():
 
 def test_strangers_do_not_depend_on_the_shard(arms):
     of = originals()
-    recipe = Recipe.of(SETTINGS, "strangers", 3)
-    candidates = {name: arms["candidate"].tensors[name][:, :, :1, 0] for name in of.parameters}
+    recipe = Recipe.of(SETTINGS, "unrelated_models", 3)
+    members = {name: arms["member"].tensors[name][:, :, :1, 0] for name in of.parameters}
     zoo, data = Dense("zoo", of, (50, 50, 50)), data_of(of)
-    mixed, kept = mix_strangers(ENGINE, zoo, candidates, [0, 1, 2], data, recipe)
+    mixed, kept = mix_unrelated_models(ENGINE, zoo, members, [0, 1, 2], data, recipe)
     assert kept == [0, 2]  # b is the only one with its activation
-    one, rows = mix_strangers(ENGINE, zoo, candidates, [2], data, recipe)
+    one, rows = mix_unrelated_models(ENGINE, zoo, members, [2], data, recipe)
     assert rows == [2]
     for arm, trajectory in one.items():
         for name in weights(trajectory):
@@ -408,17 +406,17 @@ def test_strangers_do_not_depend_on_the_shard(arms):
     for name in weights(mixed["one_mask_part"]):
         parts = mixed["one_mask_part"].tensors[name][:, :, :, 0]
         assert torch.equal(parts[:, :, 0] == 0, parts[:, :, 1] == 0)
-        assert torch.equal(parts[:, :, 0], candidates[name][[0, 2]][:, :, 0])
+        assert torch.equal(parts[:, :, 0], members[name][[0, 2]][:, :, 0])
         own = mixed["own_masks_part"].tensors[name][:, :, :, 0]
-        assert torch.equal(own[0, :, 1], candidates[name][2, :, 0])
+        assert torch.equal(own[0, :, 1], members[name][2, :, 0])
 
 
 @pytest.mark.parametrize("rows", [[], [1]], ids=["none", "none with a partner"])
 def test_a_shard_without_strangers_is_empty(arms, rows):
     of = originals()
-    candidates = {name: arms["candidate"].tensors[name][:, :, :1, 0] for name in of.parameters}
-    recipe = Recipe.of(SETTINGS, "strangers", 3)
-    mixed, kept = mix_strangers(ENGINE, Dense("zoo", of, ()), candidates, rows, data_of(of), recipe)
+    members = {name: arms["member"].tensors[name][:, :, :1, 0] for name in of.parameters}
+    recipe = Recipe.of(SETTINGS, "unrelated_models", 3)
+    mixed, kept = mix_unrelated_models(ENGINE, Dense("zoo", of, ()), members, rows, data_of(of), recipe)
     assert kept == []
     assert mixed["one_mask_part"].tensors["fc2.bias"].shape[:4] == (0, 2, 2, 1)
     assert mixed["own_masks"].tensors["test_accuracy"].shape == (0, 2, 1)
@@ -427,8 +425,8 @@ def test_a_shard_without_strangers_is_empty(arms, rows):
 def test_strangers_on_one_mask_start_as_low_as_their_schedule_says(arms, monkeypatch):
     """ALLR: the less a mask takes of a dense network, the lower its learning rate."""
     of = originals()
-    candidates = {name: arms["candidate"].tensors[name][:, :, :1, 0] for name in of.parameters}
-    recipe = Recipe.of(SETTINGS.model_copy(update={"schedule": "allr"}), "strangers", 3)
+    members = {name: arms["member"].tensors[name][:, :, :1, 0] for name in of.parameters}
+    recipe = Recipe.of(SETTINGS.model_copy(update={"schedule": "allr"}), "unrelated_models", 3)
     seen = []
     train = training.Retraining.train
 
@@ -437,11 +435,11 @@ def test_strangers_on_one_mask_start_as_low_as_their_schedule_says(arms, monkeyp
         return train(self, name, population, lengths)
 
     monkeypatch.setattr(training.Retraining, "train", spy)
-    mix_strangers(ENGINE, Dense("zoo", of, (50, 50, 50)), candidates, [0], data_of(of), recipe)
+    mix_unrelated_models(ENGINE, Dense("zoo", of, (50, 50, 50)), members, [0], data_of(of), recipe)
     (highest,) = seen
     for lane, goal in enumerate(recipe.goals):  # of model 0, the only stranger is c
         squares = {name: of.parameters[name][2].double().square() for name in of.parameters}
-        kept = {name: squares[name] * (candidates[name][0, lane, 0] != 0) for name in of.architecture.weight_names}
+        kept = {name: squares[name] * (members[name][0, lane, 0] != 0) for name in of.architecture.weight_names}
         lost = sum((squares[name] - kept[name]).sum() for name in kept) / sum(map(torch.sum, squares.values()))
         expected = allr_start(math.sqrt(lost), recipe.share(goal), recipe.epochs(1), 50)
         assert highest[lane].item() == pytest.approx(expected, rel=1e-6)

@@ -59,7 +59,7 @@ def test_scores_are_those_of_their_splits():
         evaluation = TorchEngine().evaluate(of, getattr(data_of(of), split))
         assert torch.equal(tensors[f"{split}_accuracy"][:, 3], evaluation.accuracy)
         assert torch.equal(tensors[f"{split}_loss"][:, 3], evaluation.loss)
-    clean = tensors["clean_train_accuracy"]
+    clean = tensors["eval_mode_train_accuracy"]
     assert torch.equal(clean[:, 0], tensors["train_accuracy"][:, 0])
     assert clean[:, 1:3].isnan().all()
     assert torch.equal(clean[:, 3], TorchEngine().evaluate(of, data_of(of).train).accuracy)

@@ -7,7 +7,7 @@ from test_exporting import DATA, ENGINE, NAMES, ORIGINALS
 from zootwins.population import Population, layer_sparsity
 from zootwins.run.errors import InputError
 from zootwins.run.provenance import record
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.sparsifiers.twins import evaluated_parameters
@@ -23,7 +23,7 @@ SETTINGS = {
 def shard_of(tmp_path, method, **metadata):
     sparsifier = get_sparsifier(method)
     settings = sparsifier.Settings(**SETTINGS[method])
-    trajectory = sparsify(ENGINE, sparsifier, settings, Start("zoo", ORIGINALS), DATA)
+    trajectory = sparsify(ENGINE, sparsifier, settings, SparsifierInputs("zoo", ORIGINALS), DATA)
     metadata = metadata or record({"settings": settings.model_dump()})
     axes = sparsifier.axes(settings)
     write_trajectory(tmp_path / "a.safetensors", method, trajectory, NAMES, [0, 2], axes=axes, metadata=metadata)

@@ -13,7 +13,7 @@ from test_torch_engine import factors, images, population
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import GaussianNoise, kl_divergence, log_alpha
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.sparsifiers.variational_dropout import Settings, VariationalDropout, kl_weight
 from zootwins.zoos.originals import Originals
@@ -76,7 +76,7 @@ def test_what_is_trained_and_recorded():
     data = ImageData(images(of, 24), images(of, 8), images(of, 30, seed=2))
     before = {name: tensor.clone() for name, tensor in of.parameters.items()}
     settings = Settings(epochs=2, threshold=3.0, lr=0.3)
-    tensors = sparsify(TorchEngine(), VariationalDropout(), settings, Start("zoo", originals), data).tensors
+    tensors = sparsify(TorchEngine(), VariationalDropout(), settings, SparsifierInputs("zoo", originals), data).tensors
     assert all(torch.equal(of.parameters[name], before[name]) for name in before)
     assert (tensors["fc1.log_sigma2"][:, 0] == -10).all()
     assert tensors["conv1.bias_log_sigma2"].shape == (2, 3, 8)

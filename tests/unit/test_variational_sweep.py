@@ -17,7 +17,7 @@ from zootwins.sparsifiers import (
     variational_sweep,
     variational_thresholds,
 )
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.gale_variational_dropout import GaleVariationalDropout
 from zootwins.sparsifiers.penalised import penalty_weights
 from zootwins.sparsifiers.sparsify import sparsify
@@ -45,7 +45,7 @@ def originals():
 
 def swept(method, settings, originals, path):
     """Trained twins as a shard, and their tensors."""
-    trajectory = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals))
+    trajectory = sparsify(TorchEngine(), method, settings, SparsifierInputs("zoo", originals), shown(originals))
     write_trajectory(path, method.id, trajectory, originals.models, originals.index, axes=method.axes(settings))
     return read_shard(path), trajectory.tensors
 
@@ -57,10 +57,10 @@ def test_a_weight_of_480_over_24_epochs_is_the_schedule_of_vd():
 
 
 def test_with_the_keys_of_vd_the_twins_are_those_of_vd(originals):
-    data, start = shown(originals), Start("zoo", originals)
+    data, inputs = shown(originals), SparsifierInputs("zoo", originals)
     ours = variational_sweep.Settings(penalties=(480,), epochs=3, ramp=24, threshold=3.0)
     theirs = variational_dropout.Settings(epochs=3, threshold=3.0)
-    of, reference = VariationalSweep().population(start, ours), VariationalDropout().population(start, theirs)
+    of, reference = VariationalSweep().population(inputs, ours), VariationalDropout().population(inputs, theirs)
     of.keys = reference.keys
     one = record_trajectory(TorchEngine(), of, data, VariationalSweep().plan(ours)).tensors
     other = record_trajectory(TorchEngine(), reference, data, VariationalDropout().plan(theirs)).tensors
@@ -70,7 +70,7 @@ def test_with_the_keys_of_vd_the_twins_are_those_of_vd(originals):
 
 @CASES
 def test_each_twin_has_its_penalty_and_its_kind_of_noise(method, settings, originals):
-    tensors = sparsify(TorchEngine(), method, settings, Start("zoo", originals), shown(originals)).tensors
+    tensors = sparsify(TorchEngine(), method, settings, SparsifierInputs("zoo", originals), shown(originals)).tensors
     assert ("conv1.bias_log_sigma2" in tensors) == (method.id == "vds")
     assert tensors["fc1.log_sigma2"].shape == (2, 2, 3, 20, 36)
     assert (tensors["fc1.log_sigma2"][:, :, 0] == -5).all()
@@ -94,9 +94,9 @@ def test_thresholds_count_what_log_alpha_says(method, settings, originals, tmp_p
     """At −20 everything goes; at the method's own 3 it is the method's twin."""
     shard, trained = swept(method, settings, originals, tmp_path / "shard.safetensors")
     chosen = THRESHOLDS.model_copy(update={"twins": method.id})
-    chosen = VariationalThresholds().settled(chosen, {method.id: settings}, None)
-    start, data = Start("zoo", originals, {method.id: shard}), shown(originals)
-    tensors = sparsify(TorchEngine(), VariationalThresholds(), chosen, start, data, [0]).tensors
+    chosen = VariationalThresholds().resolve_settings(chosen, {method.id: settings}, None)
+    inputs, data = SparsifierInputs("zoo", originals, {method.id: shard}), shown(originals)
+    tensors = sparsify(TorchEngine(), VariationalThresholds(), chosen, inputs, data, [0]).tensors
     assert tensors["predictions"].shape == (2, 2, 3, 1, 8)
     for place, threshold in enumerate(chosen.thresholds):
         for layer, name in enumerate(originals.architecture.weight_names):
@@ -107,25 +107,27 @@ def test_thresholds_count_what_log_alpha_says(method, settings, originals, tmp_p
                 tensors["sparsity"][:, :, place, 0, layer], pruned.flatten(2).double().mean(2).float()
             )
     assert (tensors["sparsity"][:, :, 0] == 1).all()
-    for score in ("test_accuracy", "validation_loss", "clean_train_accuracy"):
+    for score in ("test_accuracy", "validation_loss", "eval_mode_train_accuracy"):
         assert torch.equal(tensors[score][:, :, 2, 0], trained[score][:, :, -1]), score
     assert [point.value for point in VariationalThresholds().curve(chosen)] == [-20, 0, 3]
-    usual = VariationalThresholds().point(chosen, VariationalThresholds().usual(chosen))
-    assert (usual.epoch, usual.at) == (0, {"penalty": 5000, "threshold": 3})
+    defaults = VariationalThresholds().point(chosen, VariationalThresholds().default_point(chosen))
+    assert (defaults.epoch, defaults.at) == (0, {"penalty": 5000, "threshold": 3})
 
 
 def test_thresholds_of_what_is_not_there_are_refused(originals, tmp_path):
     method, settings = VariationalSweep(), variational_sweep.Settings(**SWEPT)
     with pytest.raises(ValueError, match="twins: 'vds' is no method of this zoo; add it"):
-        VariationalThresholds().settled(THRESHOLDS, {}, None)
+        VariationalThresholds().resolve_settings(THRESHOLDS, {}, None)
     with pytest.raises(ValueError, match=r"penalty: 7 is not among those of vds \(1, 5000\); choose"):
-        VariationalThresholds().settled(THRESHOLDS.model_copy(update={"penalty": 7}), {"vds": settings}, None)
+        VariationalThresholds().resolve_settings(THRESHOLDS.model_copy(update={"penalty": 7}), {"vds": settings}, None)
     with pytest.raises(ValueError, match="penalties: they are those of vds; leave the key out"):
-        VariationalThresholds().settled(THRESHOLDS.model_copy(update={"penalties": (7,)}), {"vds": settings}, None)
+        VariationalThresholds().resolve_settings(
+            THRESHOLDS.model_copy(update={"penalties": (7,)}), {"vds": settings}, None
+        )
     with pytest.raises(ValidationError):
         variational_thresholds.Settings(thresholds=(1, 1.0))
     shard, _ = swept(method, settings, originals, tmp_path / "shard.safetensors")
-    settled = VariationalThresholds().settled(THRESHOLDS, {"vds": settings}, None)
-    start = Start("zoo", replace(originals, models=["a", "c"]), {"vds": shard})
+    resolved = VariationalThresholds().resolve_settings(THRESHOLDS, {"vds": settings}, None)
+    inputs = SparsifierInputs("zoo", replace(originals, models=["a", "c"]), {"vds": shard})
     with pytest.raises(InputError, match="not those of the originals; make it again"):
-        VariationalThresholds().population(start, settled)
+        VariationalThresholds().population(inputs, resolved)

@@ -18,7 +18,7 @@ import torch
 from zootwins.population import Population
 from zootwins.population.trajectory import Plan
 from zootwins.sparsifiers import base
-from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, repeated, twin_keys
+from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SweepParameter, repeated, twin_keys
 
 
 class Settings(base.Settings):
@@ -31,7 +31,7 @@ class ToyPruning(Sparsifier):
     short = "Toy"
     colour = "#CC79A7"
     section = "toy_pruning"
-    dial = Dial("strength", "Strength", "strength {:g}")
+    sweep = SweepParameter("strength", "Strength", "strength {:g}")
     Settings = Settings
 
     def axes(self, settings):
@@ -40,15 +40,15 @@ class ToyPruning(Sparsifier):
     def curve(self, settings):
         return [Point(strength, settings.epochs, {"strength": strength}) for strength in settings.strengths]
 
-    def usual(self, settings):
+    def default_point(self, settings):
         return settings.strengths[-1]
 
-    def population(self, start, settings):
-        twins, originals = len(settings.strengths), start.originals
+    def population(self, inputs, settings):
+        twins, originals = len(settings.strengths), inputs.originals
         population = Population(
             originals.architecture,
             repeated(originals.factors, twins, settings.lr),
-            torch.tensor(twin_keys(self.id, start, self.axes(settings))),
+            torch.tensor(twin_keys(self.id, inputs, self.axes(settings))),
             {name: tensor.repeat_interleave(twins, dim=0) for name, tensor in originals.parameters.items()},
         )
         stride = torch.tensor(settings.strengths).repeat(len(originals)) + 1
@@ -109,10 +109,10 @@ def test_its_long_tables_have_a_column_an_axis(toy):
 def test_every_analysis_has_it(toy):
     tables = toy.root / "results/tables"
     shared = ("compression", "predictability", "rank_changes", "findings")
-    for name in (*shared, "sparsity_tradeoff", "layer_distribution", "paired_methods", "method_ranks"):
+    for name in (*shared, "sparsity_tradeoff", "layer_distribution", "equal_sparsity_comparison", "method_ranks"):
         table = pd.read_csv(tables / f"{name}.csv")
         assert "toy_1" in {*table.method, *table.get("against", [])}, name
-    paired = pd.read_csv(tables / "paired_difference.csv")
+    paired = pd.read_csv(tables / "method_difference.csv")
     assert {("mp", "toy_1"), ("vd", "toy_1")} <= set(zip(paired.method, paired.against, strict=True))
     findings = pd.read_csv(tables / "findings.csv").finding
     assert findings.str.contains("MP beats Toy").any()

@@ -10,7 +10,7 @@ from zootwins.storage.verification import check_zip
 pytestmark = pytest.mark.workflow
 
 ZOO = "fmnist_mini_random"
-SHORT = {"goals": [80], "phases": 2, "epochs": 1, "members": [2], "vary": ["length"], "controls": ["strangers"]}
+SHORT = {"goals": [80], "phases": 2, "epochs": 1, "members": [2], "vary": ["length"], "controls": ["unrelated_models"]}
 CUT = f"results/models/{ZOO}/seed-2-soup/1.safetensors"
 EXPORT = f"results/exports/{ZOO}/seed-2-soup.zip"
 
@@ -52,7 +52,7 @@ def test_soups_are_made_once_exported_and_cut(short):
 
 def test_a_further_variant_trains_no_other_again(short):
     short.run(f"results/metrics/{ZOO}/soups.parquet")
-    more = SHORT | {"vary": ["length", "lr"], "controls": ["strangers", "dense"]}
+    more = SHORT | {"vary": ["length", "lr"], "controls": ["unrelated_models", "dense"]}
     short.configure(max_models=6, models_per_shard=4, zoos=[ZOO], soups=more)
     planned = short.planned(f"results/metrics/{ZOO}/soups.parquet")
     assert planned == {"make_soups_varied": 2, "make_soups_dense": 2, "evaluate_soups": 4, "collect_soups": 1}

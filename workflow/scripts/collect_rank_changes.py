@@ -12,7 +12,7 @@ from zootwins.zoos.originals import read_predictions
 with job(snakemake):
     zoo, method = Zoo.of(snakemake.params.zoo), snakemake.wildcards.method
     point = zoo.operating_points("correlation")[method]
-    control = get_sparsifier(method).control(zoo.methods[method])
+    control = get_sparsifier(method).dense_control(zoo.methods[method])
     shards = [read_shard(path) for path in snakemake.input.shards]
     twins, index = twin_predictions(shards, point)
     numbers, originals = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))

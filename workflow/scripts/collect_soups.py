@@ -3,7 +3,7 @@
 import pandas as pd
 
 from zootwins.experiments.soups.noise import noise_table
-from zootwins.experiments.soups.telling import telling
+from zootwins.experiments.soups.non_collapsed import non_collapsed
 from zootwins.images.datasets import load_stored
 from zootwins.run.job import job, provenance
 from zootwins.storage.frames import read_parquet, write_parquet
@@ -14,7 +14,7 @@ with job(snakemake):
     for name in ("scores", "pairs", "shifted"):
         frame = pd.concat(map(read_parquet, snakemake.input[name]), ignore_index=True)
         write_parquet(frame, snakemake.output[name], origin)
-    models = telling(read_parquet(snakemake.output.scores))
+    models = non_collapsed(read_parquet(snakemake.output.scores))
     labels = load_stored(snakemake.input.dataset).labels["test"].numpy()
     shards = [read_shard(path) for path in snakemake.input.shards]
     warn_of_mixture(shards)

@@ -1,6 +1,6 @@
 """How good, fair and calibrated the soups of a shard are, on test images and on shifted ones, and what lies between."""
 
-from zootwins.experiments.soups.evaluation import Shelf, scores, shifted_scores, with_shifted
+from zootwins.experiments.soups.evaluation import ArmShards, scores, shifted_scores, with_shifted
 from zootwins.experiments.soups.pairs import pair_scores
 from zootwins.images.corruptions import shifted_sets
 from zootwins.images.datasets import load_dataset
@@ -17,11 +17,11 @@ with job(snakemake):
     paths = snakemake.input.originals, snakemake.input.models
     originals = load_originals(*paths, snakemake.params.architecture, *shard_slice(snakemake.wildcards.shard))
     held = next(iter(shards.values())).index
-    shelf = Shelf(shards, originals.at([originals.index.index(index) for index in held]))
+    arm_shards = ArmShards(shards, originals.at([originals.index.index(index) for index in held]))
     test = load_dataset(snakemake.input.dataset).test
-    table, pairs = scores(engine, shelf, test), pair_scores(engine, shelf, test)
+    table, pairs = scores(engine, arm_shards, test), pair_scores(engine, arm_shards, test)
     shifted = shifted_scores(
-        engine, shelf, (one for path in snakemake.input.shifted for one in shifted_sets(path)), table
+        engine, arm_shards, (one for path in snakemake.input.shifted for one in shifted_sets(path)), table
     )
     identity = {"variant": snakemake.wildcards.variant, "members": int(snakemake.wildcards.members)}
     origin = provenance(snakemake, engine=engine.name)

@@ -6,7 +6,7 @@ from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
 from zootwins.run.job import job, progress, provenance, resume_file
-from zootwins.sparsifiers.base import Point, Start
+from zootwins.sparsifiers.base import Point, SparsifierInputs
 from zootwins.sparsifiers.magnitude_pruning import Settings
 from zootwins.storage.ranges import shard_slice
 from zootwins.storage.resume import Resume
@@ -21,7 +21,7 @@ with job(snakemake):
     resume = Resume(*resume_file(snakemake))
     trajectory = prune_at_random(
         engine,
-        Start(snakemake.wildcards.zoo, originals, {MASKS_OF: read_shard(snakemake.input.mp)}),
+        SparsifierInputs(snakemake.wildcards.zoo, originals, {MASKS_OF: read_shard(snakemake.input.mp)}),
         points,
         Settings(**params.methods[MASKS_OF]),
         load_dataset(snakemake.input.dataset),

@@ -5,7 +5,7 @@ from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
 from zootwins.population.trajectory import kept_states
 from zootwins.run.job import job, progress, provenance, resume_file
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.ranges import shard_slice
@@ -32,7 +32,7 @@ with job(snakemake):
         engine,
         sparsifier,
         settings,
-        Start(zoo, originals, twins, initial),
+        SparsifierInputs(zoo, originals, twins, initial),
         load_dataset(snakemake.input.dataset),
         kept_states(snakemake.params.keep_states, settings.epochs),
         resume,

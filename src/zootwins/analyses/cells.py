@@ -44,9 +44,9 @@ def shorts(methods: pd.Series) -> pd.Series:
     return methods.map(lambda method: get_sparsifier(method).short if method in REGISTRY else method)
 
 
-def dialled(methods: pd.Series, values: pd.Series) -> pd.Series:
+def sweep_texts(methods: pd.Series, values: pd.Series) -> pd.Series:
     """Each value on its method's dial, as text: `80 % pruned`, `epoch 25`."""
-    text = [get_sparsifier(one).dial.form.format(value) for one, value in zip(methods, values, strict=True)]
+    text = [get_sparsifier(one).sweep.form.format(value) for one, value in zip(methods, values, strict=True)]
     return pd.Series(text, values.index, dtype=object)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.cells import dialled, lines, mean_std, shorts, texts, value_interval
+from zootwins.analyses.cells import lines, mean_std, shorts, sweep_texts, texts, value_interval
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.tables import summary
@@ -56,7 +56,7 @@ def _inverse(share: float) -> float:
 
 def arrange_compression(table: pd.DataFrame) -> pd.DataFrame:
     """A line a zoo, method and operating point."""
-    points = dialled(table["method"], table["point"])
+    points = sweep_texts(table["method"], table["point"])
     return lines(
         {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Point": points},
         {

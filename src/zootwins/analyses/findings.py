@@ -15,7 +15,7 @@ from scipy import stats
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.correlation import kendall
 from zootwins.analyses.intervals import LEAST, interval, mean_interval
-from zootwins.analyses.pairing import method_pairs, paired_differences
+from zootwins.analyses.pairing import method_differences, method_pairs
 from zootwins.analyses.results import ZooResults
 from zootwins.sparsifiers.registry import get_sparsifier
 
@@ -141,7 +141,7 @@ def _pairs(results: ZooResults) -> Iterator[Finding]:
     agreement = results.operating_points("agreement")
     for method, against in method_pairs(results):
         pair, names = f"{method} − {against}", [get_sparsifier(name).short for name in (method, against)]
-        differences = paired_differences(results, method, against)
+        differences = method_differences(results, method, against)
         originals = [point.value for point in results.zoo.curve(against) if point.epoch == 0 and not point.at]
         twins = ~differences["point"].isin(originals)
         low = differences[twins & (differences["sparsity"] <= ROBUST_UP_TO)].dropna()

@@ -1,7 +1,8 @@
 """Standard deviations of a layer's sparsity: over models, and over weights of the share of models that prune them.
 
-Which of these the paper's Tables 7 and 8 print is one of its riddles (`zootwins.analyses.riddles`). Each comes with the
-bounds of its 95 % interval over the models, the square roots of those of the variance by the jackknife.
+Which of these the paper's Tables 7 and 8 print is one of the open questions
+(`zootwins.analyses.hypotheses`). Each comes with the bounds of its 95 % interval over
+the models, the square roots of those of the variance by the jackknife.
 """
 
 from collections.abc import Callable, Mapping, Sequence

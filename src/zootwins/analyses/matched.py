@@ -23,7 +23,7 @@ def matched_accuracies(results: ZooResults) -> dict[str, pd.DataFrame]:
     return {method: at_sparsity(results.curve(method), SPARSITIES) for method in results.zoo.methods}
 
 
-def paired_methods_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+def equal_sparsity_comparison_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Mean paired difference of every two methods at each sparsity, in points, over the models that both have there.
 
     Positive: the first method is better. `better` is the share of models for which it is, p that of Wilcoxon's
@@ -99,7 +99,7 @@ def _why_undefined(models: int, tau: float) -> str:
     return FEW if np.isnan(tau) else ""
 
 
-def arrange_paired_methods(table: pd.DataFrame) -> pd.DataFrame:
+def arrange_equal_sparsity_comparison(table: pd.DataFrame) -> pd.DataFrame:
     """A line a zoo and pair of methods, sparsities from left to right; * where the interval excludes 0."""
     cell = value_interval(table["mean"], table["low"], table["high"], "{:+.1f}")
     decided = (table["low"] > 0) | (table["high"] < 0)

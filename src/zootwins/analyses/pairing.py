@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from zootwins.analyses.cells import dialled, lines, shorts, texts, value_interval
+from zootwins.analyses.cells import lines, shorts, sweep_texts, texts, value_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.tables import summary
 
@@ -70,7 +70,7 @@ def _curves(rows: pd.DataFrame, quantity: str) -> Iterator[tuple[int, np.ndarray
         yield index, part[["sparsity", quantity]].to_numpy().T
 
 
-def paired_differences(results: ZooResults, method: str, against: str) -> pd.DataFrame:
+def method_differences(results: ZooResults, method: str, against: str) -> pd.DataFrame:
     """Each model's accuracy by one method less that by another, at the other's operating points and sparsity there.
 
     The method's accuracies are interpolated linearly between its own operating points. NaN where the other's twin
@@ -96,7 +96,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     rows = []
     for results in zoos:
         for method, against in method_pairs(results):
-            differences = paired_differences(results, method, against).dropna()
+            differences = method_differences(results, method, against).dropna()
             for point in results.milestones(against):
                 part = differences[np.isclose(differences["point"], point.value)]
                 if point.epoch == 0 and not point.at:  # the originals
@@ -130,7 +130,7 @@ def arrange_pairs(table: pd.DataFrame) -> pd.DataFrame:
     """A line a zoo, pair of methods and operating point of the second."""
     pairs = shorts(table["method"]) + " − " + shorts(table["against"])
     return lines(
-        {"Zoo": table["zoo"], "Methods": pairs, "At": dialled(table["against"], table["point"])},
+        {"Zoo": table["zoo"], "Methods": pairs, "At": sweep_texts(table["against"], table["point"])},
         {
             "n": texts(table["models"]),
             "Sparsity": texts(table["sparsity"], "{:.1f}"),

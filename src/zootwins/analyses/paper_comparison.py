@@ -101,7 +101,7 @@ def _tested(joined: pd.DataFrame) -> Difference:
     """The difference of each row by the test that its quantity asks for.
 
     The standard deviations that the paper prints of layers' sparsities are over weights and not over models
-    (`zootwins.analyses.riddles`); ours stand in for them.
+    (`zootwins.analyses.hypotheses`); ours stand in for them.
     """
     ours, theirs = joined["mean"], joined["paper_mean"]
     models = joined["models"], joined["paper_models"]

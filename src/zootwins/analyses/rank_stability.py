@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.cells import dialled, shorts, texts, value_interval
+from zootwins.analyses.cells import shorts, sweep_texts, texts, value_interval
 from zootwins.analyses.correlation import kendall
 from zootwins.analyses.results import ZooResults
 
@@ -48,7 +48,7 @@ def arrange_rank_stability(table: pd.DataFrame) -> pd.DataFrame:
     keys = {
         "Zoo": table["zoo"],
         "Method": shorts(table["method"]),
-        "At": dialled(table["method"], table["point"]),
+        "At": sweep_texts(table["method"], table["point"]),
         "n": texts(table["models"]),
     }
     headings = {ORIGINAL: "τ with the originals", BEFORE: "τ with the twins at the point before"}

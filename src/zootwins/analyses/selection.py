@@ -10,7 +10,7 @@ import pandas as pd
 
 from zootwins.analyses.pairing import TOLERANCE
 from zootwins.analyses.results import ZooResults
-from zootwins.population.randomness import drawn
+from zootwins.population.randomness import sample_by_key
 from zootwins.sparsifiers.base import Point
 
 PILOT_SHARE = 0.25
@@ -21,7 +21,7 @@ def pilots(results: ZooResults) -> list[int]:
     """The indices of a zoo's pilot models, in order."""
     index = results.originals.index.tolist()
     count = min(MOST_PILOTS, ceil(PILOT_SHARE * len(index)))
-    return drawn(index, count, results.zoo.id, "pilot")
+    return sample_by_key(index, count, results.zoo.id, "pilot")
 
 
 def others(rows: pd.DataFrame, results: ZooResults) -> pd.DataFrame:

@@ -100,12 +100,12 @@ def _spread_at_one_setting(results: ZooResults, method: str) -> Finding | str:
     if (point := chosen_point(results, method, SHOWN)) is None:
         return f"no setting of {method} brings the pilots to {SHOWN:.0%} sparsity"
     twins = others(results.at(method, point), results)
-    sparsity = 100 * twins.loc[twins.index.isin(_telling(results, method)), "sparsity"].to_numpy()
+    sparsity = 100 * twins.loc[twins.index.isin(_non_collapsed(results, method)), "sparsity"].to_numpy()
     value = sparsity.std(ddof=1) if len(sparsity) > 1 else np.nan
     return Finding(
         method,
         f"{get_sparsifier(method).short} makes models of one setting differently sparse",
-        f"std of sparsity at {get_sparsifier(method).dial.form.format(point.value)}, points",
+        f"std of sparsity at {get_sparsifier(method).sweep.form.format(point.value)}, points",
         value,
         *interval((sparsity,), partial(np.std, ddof=1)),
         SPREAD,
@@ -116,8 +116,8 @@ def _spread_at_one_setting(results: ZooResults, method: str) -> Finding | str:
 def _fewer_good(results: ZooResults, method: str) -> Finding | str:
     if missing := _missing(results, "gmp"):
         return missing
-    telling = _telling(results, method)
-    good = [_good(results, one, telling) for one in ("gmp", method)]
+    non_collapsed = _non_collapsed(results, method)
+    good = [_good(results, one, non_collapsed) for one in ("gmp", method)]
     if any(one is None for one in good):
         return f"no setting brings the pilots to {HALF:.0%} sparsity by both gmp and {method}"
     return mean_finding(
@@ -129,7 +129,7 @@ def _fewer_good(results: ZooResults, method: str) -> Finding | str:
 
 
 def _by_optimizer(results: ZooResults, method: str) -> Finding | str:
-    good = _good(results, method, _telling(results, method))
+    good = _good(results, method, _non_collapsed(results, method))
     if good is None:
         return f"no setting of {method} brings the pilots to {HALF:.0%} sparsity"
     optimizers = results.originals["optimizer"].reindex(good.index)
@@ -157,7 +157,7 @@ def newcombe(first: tuple[float, float, float], second: tuple[float, float, floa
     return p - q - np.hypot(p - low, higher - q), p - q + np.hypot(high - p, q - lower)
 
 
-def _telling(results: ZooResults, method: str) -> set[int]:
+def _non_collapsed(results: ZooResults, method: str) -> set[int]:
     """The models that tell classes apart, by their twins at state 0.
 
     Of a model that predicts one class for all images every twin is as good, however sparse.
@@ -167,13 +167,13 @@ def _telling(results: ZooResults, method: str) -> set[int]:
     return set(start.loc[~start["constant"], "index"])
 
 
-def _good(results: ZooResults, method: str, telling: set[int]) -> pd.Series | None:
+def _good(results: ZooResults, method: str, non_collapsed: set[int]) -> pd.Series | None:
     """Whether each telling model but pilots has a good twin, 0 or 1, by index; None if no setting is sparse enough.
 
     At the setting that gives most pilots a good twin, told on validation images; of equal ones the most accurate.
     """
     curve = results.curve(method)
-    tried = curve[curve["index"].isin(telling.intersection(pilots(results)))]
+    tried = curve[curve["index"].isin(non_collapsed.intersection(pilots(results)))]
     twins = results.tables[f"{method}/scores"]
     dense = twins[twins["epoch"] == 0].groupby("index")["validation_accuracy"].max()  # state 0 is the original
     tried = tried.assign(good=_good_twins(tried, dense.reindex(tried["index"]).to_numpy(), "validation_accuracy"))
@@ -183,7 +183,7 @@ def _good(results: ZooResults, method: str, telling: set[int]) -> pd.Series | No
         return None
     best = settings.sort_values(["good", "validation_accuracy"]).iloc[-1]
     scores = others(results.at(method, results.zoo.point(method, best.name)), results)
-    scores = scores[scores.index.isin(telling)]
+    scores = scores[scores.index.isin(non_collapsed)]
     return _good_twins(scores, results.originals["test_accuracy"].reindex(scores.index), "test_accuracy")
 
 

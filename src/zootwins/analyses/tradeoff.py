@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.cells import dialled, lines, shorts, texts, value_interval
+from zootwins.analyses.cells import lines, shorts, sweep_texts, texts, value_interval
 from zootwins.analyses.pairing import TOLERANCE, at_sparsity
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.selection import chosen_point, others, pilots
@@ -51,7 +51,7 @@ def landing_share(results: ZooResults, method: str) -> float:
 
     The unpruned control is no setting that was hoped to land there.
     """
-    curve, control = results.curve(method), get_sparsifier(method).control(results.zoo.methods[method])
+    curve, control = results.curve(method), get_sparsifier(method).dense_control(results.zoo.methods[method])
     twins = curve if control is None else curve[~np.isclose(curve["point"], control.value)]
     return float(twins["sparsity"].between(USEFUL[0] - TOLERANCE, USEFUL[1] + TOLERANCE).mean())
 
@@ -100,7 +100,7 @@ def arrange_tradeoff(table: pd.DataFrame) -> pd.DataFrame:
     """A line a zoo, method and sparsity."""
     settings = table["setting"].notna()
     words = pd.Series("–", table.index, dtype=object)
-    words[settings] = dialled(table.loc[settings, "method"], table.loc[settings, "setting"])
+    words[settings] = sweep_texts(table.loc[settings, "method"], table.loc[settings, "setting"])
     return lines(
         {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Sparsity": texts(table["sparsity"], "{:g} %")},
         {

@@ -117,9 +117,9 @@ def configuration_model() -> type[BaseModel]:
 def catalogue_model() -> type[BaseModel]:
     """The catalogue's keys: every zoo can have sections of its own for the sparsifiers, and operating points."""
     points = {
-        f"{method.id}_{method.dial.name}": (
+        f"{method.id}_{method.sweep.name}": (
             float | None,
-            Field(None, description=f"{method.dial.label}; null: not in the table; absent: the usual one."),
+            Field(None, description=f"{method.sweep.label}; null: not in the table; absent: the usual one."),
         )
         for method in sparsifiers()
     }

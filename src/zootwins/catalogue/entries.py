@@ -68,11 +68,11 @@ class Zoo:
         """
         for comparison in COMPARISONS:
             for method in self.methods:
-                value, dial = self.points[comparison].get(method), get_sparsifier(method).dial
+                value, sweep = self.points[comparison].get(method), get_sparsifier(method).sweep
                 if value is not None and self.point(method, value) is None:
                     run = ", ".join(f"{point.value:g}" for point in self.curve(method))
                     raise InputError(
-                        f"zoos.{self.id}.operating_points.{comparison}.{method}_{dial.name}: {value:g} is not among "
+                        f"zoos.{self.id}.operating_points.{comparison}.{method}_{sweep.name}: {value:g} is not among "
                         f"what is run ({run}); set one of these in the catalogue, or null"
                     )
 
@@ -161,7 +161,7 @@ class Run:
         for method, own in self.catalogue[zoo].methods.items():
             if settings.methods is not None and method not in settings.methods:
                 continue
-            values = settings.points.get(method, (get_sparsifier(method).usual(own),))
+            values = settings.points.get(method, (get_sparsifier(method).default_point(own),))
             values = {*values, 0.0} if method == MASKS_OF else set(values)
             for value in values:
                 if self.catalogue[zoo].point(method, value) is None:
@@ -315,7 +315,7 @@ def _methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settin
             continue
         merged = getattr(config, sparsifier.section).model_dump() | own
         methods[method] = validated(sparsifier.Settings, merged, where, f"zoos.{name}.{sparsifier.section}")
-    return _settled(name, methods, _epochs(entry), config, where)
+    return _resolved(name, methods, _epochs(entry), config, where)
 
 
 def _epochs(entry: Any) -> int | None:
@@ -323,20 +323,20 @@ def _epochs(entry: Any) -> int | None:
     return entry.source.train.epochs if entry.epoch is None and entry.source.train else entry.epoch
 
 
-def _settled(
+def _resolved(
     name: str, methods: Mapping[str, Settings], epochs: int | None, config: Any, where: str
 ) -> dict[str, Settings]:
     """The methods with what follows from one another; a zoo that is not run is without those that do not fit."""
-    settled = {}
+    resolved = {}
     for method, settings in methods.items():
         sparsifier = get_sparsifier(method)
         try:
-            settled[method] = sparsifier.settled(settings, methods, epochs)
+            resolved[method] = sparsifier.resolve_settings(settings, methods, epochs)
         except ValueError as error:
             if name in config.zoos:
                 key = sparsifier.section
                 raise InputError(f"{where}: zoos.{name}.{key}: {error}, or set {key}: false for this zoo") from None
-    return settled
+    return resolved
 
 
 def _soups(name: str, entry: Any, config: Any, where: str) -> Soups:
@@ -358,6 +358,6 @@ def _points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | No
     points = {}
     for method, settings in methods.items():
         sparsifier = get_sparsifier(method)
-        key = f"{method}_{sparsifier.dial.name}"
-        points[method] = getattr(given, key) if key in given.model_fields_set else sparsifier.usual(settings)
+        key = f"{method}_{sparsifier.sweep.name}"
+        points[method] = getattr(given, key) if key in given.model_fields_set else sparsifier.default_point(settings)
     return points

@@ -1,8 +1,9 @@
 """Settings of sparse model soups, and the names of their files, as Snakemake reads them."""
 
+import logging
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from zootwins.catalogue.datasets import DATASETS
 from zootwins.catalogue.values import Once
@@ -12,18 +13,20 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Members = Annotated[int, Field(ge=2, le=100)]
 
-SEED, STRANGERS = "seed", "strangers"
+SEED, UNRELATED = "seed", "unrelated_models"
+FORMER_UNRELATED = "strangers"
 FACTORS = ("weight_decay", "lr", "length")  # what members may differ by, beside the seed
 # What every variant's trainings come to: a folder of shards each (`zootwins.experiments.soups`).
 ARMS = {
-    SEED: ("candidate", "soup", "greedy", "imp", "reprune", "average", "imp_long", "swa"),
-    "weight_decay": ("candidate", "soup", "greedy"),
-    "lr": ("candidate", "soup", "greedy"),
-    "length": ("candidate", "soup", "greedy"),
-    "constant": ("candidate", "soup"),
-    "dense": ("candidate", "soup", "imp_long", "swa"),
-    STRANGERS: ("own_masks", "own_masks_part", "one_mask", "one_mask_part"),
+    SEED: ("member", "soup", "greedy", "imp", "reprune", "average", "imp_long", "swa"),
+    "weight_decay": ("member", "soup", "greedy"),
+    "lr": ("member", "soup", "greedy"),
+    "length": ("member", "soup", "greedy"),
+    "constant": ("member", "soup"),
+    "dense": ("member", "soup", "imp_long", "swa"),
+    UNRELATED: ("own_masks", "own_masks_part", "one_mask", "one_mask_part"),
 }
+log = logging.getLogger(__name__)
 
 
 class Soups(BaseModel):
@@ -55,15 +58,24 @@ class Soups(BaseModel):
     member_weight_decays: tuple[NotNegative, ...] = Field(description="Weight decay of member 1, 2, …")
     member_lrs: tuple[Positive, ...] = Field(description="Highest learning rate of member 1, 2, …, times `lr`.")
     member_lengths: tuple[Positive, ...] = Field(description="Epochs of member 1, 2, …, times `epochs`.")
-    controls: Annotated[tuple[Literal["dense", "constant", "strangers"], ...], Once] = Field(
-        description="dense: soups of unpruned models; constant: at a constant learning rate; strangers: averages of "
-        "different models of the zoo. Phase 1 alone."
+    controls: Annotated[tuple[Literal["dense", "constant", "unrelated_models"], ...], Once] = Field(
+        description="dense: soups of unpruned models; constant: at a constant learning rate; unrelated_models: "
+        "averages of different models of the zoo. Phase 1 alone."
     )
     shifted_sets: Annotated[tuple[Literal[*DATASETS], ...], Once] = Field(
         (),
         description="Other data sets, by their names in the catalogue, whose test images the models are tried on as "
         "well: of the same shape and classes.",
     )
+
+    @field_validator("controls", mode="before")
+    @classmethod
+    def _former_names(cls, controls: Any) -> Any:
+        """Accept the name that the previous version had for unrelated models."""
+        if not isinstance(controls, list | tuple) or FORMER_UNRELATED not in controls:
+            return controls
+        log.warning("soups.controls: %s is now %s; rename it", FORMER_UNRELATED, UNRELATED)
+        return [UNRELATED if name == FORMER_UNRELATED else name for name in controls]
 
     @model_validator(mode="after")
     def _values_for_all(self) -> "Soups":

@@ -33,7 +33,7 @@ def stream_key(*name: object) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
-def drawn(numbers: Iterable[int], count: int, *name: object) -> list[int]:
+def sample_by_key(numbers: Iterable[int], count: int, *name: object) -> list[int]:
     """So many of the numbers, in order: those whose keys are lowest. More of them begin with fewer of them."""
     return sorted(sorted(numbers, key=lambda number: stream_key(*name, number))[:count])
 

@@ -81,8 +81,8 @@ def record_trajectory(
     """Train `population` (in place) by `plan` and record states 0 … epochs.
 
     The scores on the training images are, for state 0, those of an evaluation; for the others those of the epoch
-    that led there, as training saw them (with dropout and noise, while the weights moved). `clean_train_accuracy` is
-    an evaluation's at both ends.
+    that led there, as training saw them (with dropout and noise, while the weights moved).
+    `eval_mode_train_accuracy` is an evaluation's at both ends.
 
     Args:
         weight_states: states whose parameters are kept; all if None.
@@ -154,7 +154,7 @@ class _Recorder:
         else:
             clean = torch.full((len(population),), torch.nan)
         evaluated = evaluate_state(self.engine, population, self.data)
-        trained = {"train_accuracy": training.accuracy, "train_loss": training.loss, "clean_train_accuracy": clean}
+        trained = {"train_accuracy": training.accuracy, "train_loss": training.loss, "eval_mode_train_accuracy": clean}
         for name in SCORES:
             self.records.add(name, (trained | evaluated)[name].double())
         self.records.add(SPARSITY, evaluated[SPARSITY])

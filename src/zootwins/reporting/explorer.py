@@ -51,9 +51,9 @@ def _method(sparsifier: Sparsifier, table: pd.DataFrame, models: pd.Index, start
     steps = accuracy.index.to_numpy(dtype=float)
     return {
         "title": sparsifier.title,
-        "dial": sparsifier.dial.label,
+        "sweep": sparsifier.sweep.label,
         "steps": [int(step) if step.is_integer() else step for step in steps.round(6).tolist()],
-        "texts": [sparsifier.dial.form.format(step) for step in steps],
+        "texts": [sparsifier.sweep.form.format(step) for step in steps],
         "start": len(steps) - 1 if start is None else int(np.argmin(np.abs(steps - start.value))),
         "sparsity": _hundredths(table.groupby("point")["sparsity"].mean()),
         "accuracy": [_hundredths(row) for row in accuracy.to_numpy()],

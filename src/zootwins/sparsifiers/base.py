@@ -36,7 +36,7 @@ class Settings(BaseModel):
 
 
 @dataclass(frozen=True)
-class Dial:
+class SweepParameter:
     """What one turns to get sparser twins of a method: it names the operating points.
 
     Attributes:
@@ -66,7 +66,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Start:
+class SparsifierInputs:
     """What a sparsifier starts from.
 
     Attributes:
@@ -99,7 +99,7 @@ class Sparsifier(ABC):
     short: ClassVar[str]
     colour: ClassVar[str]
     section: ClassVar[str]
-    dial: ClassVar[Dial]
+    sweep: ClassVar[SweepParameter]
     Settings: ClassVar[type[Settings]]
 
     def needs(self, settings: Settings) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ class Sparsifier(ABC):
         """Whether this one starts from the originals' weights before training."""
         return False
 
-    def settled(self, settings: Settings, others: Mapping[str, Settings], epochs: int | None) -> Settings:
+    def resolve_settings(self, settings: Settings, others: Mapping[str, Settings], epochs: int | None) -> Settings:
         """The settings of a zoo, with what follows from those of its other methods and from its originals.
 
         Args:
@@ -133,10 +133,10 @@ class Sparsifier(ABC):
         """The points of the trade-off between sparsity and accuracy, in the order of the dial."""
 
     @abstractmethod
-    def usual(self, settings: Settings) -> float:
+    def default_point(self, settings: Settings) -> float:
         """The operating point, on the dial, that comparisons take where the catalogue names none."""
 
-    def control(self, settings: Settings) -> Point | None:
+    def dense_control(self, settings: Settings) -> Point | None:
         """The point of twins that were trained like the others and not pruned; None of a method without such twins."""
         return None
 
@@ -145,7 +145,7 @@ class Sparsifier(ABC):
         return self.curve(settings)
 
     @abstractmethod
-    def population(self, start: Start, settings: Settings) -> Population:
+    def population(self, start: SparsifierInputs, settings: Settings) -> Population:
         """The twins before training, `[models · axes]`, the last axis fastest."""
 
     @abstractmethod
@@ -168,7 +168,7 @@ def repeated(factors: Sequence[Factors], times: int, lr: float | None) -> list[F
     return [own if lr is None else replace(own, lr=lr) for own in factors for _ in range(times)]
 
 
-def twin_keys(method: str, start: Start, axes: Sequence[Axis]) -> list[int]:
+def twin_keys(method: str, start: SparsifierInputs, axes: Sequence[Axis]) -> list[int]:
     """The random stream of every twin, keyed by zoo, model, method and place on the axes, the last axis fastest."""
     from zootwins.population.randomness import stream_key
 

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import pruning
-from zootwins.sparsifiers.base import Axis, Point, Start
+from zootwins.sparsifiers.base import Axis, Point, SparsifierInputs
 from zootwins.storage.axes import coordinates
 
 if TYPE_CHECKING:
@@ -112,17 +112,17 @@ class Gradual(pruning.Pruning):
         return (*super().axes(settings), Axis("end", tuple(map(float, settings.ends))))
 
     def curve(self, settings: Schedule) -> list[Point]:
-        usual = {axis.name: axis.values[0] for axis in self.axes(settings)}
-        return [replace(point, at={**usual, **point.at}) for point in super().curve(settings)]
+        defaults = {axis.name: axis.values[0] for axis in self.axes(settings)}
+        return [replace(point, at={**defaults, **point.at}) for point in super().curve(settings)]
 
     def needs_initial(self, settings: Schedule) -> bool:
         return settings.start == "init"
 
-    def parameters(self, start: Start, settings: Schedule) -> Mapping[str, Tensor]:
-        return start.initial if settings.start == "init" else start.originals.parameters
+    def parameters(self, inputs: SparsifierInputs, settings: Schedule) -> Mapping[str, Tensor]:
+        return inputs.initial if settings.start == "init" else inputs.originals.parameters
 
-    def population(self, start: Start, settings: Schedule) -> Population:
-        population = super().population(start, settings)
+    def population(self, inputs: SparsifierInputs, settings: Schedule) -> Population:
+        population = super().population(inputs, settings)
         times = len(coordinates(self.axes(settings))) // len(settings.ratios)
         return replace(
             population,
@@ -176,8 +176,8 @@ class GradualPruning(Gradual):
         numbers = tuple(float(DISTRIBUTIONS.index(distribution)) for distribution in settings.distributions)
         return (*super().axes(settings), Axis("distribution", numbers))
 
-    def population(self, start: Start, settings: Settings) -> Population:
-        population = super().population(start, settings)
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
+        population = super().population(inputs, settings)
         population.regrows = settings.regrow
         for at in coordinates(self.axes(settings)):  # what cannot be reached is refused here, not after training
             self.layer_ratios(population.architecture, at)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from zootwins.sparsifiers import penalised
-from zootwins.sparsifiers.base import Dial, Start
+from zootwins.sparsifiers.base import SparsifierInputs, SweepParameter
 
 if TYPE_CHECKING:
     from zootwins.population import Population
@@ -45,7 +45,7 @@ class L0Regularization(penalised.Penalised):
     short = "L0"
     colour = "#CC79A7"
     section = "l0_regularization"
-    dial = Dial("penalty", f"Weight of the L0 penalty × {penalised.IMAGES}", "penalty {:g}")
+    sweep = SweepParameter("penalty", f"Weight of the L0 penalty × {penalised.IMAGES}", "penalty {:g}")
     Settings = Settings
 
     def weights(self, settings: Settings) -> HardConcrete:
@@ -53,11 +53,11 @@ class L0Regularization(penalised.Penalised):
 
         return HardConcrete(settings.initial_log_alpha, settings.gate_lr)
 
-    def population(self, start: Start, settings: Settings) -> Population:
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
         from zootwins.population.hard_concrete import gates_of
         from zootwins.population.randomness import layer_normals
 
-        population = super().population(start, settings)
+        population = super().population(inputs, settings)
         if settings.initial_spread:
             for name, numbers in layer_normals(population.architecture, population.keys).items():
                 population.parameters[gates_of(name)] += settings.initial_spread * numbers

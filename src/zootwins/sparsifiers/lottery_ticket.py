@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zootwins.sparsifiers import retraining
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,5 +33,5 @@ class LotteryTicket(retraining.Retraining):
     def needs_initial(self, settings: Settings) -> bool:
         return True
 
-    def parameters(self, start: Start, settings: Settings) -> Mapping[str, Tensor]:
-        return start.initial
+    def parameters(self, inputs: SparsifierInputs, settings: Settings) -> Mapping[str, Tensor]:
+        return inputs.initial

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from zootwins.sparsifiers import pruning
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 
 if TYPE_CHECKING:
     from zootwins.population import Population
@@ -36,12 +36,12 @@ class MagnitudePruning(pruning.Pruning):
     section = "magnitude_pruning"
     Settings = Settings
 
-    def population(self, start: Start, settings: Settings) -> Population:
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
         from zootwins.population.masks import interleaved, pruning_masks
 
-        originals = start.originals
+        originals = inputs.originals
         weights = {name: originals.parameters[name] for name in originals.architecture.weight_names}
-        population = super().population(start, settings)
+        population = super().population(inputs, settings)
         population.set_masks(interleaved([pruning_masks(weights, ratio, settings.scope) for ratio in settings.ratios]))
         return population
 

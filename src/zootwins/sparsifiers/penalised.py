@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator
 
 from zootwins.sparsifiers import base
-from zootwins.sparsifiers.base import Axis, Point, Sparsifier, Start, repeated, twin_keys
+from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs, repeated, twin_keys
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,20 +59,20 @@ class Penalised(Sparsifier):
     def curve(self, settings: Settings) -> list[Point]:
         return [Point(penalty, settings.epochs, {"penalty": penalty}) for penalty in settings.penalties]
 
-    def usual(self, settings: Settings) -> float:
+    def default_point(self, settings: Settings) -> float:
         return settings.penalties[len(settings.penalties) // 2]
 
-    def population(self, start: Start, settings: Settings) -> Population:
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
         import torch
 
         from zootwins.population import Population
 
-        weights, originals, times = self.weights(settings), start.originals, len(settings.penalties)
+        weights, originals, times = self.weights(settings), inputs.originals, len(settings.penalties)
         parameters = {name: p.repeat_interleave(times, dim=0) for name, p in originals.parameters.items()}
         return Population(
             originals.architecture,
             repeated(originals.factors, times, settings.lr),
-            torch.tensor(twin_keys(self.id, start, self.axes(settings)), dtype=torch.int64),
+            torch.tensor(twin_keys(self.id, inputs, self.axes(settings)), dtype=torch.int64),
             weights.start(parameters),
             weights=weights,
         )

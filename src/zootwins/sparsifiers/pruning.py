@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator
 
 from zootwins.sparsifiers import base
-from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, Start, repeated, twin_keys
+from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs, SweepParameter, repeated, twin_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Settings(base.Settings):
 class Pruning(Sparsifier):
     """Twins that differ by the share of their weights that is pruned; those at the last epoch are compared."""
 
-    dial = Dial("sparsity", "Pruned weights, %", "{:g} % pruned")
+    sweep = SweepParameter("sparsity", "Pruned weights, %", "{:g} % pruned")
 
     @property
     def stream(self) -> str:
@@ -56,26 +56,26 @@ class Pruning(Sparsifier):
     def curve(self, settings: Settings) -> list[Point]:
         return [Point(round(100 * ratio, 6), settings.epochs, {"ratio": ratio}) for ratio in settings.ratios]
 
-    def usual(self, settings: Settings) -> float:
+    def default_point(self, settings: Settings) -> float:
         return min(settings.sparsities, key=lambda percent: abs(percent - 80))
 
-    def control(self, settings: Settings) -> Point:
+    def dense_control(self, settings: Settings) -> Point:
         return self.curve(settings)[0]
 
-    def parameters(self, start: Start, settings: Settings) -> Mapping[str, Tensor]:
+    def parameters(self, inputs: SparsifierInputs, settings: Settings) -> Mapping[str, Tensor]:
         """What the twins of each model start from, by name, `[models, …]`."""
-        return start.originals.parameters
+        return inputs.originals.parameters
 
-    def population(self, start: Start, settings: Settings) -> Population:
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
         """The twins before anything is pruned."""
         import torch
 
         from zootwins.population import Population
 
-        originals, ratios = start.originals, settings.ratios
+        originals, ratios = inputs.originals, settings.ratios
         return Population(
             originals.architecture,
             repeated(originals.factors, len(ratios), settings.lr),
-            torch.tensor(twin_keys(self.stream, start, [Axis("ratio", ratios)]), dtype=torch.int64),
-            {name: p.repeat_interleave(len(ratios), dim=0) for name, p in self.parameters(start, settings).items()},
+            torch.tensor(twin_keys(self.stream, inputs, [Axis("ratio", ratios)]), dtype=torch.int64),
+            {name: p.repeat_interleave(len(ratios), dim=0) for name, p in self.parameters(inputs, settings).items()},
         )

@@ -202,7 +202,7 @@ def _at(parameters: dict[str, Tensor], state: int) -> dict[str, Tensor]:
 def _evaluate(population: Population, engine: Engine, data: ImageData, *, at_end: bool) -> dict[str, Tensor]:
     """What a shard keeps of one state's evaluation, each `[models, …]`; training images are for both ends."""
     clean = engine.evaluate(population, data.train).accuracy if at_end else torch.full((len(population),), torch.nan)
-    return evaluate_state(engine, population, data) | {"clean_train_accuracy": clean.double()}
+    return evaluate_state(engine, population, data) | {"eval_mode_train_accuracy": clean.double()}
 
 
 def _compare(path: str | Path, what: str, names: Sequence[str], differences: Tensor) -> None:

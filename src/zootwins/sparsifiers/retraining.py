@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import pruning
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.storage.files import remedy
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ class Retraining(pruning.Pruning):
     def needs(self, settings: Settings) -> tuple[str, ...]:
         return (settings.masks,)
 
-    def settled(self, settings: Settings, others: Mapping[str, pruning.Settings], epochs: int | None) -> Settings:
+    def resolve_settings(
+        self, settings: Settings, others: Mapping[str, pruning.Settings], epochs: int | None
+    ) -> Settings:
         of_masks = others.get(settings.masks)
         if of_masks is None:
             raise ValueError(
@@ -102,7 +104,7 @@ class Retraining(pruning.Pruning):
             )
         return settings.model_copy(update={"epochs": total, "pruning_epochs": pruning_epochs})
 
-    def masks(self, start: Start, settings: Settings, keys: Tensor) -> dict[str, Tensor]:
+    def masks(self, inputs: SparsifierInputs, settings: Settings, keys: Tensor) -> dict[str, Tensor]:
         """The twins' masks by the weights' names, bool `[models · ratios, …]`.
 
         Args:
@@ -111,17 +113,17 @@ class Retraining(pruning.Pruning):
         Raises:
             InputError: if the shard that they come from is of other models.
         """
-        shard = start.twins[settings.masks]
-        if list(shard.models) != list(start.originals.models):
+        shard = inputs.twins[settings.masks]
+        if list(shard.models) != list(inputs.originals.models):
             raise InputError(f"{shard.path}: holds other models than their originals; {remedy(shard.path)}")
-        usual = {axis.name: axis.values[0] for axis in shard.axes}  # the first of each axis is at the operating points
-        twins = [shard.twin(usual | {"ratio": ratio}) for ratio in settings.ratios]
-        names = start.originals.architecture.weight_names
+        defaults = {axis.name: axis.values[0] for axis in shard.axes}  # as at the operating points
+        twins = [shard.twin(defaults | {"ratio": ratio}) for ratio in settings.ratios]
+        names = inputs.originals.architecture.weight_names
         return {name: shard.twins(f"mask.{name}")[:, twins].flatten(0, 1) for name in names}
 
-    def population(self, start: Start, settings: Settings) -> Population:
-        population = super().population(start, settings)
-        population.set_masks(self.masks(start, settings, population.keys))
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
+        population = super().population(inputs, settings)
+        population.set_masks(self.masks(inputs, settings, population.keys))
         return population
 
     def plan(self, settings: Settings) -> Plan:
@@ -130,7 +132,7 @@ class Retraining(pruning.Pruning):
         return Plan(settings.epochs, prediction_states=sorted({0, *settings.budgets}))
 
 
-def new_parameters(start: Start) -> dict[str, Tensor]:
+def new_parameters(inputs: SparsifierInputs) -> dict[str, Tensor]:
     """What each model might have begun with under another seed, by name, `[models, …]`.
 
     The seed depends on zoo and model alone: what is trained from these differs by its mask, and by nothing else.
@@ -140,9 +142,9 @@ def new_parameters(start: Start) -> dict[str, Tensor]:
     from zootwins.population.initialisation import initial_parameters
     from zootwins.population.randomness import stream_key
 
-    originals = start.originals
+    originals = inputs.originals
     initial = [
-        initial_parameters(originals.architecture, replace(factors, seed=stream_key(start.zoo, model, "anew") % 2**31))
+        initial_parameters(originals.architecture, replace(factors, seed=stream_key(inputs.zoo, model, "anew") % 2**31))
         for model, factors in zip(originals.models, originals.factors, strict=True)
     ]
     return {

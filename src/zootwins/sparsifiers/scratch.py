@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 
 from zootwins.sparsifiers import retraining
-from zootwins.sparsifiers.base import Axis, Point, Start
+from zootwins.sparsifiers.base import Axis, Point, SparsifierInputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,11 +60,11 @@ class Scratch(retraining.Retraining):
         place = {"sparse_init": settings.sparse_init[0]}
         return [Point(p.value, p.epoch, {**p.at, **place}) for p in super().curve(settings)]
 
-    def parameters(self, start: Start, settings: Settings) -> Mapping[str, Tensor]:
-        return retraining.new_parameters(start)
+    def parameters(self, inputs: SparsifierInputs, settings: Settings) -> Mapping[str, Tensor]:
+        return retraining.new_parameters(inputs)
 
-    def population(self, start: Start, settings: Settings) -> Population:
-        population, scales = super().population(start, settings), settings.sparse_init
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
+        population, scales = super().population(inputs, settings), settings.sparse_init
         parameters = {
             name: interleaved([scaled(p, population.masks.get(name)) if sparse else p for sparse in scales])
             for name, p in population.parameters.items()

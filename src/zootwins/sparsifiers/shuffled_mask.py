@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zootwins.sparsifiers import retraining
-from zootwins.sparsifiers.base import Start
+from zootwins.sparsifiers.base import SparsifierInputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,14 +31,14 @@ class ShuffledMask(retraining.Retraining):
     section = "shuffled_mask"
     Settings = Settings
 
-    def parameters(self, start: Start, settings: Settings) -> Mapping[str, Tensor]:
-        return retraining.new_parameters(start)
+    def parameters(self, inputs: SparsifierInputs, settings: Settings) -> Mapping[str, Tensor]:
+        return retraining.new_parameters(inputs)
 
-    def masks(self, start: Start, settings: Settings, keys: Tensor) -> dict[str, Tensor]:
+    def masks(self, inputs: SparsifierInputs, settings: Settings, keys: Tensor) -> dict[str, Tensor]:
         from zootwins.population.randomness import layer_words
 
-        words = layer_words(start.originals.architecture, keys)
-        return {name: permuted(mask, words[name]) for name, mask in super().masks(start, settings, keys).items()}
+        words = layer_words(inputs.originals.architecture, keys)
+        return {name: permuted(mask, words[name]) for name, mask in super().masks(inputs, settings, keys).items()}
 
 
 def permuted(masks: Tensor, words: Tensor) -> Tensor:

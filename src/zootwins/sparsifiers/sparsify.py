@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from zootwins.population import Engine, ImageData
 from zootwins.population.trajectory import ignore, record_trajectory
-from zootwins.sparsifiers.base import Settings, Sparsifier, Start
+from zootwins.sparsifiers.base import Settings, Sparsifier, SparsifierInputs
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
 
@@ -13,7 +13,7 @@ def sparsify(
     engine: Engine,
     sparsifier: Sparsifier,
     settings: Settings,
-    start: Start,
+    inputs: SparsifierInputs,
     data: ImageData,
     weight_states: Sequence[int] | None = None,
     resume: Resume | None = None,
@@ -25,7 +25,7 @@ def sparsify(
         A trajectory whose tensors start with `[models, *axes, states, …]`; of a method with masks also the last ones,
         as `mask.{layer}.weight`, bool `[models, *axes, …]`.
     """
-    population = sparsifier.population(start, settings)
+    population = sparsifier.population(inputs, settings)
     trajectory = record_trajectory(
         engine,
         population,
@@ -36,6 +36,6 @@ def sparsify(
         on_epoch=on_epoch,
     )
     tensors = trajectory.tensors | {f"mask.{name}": mask for name, mask in population.masks.items()}
-    grid = (len(start.originals), *(len(axis.values) for axis in sparsifier.axes(settings)))
+    grid = (len(inputs.originals), *(len(axis.values) for axis in sparsifier.axes(settings)))
     trajectory.tensors = {name: tensor.unflatten(0, grid) for name, tensor in tensors.items()}
     return trajectory

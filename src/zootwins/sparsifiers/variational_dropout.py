@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from zootwins.sparsifiers import base
-from zootwins.sparsifiers.base import Dial, Point, Sparsifier, Start, repeated, twin_keys
+from zootwins.sparsifiers.base import Point, Sparsifier, SparsifierInputs, SweepParameter, repeated, twin_keys
 
 if TYPE_CHECKING:
     from zootwins.population import Population
@@ -44,28 +44,28 @@ class VariationalDropout(Sparsifier):
     short = "VD"
     colour = "#D55E00"
     section = "variational_dropout"
-    dial = Dial("epoch", "Epoch of variational dropout", "epoch {:g}")
+    sweep = SweepParameter("epoch", "Epoch of variational dropout", "epoch {:g}")
     Settings = Settings
 
     def curve(self, settings: Settings) -> list[Point]:
         return [Point(epoch, epoch) for epoch in range(settings.epochs + 1)]
 
-    def usual(self, settings: Settings) -> float:
+    def default_point(self, settings: Settings) -> float:
         return settings.epochs
 
     def milestones(self, settings: Settings) -> list[Point]:
         return [point for point in self.curve(settings) if point.epoch in MILESTONES]
 
-    def population(self, start: Start, settings: Settings) -> Population:
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
         import torch
 
         from zootwins.population import Population
 
-        weights, originals = self.weights(settings), start.originals
+        weights, originals = self.weights(settings), inputs.originals
         return Population(
             originals.architecture,
             repeated(originals.factors, 1, settings.lr),
-            torch.tensor(twin_keys(self.id, start, ()), dtype=torch.int64),
+            torch.tensor(twin_keys(self.id, inputs, ()), dtype=torch.int64),
             weights.start(originals.parameters),
             weights=weights,
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from zootwins.sparsifiers import penalised
-from zootwins.sparsifiers.base import Dial
+from zootwins.sparsifiers.base import SweepParameter
 
 if TYPE_CHECKING:
     from zootwins.population.variational import GaussianNoise
@@ -32,7 +32,7 @@ class VariationalSweep(penalised.Penalised):
     short = "VD sweep"
     colour = "#8C510A"
     section = "variational_sweep"
-    dial = Dial("penalty", f"Weight of the KL term × {penalised.IMAGES}", "penalty {:g}")
+    sweep = SweepParameter("penalty", f"Weight of the KL term × {penalised.IMAGES}", "penalty {:g}")
     Settings = Settings
 
     def weights(self, settings: Settings) -> GaussianNoise:

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import base
-from zootwins.sparsifiers.base import Axis, Dial, Point, Sparsifier, Start, repeated, twin_keys
+from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs, SweepParameter, repeated, twin_keys
 from zootwins.storage.files import remedy
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class VariationalThresholds(Sparsifier):
     short = "VD thresholds"
     colour = "#DFC27D"
     section = "variational_thresholds"
-    dial = Dial("threshold", "Threshold of log α", "threshold {:g}")
+    sweep = SweepParameter("threshold", "Threshold of log α", "threshold {:g}")
     Settings = Settings
 
     def needs(self, settings: Settings) -> tuple[str, ...]:
         return (settings.twins,)
 
-    def settled(self, settings: Settings, others: Mapping[str, base.Settings], epochs: int | None) -> Settings:
+    def resolve_settings(self, settings: Settings, others: Mapping[str, base.Settings], epochs: int | None) -> Settings:
         trained = others.get(settings.twins)
         if trained is None:
             raise ValueError(
@@ -77,16 +77,16 @@ class VariationalThresholds(Sparsifier):
     def curve(self, settings: Settings) -> list[Point]:
         return [Point(value, 0, {"penalty": settings.penalty, "threshold": value}) for value in settings.thresholds]
 
-    def usual(self, settings: Settings) -> float:
+    def default_point(self, settings: Settings) -> float:
         return min(settings.thresholds, key=lambda value: abs(value - 3))
 
-    def population(self, start: Start, settings: Settings) -> Population:
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
         import torch
 
         from zootwins.population import Population
         from zootwins.population.variational import GaussianNoise
 
-        originals, shard, axes = start.originals, start.twins[settings.twins], self.axes(settings)
+        originals, shard, axes = inputs.originals, inputs.twins[settings.twins], self.axes(settings)
         if list(shard.models) != list(originals.models) or list(shard.axes) != [axes[0]]:
             raise InputError(f"{shard.path}: its twins are not those of the originals; {remedy(shard.path)}")
         last = {name: shard.twins(name)[:, :, -1].flatten(0, 1) for name in shard.parameters}
@@ -94,7 +94,7 @@ class VariationalThresholds(Sparsifier):
         return Population(
             originals.architecture,
             repeated(originals.factors, len(settings.penalties) * len(settings.thresholds), settings.lr),
-            torch.tensor(twin_keys(self.id, start, axes), dtype=torch.int64),
+            torch.tensor(twin_keys(self.id, inputs, axes), dtype=torch.int64),
             {name: torch.stack([each[name] for each in pruned], dim=1).flatten(0, 1) for name in pruned[0]},
         )
 

@@ -1,5 +1,6 @@
 """Long tables on disk: parquet that carries its provenance, and CSV; whole or not at all, checked when read."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,15 @@ import pyarrow.parquet as pq
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage import checksums
 from zootwins.storage.files import remedy, replacing
+
+# Columns of the previous version, which is still read, and what they are called now.
+FORMER_COLUMNS = {
+    "one_class": "collapsed",
+    "clean_train_accuracy": "eval_mode_train_accuracy",
+    "riddle": "number",
+    "candidate": "hypothesis",
+}
+log = logging.getLogger(__name__)
 
 
 def write_parquet(frame: pd.DataFrame, path: str | Path, metadata: Mapping[str, str]) -> None:
@@ -32,7 +42,7 @@ def read_parquet(path: str | Path, without: Sequence[str] = ()) -> pd.DataFrame:
     content = BytesIO(checksums.check_seal(path))
     try:
         columns = [name for name in pq.read_schema(content).names if name not in without]
-        return pd.read_parquet(content, columns=columns)
+        return renamed(pd.read_parquet(content, columns=columns), path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable parquet file ({one_line(error)}); {remedy(path)}") from None
 
@@ -57,7 +67,16 @@ def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
     Raises:
         InputError: if the file is not as it was written; it names the file and the remedy.
     """
-    return pd.read_csv(BytesIO(checksums.check_beside(path)), **options)
+    return renamed(pd.read_csv(BytesIO(checksums.check_beside(path)), **options), path)
+
+
+def renamed(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Rename the columns of a file of the previous version, with a warning; see `FORMER_COLUMNS`."""
+    former = {name: FORMER_COLUMNS[name] for name in frame.columns if name in FORMER_COLUMNS}
+    if former:
+        changes = ", ".join(f"{old} is now {new}" for old, new in former.items())
+        log.warning("%s: has columns of the previous version: %s", path, changes)
+    return frame.rename(columns=former)
 
 
 def number_text(value: object) -> str:

@@ -22,11 +22,12 @@ from zootwins.storage.axes import Axis, coordinates
 from zootwins.storage.files import remedy
 
 # float64 `[models, states]` each, so that equal shares of images are equal to the bit wherever they come from;
-# clean_train_accuracy is NaN but at the first and the last state.
+# eval_mode_train_accuracy is NaN but at the first and the last state.
 SCORES = (
-    *("train_accuracy", "train_loss", "clean_train_accuracy"),
+    *("train_accuracy", "train_loss", "eval_mode_train_accuracy"),
     *("validation_accuracy", "validation_loss", "test_accuracy", "test_loss"),
 )
+FORMER_NAMES = {"eval_mode_train_accuracy": "clean_train_accuracy"}  # of tensors in the previous version, still read
 log = logging.getLogger(__name__)
 
 OWN = ("format", "checksum", "method")  # of a shard's metadata, beside its description and where it comes from
@@ -108,6 +109,10 @@ class TwinShard:
     def tensor(self, name: str, model: int | None = None) -> Tensor:
         """A tensor, `[models, *axes, states, …]`, or only the model's at a position, `[*axes, states, …]`."""
         with safe_open(self.path, "pt") as file:
+            former = FORMER_NAMES.get(name)
+            if former in self.shapes:
+                log.warning("%s: written by the previous version: its %s is now %s", self.path, former, name)
+                name = former
             stored = file.get_slice(name)
             return stored[:] if model is None else stored[model]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from zootwins.experiments.soups.gains import OF_CANDIDATES
+from zootwins.experiments.soups.gains import OF_MEMBERS
 from zootwins.experiments.soups.measures import quality
 from zootwins.experiments.soups.phases import Dense, evaluated_lanes, pruned
 from zootwins.images.corruptions import PARAMETERS, ShiftedSet
@@ -19,12 +19,12 @@ from zootwins.population import Engine, ImageSet
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.originals import Originals
 
-CANDIDATES = "candidate"
+MEMBER = "member"
 MEASURES = ("test_accuracy", "test_loss", "worst_class", "recall_spread", "ece")
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ArmShards:
     """The shards of a variant for some models, arm by arm, and the models' dense originals.
 
     Attributes:
@@ -59,27 +59,27 @@ class Shelf:
 
 
 @dataclass(frozen=True)
-class Looked:
+class Predictions:
     """What networks say of a set of images: classes `[models, goals, runs, samples]` and probabilities of classes."""
 
     predictions: np.ndarray
     probabilities: np.ndarray
 
-    def ensemble(self) -> "Looked":
+    def ensemble(self) -> "Predictions":
         """The mean of the runs' probabilities, as one run."""
         mean = self.probabilities.mean(2, keepdims=True, dtype=np.float64)
-        return Looked(mean.argmax(-1).astype(np.uint8), mean)
+        return Predictions(mean.argmax(-1).astype(np.uint8), mean)
 
 
-def look(engine: Engine, shelf: Shelf, arm: str, phase: int, images: ImageSet) -> Looked:
+def look(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, images: ImageSet) -> Predictions:
     """What an arm's networks of a phase say of a set of images."""
-    networks = shelf.networks(arm, phase)
+    networks = arm_shards.networks(arm, phase)
     grid = networks["fc2.bias"].shape[:3]
-    found = engine.evaluate(evaluated_lanes(shelf.originals, networks), images, ("probabilities",))
-    return Looked(found.predictions.unflatten(0, grid).numpy(), found.probabilities.unflatten(0, grid).numpy())
+    found = engine.evaluate(evaluated_lanes(arm_shards.originals, networks), images, ("probabilities",))
+    return Predictions(found.predictions.unflatten(0, grid).numpy(), found.probabilities.unflatten(0, grid).numpy())
 
 
-def scores(engine: Engine, shelf: Shelf, test: ImageSet) -> pd.DataFrame:
+def scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFrame:
     """A row a model, goal, arm, member and phase.
 
     Columns: model, index, goal, norm_drop (what pruning the dense model to the goal at once would take of the norm of
@@ -89,99 +89,107 @@ def scores(engine: Engine, shelf: Shelf, test: ImageSet) -> pd.DataFrame:
     """
     labels = test.labels.numpy()
     parts = []
-    for arm in shelf.arms:
-        for phase in shelf.phases:
-            looked = look(engine, shelf, arm, phase, test)
-            sparsity = shelf.tensor(arm, "sparsity", phase).double() @ shelf.originals.architecture.weight_shares
+    for arm in arm_shards.arms:
+        for phase in arm_shards.phases:
+            predicted = look(engine, arm_shards, arm, phase, test)
+            sparsity = (
+                arm_shards.tensor(arm, "sparsity", phase).double() @ arm_shards.originals.architecture.weight_shares
+            )
             known = {
                 "sparsity": sparsity.numpy(),
-                "validation_accuracy": shelf.tensor(arm, "validation_accuracy", phase).double().numpy(),
+                "validation_accuracy": arm_shards.tensor(arm, "validation_accuracy", phase).double().numpy(),
             }
-            rows = _rows(shelf, known | quality(looked.predictions, looked.probabilities, labels))
+            rows = _rows(arm_shards, known | quality(predicted.predictions, predicted.probabilities, labels))
             rows = rows.assign(arm=arm, phase=phase)
             parts.append(rows)
-            if arm == CANDIDATES:
-                mixed = looked.ensemble()
+            if arm == MEMBER:
+                mixed = predicted.ensemble()
                 together = quality(mixed.predictions, mixed.probabilities, labels)
                 alone = {
                     "sparsity": known["sparsity"][:, :, :1],
                     "validation_accuracy": np.full(mixed.predictions.shape[:3], np.nan),
                 }
-                parts.append(_rows(shelf, alone | together).assign(arm="ensemble", phase=phase))
+                parts.append(_rows(arm_shards, alone | together).assign(arm="ensemble", phase=phase))
                 parts.append(_derived(rows))
-    return pd.concat(parts, ignore_index=True).merge(_norm_drops(shelf), on=["index", "goal"])
+    return pd.concat(parts, ignore_index=True).merge(_norm_drops(arm_shards), on=["index", "goal"])
 
 
-def _norm_drops(shelf: Shelf) -> pd.DataFrame:
-    originals, goals = shelf.originals, shelf.goals
+def _norm_drops(arm_shards: ArmShards) -> pd.DataFrame:
+    originals, goals = arm_shards.originals, arm_shards.goals
     dense = Dense("", originals, ()).networks(len(goals))
     _, taken = pruned(dense, originals.architecture.weight_names, goals)
-    return _rows(shelf, {"norm_drop": taken.numpy()})[["index", "goal", "norm_drop"]]
+    return _rows(arm_shards, {"norm_drop": taken.numpy()})[["index", "goal", "norm_drop"]]
 
 
-def _rows(shelf: Shelf, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def _rows(arm_shards: ArmShards, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """A row for every place of arrays `[models, goals, runs]`; a run alone has the member 0."""
     shape = next(iter(values.values())).shape
     models, goals, runs = np.indices(shape).reshape(3, -1)
     return pd.DataFrame(
         {
-            "model": np.array(shelf.originals.models, dtype=object)[models],
-            "index": np.array(shelf.originals.index, dtype=np.int64)[models],
-            "goal": np.array(shelf.goals)[goals],
+            "model": np.array(arm_shards.originals.models, dtype=object)[models],
+            "index": np.array(arm_shards.originals.index, dtype=np.int64)[models],
+            "goal": np.array(arm_shards.goals)[goals],
             "member": runs + 1 if shape[2] > 1 else runs,
             **{name: array.ravel() for name, array in values.items()},
         }
     )
 
 
-def _derived(candidates: pd.DataFrame) -> pd.DataFrame:
+def _derived(members: pd.DataFrame) -> pd.DataFrame:
     """The mean of a model's candidates and the best ones; of equals, the one with the lower number."""
     keys = ["model", "index", "goal", "phase"]
-    groups = candidates.groupby(keys, sort=False)
+    groups = members.groupby(keys, sort=False)
     mean = groups[["sparsity", "validation_accuracy", *MEASURES]].mean().reset_index()
-    mean = mean.assign(one_class=groups["one_class"].all().to_numpy(), arm=OF_CANDIDATES[0], member=0)
+    mean = mean.assign(collapsed=groups["collapsed"].all().to_numpy(), arm=OF_MEMBERS[0], member=0)
     best = [
-        candidates.loc[groups[column].idxmax()].assign(arm=arm)
-        for arm, column in zip(OF_CANDIDATES[1:3], ("validation_accuracy", "test_accuracy"), strict=True)
+        members.loc[groups[column].idxmax()].assign(arm=arm)
+        for arm, column in zip(OF_MEMBERS[1:3], ("validation_accuracy", "test_accuracy"), strict=True)
     ]
     return pd.concat((mean, *best), ignore_index=True)
 
 
-def shifted_scores(engine: Engine, shelf: Shelf, sets: Iterable[ShiftedSet], table: pd.DataFrame) -> pd.DataFrame:
+def shifted_scores(
+    engine: Engine, arm_shards: ArmShards, sets: Iterable[ShiftedSet], table: pd.DataFrame
+) -> pd.DataFrame:
     """Accuracy on shifted images after the last phase: index, goal, arm, set, severity, accuracy.
 
     Of several runs of an arm the mean; of the candidates their mean, the one that `table` (made by `scores`) has as the
     best on validation images, and their ensemble.
     """
     parts = [
-        _rows(shelf, {"accuracy": accuracy}).assign(arm=arm, set=shifted.name, severity=shifted.severity)
+        _rows(arm_shards, {"accuracy": accuracy}).assign(arm=arm, set=shifted.name, severity=shifted.severity)
         for shifted in sets
-        for arm, accuracy in _shifted(engine, shelf, shifted.images, _best_runs(shelf, table))
+        for arm, accuracy in _shifted(engine, arm_shards, shifted.images, _best_runs(arm_shards, table))
     ]
     columns = ["index", "goal", "arm", "set", "severity", "accuracy"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _best_runs(shelf: Shelf, table: pd.DataFrame) -> np.ndarray:
+def _best_runs(arm_shards: ArmShards, table: pd.DataFrame) -> np.ndarray:
     """The run of the best candidate on validation images after the last phase, `[models, goals, 1]`."""
-    last = table[(table["arm"] == OF_CANDIDATES[1]) & (table["phase"] == shelf.phases[-1])]
+    last = table[(table["arm"] == OF_MEMBERS[1]) & (table["phase"] == arm_shards.phases[-1])]
     runs = last.pivot_table(index="index", columns="goal", values="member")
-    found = runs.reindex(index=list(shelf.originals.index), columns=list(shelf.goals))  # also where there is no model
+    found = runs.reindex(
+        index=list(arm_shards.originals.index), columns=list(arm_shards.goals)
+    )  # also where there is no model
     return found.to_numpy(dtype=np.int64)[..., None] - 1
 
 
-def _shifted(engine: Engine, shelf: Shelf, images: ImageSet, best: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _shifted(
+    engine: Engine, arm_shards: ArmShards, images: ImageSet, best: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
     """Each arm's accuracy `[models, goals, 1]`."""
     labels = images.labels.numpy()
-    for arm in shelf.arms:
-        looked = look(engine, shelf, arm, shelf.phases[-1], images)
-        accuracy = (looked.predictions == labels).mean(-1)
-        if arm != CANDIDATES:
+    for arm in arm_shards.arms:
+        predicted = look(engine, arm_shards, arm, arm_shards.phases[-1], images)
+        accuracy = (predicted.predictions == labels).mean(-1)
+        if arm != MEMBER:
             yield arm, accuracy.mean(2, keepdims=True)
             continue
-        yield OF_CANDIDATES[0], accuracy.mean(2, keepdims=True)
-        yield OF_CANDIDATES[1], np.take_along_axis(accuracy, best, axis=2)
-        yield OF_CANDIDATES[3], (looked.ensemble().predictions == labels).mean(-1)
+        yield OF_MEMBERS[0], accuracy.mean(2, keepdims=True)
+        yield OF_MEMBERS[1], np.take_along_axis(accuracy, best, axis=2)
+        yield OF_MEMBERS[3], (predicted.ensemble().predictions == labels).mean(-1)
 
 
 def with_shifted(table: pd.DataFrame, shifted: pd.DataFrame) -> pd.DataFrame:

@@ -19,10 +19,10 @@ from zootwins.experiments.soups.gains import (
     gains,
     last_phase,
     one_number,
-    strangers,
+    unrelated_models,
 )
+from zootwins.experiments.soups.non_collapsed import with_soups
 from zootwins.experiments.soups.tables import all_shifted, in_percent
-from zootwins.experiments.soups.telling import with_soups
 
 COLUMNS = ["zoo", "goal", "finding", "statistic", "value", "low", "high", "bound", "models", "verdict"]
 SMALL_BARRIER = 1.0  # points: what counts as none
@@ -71,8 +71,8 @@ def _finding(text: str, statistic: str, values: np.ndarray, bound: float = 0.0, 
 
 def _gains(table: pd.DataFrame) -> Iterator[Finding]:
     for against, text in (
-        ("mean_candidate", "a soup is better than the mean of its members"),
-        ("best_candidate", "a soup is better than its best member, chosen on validation images"),
+        ("mean_member", "a soup is better than the mean of its members"),
+        ("best_member", "a soup is better than its best member, chosen on validation images"),
         ("imp_long", "a soup is better than one run m times as long"),
         ("swa", "a soup is better than that run with its weights averaged"),
         ("reprune", "a soup is better than the average of m runs of IMP, pruned back"),
@@ -87,7 +87,7 @@ def _variants(table: pd.DataFrame) -> Iterator[Finding]:
             text = f"soups work whose members differ by {VARIANTS[variant]}"
             phase = table.loc[table["variant"] == variant, "phase"].max()
             where = "" if phase == table["phase"].max() else f", phase {phase}"
-            values = _gain(table, "mean_candidate", variant)
+            values = _gain(table, "mean_member", variant)
             yield _finding(text, f"accuracy, soup less mean candidate{where}", values)
 
 
@@ -96,14 +96,14 @@ def _phases(results: ZooResults, goal: float) -> Iterator[Finding]:
     wide = one_number(arms(results).reset_index())
     later = wide[(wide["variant"] == SEED) & (wide["goal"] == goal) & (wide["phase"] > 1)]
     if len(later):
-        differences = (later["mean_candidate"] - later["imp"]).groupby(later["index"]).mean()
+        differences = (later["mean_member"] - later["imp"]).groupby(later["index"]).mean()
         text = "candidates that start from a soup are better than those of IMP"
         yield _finding(text, "accuracy, mean candidate less IMP, phases after the first", 100 * differences.to_numpy())
 
 
 def _shifted(results: ZooResults, goal: float) -> Iterator[Finding]:
     table = one_number(all_shifted(results))
-    chosen = table[(table["variant"] == SEED) & (table["goal"] == goal) & (table["against"] == "mean_candidate")]
+    chosen = table[(table["variant"] == SEED) & (table["goal"] == goal) & (table["against"] == "mean_member")]
     of_set = {name: part.set_index("index")["gain"] for name, part in chosen.groupby("set")}
     if "corruptions" in of_set:
         difference = (of_set["corruptions"] - of_set["test"]).to_numpy()
@@ -113,12 +113,12 @@ def _shifted(results: ZooResults, goal: float) -> Iterator[Finding]:
 
 def _fair(results: ZooResults, goal: float) -> Iterator[Finding]:
     table = one_number(gains(results, "worst_class", ["soup"]))
-    values = _gain(table[table["goal"] == goal], "mean_candidate")
+    values = _gain(table[table["goal"] == goal], "mean_member")
     yield _finding("a soup's worst class is better than its members'", "recall, soup less mean candidate", values)
 
 
 def _mixtures(results: ZooResults, goal: float) -> Iterator[Finding]:
-    mixed = one_number(strangers(results))
+    mixed = one_number(unrelated_models(results))
     for kind, part in mixed[mixed["goal"] == goal].groupby("kind", sort=False):
         if kind != "kin":
             text = f"averages of strangers ({kind}) are worse than the worst of them"
@@ -137,12 +137,12 @@ def _dense(table: pd.DataFrame) -> Iterator[Finding]:
         yield _finding(
             "soups of unpruned models work",
             "accuracy, soup less mean candidate, phase 1",
-            _gain(dense, "mean_candidate", "dense"),
+            _gain(dense, "mean_member", "dense"),
         )
 
 
 def _falls(table: pd.DataFrame, goals: Sequence[float]) -> Finding:
-    ends = [_gain(table[table["goal"] == goal], "mean_candidate") for goal in goals[-2:]]
+    ends = [_gain(table[table["goal"] == goal], "mean_member") for goal in goals[-2:]]
     text = "the gain falls at the highest sparsity"
     return _finding(text, "gain over mean candidate, less that of the goal before", ends[1] - ends[0], above=False)
 

@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.results import ZooResults
-from zootwins.catalogue.soups import SEED, STRANGERS
+from zootwins.catalogue.soups import SEED, UNRELATED
 
 MERGED = ("soup", "greedy")
 AGAINST = (
-    *("mean_candidate", "best_candidate", "best_by_test", "imp", "imp_long", "swa"),
+    *("mean_member", "best_member", "best_by_test", "imp", "imp_long", "swa"),
     *("reprune", "average", "greedy", "ensemble"),
 )
-OF_CANDIDATES = ("mean_candidate", "best_candidate", "best_by_test", "ensemble")  # of the uniform soup's own chain
+OF_MEMBERS = ("mean_member", "best_member", "best_by_test", "ensemble")  # of the uniform soup's own chain
 LENT = ("imp", "imp_long", "swa", "reprune", "average")  # what soups of every variant are held against
 NAMES = {
-    "mean_candidate": "mean candidate",
-    "best_candidate": "best candidate",
-    "best_by_test": "best candidate by test images",
+    "mean_member": "mean member",
+    "best_member": "best member",
+    "best_by_test": "best member by test images",
     "imp": "IMP",
     "imp_long": "IMP, m times as long",
     "swa": "its weights averaged (SWA)",
@@ -46,7 +46,7 @@ def arms(results: ZooResults, measure: str = "test_accuracy") -> pd.DataFrame:
     `seed` where a variant has none of its own.
     """
     table = results.tables["soups"]
-    table = table[table["variant"] != STRANGERS]
+    table = table[table["variant"] != UNRELATED]
     wide = table.pivot_table(index=[*CELL, "index"], columns="arm", values=measure, aggfunc="mean", dropna=False)
     wide = wide.dropna(how="all")
     return wide.fillna(_lent(wide))
@@ -80,7 +80,7 @@ def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[
         if other in wide and other != arm
     ]
     table = pd.concat(parts).dropna(subset="gain").reset_index()
-    return table[(table["arm"] != "greedy") | (table["phase"] == 1) | ~table["against"].isin(OF_CANDIDATES)]
+    return table[(table["arm"] != "greedy") | (table["phase"] == 1) | ~table["against"].isin(OF_MEMBERS)]
 
 
 def last_phase(table: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def last_phase(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["phase"] == table.groupby("variant")["phase"].transform("max")]
 
 
-def strangers(results: ZooResults) -> pd.DataFrame:
+def unrelated_models(results: ZooResults) -> pd.DataFrame:
     """Accuracies of mixtures with strangers and of kin after phase 1: a row a model, goal, members and kind.
 
     Mixtures of which a part puts all images into one class are left out: the worst part is then no bound to fall below.
@@ -99,16 +99,16 @@ def strangers(results: ZooResults) -> pd.DataFrame:
     table = results.tables["soups"]
     first = table[table["phase"] == 1]
     kinds = {
-        "kin": (SEED, "soup", "candidate"),
-        "own masks": (STRANGERS, "own_masks", "own_masks_part"),
-        "one mask": (STRANGERS, "one_mask", "one_mask_part"),
+        "kin": (SEED, "soup", "member"),
+        "own masks": (UNRELATED, "own_masks", "own_masks_part"),
+        "one mask": (UNRELATED, "one_mask", "one_mask_part"),
     }
     keys = ["members", "goal", "index"]
     found = []
     for kind, (variant, merged, part) in kinds.items():
         of_kind = first[first["variant"] == variant]
         groups = of_kind[of_kind["arm"] == part].groupby(keys)
-        parts = groups["test_accuracy"].agg(["mean", "min"])[~groups["one_class"].any()]
+        parts = groups["test_accuracy"].agg(["mean", "min"])[~groups["collapsed"].any()]
         mixture = of_kind[of_kind["arm"] == merged].set_index(keys)[["test_accuracy", "sparsity"]]
         frame = mixture.rename(columns={"test_accuracy": "merged"}).join(parts, how="inner")
         found.append(frame.rename(columns={"mean": "parts", "min": "worst"}).reset_index().assign(kind=kind))

@@ -15,7 +15,7 @@ def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarr
 
     Returns:
         test_accuracy; test_loss, the mean cross-entropy; worst_class, the lowest recall of a class; recall_spread, the
-        highest less the lowest; ece, the expected calibration error; one_class, whether all images are put into one
+        highest less the lowest; ece, the expected calibration error; collapsed, whether all images are put into one
         class, bool.
     """
     recalls = class_recalls(predictions, labels)
@@ -26,7 +26,7 @@ def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarr
         "worst_class": recalls.min(-1),
         "recall_spread": np.ptp(recalls, axis=-1),
         "ece": calibration_error(probabilities.max(-1), predictions == labels),
-        "one_class": (predictions == predictions[..., :1]).all(-1),
+        "collapsed": (predictions == predictions[..., :1]).all(-1),
     }
 
 

@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from zootwins.experiments.soups.evaluation import CANDIDATES
+from zootwins.experiments.soups.evaluation import MEMBER
 from zootwins.storage.shards import TwinShard
 
 # The arms that gains are held against and judged over, by what they are called.
-NOISE_OF = {"mean_candidate": CANDIDATES, "imp_long": "imp_long"}
+NOISE_OF = {"mean_member": MEMBER, "imp_long": "imp_long"}
 
 
 def noise_of_gains(differences: np.ndarray) -> float:

@@ -10,16 +10,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from zootwins.experiments.soups.evaluation import Shelf
+from zootwins.experiments.soups.evaluation import ArmShards
 from zootwins.experiments.soups.phases import evaluated_lanes
 from zootwins.population import Engine, ImageSet
 
 POINTS = 11
 # The parts of each mixture, and what they are to each other.
-PARTS = {"candidate": "kin", "own_masks_part": "strangers, own masks", "one_mask_part": "strangers, one mask"}
+PARTS = {
+    "member": "kin",
+    "own_masks_part": "unrelated models, own masks",
+    "one_mask_part": "unrelated models, one mask",
+}
 
 
-def pair_scores(engine: Engine, shelf: Shelf, test: ImageSet) -> pd.DataFrame:
+def pair_scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFrame:
     """A row a model, goal, phase and pair of parts.
 
     Columns: index, goal, phase, kind, member (the second part's), distance (L2, of all weights and biases), agreement
@@ -27,21 +31,21 @@ def pair_scores(engine: Engine, shelf: Shelf, test: ImageSet) -> pd.DataFrame:
     first part) to `line_10`.
     """
     parts = [
-        _pairs(engine, shelf, arm, phase, test).assign(phase=phase, kind=PARTS[arm])
-        for arm in shelf.arms
+        _pairs(engine, arm_shards, arm, phase, test).assign(phase=phase, kind=PARTS[arm])
+        for arm in arm_shards.arms
         if arm in PARTS
-        for phase in shelf.phases
+        for phase in arm_shards.phases
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-def _pairs(engine: Engine, shelf: Shelf, arm: str, phase: int, test: ImageSet) -> pd.DataFrame:
-    networks = shelf.networks(arm, phase)
-    ends = shelf.tensor(arm, "test_accuracy", phase).double().numpy()
-    predictions = shelf.tensor(arm, "predictions", phase)
+def _pairs(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, test: ImageSet) -> pd.DataFrame:
+    networks = arm_shards.networks(arm, phase)
+    ends = arm_shards.tensor(arm, "test_accuracy", phase).double().numpy()
+    predictions = arm_shards.tensor(arm, "predictions", phase)
     differences = {name: (tensor[:, :, 1:] - tensor[:, :, :1]).double() for name, tensor in networks.items()}
     squares = sum(tensor.flatten(3).square().sum(3) for tensor in differences.values())
-    between = [_accuracy(engine, shelf, networks, point / (POINTS - 1), test) for point in range(1, POINTS - 1)]
+    between = [_accuracy(engine, arm_shards, networks, point / (POINTS - 1), test) for point in range(1, POINTS - 1)]
     line = np.stack([ends[:, :, :1] + np.zeros_like(ends[:, :, 1:]), *between, ends[:, :, 1:]])
     models, goals, others = np.indices(line.shape[1:]).reshape(3, -1)
     values = {
@@ -52,8 +56,8 @@ def _pairs(engine: Engine, shelf: Shelf, arm: str, phase: int, test: ImageSet) -
     }
     return pd.DataFrame(
         {
-            "index": np.array(shelf.originals.index, dtype=np.int64)[models],
-            "goal": np.array(shelf.goals)[goals],
+            "index": np.array(arm_shards.originals.index, dtype=np.int64)[models],
+            "goal": np.array(arm_shards.goals)[goals],
             "member": others + 2,
             **{name: array.ravel() for name, array in values.items()},
         }
@@ -66,11 +70,13 @@ def barrier(line: np.ndarray) -> np.ndarray:
     return ((1 - share) * line[0] + share * line[-1] - line).max(0)
 
 
-def _accuracy(engine: Engine, shelf: Shelf, networks: dict[str, Tensor], share: float, test: ImageSet) -> np.ndarray:
+def _accuracy(
+    engine: Engine, arm_shards: ArmShards, networks: dict[str, Tensor], share: float, test: ImageSet
+) -> np.ndarray:
     """Accuracy of the networks at a share of the way from the first run to each other, `[models, goals, runs − 1]`."""
     on_line = {
         name: torch.lerp(tensor[:, :, :1].expand_as(tensor[:, :, 1:]), tensor[:, :, 1:], share)
         for name, tensor in networks.items()
     }
     grid = on_line["fc2.bias"].shape[:3]
-    return engine.evaluate(evaluated_lanes(shelf.originals, on_line), test).accuracy.unflatten(0, grid).numpy()
+    return engine.evaluate(evaluated_lanes(arm_shards.originals, on_line), test).accuracy.unflatten(0, grid).numpy()

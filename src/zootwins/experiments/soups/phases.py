@@ -192,13 +192,13 @@ class _Phases:
 
     def next(self, phase: int) -> dict[str, Networks]:
         """The networks of every arm after a phase; phases come in their order."""
-        candidates = self._candidates(phase)
-        state: dict[str, Networks] = {"candidate": candidates["soup"], "soup": merge(candidates["soup"])}
+        members = self._members(phase)
+        state: dict[str, Networks] = {"member": members["soup"], "soup": merge(members["soup"])}
         if "greedy" in self.arms:
-            accuracy = self._validation(candidates["greedy"])
-            state["greedy"] = merge(candidates["greedy"], greedy(candidates["greedy"], accuracy, self._validation))
+            accuracy = self._validation(members["greedy"])
+            state["greedy"] = merge(members["greedy"], greedy(members["greedy"], accuracy, self._validation))
         if "imp" in self.arms:
-            state["imp"], state["average"] = candidates["imp"], merge(candidates["imp"])
+            state["imp"], state["average"] = members["imp"], merge(members["imp"])
             state["reprune"] = pruned(state["average"], self.weights, self._ratios(phase))[0]
         if LONG in self.arms:
             state[LONG], state["swa"] = self._long(phase)
@@ -214,7 +214,7 @@ class _Phases:
         lanes = evaluated_lanes(self.dense.originals, networks)
         return self.engine.evaluate(lanes, self.data.validation).accuracy.unflatten(0, grid)
 
-    def _candidates(self, phase: int) -> dict[str, Networks]:
+    def _members(self, phase: int) -> dict[str, Networks]:
         """Every chain's m retrained networks; in phase 1, where all start from the dense models, they are the same."""
         chains = self.chains if phase > 1 else self.chains[:1]
         members = self.recipe.members

@@ -30,7 +30,7 @@ class Recipe:
     def of(cls, settings: Soups, variant: str, members: int) -> "Recipe":
         """The recipe of a variant as the configuration has it."""
         goals = (0.0,) if variant == "dense" else tuple(round(goal / 100, 8) for goal in settings.goals)
-        phases = 1 if variant in ("dense", "constant", "strangers") else settings.phases
+        phases = 1 if variant in ("dense", "constant", "unrelated_models") else settings.phases
         return cls(variant, members, goals, phases, settings.phases, settings)
 
     @property

@@ -26,15 +26,15 @@ from zootwins.experiments.soups.gains import (
     more,
     percent,
     shifted_gains,
-    strangers,
+    unrelated_models,
 )
-from zootwins.experiments.soups.telling import with_soups
+from zootwins.experiments.soups.non_collapsed import with_soups
 from zootwins.zoos.sources import FACTORS
 
 MEAN = ["mean", "std", "models", "low", "high"]
 GAIN = [*MEAN, "better", "p"]
-WHO = ("mean_candidate", "imp_long")  # over what who gains is asked
-SHIFTED = ("mean_candidate", "imp_long", "ensemble")
+WHO = ("mean_member", "imp_long")  # over what who gains is asked
+SHIFTED = ("mean_member", "imp_long", "ensemble")
 FAIRNESS = ("worst_class", "recall_spread", "ece")
 PROPERTIES = {
     "dense_accuracy": "dense accuracy",
@@ -204,12 +204,12 @@ def control_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 def _controls(results: ZooResults) -> Iterator[tuple[str, pd.DataFrame]]:
     """Frames with members, goal, sparsity, merged, parts and worst, by what they control."""
-    yield from strangers(results).groupby("kind", sort=False)
+    yield from unrelated_models(results).groupby("kind", sort=False)
     wide = arms(results)
     table = results.tables["soups"]
-    candidates = table[table["arm"] == "candidate"]
-    worst = candidates.groupby([*CELL, "index"])["test_accuracy"].min()
-    frame = pd.DataFrame({"merged": wide["soup"], "parts": wide["mean_candidate"], "worst": worst})
+    members = table[table["arm"] == "member"]
+    worst = members.groupby([*CELL, "index"])["test_accuracy"].min()
+    frame = pd.DataFrame({"merged": wide["soup"], "parts": wide["mean_member"], "worst": worst})
     frame = frame.assign(sparsity=arms(results, "sparsity")["soup"]).reset_index()
     for variant in ("constant", "dense"):
         if len(part := frame[frame["variant"] == variant]):

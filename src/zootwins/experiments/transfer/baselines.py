@@ -11,7 +11,7 @@ from zootwins.population import Engine, ImageData, Population
 from zootwins.population.architectures import Architecture
 from zootwins.population.randomness import weight_words
 from zootwins.population.trajectory import Plan, ignore, record_trajectory
-from zootwins.sparsifiers.base import Point, Start, repeated, twin_keys
+from zootwins.sparsifiers.base import Point, SparsifierInputs, repeated, twin_keys
 from zootwins.sparsifiers.magnitude_pruning import Settings
 from zootwins.storage.axes import Axis
 from zootwins.storage.resume import Resume
@@ -43,7 +43,7 @@ def axis(points: list[Point]) -> Axis:
 
 def prune_at_random(
     engine: Engine,
-    start: Start,
+    inputs: SparsifierInputs,
     points: list[Point],
     settings: Settings,
     data: ImageData,
@@ -64,13 +64,13 @@ def prune_at_random(
     Returns:
         A trajectory whose tensors start with `[models, points, states, …]`.
     """
-    originals, times = start.originals, len(points)
-    twins = [twin_parameters(start.twins[MASKS_OF], point, settings, MASKS_OF) for point in points]
+    originals, times = inputs.originals, len(points)
+    twins = [twin_parameters(inputs.twins[MASKS_OF], point, settings, MASKS_OF) for point in points]
     kept = {
         name: torch.stack([each[name] != 0 for each in twins], dim=1).flatten(0, 1)
         for name in originals.architecture.weight_names
     }
-    keys = torch.tensor(twin_keys(RANDOM, start, (axis(points),)), dtype=torch.int64)
+    keys = torch.tensor(twin_keys(RANDOM, inputs, (axis(points),)), dtype=torch.int64)
     population = Population(
         originals.architecture,
         repeated(originals.factors, times, settings.lr),

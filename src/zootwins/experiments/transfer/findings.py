@@ -124,11 +124,11 @@ def _order(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Find
     for mode, part in controls.groupby("mode", sort=False):
         yield _correlated(4, mode, MASKS_OF, "good controls", part["upstream_accuracy"], part["accuracy"])
     for mode, method, part in _sparse(table):
-        usual = part[part["point"] == nearest_point(part)]
+        defaults = part[part["point"] == nearest_point(part)]
         name = f"{method_name(method)} twins"
-        yield _correlated(4, mode, method, f"good {name}", usual["upstream_accuracy"], usual["accuracy"])
+        yield _correlated(4, mode, method, f"good {name}", defaults["upstream_accuracy"], defaults["accuracy"])
         changes = [
-            usual[after].rank().to_numpy() - usual[before].rank().to_numpy()
+            defaults[after].rank().to_numpy() - defaults[before].rank().to_numpy()
             for before, after in (("control_upstream", "upstream_accuracy"), ("control", "accuracy"))
         ]
         yield _correlated(5, mode, method, f"rank changes of {name}", *map(pd.Series, changes))

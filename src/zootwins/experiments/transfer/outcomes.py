@@ -65,7 +65,7 @@ def point_name(method: str, point: float) -> str:
     """A value on a method's dial as text; `–` where there is none."""
     if method in KINDS and not point:
         return "–"
-    return get_sparsifier(MASKS_OF if method in KINDS else method).dial.form.format(point)
+    return get_sparsifier(MASKS_OF if method in KINDS else method).sweep.form.format(point)
 
 
 def error_increase(accuracy: np.ndarray, control: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -16,7 +16,7 @@ from zootwins.experiments.transfer.candidates import ORIGINAL, Candidate
 from zootwins.experiments.transfer.full import transfer_full
 from zootwins.experiments.transfer.linear import transfer_linear
 from zootwins.population import Engine, ImageData
-from zootwins.population.randomness import drawn
+from zootwins.population.randomness import sample_by_key
 from zootwins.population.trajectory import ignore
 from zootwins.storage.resume import Resume
 from zootwins.zoos.originals import Originals
@@ -36,7 +36,7 @@ class _Trial:
 def pilots(originals: Originals, zoo: str, count: int) -> Originals:
     """Those of a zoo that choose: so many, by their keys, whatever order the zoo is in."""
     rows = dict(zip(originals.index, range(len(originals)), strict=True))
-    return originals.at([rows[index] for index in drawn(rows, count, zoo, "pilot")])
+    return originals.at([rows[index] for index in sample_by_key(rows, count, zoo, "pilot")])
 
 
 def choose_lrs(

@@ -4,8 +4,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from zootwins.analyses.hypotheses import SPREAD
 from zootwins.analyses.layer_spread import SPREADS
-from zootwins.analyses.riddles import SPREAD
 from zootwins.population.architectures import LAYER_NAMES
 from zootwins.reporting.figures import COLUMN, message, styled
 
@@ -17,14 +17,14 @@ READINGS = list(SPREADS)[:2]
 @styled
 def layer_std(table: pd.DataFrame) -> Figure:
     """A panel a reading, a point a layer and operating point; on the diagonal the reading is the paper's."""
-    numbers = table[table["riddle"] == SPREAD]
+    numbers = table[table["number"] == SPREAD]
     if numbers.empty:
         return message("No zoo of this run has layers that the paper tells of.")
     figure, panels = plt.subplots(1, 2, figsize=(2 * COLUMN, COLUMN), sharex=True, sharey=True)
     limit = 1.05 * numbers[["value", "paper"]].max().max()
     for axes, reading in zip(panels, READINGS, strict=True):
         axes.plot([0, limit], [0, limit], color="#555555", linewidth=0.8)
-        part = numbers[numbers["candidate"] == reading]
+        part = numbers[numbers["hypothesis"] == reading]
         for (method, layer), points in part.groupby(["method", "quantity"]):
             errors = (points["value"] - points["low"]).to_numpy(), (points["high"] - points["value"]).to_numpy()
             style = {"color": LAYER_COLOURS[layer], "markersize": 3, "elinewidth": 0.5, "linestyle": "none"}

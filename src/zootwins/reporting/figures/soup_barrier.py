@@ -8,14 +8,14 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
-from zootwins.catalogue.soups import SEED, STRANGERS
+from zootwins.catalogue.soups import SEED, UNRELATED
 from zootwins.experiments.soups.gains import one_number
+from zootwins.experiments.soups.non_collapsed import with_soups
 from zootwins.experiments.soups.pairs import POINTS
-from zootwins.experiments.soups.telling import with_soups
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
 
-KINDS = {"kin": "#0072B2", "strangers, own masks": "#D55E00", "strangers, one mask": "#E69F00"}
+KINDS = {"kin": "#0072B2", "unrelated models, own masks": "#D55E00", "unrelated models, one mask": "#E69F00"}
 
 
 @styled
@@ -48,7 +48,7 @@ def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
 def _lines(results: ZooResults) -> pd.DataFrame:
     """The mean over a model's pairs after phase 1 of the highest goal, a row a model and kind, with their sparsity."""
     pairs = results.tables["soup_pairs"]
-    first = one_number(pairs[(pairs["phase"] == 1) & pairs["variant"].isin((SEED, STRANGERS))])
+    first = one_number(pairs[(pairs["phase"] == 1) & pairs["variant"].isin((SEED, UNRELATED))])
     first = first[first["goal"] == first["goal"].max()]
     soups = results.tables["soups"]
     pruned = soups[(soups["arm"] == "soup") & (soups["variant"] == SEED)]

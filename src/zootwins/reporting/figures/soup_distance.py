@@ -8,7 +8,7 @@ from matplotlib.ticker import LogFormatter
 
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.soups.gains import VARIANTS, distances, gains, last_phase, one_number, percent
-from zootwins.experiments.soups.telling import with_soups
+from zootwins.experiments.soups.non_collapsed import with_soups
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
 
@@ -25,7 +25,7 @@ def soup_distance(zoos: Sequence[ZooResults]) -> Figure:
     figure, grid = plt.subplots(len(shown), 1, figsize=(COLUMN, 0.6 + 1.6 * len(shown)), squeeze=False)
     for axes, results in zip(grid[:, 0], shown, strict=True):
         gained = one_number(last_phase(gains(results, merged=["soup"])))
-        gained = gained[gained["against"] == "mean_candidate"]
+        gained = gained[gained["against"] == "mean_member"]
         gained = gained[gained["goal"] == gained.groupby("variant")["goal"].transform("max")]
         joined = gained.merge(distances(results), on=["variant", "members", "goal", "index"])
         goal = percent(joined["goal"].max())

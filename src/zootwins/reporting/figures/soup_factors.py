@@ -12,8 +12,8 @@ from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import gains, last_phase, one_number, percent
+from zootwins.experiments.soups.non_collapsed import with_soups
 from zootwins.experiments.soups.tables import properties
-from zootwins.experiments.soups.telling import with_soups
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
 from zootwins.storage.frames import number_text
@@ -32,7 +32,7 @@ def soup_factors(zoos: Sequence[ZooResults]) -> Figure:
     figure, grid = plt.subplots(len(shown), 2, figsize=(COLUMN, 0.3 + 1.5 * len(shown)), sharey="row", squeeze=False)
     for (left, right), results in zip(grid, shown, strict=True):
         table = one_number(last_phase(gains(results, merged=["soup"])))
-        table = table[(table["variant"] == SEED) & (table["against"] == "mean_candidate")]
+        table = table[(table["variant"] == SEED) & (table["against"] == "mean_member")]
         table = table[table["goal"] == table["goal"].max()]
         models = table.merge(properties(results), on=["variant", "members", "goal", "index"])
         models["gain"] *= 100

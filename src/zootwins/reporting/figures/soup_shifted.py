@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import one_number, percent
+from zootwins.experiments.soups.non_collapsed import with_soups
 from zootwins.experiments.soups.tables import all_shifted
-from zootwins.experiments.soups.telling import with_soups
 from zootwins.images.corruptions import PARAMETERS, SEVERITIES
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
@@ -37,7 +37,7 @@ def soup_shifted(zoos: Sequence[ZooResults]) -> Figure:
 
 def _table(results: ZooResults) -> pd.DataFrame:
     table = one_number(all_shifted(results))
-    table = table[(table["variant"] == SEED) & (table["against"] == "mean_candidate")]
+    table = table[(table["variant"] == SEED) & (table["against"] == "mean_member")]
     return table[table["goal"] == table["goal"].max()].assign(gain=100 * table["gain"])
 
 

@@ -13,7 +13,7 @@ from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.outcomes import main_outcomes
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.transfer import colour_of, has_transfer, legend
-from zootwins.reporting.figures.transfer_models import usual_twins
+from zootwins.reporting.figures.transfer_models import default_twins
 
 
 @styled
@@ -48,7 +48,7 @@ def _task(axes: Axes, task: str, part: pd.DataFrame, number: int) -> dict[str, N
     if not {"linear", "full"} <= set(dense.index):
         return {}
     difficulty, shown = 100 * (dense["full"] - dense["linear"]), {}
-    for method, own in usual_twins(part[part["mode"] == "linear"]).groupby("method", sort=False):
+    for method, own in default_twins(part[part["mode"] == "linear"]).groupby("method", sort=False):
         shown[method] = None
         change = 100 * own["change"].to_numpy()
         low, high = mean_interval(change)

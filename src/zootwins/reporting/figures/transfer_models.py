@@ -12,7 +12,7 @@ from zootwins.reporting.figures import message, styled
 from zootwins.reporting.figures.transfer import colour_of, has_transfer, legend, panels
 
 
-def usual_twins(part: pd.DataFrame) -> pd.DataFrame:
+def default_twins(part: pd.DataFrame) -> pd.DataFrame:
     """Of each method, the twins that are nearest to 85 % sparsity below the head."""
     twins = part[~part["method"].isin(KINDS) & ~part["is_control"]]
     chosen = [own[own["point"] == nearest_point(own)] for _, own in twins.groupby("method", sort=False)]
@@ -27,7 +27,7 @@ def transfer_models(zoos: Sequence[ZooResults]) -> Figure:
     figure, each = panels(zoos, 1.6)
     shown: dict[str, None] = {}
     for axes, _, part in each:
-        twins = usual_twins(part)
+        twins = default_twins(part)
         for method, own in twins.groupby("method", sort=False):
             shown[method] = None
             axes.plot(

@@ -10,7 +10,7 @@ from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.candidates import ORIGINAL
 from zootwins.reporting.figures import message, styled
 from zootwins.reporting.figures.transfer import MARKERS, colour_of, has_transfer, legend, panels
-from zootwins.reporting.figures.transfer_models import usual_twins
+from zootwins.reporting.figures.transfer_models import default_twins
 
 
 @styled
@@ -21,7 +21,7 @@ def transfer_upstream(zoos: Sequence[ZooResults]) -> Figure:
     figure, each = panels(zoos, 1.75)
     shown: dict[str, None] = {}
     for axes, _, part in each:
-        drawn = pd.concat([part[part["method"] == ORIGINAL], usual_twins(part)])
+        drawn = pd.concat([part[part["method"] == ORIGINAL], default_twins(part)])
         taus = []
         for method, own in drawn.groupby("method", sort=False):
             shown[method] = None

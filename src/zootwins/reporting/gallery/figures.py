@@ -49,9 +49,11 @@ FIGURES = {
     "rank_change": Drawing("rank_change", ("*/response",), "friendly and hard models"),
     "rank_stability": Drawing("rank_stability", ("*/scores",), "order along sparsification"),
     "predictability": Drawing("predictability", ("*/scores", "weight_statistics"), "predicting a twin's accuracy"),
-    "paired_difference": Drawing("paired_difference", ("*/scores",), "method against method, paired"),
+    "method_difference": Drawing("method_difference", ("*/scores",), "method against method, paired"),
     "sparsity_tradeoff": Drawing("sparsity_tradeoff", ("*/scores",), "the state of sparsity: accuracy, every method"),
-    "paired_methods": Drawing("paired_methods", ("*/scores",), "the state of sparsity: method against method"),
+    "equal_sparsity_comparison": Drawing(
+        "equal_sparsity_comparison", ("*/scores",), "the state of sparsity: method against method"
+    ),
     "layer_distribution": Drawing("layer_distribution", ("*/scores", "*/layers"), "the state of sparsity: layers"),
     "mask_overlap": Drawing("mask_overlap", ("mask_overlap",), "the state of sparsity: overlap of masks"),
     "scratch_comparison": Drawing("scratch_comparison", ("*/scores",), "the state of sparsity: training from scratch"),

@@ -21,10 +21,10 @@ TABLES = (
         "the state of sparsity: accuracy, every method",
     ),
     Table(
-        "paired_methods",
+        "equal_sparsity_comparison",
         "zootwins.analyses.matched",
-        "paired_methods_table",
-        "arrange_paired_methods",
+        "equal_sparsity_comparison_table",
+        "arrange_equal_sparsity_comparison",
         ("*/scores",),
         "Every two methods at the sparsities of The State of Sparsity",
         "Mean difference in test accuracy per model, in points, with its 95 % bootstrap interval; * where that "

@@ -132,7 +132,7 @@ TABLES = (
         "predicting a twin's accuracy",
     ),
     Table(
-        "paired_difference",
+        "method_difference",
         "zootwins.analyses.pairing",
         "paired_table",
         "arrange_pairs",
@@ -189,11 +189,11 @@ TABLES = (
         rule="derive_table",
     ),
     Table(
-        "candidates",
-        "zootwins.analyses.candidates",
-        "candidate_table",
-        "arrange_candidates",
-        ("candidates",),
+        "hypotheses",
+        "zootwins.analyses.hypotheses",
+        "hypothesis_table",
+        "arrange_hypotheses",
+        ("hypotheses",),
         "What the paper's unexplained numbers may be",
         "Percent; in brackets the 95 % interval over the n models. Excluded: the paper's number lies outside of it, "
         "also when the paper's own error is added.",

@@ -6,16 +6,16 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
-from zootwins.analyses.matched import paired_methods_table
+from zootwins.analyses.matched import equal_sparsity_comparison_table
 from zootwins.analyses.results import ZooResults
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.pair_matrix import most_covered, pair_matrix
 
 
 @styled
-def paired_methods(zoos: Sequence[ZooResults]) -> Figure:
+def equal_sparsity_comparison(zoos: Sequence[ZooResults]) -> Figure:
     """A panel a zoo: accuracy by the row's method less that by the column's; bold: the interval excludes 0."""
-    table = most_covered(paired_methods_table(zoos))
+    table = most_covered(equal_sparsity_comparison_table(zoos))
     shown = [results for results in zoos if results.zoo.id in set(table["zoo"])]
     if not shown:
         return message("None of the zoos has two methods that are about as sparse.")

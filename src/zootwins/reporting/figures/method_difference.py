@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from zootwins.analyses.pairing import method_pairs, paired_differences
+from zootwins.analyses.pairing import method_differences, method_pairs
 from zootwins.analyses.results import ZooResults
 from zootwins.reporting.figures import COLUMN, NAMES, fan, message, styled
 
@@ -14,7 +14,7 @@ COLOUR = "#009E73"
 
 
 @styled
-def paired_difference(zoos: Sequence[ZooResults]) -> Figure:
+def method_difference(zoos: Sequence[ZooResults]) -> Figure:
     """A panel a zoo and further method: the first method's accuracy less the other's, against the other's sparsity.
 
     Above 0, the first of the zoo's methods is better.
@@ -24,7 +24,7 @@ def paired_difference(zoos: Sequence[ZooResults]) -> Figure:
         return message("None of the zoos has two methods.")
     figure, grid = plt.subplots(len(shown), 1, figsize=(COLUMN, 0.4 + 1.15 * len(shown)), sharex=True, squeeze=False)
     for axes, (results, method, against) in zip(grid.flat, shown, strict=True):
-        differences = paired_differences(results, method, against)
+        differences = method_differences(results, method, against)
         wide = differences.pivot_table(index="index", columns="point", values="difference", dropna=False)
         sparsity = 100 * differences.groupby("point")["sparsity"].mean()
         covered = wide.notna().all()  # points whose twins are all within the first method's range

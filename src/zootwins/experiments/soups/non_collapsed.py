@@ -20,18 +20,18 @@ def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
     return [results for results in told if len(results.tables["soups"])]
 
 
-def telling(soups: pd.DataFrame) -> set[int]:
+def non_collapsed(soups: pd.DataFrame) -> set[int]:
     """The models of which a network of the first phase tells classes apart, by index.
 
     Of a model that puts all images into one class whatever is made is as good, and no gain of it says anything.
     """
     first = soups[(soups["phase"] == 1) & (soups["variant"] == SEED)]
-    return set(first.loc[~first["one_class"], "index"])
+    return set(first.loc[~first["collapsed"], "index"])
 
 
 def _without(results: ZooResults) -> ZooResults:
     soups = results.tables["soups"]
-    told = telling(soups)
+    told = non_collapsed(soups)
     tables = {
         name: table[table["index"].isin(told)] if "index" in table else table for name, table in results.tables.items()
     }
@@ -44,6 +44,6 @@ def _both_tell(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
     """Whether both parts of each pair tell classes apart; of strangers the second is another model's."""
     keys = [*CELL, "kind", "index", "member"]
     parts = soups[soups["arm"].isin(PARTS)]
-    parts = parts.assign(kind=parts["arm"].map(PARTS))[[*keys, "one_class"]]
-    second, first = (pairs[keys].assign(**of).merge(parts, how="left", on=keys)["one_class"] for of in ({}, FIRST))
+    parts = parts.assign(kind=parts["arm"].map(PARTS))[[*keys, "collapsed"]]
+    second, first = (pairs[keys].assign(**of).merge(parts, how="left", on=keys)["collapsed"] for of in ({}, FIRST))
     return ~(second.to_numpy(dtype=bool) | first.to_numpy(dtype=bool))

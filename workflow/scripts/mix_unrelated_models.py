@@ -3,7 +3,7 @@
 from zootwins.experiments.soups import Soups
 from zootwins.experiments.soups.phases import Dense, axes_of
 from zootwins.experiments.soups.recipes import Recipe
-from zootwins.experiments.soups.strangers import first_candidates, mix_strangers
+from zootwins.experiments.soups.unrelated_models import first_members, mix_unrelated_models
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
@@ -15,19 +15,19 @@ from zootwins.zoos.originals import load_originals, read_models
 
 with job(snakemake):
     zoo, settings = snakemake.wildcards.zoo, Soups(**snakemake.params.settings)
-    recipe = Recipe.of(settings, "strangers", int(snakemake.wildcards.members))
+    recipe = Recipe.of(settings, "unrelated_models", int(snakemake.wildcards.members))
     engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
     paths = snakemake.input.originals, snakemake.input.models
     originals = load_originals(*paths, snakemake.params.architecture, 0, snakemake.params.models)
     epochs = read_models(snakemake.input.models).set_index("index")["epoch"]
-    candidates = first_candidates([read_shard(path) for path in snakemake.input.candidates], originals.models)
+    members = first_members([read_shard(path) for path in snakemake.input.members], originals.models)
     first, stop = shard_slice(snakemake.wildcards.shard)
     rows = [row for row, index in enumerate(originals.index) if first <= index < stop]
     resume = Resume(*resume_file(snakemake))
-    arms, kept = mix_strangers(
+    arms, kept = mix_unrelated_models(
         engine,
         Dense(zoo, originals, epochs[list(originals.index)].tolist()),
-        candidates,
+        members,
         rows,
         load_dataset(snakemake.input.dataset),
         recipe,

@@ -3,6 +3,10 @@
 The riddles: the correlation of magnitude-pruned twins with their originals (Table 2), agreement (Table 1), accuracy and
 generalisation gap after fine-tuning (Table 5), and the standard deviations of layers' sparsities (Tables 7 and 8).
 Nothing is fitted: a candidate is a quantity that a table could hold by another reading of its caption.
+
+A candidate fits where the paper's number, with its rounding, lies in the candidate's 95 % interval, widened by the
+paper's own sampling error, which is as much smaller as its zoo is larger. Many candidates are looked at and 5 % of true
+ones are excluded by chance, so that one number says little; the same reading has to fit in every zoo and row.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,17 +16,29 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.correlation import kendall_tau, pearson_r
 from zootwins.analyses.intervals import interval, mean_interval
 from zootwins.analyses.layer_spread import SPREADS, Pruned
+from zootwins.analyses.paper_comparison import RESOLUTION, long_numbers
 from zootwins.analyses.results import ZooResults
 from zootwins.sparsifiers.base import Point
 
-COLUMNS = ["riddle", "method", "at", "candidate", "quantity", "value", "low", "high", "models"]
+COLUMNS = ["number", "method", "at", "hypothesis", "quantity", "value", "low", "high", "models"]
 CAPTION, ANOTHER = "with its own original (the caption)", "with another model's original"
 NOISY = "with its own original, in training mode: noise, nothing pruned"
 CORRELATION, AGREEMENT, SPREAD = "correlation", "agreement", "layer_std"
 ACCURACY, GAP, TRAIN = "finetuned_accuracy", "finetuned_gap", "finetuned_train_accuracy"
+NUMBERS = {
+    CORRELATION: "Correlation (Table 2)",
+    AGREEMENT: "Agreement (Table 1)",
+    ACCURACY: "Accuracy after fine-tuning (Table 5)",
+    GAP: "Generalisation gap after fine-tuning (Table 5)",
+    TRAIN: "Train accuracy after fine-tuning (Table 5: the sum of both)",
+    SPREAD: "Standard deviation of a layer's sparsity (Tables 7, 8)",
+}
+FITS, EXCLUDED, OPEN = "fits", "excluded", "cannot be told"
+TABLE_COLUMNS = ["zoo", *COLUMNS, "paper", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class Evidence:
     pruned: Mapping[str, Mapping[float, Pruned]]
 
 
-def candidates(evidence: Evidence, paper_models: int) -> pd.DataFrame:
+def hypotheses(evidence: Evidence, paper_models: int) -> pd.DataFrame:
     """Every candidate of a zoo's riddles, percent, with its 95 % interval over the models.
 
     Args:
@@ -97,14 +113,14 @@ def _pairs(results: ZooResults, method: str, point: Point) -> Iterator[tuple[str
     agreement = results.at(method, point, "agreement")["agreement"].to_numpy()
 
     yield at, "original and twin (the caption)", original, accuracy
-    dial = [value for value in results.values(method) if value != point.value]
+    sweep = [value for value in results.values(method) if value != point.value]
     if point.at:  # twins of their own at every value; of variational dropout the states below are the same
-        for value in dial:
+        for value in sweep:
             other = results.at(method, value)["test_accuracy"].to_numpy()
             yield f"{value:g}", "original and twin, elsewhere on the dial", original, other
         control = results.at(method, results.values(method)[0])["test_accuracy"].to_numpy()
         yield at, "fine-tuned original and twin", control, accuracy
-        below = max((value for value in dial if value < point.value), default=dial[0])
+        below = max((value for value in sweep if value < point.value), default=sweep[0])
         neighbour = results.at(method, below)["test_accuracy"].to_numpy()
         yield at, f"twin and that at {below:g}", neighbour, accuracy
         curve = np.stack([results.at(method, value)["test_accuracy"] for value in results.values(method)], axis=1)
@@ -165,7 +181,7 @@ def _gaps(results: ZooResults) -> Iterator[dict[str, object]]:
         twin = results.at("mp", value)
         for accuracy, train in (
             ("running mean of the last epoch", twin["train_accuracy"]),
-            ("the final weights on the training images", twin["clean_train_accuracy"]),
+            ("the final weights on the training images", twin["eval_mode_train_accuracy"]),
         ):
             yield _mean_row(TRAIN, "mp", f"{value:g}", accuracy, train.to_numpy())
             for split in ("test", "validation"):
@@ -178,8 +194,8 @@ def _epochs(results: ZooResults) -> Iterator[dict[str, object]]:
     for value in results.values("mp"):
         for epoch in range(1, results.zoo.methods["mp"].epochs + 1):
             twin = results.at("mp", value, epoch=epoch)
-            for riddle, column in ((ACCURACY, "test_accuracy"), (GAP, "generalization_gap")):
-                yield _mean_row(riddle, "mp", f"{value:g}", f"after {epoch} epochs", twin[column].to_numpy())
+            for number, column in ((ACCURACY, "test_accuracy"), (GAP, "generalization_gap")):
+                yield _mean_row(number, "mp", f"{value:g}", f"after {epoch} epochs", twin[column].to_numpy())
 
 
 def _layer_spreads(points: Mapping[float, Pruned], method: str, paper_models: int) -> Iterator[dict[str, object]]:
@@ -190,19 +206,85 @@ def _layer_spreads(points: Mapping[float, Pruned], method: str, paper_models: in
                 yield _row(SPREAD, method, f"{value:g}", name, layer, deviation, bounds, len(pruned))
 
 
-def _mean_row(riddle: str, method: str, at: str, candidate: str, shares: np.ndarray) -> dict[str, object]:
-    return _row(riddle, method, at, candidate, "mean", shares.mean(), mean_interval(shares), len(shares))
+def _mean_row(number: str, method: str, at: str, hypothesis: str, shares: np.ndarray) -> dict[str, object]:
+    return _row(number, method, at, hypothesis, "mean", shares.mean(), mean_interval(shares), len(shares))
 
 
 def _row(
-    riddle: str,
+    number: str,
     method: str,
     at: str,
-    candidate: str,
+    hypothesis: str,
     quantity: str,
     value: float,
     bounds: Sequence[float],
     models: int,
 ) -> dict[str, object]:
     percent = (100 * float(number) for number in (value, *bounds))
-    return dict(zip(COLUMNS, (riddle, method, at, candidate, quantity, *percent, models), strict=True))
+    return dict(zip(COLUMNS, (number, method, at, hypothesis, quantity, *percent, models), strict=True))
+
+
+def beside_paper(
+    rows: pd.DataFrame, paper: Mapping[str, pd.DataFrame], paper_zoo: str, paper_models: int
+) -> pd.DataFrame:
+    """The rows of `hypotheses` whose number the paper prints, with that number and a verdict."""
+    long = pd.concat([long_numbers(name, table) for name, table in paper.items()], ignore_index=True)
+    printed = long[long["zoo"] == paper_zoo].set_index(["table", "at", "quantity"])[["mean", "std"]]
+    found = [_printed(row, printed) for row in rows.itertuples(index=False)]
+    beside = rows.assign(paper=np.array(found, dtype=float)).dropna(subset="paper")
+    return beside.assign(verdict=[_verdict(row, paper_models) for row in beside.itertuples(index=False)])
+
+
+def _printed(row, printed: pd.DataFrame) -> float:
+    """The paper's number that a candidate is to explain, NaN if there is none.
+
+    Train accuracy it prints as test accuracy and a gap.
+    """
+    name = row.method.upper()
+    if row.number == TRAIN:
+        return sum(_printed(row._replace(number=part), printed) for part in (ACCURACY, GAP))
+    layers = ("table8", f"{row.at} %") if row.method == "mp" else ("table7", f"epoch {row.at}")
+    key, column = {
+        CORRELATION: (("table2", name, row.quantity), "mean"),
+        AGREEMENT: (("table1", name, "agreement"), row.quantity),
+        ACCURACY: (("table5", f"{row.at} %, epoch 15", "accuracy"), "mean"),
+        GAP: (("table5", f"{row.at} %, epoch 15", "generalization_gap"), "mean"),
+        SPREAD: ((*layers, row.quantity), "std"),
+    }[row.number]
+    return float(printed.loc[key, column]) if key in printed.index else np.nan
+
+
+def _verdict(row, paper_models: int) -> str:
+    wider, rounding = np.sqrt(1 + row.models / paper_models), RESOLUTION / 2 * (2 if row.number == TRAIN else 1)
+    low = row.value - wider * (row.value - row.low) - rounding
+    high = row.value + wider * (row.high - row.value) + rounding
+    if np.isnan(low) or np.isnan(high):
+        return OPEN
+    return FITS if low <= row.paper <= high else EXCLUDED
+
+
+def hypothesis_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Every candidate of the zoos that the paper has or that are like one of its own."""
+    parts = [
+        results.tables["hypotheses"].assign(zoo=results.zoo.id) for results in zoos if "hypotheses" in results.tables
+    ]
+    return pd.concat(parts, ignore_index=True)[TABLE_COLUMNS] if parts else pd.DataFrame(columns=TABLE_COLUMNS)
+
+
+def arrange_hypotheses(table: pd.DataFrame) -> pd.DataFrame:
+    """A line a candidate."""
+    return lines(
+        {
+            "Zoo": table["zoo"],
+            "Number": table["number"].replace(NUMBERS) + ", " + shorts(table["method"]),
+            "Quantity": table["quantity"],
+            "Candidate": table["hypothesis"],
+            "At": table["at"],
+        },
+        {
+            "n": texts(table["models"]),
+            "Ours": value_interval(table["value"], table["low"], table["high"]),
+            "Paper": texts(table["paper"], "{:.1f}"),
+            "Verdict": texts(table["verdict"]),
+        },
+    )

@@ -16,10 +16,19 @@ from synthetic import (
     make_zoo,
 )
 from zootwins.analyses import intervals
-from zootwins.analyses.candidates import EXCLUDED, FITS, OPEN, arrange_candidates, beside_paper, candidate_table
+from zootwins.analyses.hypotheses import (
+    COLUMNS,
+    EXCLUDED,
+    FITS,
+    OPEN,
+    Evidence,
+    arrange_hypotheses,
+    beside_paper,
+    hypotheses,
+    hypothesis_table,
+)
 from zootwins.analyses.layer_spread import over_filters, over_models, over_weights, pruned_weights
 from zootwins.analyses.response import twin_predictions
-from zootwins.analyses.riddles import COLUMNS, Evidence, candidates
 from zootwins.population.architectures import LAYER_NAMES
 from zootwins.reporting.figures.layer_std import layer_std
 from zootwins.run.errors import InputError
@@ -67,7 +76,7 @@ def evidence(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(evidence):
-    return candidates(evidence, 1000)
+    return hypotheses(evidence, 1000)
 
 
 def value(rows, **keys):
@@ -79,10 +88,10 @@ def value(rows, **keys):
 
 def test_every_candidate_is_there_once_with_its_n(rows):
     assert rows.columns.tolist() == COLUMNS
-    assert not rows.duplicated(["riddle", "method", "at", "candidate", "quantity"]).any()
+    assert not rows.duplicated(["number", "method", "at", "hypothesis", "quantity"]).any()
     assert (rows["models"] == 14).all()
     finetuned = {"finetuned_accuracy", "finetuned_gap", "finetuned_train_accuracy"}
-    assert set(rows["riddle"]) == {"correlation", "agreement", "layer_std"} | finetuned
+    assert set(rows["number"]) == {"correlation", "agreement", "layer_std"} | finetuned
     known = rows.dropna(subset=["low", "high"])
     assert (known["low"] <= known["value"] + 1e-9).all()
     assert (known["value"] <= known["high"] + 1e-9).all()
@@ -92,11 +101,11 @@ def test_the_captions_are_what_tables_1_and_2_hold(rows, evidence):
     results = evidence.results
     twin = results.at("mp", 80)
     r = np.corrcoef(results.originals["test_accuracy"], twin["test_accuracy"])[0, 1]
-    caption = {"method": "mp", "at": "80", "candidate": "original and twin (the caption)", "quantity": "pearson_r"}
+    caption = {"method": "mp", "at": "80", "hypothesis": "original and twin (the caption)", "quantity": "pearson_r"}
     assert value(rows, **caption) == pytest.approx(100 * r)
     agreement = 100 * results.at("vd", VD_EPOCHS, "agreement")["agreement"].mean()
     rows = rows[rows["quantity"] == "mean"]
-    assert value(rows, method="vd", candidate="with its own original (the caption)", quantity="mean") == pytest.approx(
+    assert value(rows, method="vd", hypothesis="with its own original (the caption)", quantity="mean") == pytest.approx(
         agreement
     )
 
@@ -105,22 +114,22 @@ def test_agreement_with_others_leaves_the_own_original_out(evidence):
     """Of originals that agree with nobody but their twin, the others' share is 0."""
     classes = np.arange(12, dtype=np.uint8)[:, None].repeat(50, axis=1)
     alone = replace(evidence, originals=classes, twins={"mp": classes, "vd": classes}, noisy={})
-    rows = candidates(alone, 1000).query("riddle == 'agreement' and method == 'mp' and quantity == 'mean'")
-    assert value(rows, candidate="with its own original (the caption)") == 100
-    assert value(rows, candidate="with another model's original") == 0
-    assert value(rows, candidate="with the same model's twin by vd") == 100
+    rows = hypotheses(alone, 1000).query("number == 'agreement' and method == 'mp' and quantity == 'mean'")
+    assert value(rows, hypothesis="with its own original (the caption)") == 100
+    assert value(rows, hypothesis="with another model's original") == 0
+    assert value(rows, hypothesis="with the same model's twin by vd") == 100
 
 
 def test_twins_in_training_mode_are_a_candidate_of_methods_with_noise(rows):
     """Here they are made to predict as their originals do."""
-    noisy = rows[rows["candidate"].str.contains("in training mode")]
+    noisy = rows[rows["hypothesis"].str.contains("in training mode")]
     assert (noisy["method"] == "vd").all()
     assert noisy.set_index("quantity")["value"].to_dict() == {"mean": 100, "std": 0}
 
 
 def test_train_accuracy_stands_beside_the_sum_of_the_papers_accuracy_and_gap(rows):
     beside = beside_paper(rows, PAPER, "fmnist_s_seed", 1000)
-    trained = beside[beside["riddle"] == "finetuned_train_accuracy"]
+    trained = beside[beside["number"] == "finetuned_train_accuracy"]
     table = PAPER["table5"].query("zoo == 'fmnist_s_seed' and epoch == 15")
     sums = table.groupby("sparsity_percent")["mean"].sum()
     assert len(trained) == 2 * 5  # by the running mean and by the final weights, at the zoo's five percents
@@ -135,7 +144,7 @@ def test_pooled_correlations_take_all_observations(rows, evidence):
     pooled = value(
         rows,
         method="mp",
-        candidate="twin's train and test accuracy, all epochs pooled",
+        hypothesis="twin's train and test accuracy, all epochs pooled",
         quantity="pearson_r",
     )
     assert pooled == pytest.approx(100 * np.corrcoef(trains, tests)[0, 1])
@@ -144,10 +153,10 @@ def test_pooled_correlations_take_all_observations(rows, evidence):
 def test_the_gap_by_clean_weights_is_another_than_by_the_running_mean(evidence):
     tables = dict(evidence.results.tables)
     scores = tables["mp/scores"]
-    tables["mp/scores"] = scores.assign(clean_train_accuracy=scores["train_accuracy"] + 0.01)
-    rows = candidates(replace(evidence, results=replace(evidence.results, tables=tables)), 1000)
+    tables["mp/scores"] = scores.assign(eval_mode_train_accuracy=scores["train_accuracy"] + 0.01)
+    rows = hypotheses(replace(evidence, results=replace(evidence.results, tables=tables)), 1000)
     running, clean = (
-        value(rows, riddle="finetuned_gap", at="80", candidate=f"{train}, less test accuracy")
+        value(rows, number="finetuned_gap", at="80", hypothesis=f"{train}, less test accuracy")
         for train in ("running mean of the last epoch", "the final weights on the training images")
     )
     assert clean == pytest.approx(running + 1)
@@ -218,7 +227,7 @@ def test_weights_that_differ_less_than_chance_tells_have_an_upper_bound_alone():
 
 
 def test_verdicts_allow_for_the_papers_own_error(rows):
-    caption = rows[(rows["riddle"] == "agreement") & (rows["at"] == "80") & (rows["quantity"] == "mean")].head(1)
+    caption = rows[(rows["number"] == "agreement") & (rows["at"] == "80") & (rows["quantity"] == "mean")].head(1)
     printed = PAPER["table1"].set_index("zoo").loc["fmnist_s_seed", "mp_agreement_mean"]
 
     def verdict(paper_models, **bounds):
@@ -234,13 +243,13 @@ def test_verdicts_allow_for_the_papers_own_error(rows):
 
 def test_numbers_that_the_paper_lacks_are_left_out(rows, evidence):
     beside = beside_paper(rows, PAPER, "fmnist_s_seed", 1000)
-    assert set(beside.loc[beside["riddle"] == "finetuned_gap", "at"]) <= {"0", "50", "60", "70", "80", "90"}
+    assert set(beside.loc[beside["number"] == "finetuned_gap", "at"]) <= {"0", "50", "60", "70", "80", "90"}
     assert beside["paper"].notna().all()
-    results = replace(evidence.results, tables={**evidence.results.tables, "candidates": beside})
-    table = candidate_table([results, evidence.results])
+    results = replace(evidence.results, tables={**evidence.results.tables, "hypotheses": beside})
+    table = hypothesis_table([results, evidence.results])
     assert (table["zoo"] == "mini").all()
-    assert len(arrange_candidates(table)) == len(beside)
-    assert candidate_table([evidence.results]).empty
+    assert len(arrange_hypotheses(table)) == len(beside)
+    assert hypothesis_table([evidence.results]).empty
     assert len(layer_std(table).axes) == 2
     assert not layer_std(table.iloc[:0]).axes  # a sentence instead
 
@@ -248,6 +257,6 @@ def test_numbers_that_the_paper_lacks_are_left_out(rows, evidence):
 def test_a_zoo_without_operating_points_has_its_other_riddles(evidence):
     zoo = make_zoo(points={name: {"mp": None, "vd": None} for name in ("agreement", "correlation")})
     bare = replace(evidence, results=replace(evidence.results, zoo=zoo), twins={})
-    assert set(candidates(bare, 1000)["riddle"]) == {
+    assert set(hypotheses(bare, 1000)["number"]) == {
         *("finetuned_accuracy", "finetuned_gap", "finetuned_train_accuracy", "layer_std")
     }

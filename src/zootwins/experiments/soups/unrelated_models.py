@@ -40,7 +40,7 @@ def partners(activations: Sequence[str], members: int) -> list[list[int] | None]
     return found
 
 
-def first_candidates(shards: Sequence[TwinShard], models: Sequence[str]) -> dict[str, Tensor]:
+def first_members(shards: Sequence[TwinShard], models: Sequence[str]) -> dict[str, Tensor]:
     """Candidate 1 of every model after phase 1, `[models, goals, 1, …]`, in the order of `models`."""
     rows = {model: row for row, model in enumerate(model for shard in shards for model in shard.models)}
     order = [rows[model] for model in models]
@@ -49,10 +49,10 @@ def first_candidates(shards: Sequence[TwinShard], models: Sequence[str]) -> dict
     }
 
 
-def mix_strangers(
+def mix_unrelated_models(
     engine: Engine,
     zoo: Dense,
-    candidates: Networks,
+    members: Networks,
     rows: Sequence[int],
     data: ImageData,
     recipe: Recipe,
@@ -63,7 +63,7 @@ def mix_strangers(
 
     Args:
         zoo: all models that the run takes.
-        candidates: their candidates 1, as `first_candidates` returns them.
+        candidates: their candidates 1, as `first_members` returns them.
         rows: the models that are mixed with others, as rows of the zoo.
 
     Returns:
@@ -74,7 +74,7 @@ def mix_strangers(
     kept = [row for row in rows if mixed[row] is not None]
     size = next((len(group) for group in mixed if group), recipe.members)
     groups = torch.tensor([mixed[row] for row in kept], dtype=torch.int64).reshape(len(kept), size)
-    own = {name: tensor[groups, :, 0].movedim(1, 2) for name, tensor in candidates.items()}
+    own = {name: tensor[groups, :, 0].movedim(1, 2) for name, tensor in members.items()}
     retraining = Retraining(engine, data.train, recipe.epochs(1), resume, on_epoch)
     shared = _on_one_mask(zoo, own, groups, recipe, retraining)
     ratios = [recipe.sparsity(goal, 1) for goal in recipe.goals]

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from zootwins.analyses.candidates import beside_paper
+from zootwins.analyses.hypotheses import Evidence, beside_paper, hypotheses
 from zootwins.analyses.layer_spread import pruned_weights
 from zootwins.analyses.response import twin_predictions
 from zootwins.analyses.results import load_results
-from zootwins.analyses.riddles import Evidence, candidates
 from zootwins.analyses.tables import TABLE7_EPOCHS, TABLE8_PERCENTS
 from zootwins.analyses.training_mode import training_mode_predictions
 from zootwins.images.datasets import load_dataset
@@ -56,5 +55,5 @@ with job(snakemake):
         },
     )
     paper = {Path(path).stem: pd.read_csv(path) for path in snakemake.input.paper}
-    found = beside_paper(candidates(evidence, params.paper_models), paper, params.paper_zoo, params.paper_models)
+    found = beside_paper(hypotheses(evidence, params.paper_models), paper, params.paper_zoo, params.paper_models)
     write_parquet(found, snakemake.output[0], provenance(snakemake))
