@@ -55,7 +55,10 @@ def soup_kinds(wildcards):
     """Variants and numbers of members of a zoo's soups, but for strangers."""
     settings = soups_of(wildcards.zoo)
     return [
-        [variant, members] for members in settings.members for variant in settings.variants if variant != "unrelated_models"
+        [variant, members]
+        for members in settings.members
+        for variant in settings.variants
+        if variant != "unrelated_models"
     ]
 
 
