@@ -11,9 +11,14 @@ enum Kind { WEIGHT, BIAS, LOG_SIGMA2, BIAS_LOG_SIGMA2, LOG_ALPHA, KINDS };
 enum Mode { PLAIN, GAUSSIAN_NOISE, HARD_CONCRETE, MODES };  // what the parameters stand for
 enum Activation { TANH, RELU, SIGMOID, GELU, ACTIVATIONS };
 
+// What a compiled chain says of one of its layers: zootwins.population.native_engine compares it with a network's.
+struct LayerInfo {
+  int inputs, outputs, kernel, stride, padding, edge;  // edge: of the square input, in pixels
+  bool pool, activation, dropout;
+};
+
 struct Shape {
-  bool large;  // cnn_l instead of cnn_s
-  int channels;
+  int network;  // its place among the compiled chains
   int mode;
 };
 
@@ -62,6 +67,8 @@ struct Block {
 struct Kernels {
   const char* name;
   int lanes;
+  int networks;                                        // how many chains are compiled
+  const LayerInfo* (*layers)(int network);             // [LAYERS]
   int64_t (*size)(const Shape&, int layer, int kind);  // of one model's parameter, 0 if there is none
   size_t (*workspace)(const Shape&);                   // bytes, to be aligned to 64
   void (*train)(const Block&, void* workspace);

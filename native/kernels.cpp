@@ -683,11 +683,19 @@ struct Type {
   using type = T;
 };
 
-// Calls f with the shape's network.
-template <class F>
-static auto with_network(const Shape& shape, F&& f) {
-  if (shape.large) return shape.channels == 1 ? f(Type<CnnL<1>>{}) : f(Type<CnnL<3>>{});
-  return shape.channels == 1 ? f(Type<CnnS<1>>{}) : f(Type<CnnS<3>>{});
+constexpr int NETWORKS = std::tuple_size_v<Chains>;
+
+// Calls f with the compiled chain of a number.
+template <int i = 0, class F>
+static auto with_network(int number, F&& f) {
+  if constexpr (i + 1 < NETWORKS) {
+    if (number != i) return with_network<i + 1>(number, f);
+  }
+  return f(Type<std::tuple_element_t<i, Chains>>{});
+}
+
+static const zootwins::LayerInfo* layers_of(int number) {
+  return with_network(number, [](auto network) -> const zootwins::LayerInfo* { return decltype(network)::type::INFO; });
 }
 
 template <class Model>
@@ -706,7 +714,7 @@ static size_t bytes() {
 // Calls f with the type of the model that trains the shape.
 template <class F>
 static auto with_model(const Shape& shape, F&& f) {
-  return with_network(shape, [&](auto network) {
+  return with_network(shape.network, [&](auto network) {
     using Network = typename decltype(network)::type;
     switch (shape.mode) {
       case zootwins::GAUSSIAN_NOISE: return f(Type<Model<Network, zootwins::GAUSSIAN_NOISE, true>>{});
@@ -729,7 +737,7 @@ static void train(const Block& block, void* workspace) {
 }
 
 static void evaluate(const Block& block, void* workspace) {
-  with_network(block.shape, [&](auto network) {
+  with_network(block.shape.network, [&](auto network) {
     model_in<Model<typename decltype(network)::type, zootwins::PLAIN, false>>(workspace).evaluate(block);
   });
 }
@@ -777,6 +785,7 @@ static void noise(uint64_t key, uint32_t epoch, uint32_t position, int sites, fl
 }
 
 extern const zootwins::Kernels kernels;
-const zootwins::Kernels kernels = {ZOOTWINS_LEVEL_NAME, LANES, size, workspace, train, evaluate, multiply_adds, activate, noise};
+const zootwins::Kernels kernels = {ZOOTWINS_LEVEL_NAME, LANES,    NETWORKS,      layers_of, size, workspace,
+                                   train,               evaluate, multiply_adds, activate,  noise};
 
 }  // namespace ZOOTWINS_LEVEL

@@ -3,6 +3,7 @@
 
 #include <tuple>  // types only
 
+#include "job.h"
 #include "simd.h"
 
 namespace ZOOTWINS_LEVEL {
@@ -48,6 +49,8 @@ template <class... L>
 struct Network {
   template <int i>
   using At = std::tuple_element_t<i, std::tuple<L...>>;
+  static constexpr zootwins::LayerInfo INFO[] = {
+      {L::INPUTS, L::OUTPUTS, L::KERNEL, 1, 0, L::EDGE, L::POOL, L::ACTIVATION, L::DROPOUT}...};
 };
 
 template <int CHANNELS>
@@ -58,5 +61,8 @@ template <int CHANNELS>
 using CnnL = Network<Layer<CHANNELS, 16, 3, 32, true, true, true>, Layer<16, 32, 3, 15, true, true, true>,
                      Layer<32, 15, 3, 6, true, true, true>, Layer<60, 20, 1, 1, false, true, true>,
                      Layer<20, 10, 1, 1, false, false, false>>;
+
+// The chains that are compiled; the numbers of `Shape::network` are their places.
+using Chains = std::tuple<CnnS<1>, CnnS<3>, CnnL<1>, CnnL<3>>;
 
 }  // namespace ZOOTWINS_LEVEL

@@ -165,17 +165,19 @@ void check(bool condition, const char* message) {
 // A population as the blocks are cut from it: the fields that they have in common.
 class Job {
  public:
-  Job(const Kernels& kernels, bool large, int mode, const Images& images, const Labels& labels,
+  Job(const Kernels& kernels, int network, int mode, const Images& images, const Labels& labels,
       const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
       const Doubles& accuracy)
       : kernels(kernels) {
-    const size_t edge = large ? 32 : 28;
-    check(images.shape(2) == edge && images.shape(3) == edge, "the images' size does not fit the architecture");
-    check(images.shape(1) == 1 || images.shape(1) == 3, "images have 1 or 3 channels");
+    check(0 <= network && network < kernels.networks, "unknown network");
+    const zootwins::LayerInfo& input = kernels.layers(network)[0];
+    check(images.shape(2) == size_t(input.edge) && images.shape(3) == size_t(input.edge) &&
+              images.shape(1) == size_t(input.inputs),
+          "the images do not fit the network");
     check(images.shape(0) > 0 && images.shape(0) == labels.shape(0), "as many labels as images, at least one");
     check(loss.size() == models.size() && accuracy.size() == models.size(), "one loss and accuracy a model");
     check(0 <= mode && mode < zootwins::MODES, "unknown mode");
-    block.shape = Shape{large, int(images.shape(1)), mode};
+    block.shape = Shape{network, mode};
     block.images = images.data();
     block.labels = labels.data();
     block.samples = int64_t(images.shape(0));
@@ -286,29 +288,47 @@ NB_MODULE(_native, m) {
     for (const Kernels* kernels : levels()) found.emplace_back(kernels->name, kernels->lanes);
     return found;
   });
+  // Of each compiled chain its layers: inputs, outputs, kernel, stride, padding, edge of the input, and what follows.
+  m.def("architectures", [] {
+    using Layer = std::tuple<int, int, int, int, int, int, std::vector<std::string>>;
+    const Kernels& kernels = *levels().front();
+    std::vector<std::vector<Layer>> found;
+    for (int network = 0; network < kernels.networks; network++) {
+      found.emplace_back();
+      for (int layer = 0; layer < zootwins::LAYERS; layer++) {
+        const zootwins::LayerInfo& info = kernels.layers(network)[layer];
+        std::vector<std::string> after;
+        if (info.pool) after.push_back("max_pool 2");
+        if (info.activation) after.push_back("activation");
+        if (info.dropout) after.push_back("dropout");
+        found.back().emplace_back(info.inputs, info.outputs, info.kernel, info.stride, info.padding, info.edge, after);
+      }
+    }
+    return found;
+  });
   m.def(
       "train_epoch",
-      [](const std::string& level, int threads, bool large, int mode, const Images& images,
+      [](const std::string& level, int threads, int network, int mode, const Images& images,
          const Labels& labels, const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters,
          uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, float linear_clamp,
          const Doubles& loss, const Doubles& accuracy) {
-        Job(chosen(level), large, mode, images, labels, models, parameters, loss, accuracy)
+        Job(chosen(level), network, mode, images, labels, models, parameters, loss, accuracy)
             .train(epoch, batch_size, lr_factors, linear_clamp, threads);
       },
-      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("mode"),
+      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("network"), nb::arg("mode"),
       nb::arg("images"), nb::arg("labels"), nb::arg("models"), nb::arg("parameters"), nb::arg("epoch"),
       nb::arg("batch_size"), nb::arg("lr_factors").none(), nb::arg("linear_clamp"), nb::arg("loss"),
       nb::arg("accuracy"));
   m.def(
       "evaluate",
-      [](const std::string& level, int threads, bool large, const Images& images, const Labels& labels,
+      [](const std::string& level, int threads, int network, const Images& images, const Labels& labels,
          const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
          const Doubles& accuracy, const Predictions& predictions, const std::optional<Floats>& probabilities,
          const std::optional<Floats>& features) {
-        Job(chosen(level), large, zootwins::PLAIN, images, labels, models, parameters, loss, accuracy)
+        Job(chosen(level), network, zootwins::PLAIN, images, labels, models, parameters, loss, accuracy)
             .evaluate(predictions, probabilities, features, threads);
       },
-      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("large"), nb::arg("images"), nb::arg("labels"),
+      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("network"), nb::arg("images"), nb::arg("labels"),
       nb::arg("models"), nb::arg("parameters"), nb::arg("loss"), nb::arg("accuracy"), nb::arg("predictions"),
       nb::arg("probabilities").none(), nb::arg("features").none());
   // For benchmarks: multiply-adds in registers only, the most that `threads` threads can do; returns their number.

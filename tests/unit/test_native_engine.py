@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from zootwins.population import Factors, GaussianNoise, ImageSet, Plain, Population, native_engine, randomness
 from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
+from zootwins.population.engines import get_engine
 from zootwins.population.native_engine import ACTIVATION_CODES, LEVEL_VARIABLE, NativeEngine
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
@@ -377,3 +378,45 @@ def test_small_populations_take_shorter_vectors(models, threads, level, monkeypa
     monkeypatch.delenv(LEVEL_VARIABLE, raising=False)
     monkeypatch.setattr(native_engine._native, "levels", lambda: [("avx512", 16), ("avx2", 8), ("baseline", 4)])
     assert native_engine.simd_level(models, threads) == level
+
+
+def another_network(models):
+    """`cnn_s` without the activation after its third layer, which there are no kernels for."""
+    population = make_population(models)
+    layers = population.architecture.layers
+    changed = tuple(replace(layer, activation=False) if layer.name == "conv3" else layer for layer in layers)
+    return replace(population, architecture=replace(population.architecture, layers=changed))
+
+
+def test_a_network_without_kernels_is_computed_by_torch_and_said_to_be(caplog):
+    """One line in the log; the numbers are the torch engine's."""
+    caplog.set_level("INFO")
+    population = another_network([factors(), factors("relu", "sgd")])
+    expected, data = float64(population), make_data(population.architecture, 10)
+    engine = NativeEngine(otherwise=TorchEngine())
+    for epoch in (1, 2):
+        scores, of_torch = (e.train_epoch(p, data, epoch) for e, p in ((engine, population), (TorchEngine(), expected)))
+        assert scores.loss.tolist() == pytest.approx(of_torch.loss.tolist(), rel=EPOCH_TOLERANCE)
+    evaluated = engine.evaluate(population, data)
+    assert evaluated.loss.tolist() == pytest.approx(TorchEngine().evaluate(expected, data).loss.tolist(), rel=1e-4)
+    assert engine.name == "torch"
+    assert [record.message for record in caplog.records if "instead of native" in record.message] == [
+        "engine torch instead of native: there are no kernels for the layers of cnn_s"
+    ]
+
+
+def test_a_network_without_kernels_is_refused_where_native_is_asked_for():
+    population = another_network([factors()])
+    data = make_data(population.architecture, 10)
+    for compute in (lambda engine: engine.evaluate(population, data), lambda e: e.train_epoch(population, data, 1)):
+        with pytest.raises(InputError, match="no kernels for the layers of cnn_s; set engine: auto or torch"):
+            compute(get_engine("native", "auto", 1))
+
+
+def test_every_channel_count_without_kernels_falls_back():
+    """Two channels: the kernels are for one and three."""
+    population = make_population([factors()], channels=2)
+    engine = get_engine("auto", "cpu", 1)
+    evaluation = engine.evaluate(population, make_data(population.architecture, 5))
+    assert engine.name == "torch"
+    assert evaluation.loss.isfinite().all()

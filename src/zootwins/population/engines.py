@@ -28,12 +28,17 @@ def get_device(device: str) -> str:
 def get_engine(name: str, device: str, threads: int) -> Engine:
     """The engine `torch` or `native` on a device; `auto` takes CUDA, else the native kernels, else torch.
 
+    With `auto`, networks without native kernels are computed by torch; with `native` they are refused when they come.
+
     Raises:
         InputError: if CUDA or the native kernels are asked for and not there.
     """
     device = "cpu" if device == "auto" and name == "native" else get_device(device)
+    if name == "auto" and device == "cpu" and is_available():
+        log.info("engine native on cpu, %d threads", threads)
+        return NativeEngine(threads, otherwise=TorchEngine(device, threads))
     if name == "auto":
-        name = "native" if device == "cpu" and is_available() else "torch"
+        name = "torch"
     if name == "native" and device == "cuda":
         raise InputError("configuration: engine: native runs on CPUs only; set engine: torch or device: cpu")
     if name == "native" and not is_available():

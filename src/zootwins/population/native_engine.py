@@ -5,6 +5,7 @@ copy of its kernels for each SIMD level and runs the fastest one this machine ha
 ZOOTWINS_SIMD (avx512, avx2, baseline) asks for another.
 """
 
+import logging
 import os
 from collections.abc import Collection
 from functools import cache
@@ -14,7 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zootwins.population import MOMENTS, Evaluation, ImageSet, Population, Scores, new_evaluation
+from zootwins.population import MOMENTS, Engine, Evaluation, ImageSet, Population, Scores, new_evaluation
+from zootwins.population.architectures import Architecture, Layer
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
@@ -26,7 +28,10 @@ try:
 except ImportError:
     _native = None
 
+log = logging.getLogger(__name__)
+
 LEVEL_VARIABLE = "ZOOTWINS_SIMD"
+OPTIMIZERS = ("adam", "sgd")
 ACTIVATION_CODES = {"tanh": 0, "relu": 1, "sigmoid": 2, "gelu": 3}  # enum Activation in native/job.h
 KIND_CODES = {"weight": 0, "bias": 1, "log_sigma2": 2, "bias_log_sigma2": 3, "log_alpha": 4}  # enum Kind
 MODE_CODES = {Plain: 0, GaussianNoise: 1, HardConcrete: 2}  # enum Mode
@@ -79,20 +84,71 @@ def simd_level(models: int, threads: int) -> str:
     return "avx2" if fastest == "avx512" and models <= max(lanes // 2, lanes * (threads - 1)) else fastest
 
 
+@cache
+def compiled_chains() -> dict[tuple, int]:
+    """The numbers of the compiled networks by their layers, as `native_chain` describes them."""
+    return {
+        tuple((*numbers, tuple(after)) for *numbers, after in layers): number
+        for number, layers in enumerate(_native.architectures())
+    }
+
+
+def native_chain(architecture: Architecture) -> tuple[tuple, ...]:
+    """What kernels have to compute: for each layer inputs, outputs, kernel, stride, padding, edge, and what follows.
+
+    The edge is that of the square input, in pixels. A linear layer is a convolution of kernel 1 on images of one pixel.
+    """
+    edges = [layer.size + layer.kernel - 1 for layer in architecture.layers]
+    return tuple(
+        (layer.inputs, layer.outputs, layer.kernel, 1, 0, edge, _steps_after(layer))
+        for layer, edge in zip(architecture.layers, edges, strict=True)
+    )
+
+
+def _steps_after(layer: Layer) -> tuple[str, ...]:
+    steps = {"max_pool 2": layer.pool, "activation": layer.activation, "dropout": layer.dropout}
+    return tuple(step for step, there in steps.items() if there)
+
+
+def why_not(population: Population) -> str:
+    """Why the kernels cannot compute a population, in a few words; empty if they can."""
+    if native_chain(population.architecture) not in compiled_chains():
+        return f"there are no kernels for the layers of {population.architecture.name}"
+    others = {f.activation for f in population.factors} - ACTIVATION_CODES.keys()
+    others |= {f.optimizer for f in population.factors} - set(OPTIMIZERS)
+    return f"there are no kernels for {', '.join(sorted(others))}" if others else ""
+
+
 class NativeEngine:
     """Trains and evaluates float32 populations on the CPU, on at most `threads` threads.
+
+    Args:
+        otherwise: computes the populations that there are no kernels for; without it they are refused.
 
     Raises:
         InputError: if the extension is not there, or stale.
     """
 
-    name = "native"
-
-    def __init__(self, threads: int = 1):
+    def __init__(self, threads: int = 1, otherwise: Engine | None = None):
         if not is_available():
             raise InputError("engine: native was not built here; install with a C++ compiler or choose engine: torch")
         check_build()
-        self.threads = threads
+        self.name, self.threads, self.otherwise = "native", threads, otherwise
+
+    def _other(self, population: Population) -> Engine | None:
+        """The engine that computes a population instead of the kernels; None where they do.
+
+        Raises:
+            InputError: if there is none.
+        """
+        if not (reason := why_not(population)):
+            return None
+        if self.otherwise is None:
+            raise InputError(f"engine: native cannot compute this network: {reason}; set engine: auto or torch")
+        if self.name != self.otherwise.name:
+            log.info("engine %s instead of native: %s", self.otherwise.name, reason)
+            self.name = self.otherwise.name
+        return self.otherwise
 
     def train_epoch(
         self,
@@ -104,6 +160,8 @@ class NativeEngine:
         lr_factors: Tensor | None = None,
     ) -> Scores:
         """Train every model for one epoch, in place: see `Engine.train_epoch`."""
+        if other := self._other(population):
+            return other.train_epoch(population, data, epoch, penalty=penalty, lr_factors=lr_factors)
         population.start_optimizer()
         models = len(population)
         scores = Scores(torch.zeros(models, dtype=torch.float64), torch.zeros(models, dtype=torch.float64))
@@ -114,7 +172,7 @@ class NativeEngine:
             **_images(data),
             level=simd_level(models, self.threads),
             threads=self.threads,
-            large=population.architecture.name == "cnn_l",
+            network=compiled_chains()[native_chain(population.architecture)],
             mode=MODE_CODES[type(population.weights)],
             models=_factors(population, penalty),
             parameters=working.parameters,
@@ -131,6 +189,8 @@ class NativeEngine:
 
     def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
         """Evaluate the deterministic models without dropout: see `Engine.evaluate`."""
+        if other := self._other(population):
+            return other.evaluate(population, data, outputs)
         population = population.deterministic()
         evaluation = new_evaluation(population, data, outputs)
         if not len(population) or not len(data):
@@ -139,7 +199,7 @@ class NativeEngine:
             **_images(data),
             level=simd_level(len(population), self.threads),
             threads=self.threads,
-            large=population.architecture.name == "cnn_l",
+            network=compiled_chains()[native_chain(population.architecture)],
             models=_factors(population),
             parameters=_Arrays(population, training=False).parameters,
             **vars(evaluation),

@@ -1,0 +1,334 @@
+"""An architecture as engines and tables see it: its layers, in the order in which images pass them.
+
+Everything follows from one pass of an image through the plain PyTorch network on the meta device, which computes shapes
+and no numbers. Layers are known by the names of their modules; the first layer and the last, the head, by their places.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from itertools import accumulate
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from zootwins.architectures.activations import activation_module
+from zootwins.architectures.registry import Design, Spec, canonical, get_design
+from zootwins.run.errors import InputError
+
+CLASSES = 10  # where nobody says otherwise
+_TRACED_DROPOUT = 0.5  # so that networks that leave out dropout modules at 0 have theirs
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or linear layer, whose weights are what sparsifiers prune.
+
+    Attributes:
+        name: of its module, with dots where modules are nested.
+        weight_shape: `[outputs, inputs, height, width]` of a convolution, `[outputs, inputs]` of a linear layer.
+        input_shape: of what it takes of one image, `[channels, height, width]` or `[…, features]`.
+        output_shape: of what it gives, likewise.
+    """
+
+    name: str
+    weight_shape: tuple[int, ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+    @property
+    def is_conv(self) -> bool:
+        return len(self.weight_shape) == 4
+
+    @property
+    def outputs(self) -> int:
+        return self.weight_shape[0]
+
+    @property
+    def inputs(self) -> int:
+        return self.weight_shape[1]
+
+    @property
+    def weights(self) -> int:
+        """Number of weights, biases not counted."""
+        return prod(self.weight_shape)
+
+    @property
+    def sites(self) -> int:
+        """Numbers that it gives for one image."""
+        return prod(self.output_shape)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one forward pass of one image, biases not counted."""
+        return self.weights * self.sites // self.outputs
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """A dropout module: its name, and the shape of what it takes of one image."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class OwnActivation(nn.Identity):
+    """Stands in a traced network where each model has its own activation."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network for images `[channels, image_size, image_size]` of so many classes.
+
+    Attributes:
+        design: the module that makes it, with its settings.
+        spec: what `get_architecture` makes it of.
+        layers: in the order in which an image passes them.
+        dropouts: likewise.
+        parameter_shapes: shape of every parameter of one model, `{layer}.weight`, `{layer}.bias` and those of
+            normalisation, in the modules' order.
+        buffer_shapes: shape of every buffer, such as the running means of batch normalisation.
+        template: the network on the meta device, with `OwnActivation` as its activation.
+    """
+
+    design: Design
+    spec: str
+    channels: int
+    classes: int
+    image_size: int
+    layers: tuple[Layer, ...]
+    dropouts: tuple[Dropout, ...]
+    parameter_shapes: Mapping[str, tuple[int, ...]]
+    buffer_shapes: Mapping[str, tuple[int, ...]]
+    template: nn.Module
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Architecture) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple:
+        return (self.spec, self.channels, self.classes, self.image_size)
+
+    @property
+    def name(self) -> str:
+        """For people: the id, with settings that are not the usual ones."""
+        return self.design.label
+
+    @property
+    def description(self) -> dict[str, object]:
+        """What `get_architecture` takes to make it again, as plain values."""
+        return {
+            "spec": json.loads(self.spec),
+            "channels": self.channels,
+            "classes": self.classes,
+            "image_size": self.image_size,
+        }
+
+    @property
+    def first(self) -> Layer:
+        """The layer that takes the image."""
+        return self.layers[0]
+
+    @property
+    def head(self) -> Layer:
+        """The layer that gives the logits."""
+        return self.layers[-1]
+
+    def layer_after(self, name: str) -> Layer:
+        """The layer that an image passes next."""
+        names = [layer.name for layer in self.layers]
+        return self.layers[names.index(name) + 1]
+
+    @cached_property
+    def weight_names(self) -> tuple[str, ...]:
+        """Names of the parameters that sparsifiers prune: the weights of the layers, in their order."""
+        return tuple(f"{layer.name}.weight" for layer in self.layers)
+
+    @property
+    def weights(self) -> int:
+        """Number of prunable weights: the paper's column W."""
+        return sum(layer.weights for layer in self.layers)
+
+    @cached_property
+    def weight_shares(self) -> Tensor:
+        """Each layer's share of the prunable weights, float64 `[layers]`."""
+        return torch.tensor([layer.weights / self.weights for layer in self.layers], dtype=torch.float64)
+
+    @cached_property
+    def noise_offsets(self) -> tuple[int, ...]:
+        """Where each layer's noise starts among a sample's random numbers, and their total (last entry).
+
+        A layer takes one number for each output, numbered `[row, column, output]`, output fastest; every layer starts
+        at a multiple of four, the numbers that one call of the generator returns.
+        """
+        return _offsets(layer.sites for layer in self.layers)
+
+    @cached_property
+    def dropout_offsets(self) -> tuple[int, ...]:
+        """The same for dropout modules, which take one number for each of their inputs."""
+        return _offsets(prod(dropout.shape) for dropout in self.dropouts)
+
+    @cached_property
+    def gate_offsets(self) -> tuple[int, ...]:
+        """The same for gates, which take one number per weight and batch, numbered as the weights lie in memory."""
+        return _offsets(layer.weights for layer in self.layers)
+
+    @cached_property
+    def chain(self) -> tuple[tuple[str, nn.Module], ...]:
+        """The named modules that an image passes one after the other; empty if the network is no such chain."""
+        steps = tuple(self.template.named_children())
+        plain = isinstance(self.template, nn.Sequential) and not any(list(step.children()) for _, step in steps)
+        return steps if plain and not self.buffer_shapes else ()
+
+    @cached_property
+    def layouts(self) -> dict[str, dict[str, str]]:
+        """Names of the parameters and buffers in state dicts on disk by our own, for each known layout by its name.
+
+        The first is the one that is written, but for models with dropout where there is a layout called `dropout`.
+        """
+        names = (*self.parameter_shapes, *self.buffer_shapes)
+        return {
+            known: {name: _renamed(name, layout) for name in names} for known, layout in self.design.layouts.items()
+        }
+
+    def module(self, activation: str, dropout: float = 0.0) -> nn.Module:
+        """Build the plain PyTorch network of one model, with random weights of torch's global generator."""
+        return self._built(partial(activation_module, activation), dropout)
+
+    def _built(self, activation: Callable[[], nn.Module], dropout: float) -> nn.Module:
+        return _module(self.design, self.channels, self.classes, self.image_size, activation, dropout)
+
+
+def _offsets(sizes) -> tuple[int, ...]:
+    return (0, *accumulate((size + 3) // 4 * 4 for size in sizes))
+
+
+def _renamed(name: str, layout: Mapping[str, str]) -> str:
+    prefix = max((ours for ours in layout if name.startswith(f"{ours}.")), key=len, default=None)
+    return name if prefix is None else layout[prefix] + name.removeprefix(prefix)
+
+
+def _module(
+    design: Design,
+    channels: int,
+    classes: int,
+    image_size: int,
+    activation: Callable[[], nn.Module],
+    dropout: float,
+) -> nn.Module:
+    return design.source.module(channels, classes, image_size, activation, dropout, **design.settings)
+
+
+def get_architecture(
+    spec: Spec, channels: int = 1, classes: int = CLASSES, image_size: int | None = None
+) -> Architecture:
+    """Return the architecture of a catalogue's entry for images of some size and so many classes.
+
+    Args:
+        spec: an id of the registry, an id with settings, or a chain of layers; see `registry.get_design`.
+        channels: of the images.
+        classes: that are told apart, at least 2.
+        image_size: their edge in pixels; that of the architecture's own images, or 28, if None.
+
+    Raises:
+        InputError: if there is no such architecture, or it does not take such images.
+    """
+    try:
+        return _traced(canonical(spec), channels, classes, image_size)
+    except ValueError as error:
+        raise InputError(f"architecture: {error}") from None
+
+
+@cache
+def _traced(spec: str, channels: int, classes: int, image_size: int | None) -> Architecture:
+    design = get_design(json.loads(spec))
+    sizes = design.image_sizes
+    size = image_size or (sizes[0] if sizes else 28)
+    if sizes and size not in sizes:
+        raise ValueError(
+            f"{design.label} takes images of {' or '.join(map(str, sizes))} pixels, not of {size}; correct dataset or "
+            "architecture in the catalogue"
+        )
+    try:
+        with torch.device("meta"):
+            template = _module(design, channels, classes, size, OwnActivation, _TRACED_DROPOUT).eval()
+            layers, dropouts, logits = _trace(template, torch.empty(1, channels, size, size))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{design.label} does not take images [{channels}, {size}, {size}]: {reason}") from None
+    if tuple(logits.shape) != (1, classes) or layers[-1].outputs != classes:
+        raise ValueError(f"{design.label} gives {list(logits.shape[1:])} for an image, not {classes} logits")
+    return Architecture(
+        design,
+        spec,
+        channels,
+        classes,
+        size,
+        tuple(layers),
+        tuple(dropouts),
+        {name: tuple(parameter.shape) for name, parameter in template.named_parameters()},
+        {name: tuple(buffer.shape) for name, buffer in template.named_buffers()},
+        template,
+    )
+
+
+def _trace(network: nn.Module, images: Tensor) -> tuple[list[Layer], list[Dropout], Tensor]:
+    """The layers and dropout modules that an image passes, in order, and what comes out."""
+    layers: list[Layer] = []
+    dropouts: list[Dropout] = []
+
+    def passed(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if name in {known.name for known in (*layers, *dropouts)}:
+            raise ValueError(f"{name} is used twice in one pass, which gates, noise and dropout do not provide for")
+        if isinstance(module, nn.Dropout):
+            dropouts.append(Dropout(name, tuple(output.shape[1:])))
+        else:
+            shapes = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
+            layers.append(Layer(name, tuple(module.weight.shape), *shapes))
+
+    hooks = [
+        module.register_forward_hook(partial(passed, name))
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.Dropout)
+    ]
+    with torch.no_grad():
+        logits = network(images)
+    for hook in hooks:
+        hook.remove()
+    unused = {n for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)} - {x.name for x in layers}
+    if unused or not layers:
+        raise ValueError(f"no image passes {', '.join(sorted(unused)) or 'a convolution or linear layer'}")
+    return layers, dropouts, logits
+
+
+def fitting_architecture(where: str, spec: Spec, images: Tensor, classes: int = CLASSES) -> Architecture:
+    """Return the architecture of a catalogue's entry for images `[samples, channels, height, width]`.
+
+    Args:
+        where: whose images they are, for messages.
+        spec: see `get_architecture`.
+        images: of the data set.
+        classes: of the data set.
+
+    Raises:
+        InputError: if it takes other images, or they are not square.
+    """
+    channels, height, width = images.shape[1:]
+    if height != width:
+        raise InputError(f"{where}: images of {height}×{width} pixels; architectures take square ones: crop or resize")
+    try:
+        return get_architecture(spec, channels, classes, height)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def to_state_dict(tensors: Mapping[str, Tensor], architecture: Architecture, dropout: float) -> dict[str, Tensor]:
+    """Return one model's parameters and buffers under the names of the architecture's layout on disk."""
+    layouts = architecture.layouts
+    layout = layouts["dropout"] if dropout > 0 and "dropout" in layouts else next(iter(layouts.values()))
+    return {layout[name]: tensors[name] for name in layout}
