@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reference_data import LAYERS, assert_same, of_layers, pruned, reference, weights
-from zootwins.population.masks import lowest_pruned, lowest_pruned_by_layer
+from zootwins.population.masks import keep_highest
 from zootwins.sparsifiers.allocations import erk_densities, lamp_scores, row_ranking, whole_counts
 from zootwins.sparsifiers.scores import activation_weighted, magnitude
 
@@ -44,13 +44,13 @@ def test_lamp_is_its_authors(percent):
         torch.testing.assert_close(scores[name], expected, rtol=0, atol=FLOAT64)
     masks = of_layers("lamp", f"mask_{percent}.")
     assert pruned(masks) == round(percent / 100 * WEIGHTS)
-    assert_same(lowest_pruned(scores, percent / 100, "global"), masks)
+    assert_same(keep_highest(scores, percent / 100), masks)
 
 
 def test_lamp_never_empties_a_layer():
     twice = {name: torch.cat([weight, 0 * weight]) for name, weight in magnitude(weights()).items()}
     twice["conv2.weight"] = twice["conv2.weight"] * 1e-6
-    masks = lowest_pruned(lamp_scores(twice), 1 - 5 / WEIGHTS, "global")
+    masks = keep_highest(lamp_scores(twice), 1 - 5 / WEIGHTS)
     assert all(mask.flatten(1).sum(1).tolist() == [1, 1] for mask in masks.values())
 
 
@@ -60,12 +60,12 @@ def test_rows_are_wandas(percent):
     scores = activation_weighted(weights(), norms)
     masks = of_layers("wanda", f"mask_{percent}.")
     shares = {name: float((~mask).double().mean()) for name, mask in masks.items()}  # ⌊s·inputs⌋ of each row
-    assert_same(lowest_pruned_by_layer({name: row_ranking(score) for name, score in scores.items()}, shares), masks)
+    assert_same(keep_highest({name: row_ranking(score) for name, score in scores.items()}, shares), masks)
 
 
 def test_rows_lose_as_many_but_one():
     score = weights()["conv1.weight"].abs()
-    mask = lowest_pruned({"w": row_ranking(score)}, 0.9, "layer")["w"]
+    mask = keep_highest({"w": row_ranking(score)}, 0.9)["w"]
     lost = (~mask).flatten(2).sum(2)
     assert int(lost.sum()) == 180
     assert set(lost.flatten().tolist()) == {22, 23}

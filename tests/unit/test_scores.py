@@ -5,7 +5,7 @@ import torch
 
 from reference_data import architecture, assert_same, gradients, of_layers, parameters, pruned, reference, weights
 from zootwins.population.architectures import Network, to_state_dict
-from zootwins.population.masks import lowest_pruned
+from zootwins.population.masks import keep_highest
 from zootwins.sparsifiers.scores import gradient_flow, identity, normalised, saliency, synaptic_flow
 
 FLOAT64 = 1e-12  # relative to sums of some thousand products
@@ -15,7 +15,7 @@ PERCENTS = pytest.mark.parametrize("percent", [50, 90])
 
 def masks_of(scores, masks):
     """As many pruned as in these masks."""
-    return lowest_pruned(scores, pruned(masks) / WEIGHTS, "global")
+    return keep_highest(scores, pruned(masks) / WEIGHTS)
 
 
 @PERCENTS
@@ -57,7 +57,7 @@ def test_synflow_is_the_published(activation, rounds, percent):
         masked = {name: p * masks[name] if name in masks else p for name, p in parameters().items()}
         scores = synaptic_flow(architecture(), masked, activation)
         gone = int((1 - (1 - percent / 100) ** (done / rounds)) * WEIGHTS)  # as they count
-        masks = lowest_pruned(scores, gone / WEIGHTS, "global")
+        masks = keep_highest(scores, gone / WEIGHTS)
         if done == 1:
             first = of_layers("synflow", f"{prefix}.first_score.")
             torch.testing.assert_close(scores, first, rtol=FLOAT64, atol=1e-20)

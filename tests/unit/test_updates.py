@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from reference_data import assert_same, of_layers, pruned, reference, weights
-from zootwins.population.masks import lowest_pruned, lowest_pruned_by_layer
-from zootwins.sparsifiers.updates import block_fisher, output_hessian, surgeon
+from zootwins.population.masks import keep_highest
+from zootwins.sparsifiers.updates import block_fisher, least_squares, output_hessian, removal_costs
 
 INVERSION = 1e-10  # of a float64 matrix whose condition is about 1e5
 FLOAT32_SUMS = 1e-5  # of their 60 products
@@ -31,20 +31,20 @@ def test_woodfisher_is_the_published(damping):
         torch.testing.assert_close(ours, theirs, rtol=INVERSION, atol=0)
     for percent in (50, 90):
         masks = of_layers("woodfisher", f"damp_{damping}.joint.mask_{percent}.")
-        assert_same(lowest_pruned(saliency, pruned(masks) / WEIGHTS, "global"), masks)
+        assert_same(keep_highest(saliency, pruned(masks) / WEIGHTS), masks)
         updated = of_layers("woodfisher", f"damp_{damping}.joint.weights_{percent}.")
         torch.testing.assert_close(fisher.updated(weights(), masks), updated, rtol=0, atol=1e-13)
     masks = of_layers("woodfisher", f"damp_{damping}.layer.mask_50.")
     shares = {name: float((~mask).double().mean()) for name, mask in masks.items()}
-    assert_same(lowest_pruned_by_layer(saliency, shares), masks)
+    assert_same(keep_highest(saliency, shares), masks)
 
 
 def test_woodfisher_without_curvature_is_magnitude_pruning():
     flat = {name: torch.zeros_like(gradient) for name, gradient in image_gradients().items()}
     fisher = block_fisher(flat, 50, 0.5)
     magnitudes = {name: weight.abs() for name, weight in weights().items()}
-    masks = lowest_pruned(fisher.saliency(weights()), 0.8, "global")
-    assert_same(masks, lowest_pruned(magnitudes, 0.8, "global"))
+    masks = keep_highest(fisher.saliency(weights()), 0.8)
+    assert_same(masks, keep_highest(magnitudes, 0.8))
     expected = {name: weight * masks[name] for name, weight in weights().items()}
     torch.testing.assert_close(fisher.updated(weights(), masks), expected)
 
@@ -63,6 +63,12 @@ def test_one_removal_is_the_optimal_brain_surgeons():
     system[:10, :10], system[:10, 10], system[10, :10] = curvature, e, e
     delta = torch.linalg.solve(system, torch.cat([torch.zeros(10), -weight.flatten()[3:4]]).double())[:10]
     torch.testing.assert_close(ours.flatten(), weight.flatten() + delta, rtol=0, atol=1e-12)
+
+
+def surgeon(weight, hessian, gone, damping=0.0):
+    """The layer with so many weights removed."""
+    kept = keep_highest({"w": removal_costs(weight, hessian, damping)}, gone / weight.numel())["w"]
+    return least_squares(weight, hessian, kept, damping)
 
 
 def layer_inputs(layer):

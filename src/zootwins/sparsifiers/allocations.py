@@ -9,6 +9,9 @@ from math import floor, prod
 import torch
 from torch import Tensor
 
+from zootwins.population.architectures import Architecture
+from zootwins.sparsifiers.composition import Allocation
+
 
 def ranks(scores: Tensor) -> Tensor:
     """Return the place of each score in its row `[…, n]`: 0 for the lowest, and for the first of equals."""
@@ -67,3 +70,40 @@ def _lamp(score: Tensor) -> Tensor:
     # the highest is 1 by definition, of a layer of zeros as well
     shares = torch.where(sums > 0, highest_first / sums, 0).index_fill(1, torch.tensor([0]), 1)
     return torch.empty_like(squares).scatter(1, order, shares).view(score.shape)
+
+
+class Uniform(Allocation):
+    """The same sparsity in every layer."""
+
+    def ratios(self, architecture: Architecture, ratio: float) -> dict[str, float]:
+        """Return each layer's share to prune."""
+        return dict.fromkeys(architecture.weight_names, ratio)
+
+
+class Erk(Allocation):
+    """Erdős-Rényi-Kernel: layers with many inputs and outputs are sparser."""
+
+    def ratios(self, architecture: Architecture, ratio: float) -> dict[str, float]:
+        """Return each layer's share to prune; the weights that go are round(ratio · weights) in all."""
+        shapes = {name: architecture.parameter_shapes[name] for name in architecture.weight_names}
+        sizes = {name: prod(shape) for name, shape in shapes.items()}
+        kept = architecture.weights - round(ratio * architecture.weights)
+        densities = erk_densities(shapes, kept)
+        counts = whole_counts({name: densities[name] * sizes[name] for name in shapes}, kept)
+        return {name: 1 - counts[name] / sizes[name] for name in shapes}
+
+
+class Lamp(Allocation):
+    """One ranking of layer-adaptive scores."""
+
+    def ranking(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the layer-adaptive scores."""
+        return lamp_scores(scores)
+
+
+class Rows(Uniform):
+    """The same sparsity in every output's row of weights."""
+
+    def ranking(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return numbers that rank row by row."""
+        return {name: row_ranking(score) for name, score in scores.items()}

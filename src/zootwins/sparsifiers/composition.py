@@ -22,10 +22,32 @@ if TYPE_CHECKING:
     from zootwins.population import ImageSet, Population
     from zootwins.population.architectures import Architecture
 
-SCORES: dict[str, str] = {}
-ALLOCATIONS: dict[str, str] = {}
-STRUCTURES: dict[str, str] = {}
-UPDATES: dict[str, str] = {}
+SCORES = {
+    "magnitude": "zootwins.sparsifiers.scores:Magnitude",
+    "random": "zootwins.sparsifiers.scores:Random",
+    "saliency": "zootwins.sparsifiers.scores:Saliency",
+    "gradient": "zootwins.sparsifiers.scores:Gradient",
+    "gradient_flow": "zootwins.sparsifiers.scores:GradientFlow",
+    "synaptic_flow": "zootwins.sparsifiers.scores:SynapticFlow",
+    "activation_weighted": "zootwins.sparsifiers.scores:ActivationWeighted",
+    "fisher": "zootwins.sparsifiers.scores:FisherSaliency",
+    "removal_costs": "zootwins.sparsifiers.scores:RemovalCosts",
+}
+ALLOCATIONS = {
+    "global": "zootwins.sparsifiers.composition:Allocation",
+    "uniform": "zootwins.sparsifiers.allocations:Uniform",
+    "erk": "zootwins.sparsifiers.allocations:Erk",
+    "lamp": "zootwins.sparsifiers.allocations:Lamp",
+    "rows": "zootwins.sparsifiers.allocations:Rows",
+}
+STRUCTURES = {
+    "unstructured": "zootwins.sparsifiers.composition:Structure",
+    "n_of_m": "zootwins.sparsifiers.structures:NM",
+}
+UPDATES = {
+    "fisher": "zootwins.sparsifiers.updates:FisherUpdate",
+    "least_squares": "zootwins.sparsifiers.updates:LeastSquares",
+}
 
 
 def part(table: Mapping[str, str], name: str, **settings: Any) -> Any:

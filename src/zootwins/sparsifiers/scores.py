@@ -1,15 +1,20 @@
 """What weights are ranked by: `[models, …]` by the weight's name, and the highest stay.
 
-Gradients and the inputs of layers are given; where they come from is the engine's business.
+Each score is a function of tensors, and below the functions are the parts that methods are composed of, which ask the
+state of the twins for those tensors.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from zootwins.population.architectures import Architecture
 from zootwins.population.batched_network import ActivationRun, forward
+from zootwins.population.randomness import layer_words
+from zootwins.sparsifiers.composition import State
+from zootwins.sparsifiers.updates import removal_costs, state_fisher, state_hessians
 
 
 def magnitude(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -69,3 +74,98 @@ def synaptic_flow(
         name: (weight * gradient).detach().abs()
         for name, weight, gradient in zip(architecture.weight_names, weights, gradients, strict=True)
     }
+
+
+class Magnitude:
+    """|w|."""
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        return magnitude(state.weights)
+
+
+class Random:
+    """One permutation of each layer's weights, drawn from the twin's own stream; the same whenever it is asked."""
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        return layer_words(state.population.architecture, state.population.keys)
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """|w·∂L/∂w| on some training images: SNIP (100 images) before training, Taylor after it."""
+
+    images: int = 100
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        return saliency(state.weights, state.gradients(state.images(self.images, "saliency")))
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """|∂L/∂w| on the batch that comes next: what RigL grows by."""
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        return magnitude(state.gradients())
+
+
+@dataclass(frozen=True)
+class GradientFlow:
+    """w·Hg on some training images of each class: GraSP."""
+
+    images_per_class: int = 10
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        images = state.images(self.images_per_class, "gradient flow", per_class=True)
+        return gradient_flow(state.weights, state.hessian_products(images, state.gradients(images)))
+
+
+class SynapticFlow:
+    """|θ·∂R/∂θ| without data: SynFlow."""
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        return synaptic_flow(state.population.architecture, state.population.parameters)
+
+
+@dataclass(frozen=True)
+class ActivationWeighted:
+    """|w|·‖x‖ on some training images: Wanda. The inputs are those of the network as it is."""
+
+    images: int = 128
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        inputs = state.layer_inputs(state.images(self.images, "layer inputs"))
+        norms = {name: torch.linalg.vector_norm(of_layer.double(), dim=1) for name, of_layer in inputs.items()}
+        return activation_weighted(state.weights, norms)
+
+
+@dataclass(frozen=True)
+class FisherSaliency:
+    """w²/[F⁻¹]qq with the Fisher information of blocks of weights: WoodFisher."""
+
+    images: int = 400
+    block: int = 50
+    damping: float = 1e-5
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        return state_fisher(state, self.images, self.block, self.damping).saliency(state.weights)
+
+
+@dataclass(frozen=True)
+class RemovalCosts:
+    """What removals in turn cost a layer's outputs: optimal brain compression."""
+
+    images: int = 1024
+    damping: float = 0.01
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        hessians = state_hessians(state, self.images)
+        return {name: removal_costs(w, hessians[name], self.damping) for name, w in state.weights.items()}

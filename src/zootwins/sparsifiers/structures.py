@@ -1,12 +1,14 @@
 """Patterns that masks follow: N:M sparsity, N of every M neighbours along a row's inputs stay."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil
 
 import torch
 from torch import Tensor
 
 from zootwins.sparsifiers.allocations import ranks
+from zootwins.sparsifiers.composition import Structure
 
 
 def nm_masks(scores: Mapping[str, Tensor], n: int, m: int) -> dict[str, Tensor]:
@@ -36,3 +38,17 @@ def _nm_mask(score: Tensor, n: int, m: int) -> Tensor:
 
 def _highest(scores: Tensor, kept: int) -> Tensor:
     return ranks(scores) >= scores.shape[-1] - kept
+
+
+@dataclass(frozen=True)
+class NM(Structure):
+    """`n` of every `m` neighbours along a row's inputs stay, whatever sparsity is asked for, unless it is 0."""
+
+    n: int
+    m: int
+
+    def choose(self, ranking: dict[str, Tensor], due: float | Mapping[str, float], min_left: int) -> dict[str, Tensor]:
+        """Return which weights stay."""
+        if not any(due.values() if isinstance(due, Mapping) else [due]):
+            return {name: torch.ones_like(score, dtype=torch.bool) for name, score in ranking.items()}
+        return nm_masks(ranking, self.n, self.m)

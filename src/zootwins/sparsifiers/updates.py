@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zootwins.sparsifiers.allocations import ranks
+from zootwins.sparsifiers.composition import State
 
 
 @dataclass(frozen=True)
@@ -81,50 +81,108 @@ def output_hessian(inputs: Tensor, images: int) -> Tensor:
     return 2 / images * inputs.double().mT @ inputs.double()
 
 
-def surgeon(weight: Tensor, hessian: Tensor, pruned: int, damping: float = 0.0) -> Tensor:
-    """Prune a layer by optimal brain compression; `pruned` weights of each model become 0, the others make up for it.
+def removal_costs(weight: Tensor, hessian: Tensor, damping: float = 0.0) -> Tensor:
+    """Return what a weight's removal costs in optimal brain compression, float64 `[models, outputs, …]`; the lowest go.
 
-    Row by row the weight with the least w²/[H⁻¹]qq goes and the row's others are adjusted, until none is left; then
-    each row takes as many of its removals as are among the `pruned` cheapest of the layer. Weights of inputs that are
-    always 0 go first and cost nothing (IST-DASLab/OBC, trueobs.py).
+    Row by row the weight with the least w²/[H⁻¹]qq goes and the row's others make up for it, until none is left. The
+    costs of a row's removals are in ascending order, so that a row loses as many as are among the cheapest of a layer,
+    and those first that went first (IST-DASLab/OBC, trueobs.py). Weights of inputs that are always 0 cost nothing.
 
     Args:
         weight: `[models, outputs, …]`.
         hessian: of the layer's outputs.
         damping: × the mean of the Hessian's diagonal, added to the diagonal.
     """
-    dead = hessian.diagonal(dim1=1, dim2=2) == 0
-    hessian = hessian + torch.diag_embed(dead.double())
-    ridge = damping * hessian.diagonal(dim1=1, dim2=2).mean(1, keepdim=True).expand(-1, hessian.shape[1])
-    rows = weight.double().flatten(2).masked_fill(dead[:, None], 0)
-    losses, states = _removals(rows, hessian + torch.diag_embed(ridge))
-    cheapest = ranks(losses.flatten(1)).view_as(losses) < pruned
-    removals = cheapest.sum(2)[..., None, None].expand(-1, -1, 1, rows.shape[2])
-    return states.gather(2, removals)[:, :, 0].view_as(weight).to(weight.dtype)
-
-
-def _removals(rows: Tensor, hessian: Tensor) -> tuple[Tensor, Tensor]:
-    """Remove the weights of each row one by one.
-
-    Args:
-        rows: `[models, rows, inputs]`.
-
-    Returns:
-        The loss of every removal in turn, `[models, rows, inputs]`, and the row before the first and after each,
-        `[models, rows, 1 + inputs, inputs]`.
-    """
-    inputs = rows.shape[2]
-    inverse = torch.linalg.inv(hessian)[:, None].repeat(1, rows.shape[1], 1, 1)
+    regular = _regular(hessian, damping)
+    rows = weight.double().flatten(2).masked_fill(_always_zero(hessian)[:, None], 0)
+    inverse = torch.linalg.inv(regular)[:, None].repeat(1, rows.shape[1], 1, 1)
     left = torch.ones_like(rows, dtype=torch.bool)
-    losses, states = [], [rows]
-    for _ in range(inputs):
+    costs, indices = [], []
+    for _ in range(rows.shape[2]):
         diagonal = inverse.diagonal(dim1=2, dim2=3)
         cost, index = (rows.square() / diagonal).masked_fill(~left, torch.inf).min(2, keepdim=True)
-        column = inverse.gather(3, index[..., None].expand(-1, -1, inputs, 1))[..., 0]
+        column = inverse.gather(3, index[..., None].expand(-1, -1, rows.shape[2], 1))[..., 0]
         step = column / diagonal.gather(2, index)
         left = left.scatter(2, index, False)
         rows = (rows - rows.gather(2, index) * step).masked_fill(~left, 0)
         inverse = inverse - column[..., None] * step[..., None, :]
-        losses.append(cost[..., 0] / 2)
-        states.append(rows)
-    return torch.stack(losses, dim=2), torch.stack(states, dim=2)
+        costs.append(cost / 2)
+        indices.append(index)
+    in_order = torch.cat(costs, dim=2).sort(2).values
+    return torch.empty_like(rows).scatter(2, torch.cat(indices, dim=2), in_order).view_as(weight)
+
+
+def least_squares(weight: Tensor, hessian: Tensor, kept: Tensor, damping: float = 0.0) -> Tensor:
+    """Return each row's weights of the least squared error of the layer's outputs, those not kept being 0.
+
+    It is what optimal brain compression comes to, whichever order weights went in.
+
+    Args:
+        weight: `[models, outputs, …]`, dense.
+        hessian, damping: as of `removal_costs`.
+        kept: bool of the weight's shape.
+    """
+    regular, support = _regular(hessian, damping)[:, None], kept.flatten(2)
+    rows = weight.double().flatten(2).masked_fill(_always_zero(hessian)[:, None], 0)
+    both = support[..., None] & support[..., None, :]
+    system = torch.where(both, regular, torch.diag_embed((~support).double()))
+    target = (regular @ rows[..., None])[..., 0].masked_fill(~support, 0)
+    return torch.linalg.solve(system, target).masked_fill(~support, 0).view_as(weight).to(weight.dtype)
+
+
+def _always_zero(hessian: Tensor) -> Tensor:
+    """Inputs that are 0 in all images, bool `[models, inputs]`."""
+    return hessian.diagonal(dim1=1, dim2=2) == 0
+
+
+def _regular(hessian: Tensor, damping: float) -> Tensor:
+    """The Hessian with 1 on the diagonal for inputs that are always 0, and damped."""
+    hessian = hessian + torch.diag_embed(_always_zero(hessian).double())
+    ridge = damping * hessian.diagonal(dim1=1, dim2=2).mean(1, keepdim=True).expand(-1, hessian.shape[1])
+    return hessian + torch.diag_embed(ridge)
+
+
+@dataclass(frozen=True)
+class FisherUpdate:
+    """WoodFisher's update of the weights that stay, with the Fisher information of `scores.FisherSaliency`."""
+
+    images: int = 400
+    block: int = 50
+    damping: float = 1e-5
+
+    def __call__(self, state: State, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the updated weights."""
+        return state_fisher(state, self.images, self.block, self.damping).updated(state.weights, new)
+
+
+def state_fisher(state: State, images: int, block: int, damping: float) -> BlockFisher:
+    """Estimate the Fisher information of twins from so many training images; the gradients of masked weights are 0."""
+    gradients = state.image_gradients(state.images(images, "fisher"))
+    masks = state.population.masks
+    masked = {name: g.masked_fill(~masks[name][:, None], 0) if name in masks else g for name, g in gradients.items()}
+    return block_fisher(masked, block, damping)
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Optimal brain compression's update: each layer's outputs change as little as they can on some training images.
+
+    Inputs are those of the network as it is, before this change of masks.
+    """
+
+    images: int = 1024
+    damping: float = 0.01
+
+    def __call__(self, state: State, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the updated weights."""
+        hessians = state_hessians(state, self.images)
+        return {
+            name: least_squares(weight, hessians[name], new[name], self.damping)
+            for name, weight in state.weights.items()
+        }
+
+
+def state_hessians(state: State, images: int) -> dict[str, Tensor]:
+    """Return the Hessian of each layer's outputs on so many training images, by the weights' names."""
+    inputs = state.layer_inputs(state.images(images, "layer inputs"))
+    return {name: output_hessian(of_layer, images) for name, of_layer in inputs.items()}
