@@ -1,17 +1,11 @@
 """Dynamic sparse training: some weights go, as many others come (RigL, Evci et al. 2020; SET, Mocanu et al. 2018)."""
 
 from collections.abc import Mapping
-from math import cos, pi
 
 import torch
 from torch import Tensor
 
 from zootwins.sparsifiers.allocations import ranks
-
-
-def drop_fraction(highest: float, step: int, end: int) -> float:
-    """Return the share of the active weights that a step replaces: α/2·(1 + cos(π·step/end)), 0 from `end` on."""
-    return highest / 2 * (1 + cos(pi * step / end)) if step < end else 0.0
 
 
 def replaced_counts(masks: Mapping[str, Tensor], fraction: float) -> dict[str, Tensor]:

@@ -1,0 +1,110 @@
+"""When masks change: in sparse and dense phases, in rounds that rewind, and by exchange while training goes on.
+
+Epochs count from 1; a moment with 0 batches of an epoch trained is its beginning.
+"""
+
+from dataclasses import dataclass
+from math import cos, pi
+
+from zootwins.sparsifiers.composition import Moment, Schedule
+
+
+@dataclass(frozen=True)
+class Alternating(Schedule):
+    """AC/DC (Peste et al. 2021): dense warm-up, sparse and dense phases in turn, and a last sparse phase.
+
+    Each sparse phase begins with new masks, which it keeps. Before a dense phase all weights come back, from 0, and all
+    moments start from 0.
+
+    Attributes:
+        warmup: dense epochs at the beginning.
+        phase: epochs of every phase but the last; the dense one before the last may be longer.
+        last: epochs of the last phase.
+        epochs: of the whole training.
+    """
+
+    warmup: int
+    phase: int
+    last: int
+    epochs: int
+
+    @property
+    def begins(self) -> dict[int, bool]:
+        """After how many epochs each phase begins, and whether it is sparse; the warm-up is left out."""
+        starts = list(range(self.warmup, self.epochs - self.last, self.phase))
+        del starts[len(starts) // 2 * 2 :]  # so that the phase before the last is dense
+        return {start: index % 2 == 0 for index, start in enumerate(starts)} | {self.epochs - self.last: True}
+
+    def progress(self, moment: Moment, ratio: float) -> float | None:
+        """Return 1 where a sparse phase begins, 0 where a dense one does."""
+        sparse = self.begins.get(moment.epoch - 1) if moment.step == 0 else None
+        return None if sparse is None else float(sparse)
+
+    def resets_moments(self, moment: Moment) -> bool:
+        """Return whether a dense phase begins."""
+        return self.progress(moment, 1.0) == 0
+
+
+@dataclass(frozen=True)
+class Rounds(Schedule):
+    """Iterative pruning (Frankle et al. 2020): each round prunes the same share of what is left, rewinds and trains.
+
+    The first round prunes before training, since twins start from trained models; after the last the requested sparsity
+    is reached.
+
+    Attributes:
+        rounds_of_training: their number.
+        epochs_per_round: of training after each.
+        rewinding: whether weights return to those of an earlier epoch, with a fresh optimiser; else they train on.
+    """
+
+    rounds_of_training: int
+    epochs_per_round: int
+    rewinding: bool = True
+
+    def progress(self, moment: Moment, ratio: float) -> float | None:
+        """Return the share due in the round that begins: 1 − (1 − ratio)^(k/rounds), as a share of the ratio."""
+        if not self._begins(moment) or not ratio:
+            return None
+        done = ((moment.epoch - 1) // self.epochs_per_round + 1) / self.rounds_of_training
+        return 1.0 if done == 1 else (1 - (1 - ratio) ** done) / ratio
+
+    def rewinds(self, moment: Moment) -> bool:
+        """Return whether a round begins, of those that rewind."""
+        return self.rewinding and self._begins(moment)
+
+    def resets_moments(self, moment: Moment) -> bool:
+        """Return whether a round begins: each has a fresh optimiser."""
+        return self._begins(moment)
+
+    def _begins(self, moment: Moment) -> bool:
+        return moment.step == 0 and (moment.epoch - 1) % self.epochs_per_round == 0
+
+
+@dataclass(frozen=True)
+class Exchange(Schedule):
+    """RigL and SET: masks by the first score before training; then some weights go and as many others come.
+
+    Attributes:
+        every: optimiser steps between two exchanges.
+        fraction: of the weights of a layer, exchanged at first; it falls by a cosine to 0.
+        until: share of the training after which masks stay.
+    """
+
+    every: int = 100
+    fraction: float = 0.3
+    until: float = 0.75
+
+    def exchange(self, moment: Moment) -> float:
+        """Return the share of each layer's weights to exchange now."""
+        end = self.until * moment.steps * moment.epochs
+        if moment.taken == 0 or moment.taken % self.every or moment.taken >= end:
+            return 0.0
+        return self.fraction / 2 * (1 + cos(pi * moment.taken / end))
+
+
+@dataclass(frozen=True)
+class Scored(Schedule):
+    """Everything at once before training, in rounds that each score anew under the masks so far (SynFlow: 100)."""
+
+    rounds: int = 1
