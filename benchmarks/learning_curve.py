@@ -21,10 +21,10 @@ import yaml
 
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.evaluation import contexts, layer_statistics, probe_all
+from zootwins.experiments.representations.representation_tables import PREDICTORS
+from zootwins.experiments.representations.representation_training import train
 from zootwins.experiments.representations.states import VdStates, load_states, split_models
 from zootwins.experiments.representations.storage import Representation
-from zootwins.experiments.representations.tables import PREDICTORS
-from zootwins.experiments.representations.training import train
 from zootwins.storage.shards import read_shard
 
 KEY = ["training_models", "epochs", "seed"]

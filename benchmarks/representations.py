@@ -29,9 +29,9 @@ from zootwins.experiments.representations.baselines import principal_components
 from zootwins.experiments.representations.evaluation import contexts, reconstruct, reconstruction_r2
 from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.losses import normalise_alpha
+from zootwins.experiments.representations.representation_training import layer_scale, train
 from zootwins.experiments.representations.states import TARGETS, VdStates, load_states, split_models
 from zootwins.experiments.representations.storage import Representation
-from zootwins.experiments.representations.training import layer_scale, train
 from zootwins.storage.shards import read_shard
 
 TOLD_TRAIN, TOLD_TEST, TOLD_WEIGHTS = 10, 5, 60_000

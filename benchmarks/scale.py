@@ -27,8 +27,7 @@ from zootwins.population import Factors
 from zootwins.population.architectures import CLASSES, Architecture, get_architecture
 from zootwins.population.trajectory import kept_states
 from zootwins.sparsifiers.registry import get_sparsifier
-from zootwins.storage.ranges import shard_slice
-from zootwins.storage.shards import Trajectory, write_trajectory
+from zootwins.storage.shards import Trajectory, shard_slice, write_trajectory
 from zootwins.zoos.raw_texts import METRICS
 from zootwins.zoos.raw_zoo import RawModel, write_raw_zoo
 

@@ -17,9 +17,9 @@ import yaml
 from snakemake.utils import update_config
 
 from zootwins.analyses.cells import QUANTITIES
-from zootwins.analyses.findings import arrange_findings
 from zootwins.analyses.hypotheses import ACCURACY, AGREEMENT, CORRELATION, EXCLUDED, FITS, GAP, NUMBERS, SPREAD, TRAIN
 from zootwins.analyses.paper_comparison import LEVEL, arrange_agreements
+from zootwins.analyses.paper_findings import arrange_findings
 from zootwins.analyses.predictability import arrange_predictability
 from zootwins.analyses.rank_stability import ORIGINAL
 from zootwins.catalogue.entries import load_run

@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 
 from zootwins.zoos.archives import folder_digest
 from zootwins.catalogue.entries import load_run
-from zootwins.storage.ranges import shard_slice
+from zootwins.storage.shards import shard_slice
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located
 from zootwins.run.provenance import code_digest

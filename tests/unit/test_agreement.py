@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from zootwins.analyses.agreement import agreement
+from zootwins.analyses.metrics import agreement
 
 classes = npst.arrays(np.uint8, (3, 7), elements=st.integers(0, 9))
 

@@ -18,7 +18,7 @@ from zootwins.catalogue.soups import Soups
 from zootwins.population.architectures import get_architecture
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import sparsifiers
-from zootwins.storage.ranges import shard_ranges, shard_slice
+from zootwins.storage.shards import shard_ranges, shard_slice
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())

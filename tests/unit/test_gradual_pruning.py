@@ -25,9 +25,8 @@ from zootwins.sparsifiers.gradual_pruning import GradualPruning, extended_ratios
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.random_pruning import RandomPruning
 from zootwins.sparsifiers.sparsify import sparsify
-from zootwins.storage.axes import coordinates
 from zootwins.storage.resume import Resume
-from zootwins.storage.shards import cut_model, read_shard, write_trajectory
+from zootwins.storage.shards import coordinates, cut_model, read_shard, write_trajectory
 from zootwins.zoos.exporting import shard_models
 from zootwins.zoos.originals import Originals
 

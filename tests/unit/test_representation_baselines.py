@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
-from zootwins.analyses.findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
 from zootwins.experiments.representations import baselines, probes
 from zootwins.experiments.representations.baselines import (
     ALL,
@@ -27,9 +27,7 @@ from zootwins.experiments.representations.baselines import (
 from zootwins.experiments.representations.evaluation import evaluate, reconstruct, reconstruction_r2
 from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.model import AutoEncoder
-from zootwins.experiments.representations.states import TARGETS, load_states, split_models
-from zootwins.experiments.representations.storage import Representation
-from zootwins.experiments.representations.tables import (
+from zootwins.experiments.representations.representation_tables import (
     BASELINES,
     PREDICTORS,
     QUANTITIES,
@@ -39,8 +37,10 @@ from zootwins.experiments.representations.tables import (
     split_interval,
     table3,
 )
+from zootwins.experiments.representations.representation_training import layer_scale, train
+from zootwins.experiments.representations.states import TARGETS, load_states, split_models
+from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.tokens import Tokens
-from zootwins.experiments.representations.training import layer_scale, train
 from zootwins.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]

@@ -16,10 +16,10 @@ from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
 from zootwins.experiments.representations.evaluation import evaluate, latent_plane, reconstruct, reconstruction_r2
 from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.representation_training import layer_scale, train
 from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation, load_representation, save_representation
 from zootwins.experiments.representations.tokens import Tokens, erase
-from zootwins.experiments.representations.training import layer_scale, train
 from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
 from zootwins.population.variational import log_alpha
 from zootwins.run.errors import InputError

@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zootwins.run.errors import InputError
-from zootwins.storage.axes import Axis
-from zootwins.storage.ranges import shard_ranges, shard_slice
-from zootwins.storage.shards import Trajectory, cut_model, read_shard, warn_of_mixture, write_trajectory
+from zootwins.storage.shards import (
+    Axis,
+    Trajectory,
+    cut_model,
+    read_shard,
+    shard_ranges,
+    shard_slice,
+    warn_of_mixture,
+    write_trajectory,
+)
 
 
 def write(path, method="mp", models=3):

@@ -8,12 +8,11 @@ import pytest
 from scipy import stats
 
 from synthetic import make_results, make_zoo
-from zootwins.analyses.findings import FAILS, HOLDS, OPEN
-from zootwins.experiments.soups import tables
-from zootwins.experiments.soups.findings import soup_findings
-from zootwins.experiments.soups.gains import arms, gains, unrelated_models
+from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.experiments.soups import soup_tables
+from zootwins.experiments.soups.gains import arms, gains, unrelated_models, with_soups
 from zootwins.experiments.soups.noise import noise_of_gains
-from zootwins.experiments.soups.non_collapsed import with_soups
+from zootwins.experiments.soups.soup_findings import soup_findings
 from zootwins.reporting.gallery import TABLES
 
 SOUP_TABLES = [name for name, table in TABLES.items() if table.rule == "make_soup_table"]
@@ -39,7 +38,7 @@ def changed(results, arm, accuracy, variant="seed", goal=None):
 
 
 def test_gains_are_paired_and_tested_as_scipy_does(results):
-    table = tables.gain_table([results])
+    table = soup_tables.gain_table([results])
     row = table.query(
         "variant == 'seed' and goal == 95 and phase == 2 and arm == 'soup' and against == 'imp'"
     ).squeeze()
@@ -55,7 +54,7 @@ def test_gains_are_paired_and_tested_as_scipy_does(results):
 
 
 def test_std_of_the_models_is_without_the_noise_of_the_images(results):
-    table = tables.gain_table([results]).query("arm == 'soup' and against == 'mean_member' and phase == 2")
+    table = soup_tables.gain_table([results]).query("arm == 'soup' and against == 'mean_member' and phase == 2")
     assert table["std_noise"].to_numpy() == pytest.approx(0.1)
     expected = np.sqrt(np.maximum(0, table["std"] ** 2 - 0.01))
     assert table["std_models"].to_numpy() == pytest.approx(expected.to_numpy())
@@ -81,7 +80,7 @@ def test_the_greedy_soup_is_held_against_candidates_of_its_own_alone(results):
 
 
 def test_effects_of_factors_are_those_of_scipy(results):
-    table = tables.factor_table([results])
+    table = soup_tables.factor_table([results])
     cell = table.query("variant == 'seed' and goal == 95 and against == 'mean_member'").set_index("predictor")
     gain = values(results, "soup") - values(results, "mean_member")
     models = results.models.set_index("index")
@@ -103,7 +102,7 @@ def test_models_without_pairs_do_not_count_in_effects_of_factors(results):
     """Of a model whose candidates put all images into one class no pair is known, and no predictor is told of it."""
     pairs = results.tables["soup_pairs"]
     known = replace(results, tables={**results.tables, "soup_pairs": pairs[pairs["index"] > 3]})
-    cell = tables.factor_table([known]).query("variant == 'seed' and goal == 95 and against == 'mean_member'")
+    cell = soup_tables.factor_table([known]).query("variant == 'seed' and goal == 95 and against == 'mean_member'")
     gain = values(results, "soup") - values(results, "mean_member")
     gain, models = gain[gain.index > 3], results.models.set_index("index")
     test = stats.kruskal(*(part for _, part in gain.groupby(models["activation"])))
@@ -114,7 +113,7 @@ def test_models_without_pairs_do_not_count_in_effects_of_factors(results):
 
 
 def test_controls(results):
-    table = tables.control_table([results]).set_index(["control", "goal"])
+    table = soup_tables.control_table([results]).set_index(["control", "goal"])
     assert set(table.index.get_level_values("control")) == {"kin", "own masks", "one mask", "constant", "dense"}
     own = table.loc["own masks", 95]
     assert own["merged"] == pytest.approx(10)
@@ -125,7 +124,7 @@ def test_controls(results):
 
 
 def test_shifted_gains_stand_beside_those_on_test_images(results):
-    table = tables.shifted_table([results]).query("variant == 'seed' and goal == 95 and against == 'mean_member'")
+    table = soup_tables.shifted_table([results]).query("variant == 'seed' and goal == 95 and against == 'mean_member'")
     by_set = table.groupby("set")["mean"].mean()
     plain = 100 * (values(results, "soup") - values(results, "mean_member")).mean()
     assert by_set["test"] == pytest.approx(plain)
@@ -134,7 +133,9 @@ def test_shifted_gains_stand_beside_those_on_test_images(results):
 
 
 def test_fairness_is_of_the_measure(results):
-    table = tables.fairness_table([results]).query("variant == 'seed' and against == 'mean_member' and arm == 'soup'")
+    table = soup_tables.fairness_table([results]).query(
+        "variant == 'seed' and against == 'mean_member' and arm == 'soup'"
+    )
     of_measure = table.set_index(["measure", "goal"])
     assert of_measure.loc[("ece", 95), "mean"] == pytest.approx(0)
     assert of_measure.loc[("worst_class", 95), "value"] == pytest.approx(100 * values(results, "soup").mean() - 30)
@@ -162,22 +163,22 @@ def collapsed(results, arms, indices, members=None):
 
 def test_models_that_tell_no_classes_apart_have_no_gain(results):
     blind = collapsed(results, results.tables["soups"]["arm"].unique(), [3, 5])
-    table = tables.gain_table([blind]).query("variant == 'seed' and goal == 95 and against == 'imp'")
+    table = soup_tables.gain_table([blind]).query("variant == 'seed' and goal == 95 and against == 'imp'")
     assert set(table["models"]) == {12}
     gain = (values(results, "soup") - values(results, "imp")).drop([3, 5])
     assert table.query("arm == 'soup' and phase == 2")["mean"].item() == pytest.approx(100 * gain.mean())
-    assert set(tables.barrier_table([blind])["models"]) == {12}
-    assert set(tables.shifted_table([blind])["models"]) == {12}
+    assert set(soup_tables.barrier_table([blind])["models"]) == {12}
+    assert set(soup_tables.shifted_table([blind])["models"]) == {12}
     none = collapsed(results, results.tables["soups"]["arm"].unique(), results.models["index"])
     assert all(TABLES[name].make([none]).empty for name in SOUP_TABLES)
     later = collapsed(results, ["soup"], [3])  # a soup that fails is a result
-    assert set(tables.gain_table([later])["models"]) == {14}
+    assert set(soup_tables.gain_table([later])["models"]) == {14}
 
 
 def test_a_mixture_with_a_part_that_tells_no_classes_apart_does_not_count(results):
     """Any average is as good as such a part."""
     blind = collapsed(results, ["own_masks_part"], [3], [2])
-    table = tables.control_table([blind]).set_index(["control", "goal"])
+    table = soup_tables.control_table([blind]).set_index(["control", "goal"])
     assert table.loc[("own masks", 95), "models"] == 13
     assert table.loc[("one mask", 95), "models"] == 14
     (told,) = with_soups([blind])
@@ -202,7 +203,7 @@ def later_alone(results, changed) -> pd.DataFrame:
 def test_equal_accuracies_are_no_gain(results):
     """0.1 + 0.2 and 0.3 are not equal as floating-point numbers."""
     level = changed(changed(results, "soup", lambda a: 0.1 + 0.2 + 0 * a), "mean_member", lambda a: 0.3 + 0 * a)
-    row = tables.gain_table([level]).query("variant == 'seed' and goal == 95 and phase == 2 and arm == 'soup'")
+    row = soup_tables.gain_table([level]).query("variant == 'seed' and goal == 95 and phase == 2 and arm == 'soup'")
     assert row.query("against == 'mean_member'")["better"].item() == 0
 
 

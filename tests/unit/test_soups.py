@@ -13,7 +13,7 @@ from torch.nn.utils import prune
 from reference import network_of, train_one
 from test_torch_engine import ROUNDING, factors, images, population
 from zootwins.catalogue.soups import ARMS, Soups
-from zootwins.experiments.soups import training
+from zootwins.experiments.soups import member_training
 from zootwins.experiments.soups.merging import greedy, merge
 from zootwins.experiments.soups.phases import Dense, as_population, axes_of, make_soups, masks_of, pruned
 from zootwins.experiments.soups.recipes import Recipe
@@ -130,7 +130,7 @@ def test_every_phase_prunes_the_same_share_of_what_is_left(goal, percents):
 
 
 def test_a_lane_that_is_through_stands_still():
-    lengths = training.Lengths("llr", [2, 3, 1], torch.tensor([1.0, 0.5, 1.0], dtype=torch.float64))
+    lengths = member_training.Lengths("llr", [2, 3, 1], torch.tensor([1.0, 0.5, 1.0], dtype=torch.float64))
     factor = torch.cat([lengths.factors(epoch, 4) for epoch in (1, 2, 3)], dim=1)
     np.testing.assert_allclose(factor[0], [*llr(8), 0, 0, 0, 0], atol=1e-7)
     np.testing.assert_allclose(factor[1], 0.5 * llr(12), atol=1e-7)
@@ -428,13 +428,13 @@ def test_strangers_on_one_mask_start_as_low_as_their_schedule_says(arms, monkeyp
     members = {name: arms["member"].tensors[name][:, :, :1, 0] for name in of.parameters}
     recipe = Recipe.of(SETTINGS.model_copy(update={"schedule": "allr"}), "unrelated_models", 3)
     seen = []
-    train = training.Retraining.train
+    train = member_training.Retraining.train
 
     def spy(self, name, population, lengths):
         seen.append(lengths.highest)
         return train(self, name, population, lengths)
 
-    monkeypatch.setattr(training.Retraining, "train", spy)
+    monkeypatch.setattr(member_training.Retraining, "train", spy)
     mix_unrelated_models(ENGINE, Dense("zoo", of, (50, 50, 50)), members, [0], data_of(of), recipe)
     (highest,) = seen
     for lane, goal in enumerate(recipe.goals):  # of model 0, the only stranger is c

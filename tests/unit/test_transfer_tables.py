@@ -9,9 +9,14 @@ import pytest
 from synthetic import make_models, make_transfer, make_zoo
 from zootwins.analyses import intervals
 from zootwins.analyses.results import ZooResults
-from zootwins.experiments.transfer.findings import findings_table
 from zootwins.experiments.transfer.outcomes import error_increase, main_outcomes, outcomes
-from zootwins.experiments.transfer.tables import correlation_table, paired_table, reference_table, transfer_table
+from zootwins.experiments.transfer.transfer_findings import findings_table
+from zootwins.experiments.transfer.transfer_tables import (
+    correlation_table,
+    paired_table,
+    reference_table,
+    transfer_table,
+)
 from zootwins.reporting.gallery import TABLES
 
 TRANSFER = [name for name, table in TABLES.items() if table.rule == "make_transfer_table"]

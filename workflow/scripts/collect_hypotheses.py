@@ -7,9 +7,9 @@ import pandas as pd
 
 from zootwins.analyses.hypotheses import Evidence, beside_paper, hypotheses
 from zootwins.analyses.layer_spread import pruned_weights
+from zootwins.analyses.paper_tables import TABLE7_EPOCHS, TABLE8_PERCENTS
 from zootwins.analyses.response import twin_predictions
 from zootwins.analyses.results import load_results
-from zootwins.analyses.tables import TABLE7_EPOCHS, TABLE8_PERCENTS
 from zootwins.analyses.training_mode import training_mode_predictions
 from zootwins.images.datasets import load_dataset
 from zootwins.population.architectures import LAYER_NAMES

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from zootwins.experiments.soups.gains import non_collapsed
 from zootwins.experiments.soups.noise import noise_table
-from zootwins.experiments.soups.non_collapsed import non_collapsed
 from zootwins.images.datasets import load_stored
 from zootwins.run.job import job, provenance
 from zootwins.storage.frames import read_parquet, write_parquet

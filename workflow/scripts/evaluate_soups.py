@@ -7,8 +7,7 @@ from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.run.job import job, provenance
 from zootwins.storage.frames import write_parquet
-from zootwins.storage.ranges import shard_slice
-from zootwins.storage.shards import read_shard
+from zootwins.storage.shards import read_shard, shard_slice
 from zootwins.zoos.originals import load_originals
 
 with job(snakemake):

@@ -6,8 +6,7 @@ from zootwins.population.trajectory import kept_states
 from zootwins.run.job import job, provenance
 from zootwins.sparsifiers.published import import_twins
 from zootwins.sparsifiers.variational_dropout import Settings
-from zootwins.storage.ranges import shard_slice
-from zootwins.storage.shards import write_trajectory
+from zootwins.storage.shards import shard_slice, write_trajectory
 from zootwins.zoos.originals import load_originals
 
 with job(snakemake):

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from zootwins.analyses.paper_tables import paper_order
 from zootwins.analyses.results import load_results
-from zootwins.analyses.tables import paper_order
 from zootwins.reporting.gallery import TABLES
 from zootwins.reporting.typeset import write_texts
 from zootwins.run.job import job, provenance

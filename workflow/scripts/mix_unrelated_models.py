@@ -8,9 +8,8 @@ from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
 from zootwins.run.job import job, progress, provenance, resume_file
-from zootwins.storage.ranges import shard_slice
 from zootwins.storage.resume import Resume
-from zootwins.storage.shards import read_shard, write_trajectory
+from zootwins.storage.shards import read_shard, shard_slice, write_trajectory
 from zootwins.zoos.originals import load_originals, read_models
 
 with job(snakemake):

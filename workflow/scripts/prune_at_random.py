@@ -8,9 +8,8 @@ from zootwins.population.randomness import STREAMS
 from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.sparsifiers.base import Point, SparsifierInputs
 from zootwins.sparsifiers.magnitude_pruning import Settings
-from zootwins.storage.ranges import shard_slice
 from zootwins.storage.resume import Resume
-from zootwins.storage.shards import read_shard, write_trajectory
+from zootwins.storage.shards import read_shard, shard_slice, write_trajectory
 from zootwins.zoos.originals import load_originals
 
 with job(snakemake):

@@ -8,9 +8,8 @@ from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
-from zootwins.storage.ranges import shard_slice
 from zootwins.storage.resume import Resume
-from zootwins.storage.shards import read_shard, write_trajectory
+from zootwins.storage.shards import read_shard, shard_slice, write_trajectory
 from zootwins.zoos.initial import load_initial
 from zootwins.zoos.originals import load_originals
 

@@ -4,9 +4,9 @@ import torch
 
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.alignment import arrange, mean_reference
+from zootwins.experiments.representations.representation_training import train
 from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation, save_representation
-from zootwins.experiments.representations.training import train
 from zootwins.population.engines import get_device
 from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.storage.frames import write_csv

@@ -5,9 +5,8 @@ from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
 from zootwins.population.trajectory import kept_states
 from zootwins.run.job import job, progress, provenance, resume_file
-from zootwins.storage.ranges import shard_slice
 from zootwins.storage.resume import Resume
-from zootwins.storage.shards import write_trajectory
+from zootwins.storage.shards import shard_slice, write_trajectory
 from zootwins.zoos.sources import TrainSource
 from zootwins.zoos.training import generating_factors, model_names, train_zoo
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from zootwins.analyses.cells import lines, mean_std, shorts, sweep_texts, texts, value_interval
 from zootwins.analyses.intervals import mean_interval
+from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.tables import summary
 
 
 def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:

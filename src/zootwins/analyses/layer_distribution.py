@@ -6,9 +6,9 @@ import pandas as pd
 
 from zootwins.analyses.cells import shorts, summaries, texts
 from zootwins.analyses.pairing import at_sparsity
+from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.state_of_sparsity import SPARSITIES
-from zootwins.analyses.tables import summary
 from zootwins.analyses.tradeoff import out_of_range
 
 _KEYS = ["zoo", "method", "sparsity", "layer"]

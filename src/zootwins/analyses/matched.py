@@ -9,9 +9,9 @@ from scipy import stats
 from zootwins.analyses.cells import shorts, texts, value_interval
 from zootwins.analyses.correlation import kendall
 from zootwins.analyses.pairing import at_sparsity, method_pairs, wilcoxon
+from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.state_of_sparsity import SPARSITIES
-from zootwins.analyses.tables import summary
 
 ORIGINAL = "original"
 UNCOMMON = "no model has both methods' twins as sparse"

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.agreement import agreement
 from zootwins.population.architectures import Architecture
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point
@@ -134,3 +133,18 @@ def _rows(shard: TwinShard, states: Sequence[int], curve: Sequence[Point]) -> pd
             "point": points[twins, epochs],
         }
     )
+
+
+def agreement(predictions: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return the share of equal classes over the last axis (the paper's eq. 1); the axes before it broadcast.
+
+    Args:
+        predictions: classes, such as the twins' `[models, ratios, states, samples]`.
+        reference: classes, such as the originals' `[models, 1, 1, samples]`.
+
+    Returns:
+        Shares as float64, `[models, ratios, states]`.
+    """
+    if predictions.shape[-1] != reference.shape[-1]:
+        raise ValueError(f"predictions on {predictions.shape[-1]} samples, reference on {reference.shape[-1]}")
+    return (predictions == reference).mean(axis=-1)

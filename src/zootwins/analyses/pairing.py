@@ -8,8 +8,8 @@ import pandas as pd
 from scipy import stats
 
 from zootwins.analyses.cells import lines, shorts, sweep_texts, texts, value_interval
+from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.tables import summary
 
 # How far beyond the ends of a model's curve its end stands for it: pruning takes whole weights of each layer, so that
 # 95 % comes to 94.99 % here and 95.03 % there.

@@ -69,7 +69,7 @@ def compare(
     a requested sparsity has no error, so that it is not tested.
 
     Args:
-        tables: our tables by name (`table1`, …), as `zootwins.analyses.tables` makes them.
+        tables: our tables by name (`table1`, …), as `zootwins.analyses.paper_tables` makes them.
         paper: the paper's tables of the same names.
         counterparts: the paper's zoo for each of ours; those that are not named are compared by their own id.
         paper_models: how many models the paper's zoos have, by their ids.

@@ -14,10 +14,10 @@ import pandas as pd
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.correlation import kendall
 from zootwins.analyses.pairing import at_sparsity, wilcoxon
+from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.state_of_sparsity import DENSE, published_score
-from zootwins.analyses.tables import summary
 from zootwins.sparsifiers import retraining
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.zoos.sources import FACTORS

@@ -14,10 +14,10 @@ import pandas as pd
 from scipy import stats
 
 from zootwins.analyses.cells import lines, texts, value_interval
-from zootwins.analyses.findings import FAILS, HOLDS, OPEN, Finding, mean_finding
 from zootwins.analyses.intervals import CONFIDENCE, interval
 from zootwins.analyses.layer_distribution import layers_at_sparsity
 from zootwins.analyses.pairing import TOLERANCE, at_sparsity
+from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN, Finding, mean_finding
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.scratch import BUDGETS, Arm, arms, label, retrained_differences, retraining_methods
 from zootwins.analyses.selection import chosen_point, others, pilots

@@ -12,10 +12,10 @@ import pandas as pd
 
 from zootwins.analyses.cells import lines, shorts, sweep_texts, texts, value_interval
 from zootwins.analyses.pairing import TOLERANCE, at_sparsity
+from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.selection import chosen_point, others, pilots
 from zootwins.analyses.state_of_sparsity import DENSE, SPARSITIES, published_score
-from zootwins.analyses.tables import summary
 from zootwins.sparsifiers.base import Point
 from zootwins.sparsifiers.registry import get_sparsifier
 

@@ -15,7 +15,7 @@ from zootwins.run.errors import InputError
 from zootwins.run.paths import located
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
-from zootwins.storage.ranges import shard_ranges
+from zootwins.storage.shards import shard_ranges
 from zootwins.zoos.sources import ArchiveSource, TrainSource
 
 

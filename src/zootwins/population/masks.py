@@ -55,6 +55,6 @@ def _keep(scores: Tensor, pruned: int, protected: Tensor | None = None) -> Tenso
     return torch.ones_like(scores, dtype=torch.bool).scatter(1, order[:, :pruned], False)
 
 
-def interleaved(masks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Masks of the same models at several ratios, each `[models, …]`, as one of `[models · ratios, …]`."""
-    return {name: torch.stack([mask[name] for mask in masks], dim=1).flatten(0, 1) for name in masks[0]}
+def interleaved(ways: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return tensors of the same models in several ways, each `[models, …]`, as `[models · ways, …]`."""
+    return {name: torch.stack([mask[name] for mask in ways], dim=1).flatten(0, 1) for name in ways[0]}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zootwins.storage.axes import Axis
+from zootwins.storage.shards import Axis
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import pruning
 from zootwins.sparsifiers.base import Axis, Point, SparsifierInputs
-from zootwins.storage.axes import coordinates
+from zootwins.storage.shards import coordinates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from zootwins.sparsifiers import retraining
 from zootwins.sparsifiers.base import Axis, Point, SparsifierInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -64,17 +64,17 @@ class Scratch(retraining.Retraining):
         return retraining.new_parameters(inputs)
 
     def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
+        from zootwins.population.masks import interleaved
+
         population, scales = super().population(inputs, settings), settings.sparse_init
-        parameters = {
-            name: interleaved([scaled(p, population.masks.get(name)) if sparse else p for sparse in scales])
-            for name, p in population.parameters.items()
-        }
+        plain = population.parameters
+        rescaled = {name: scaled(tensor, population.masks.get(name)) for name, tensor in plain.items()}
         return replace(
             population,
             factors=[factors for factors in population.factors for _ in scales],
-            keys=interleaved([population.keys] * len(scales)),
-            parameters=parameters,
-            masks={name: interleaved([mask] * len(scales)) for name, mask in population.masks.items()},
+            keys=population.keys.repeat_interleave(len(scales)),
+            parameters=interleaved([rescaled if sparse else plain for sparse in scales]),
+            masks=interleaved([population.masks] * len(scales)),
         )
 
 
@@ -85,10 +85,3 @@ def scaled(parameters: Tensor, masks: Tensor | None) -> Tensor:
     kept = masks.flatten(1).double().mean(1)
     factors = kept.where(kept > 0, 1).rsqrt().to(parameters.dtype)
     return parameters * factors.view(-1, *[1] * (parameters.ndim - 1))
-
-
-def interleaved(tensors: Sequence[Tensor]) -> Tensor:
-    """Tensors `[twins, …]`, one for each scale, as `[twins · scales, …]`."""
-    import torch
-
-    return torch.stack(list(tensors), dim=1).flatten(0, 1)

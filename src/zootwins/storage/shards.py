@@ -5,21 +5,25 @@ sparsity; variational dropout and originals trained here: none) stand in the fil
 are epochs, 0 before training. What is no trajectory, such as final masks, lacks the states.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import isclose, prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
-from torch import Tensor
 
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
-from zootwins.storage.axes import Axis, coordinates
 from zootwins.storage.files import remedy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # float64 `[models, states]` each, so that equal shares of images are equal to the bit wherever they come from;
 # eval_mode_train_accuracy is NaN but at the first and the last state.
@@ -32,6 +36,37 @@ log = logging.getLogger(__name__)
 
 OWN = ("format", "checksum", "method")  # of a shard's metadata, beside its description and where it comes from
 DESCRIPTION = ("models", "index", "states", "weight_states", "prediction_states", "axes")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One of the axes that a method spreads a model's twins over.
+
+    Attributes:
+        name: of the column that long tables have for it, such as `ratio`.
+        values: such as the requested sparsities, as fractions.
+    """
+
+    name: str
+    values: tuple[float, ...]
+
+
+def coordinates(axes: Sequence[Axis]) -> list[dict[str, float]]:
+    """Where each of a model's twins lies on the axes, the last axis fastest; one empty mapping without axes."""
+    names = [axis.name for axis in axes]
+    return [dict(zip(names, values, strict=True)) for values in product(*(axis.values for axis in axes))]
+
+
+def shard_ranges(models: int, models_per_shard: int) -> list[str]:
+    """Names of a zoo's shards: fixed blocks of model indices, such as `0000-0031`; the last may be shorter."""
+    starts = range(0, models, models_per_shard)
+    return [f"{start:04d}-{min(start + models_per_shard, models) - 1:04d}" for start in starts]
+
+
+def shard_slice(shard: str) -> tuple[int, int]:
+    """First model index of a shard and the index after its last."""
+    first, last = shard.split("-")
+    return int(first), int(last) + 1
 
 
 @dataclass

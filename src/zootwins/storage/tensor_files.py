@@ -4,18 +4,21 @@ A kind is more than a label: `KINDS` says which metadata belong to a file's cont
 the tensors. What only tells where a file comes from may change.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage.files import remedy, replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KINDS = {
     "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "axes"),
@@ -45,6 +48,8 @@ def write(
         description: the metadata that `KINDS` lists.
         provenance: further metadata, not covered by the checksum.
     """
+    from safetensors.torch import save_file
+
     metadata = {"format": f"zootwins-{kind}", **description}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata["checksum"] = _checksum(kind, metadata, sorted(contiguous.items()))
@@ -109,6 +114,8 @@ def read(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]
 
 def _checksum(kind: str, metadata: Mapping[str, str], tensors: Iterable[tuple[str, Tensor]]) -> str:
     """blake2b of what describes a file and of its tensors, in the order of their names."""
+    import torch
+
     checksum = blake2b(digest_size=16)
     for key in ("format", *KINDS[kind]):
         checksum.update(f"{key}={metadata.get(key)}\n".encode())

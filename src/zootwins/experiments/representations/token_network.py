@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.model import learned, magnitudes, transformer
 from zootwins.experiments.representations.predictors import Pairs, Predictor
+from zootwins.experiments.representations.representation_training import layer_scale
 from zootwins.experiments.representations.tokens import Tokens
-from zootwins.experiments.representations.training import layer_scale
 from zootwins.experiments.representations.weight_features import FEATURES, weight_features
 from zootwins.population.randomness import stream_key
 

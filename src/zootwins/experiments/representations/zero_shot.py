@@ -16,7 +16,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from torch import Tensor
 
-from zootwins.analyses.agreement import agreement
+from zootwins.analyses.metrics import agreement
 from zootwins.experiments.representations.alignment import arrange
 from zootwins.experiments.representations.decisions import DECODED
 from zootwins.experiments.representations.evaluation import contexts

@@ -5,8 +5,8 @@ import pandas as pd
 
 from zootwins.analyses.cells import QUANTITIES as HEADINGS
 from zootwins.analyses.cells import lines, mean_std, texts, value_interval
-from zootwins.analyses.findings import FAILS, HOLDS, OPEN
-from zootwins.analyses.tables import summary
+from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.paper_tables import summary
 from zootwins.experiments.representations.zero_shot import METHODS, OWN, RATIOS
 
 MEASURES = ("accuracy", "sparsity", "agreement")

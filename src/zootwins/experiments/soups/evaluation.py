@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from zootwins.experiments.soups.gains import OF_MEMBERS
-from zootwins.experiments.soups.measures import quality
+from zootwins.experiments.soups.gains import OF_MEMBERS, quality
 from zootwins.experiments.soups.phases import Dense, evaluated_lanes, pruned
 from zootwins.images.corruptions import PARAMETERS, ShiftedSet
 from zootwins.population import Engine, ImageSet

@@ -1,6 +1,10 @@
-"""Gains of soups, model by model: the long frames that tables, findings and figures of soups share; fractions."""
+"""Measures of soups: how good and fair predictions are, which models count, and what soups gain, model by model.
+
+Tables, findings and figures of soups share these long frames; fractions.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +41,14 @@ VARIANTS = {
     "dense": "batch order, not pruned",
 }
 CELL = ["variant", "members", "goal", "phase"]
+# The parts of each mixture, and what they are to each other.
+PARTS = {
+    "member": "kin",
+    "own_masks_part": "unrelated models, own masks",
+    "one_mask_part": "unrelated models, one mask",
+}
+FIRST = {"member": 1}  # the part that the others of its mixture are paired with
+BINS = 15  # of calibration, as SMS has it
 
 
 def arms(results: ZooResults, measure: str = "test_accuracy") -> pd.DataFrame:
@@ -146,3 +158,86 @@ def one_number(table: pd.DataFrame) -> pd.DataFrame:
 def percent(fraction: float) -> float:
     """In percent, without what rounding adds."""
     return float(np.round(100 * fraction, 6))
+
+
+def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
+    """The zoos that there are soups of, in their tables the models alone that tell classes apart, and pairs of such."""
+    told = [_without(results) for results in zoos if "soups" in results.tables]
+    return [results for results in told if len(results.tables["soups"])]
+
+
+def non_collapsed(soups: pd.DataFrame) -> set[int]:
+    """The models of which a network of the first phase tells classes apart, by index.
+
+    Of a model that puts all images into one class whatever is made is as good, and no gain of it says anything.
+    """
+    first = soups[(soups["phase"] == 1) & (soups["variant"] == SEED)]
+    return set(first.loc[~first["collapsed"], "index"])
+
+
+def _without(results: ZooResults) -> ZooResults:
+    soups = results.tables["soups"]
+    told = non_collapsed(soups)
+    tables = {
+        name: table[table["index"].isin(told)] if "index" in table else table for name, table in results.tables.items()
+    }
+    if "soup_pairs" in tables:
+        tables["soup_pairs"] = tables["soup_pairs"][_both_tell(tables["soup_pairs"], soups)]
+    return replace(results, tables=tables)
+
+
+def _both_tell(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
+    """Whether both parts of each pair tell classes apart; of strangers the second is another model's."""
+    keys = [*CELL, "kind", "index", "member"]
+    parts = soups[soups["arm"].isin(PARTS)]
+    parts = parts.assign(kind=parts["arm"].map(PARTS))[[*keys, "collapsed"]]
+    second, first = (pairs[keys].assign(**of).merge(parts, how="left", on=keys)["collapsed"] for of in ({}, FIRST))
+    return ~(second.to_numpy(dtype=bool) | first.to_numpy(dtype=bool))
+
+
+def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Measures of predictions, each float64 `[…]` where nothing else is said.
+
+    Args:
+        predictions: classes, `[…, samples]`.
+        probabilities: of the classes, `[…, samples, classes]`.
+        labels: the right classes, `[samples]`.
+
+    Returns:
+        test_accuracy; test_loss, the mean cross-entropy; worst_class, the lowest recall of a class; recall_spread, the
+        highest less the lowest; ece, the expected calibration error; collapsed, whether all images are put into one
+        class, bool.
+    """
+    recalls = class_recalls(predictions, labels)
+    right = np.take_along_axis(probabilities, np.broadcast_to(labels[:, None], (*predictions.shape, 1)), axis=-1)
+    return {
+        "test_accuracy": (predictions == labels).mean(-1),
+        "test_loss": -np.log(right[..., 0].astype(np.float64).clip(1e-38)).mean(-1),
+        "worst_class": recalls.min(-1),
+        "recall_spread": np.ptp(recalls, axis=-1),
+        "ece": calibration_error(probabilities.max(-1), predictions == labels),
+        "collapsed": (predictions == predictions[..., :1]).all(-1),
+    }
+
+
+def class_recalls(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The share of each class's images that are told right, `[…, classes that there are images of]`."""
+    classes = np.unique(labels)
+    return np.stack([(predictions[..., labels == one] == one).mean(-1) for one in classes], axis=-1)
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Expected calibration error: over 15 equal bins of confidence, the mean distance of accuracy from confidence.
+
+    Args:
+        confidence: of the predictions, `[…, samples]`, in 0 … 1; a bin holds its upper bound.
+        right: whether each is right, bool `[…, samples]`.
+    """
+    samples = confidence.shape[-1]
+    flat = confidence.reshape(-1, samples).astype(np.float64)
+    bins = np.clip(np.ceil(flat * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    cells = bins + BINS * np.arange(len(flat))[:, None]
+    excess = np.bincount(
+        cells.ravel(), (right.reshape(-1, samples) - flat).ravel(), minlength=BINS * len(flat)
+    ).reshape(-1, BINS)
+    return (np.abs(excess).sum(1) / samples).reshape(confidence.shape[:-1])

@@ -11,16 +11,11 @@ import torch
 from torch import Tensor
 
 from zootwins.experiments.soups.evaluation import ArmShards
+from zootwins.experiments.soups.gains import PARTS
 from zootwins.experiments.soups.phases import evaluated_lanes
 from zootwins.population import Engine, ImageSet
 
 POINTS = 11
-# The parts of each mixture, and what they are to each other.
-PARTS = {
-    "member": "kin",
-    "own_masks_part": "unrelated models, own masks",
-    "one_mask_part": "unrelated models, one mask",
-}
 
 
 def pair_scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFrame:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from zootwins.experiments.soups.member_training import Lengths, Retraining
 from zootwins.experiments.soups.merging import Networks, merge
 from zootwins.experiments.soups.phases import Dense, as_population, as_trajectory, highest_rates, norm_taken, pruned
 from zootwins.experiments.soups.recipes import Recipe
-from zootwins.experiments.soups.training import Lengths, Retraining
 from zootwins.population import Engine, ImageData
 from zootwins.population.trajectory import ignore
 from zootwins.storage.resume import Resume

@@ -17,8 +17,7 @@ from zootwins.population import Factors, Population
 from zootwins.population.architectures import Architecture
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
-from zootwins.storage.ranges import shard_slice
-from zootwins.storage.shards import TwinShard, read_shard
+from zootwins.storage.shards import TwinShard, read_shard, shard_slice
 from zootwins.zoos.initial import load_initial
 from zootwins.zoos.originals import Originals, load_originals, read_models
 

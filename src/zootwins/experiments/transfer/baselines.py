@@ -13,9 +13,8 @@ from zootwins.population.randomness import weight_words
 from zootwins.population.trajectory import Plan, ignore, record_trajectory
 from zootwins.sparsifiers.base import Point, SparsifierInputs, repeated, twin_keys
 from zootwins.sparsifiers.magnitude_pruning import Settings
-from zootwins.storage.axes import Axis
 from zootwins.storage.resume import Resume
-from zootwins.storage.shards import Trajectory
+from zootwins.storage.shards import Axis, Trajectory
 
 
 def random_masks(architecture: Architecture, keys: Tensor, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,9 +18,8 @@ from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, r
 from zootwins.population import Engine, ImageData, Population
 from zootwins.population.probe import initial_heads
 from zootwins.population.trajectory import PREDICTIONS, Plan, ignore, record_trajectory
-from zootwins.storage.axes import Axis
 from zootwins.storage.resume import Resume
-from zootwins.storage.shards import Trajectory
+from zootwins.storage.shards import Axis, Trajectory
 
 
 def full_population(backbones: Backbones, names: tuple[str, str], settings: Full, lrs: Sequence[float]) -> Population:

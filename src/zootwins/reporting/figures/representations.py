@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zootwins.experiments.representations.baselines import ALL
+from zootwins.experiments.representations.representation_tables import OURS, PREDICTORS
+from zootwins.experiments.representations.representation_tables import QUANTITIES as PREDICTED
 from zootwins.experiments.representations.states import TARGETS
-from zootwins.experiments.representations.tables import OURS, PREDICTORS
-from zootwins.experiments.representations.tables import QUANTITIES as PREDICTED
 from zootwins.experiments.representations.zero_shot import OWN
 from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as TOLD_FROM
 from zootwins.population.architectures import LAYER_NAMES

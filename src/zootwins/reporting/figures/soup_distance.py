@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from zootwins.analyses.results import ZooResults
-from zootwins.experiments.soups.gains import VARIANTS, distances, gains, last_phase, one_number, percent
-from zootwins.experiments.soups.non_collapsed import with_soups
+from zootwins.experiments.soups.gains import VARIANTS, distances, gains, last_phase, one_number, percent, with_soups
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
 

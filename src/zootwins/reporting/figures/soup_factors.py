@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
-from zootwins.experiments.soups.gains import gains, last_phase, one_number, percent
-from zootwins.experiments.soups.non_collapsed import with_soups
-from zootwins.experiments.soups.tables import properties
+from zootwins.experiments.soups.gains import gains, last_phase, one_number, percent, with_soups
+from zootwins.experiments.soups.soup_tables import properties
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
 from zootwins.storage.frames import number_text

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
-from zootwins.experiments.soups.gains import gains, last_phase, one_number, percent
-from zootwins.experiments.soups.non_collapsed import with_soups
+from zootwins.experiments.soups.gains import gains, last_phase, one_number, percent, with_soups
 from zootwins.reporting.figures import COLUMN, message, styled
 
 NO_SOUPS = "None of the zoos has soups."

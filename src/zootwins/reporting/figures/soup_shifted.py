@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
-from zootwins.experiments.soups.gains import one_number, percent
-from zootwins.experiments.soups.non_collapsed import with_soups
-from zootwins.experiments.soups.tables import all_shifted
+from zootwins.experiments.soups.gains import one_number, percent, with_soups
+from zootwins.experiments.soups.soup_tables import all_shifted
 from zootwins.images.corruptions import PARAMETERS, SEVERITIES
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS

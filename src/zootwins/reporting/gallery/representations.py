@@ -5,7 +5,7 @@ from zootwins.reporting.gallery.table import Table
 TABLES = (
     Table(
         "table3",
-        "zootwins.experiments.representations.tables",
+        "zootwins.experiments.representations.representation_tables",
         "table3",
         "arrange_table3",
         ("scores",),
@@ -20,7 +20,7 @@ TABLES = (
     ),
     Table(
         "representation_claims",
-        "zootwins.experiments.representations.tables",
+        "zootwins.experiments.representations.representation_tables",
         "claims_table",
         "arrange_claims",
         ("scores",),

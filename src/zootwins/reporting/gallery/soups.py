@@ -2,7 +2,7 @@
 
 from zootwins.reporting.gallery.table import Table
 
-_SOUPS = {"module": "zootwins.experiments.soups.tables", "rule": "make_soup_table", "target": "soups"}
+_SOUPS = {"module": "zootwins.experiments.soups.soup_tables", "rule": "make_soup_table", "target": "soups"}
 _GAIN = "Points of test accuracy, mean over n models with its 95 % bootstrap interval; better: percent of models; "
 _WILCOXON = "p: Wilcoxon's signed-rank test, not corrected."
 
@@ -72,7 +72,7 @@ TABLES = (
     ),
     Table(
         "soup_findings",
-        "zootwins.experiments.soups.findings",
+        "zootwins.experiments.soups.soup_findings",
         "soup_findings",
         "arrange_soup_findings",
         ("soups", "soup_pairs", "soup_shifted"),

@@ -5,7 +5,7 @@ from zootwins.reporting.gallery.table import Table
 TABLES = (
     Table(
         "transfer",
-        "zootwins.experiments.transfer.tables",
+        "zootwins.experiments.transfer.transfer_tables",
         "transfer_table",
         "arrange_transfer",
         ("transfer",),
@@ -18,7 +18,7 @@ TABLES = (
     ),
     Table(
         "transfer_paired",
-        "zootwins.experiments.transfer.tables",
+        "zootwins.experiments.transfer.transfer_tables",
         "paired_table",
         "arrange_paired",
         ("transfer",),
@@ -31,7 +31,7 @@ TABLES = (
     ),
     Table(
         "transfer_correlation",
-        "zootwins.experiments.transfer.tables",
+        "zootwins.experiments.transfer.transfer_tables",
         "correlation_table",
         "arrange_correlation",
         ("transfer",),
@@ -44,7 +44,7 @@ TABLES = (
     ),
     Table(
         "transfer_reference",
-        "zootwins.experiments.transfer.tables",
+        "zootwins.experiments.transfer.transfer_tables",
         "reference_table",
         "arrange_reference",
         ("transfer",),
@@ -57,7 +57,7 @@ TABLES = (
     ),
     Table(
         "transfer_findings",
-        "zootwins.experiments.transfer.findings",
+        "zootwins.experiments.transfer.transfer_findings",
         "findings_table",
         "arrange_findings",
         ("transfer",),

@@ -4,7 +4,7 @@ from zootwins.reporting.gallery.table import Table
 
 _PERCENT = "Percent; mean (standard deviation) over the zoo's n models."
 _AGREEMENT = {
-    "module": "zootwins.analyses.tables",
+    "module": "zootwins.analyses.paper_tables",
     "maker": "agreement_table",
     "arranger": "arrange_agreement",
     "sources": ("mp/scores", "mp/agreement", "vd/scores", "vd/agreement"),
@@ -21,7 +21,7 @@ TABLES = (
     ),
     Table(
         "table2",
-        "zootwins.analyses.tables",
+        "zootwins.analyses.paper_tables",
         "correlation_table",
         "arrange_correlation",
         ("mp/scores", "vd/scores"),
@@ -32,7 +32,7 @@ TABLES = (
     ),
     Table(
         "table4",
-        "zootwins.analyses.tables",
+        "zootwins.analyses.paper_tables",
         "configuration_table",
         "arrange_configuration",
         ("mp/layers", "vd/layers"),
@@ -42,7 +42,7 @@ TABLES = (
     ),
     Table(
         "table5",
-        "zootwins.analyses.tables",
+        "zootwins.analyses.paper_tables",
         "mp_table",
         "arrange_mp",
         ("mp/scores",),
@@ -53,7 +53,7 @@ TABLES = (
     ),
     Table(
         "table6",
-        "zootwins.analyses.tables",
+        "zootwins.analyses.paper_tables",
         "vd_table",
         "arrange_vd",
         ("vd/scores",),
@@ -63,7 +63,7 @@ TABLES = (
     ),
     Table(
         "table7",
-        "zootwins.analyses.tables",
+        "zootwins.analyses.paper_tables",
         "vd_layers_table",
         "arrange_vd_layers",
         ("vd/scores", "vd/layers"),
@@ -74,7 +74,7 @@ TABLES = (
     ),
     Table(
         "table8",
-        "zootwins.analyses.tables",
+        "zootwins.analyses.paper_tables",
         "mp_layers_table",
         "arrange_mp_layers",
         ("mp/scores", "mp/layers"),
@@ -154,7 +154,7 @@ TABLES = (
     ),
     Table(
         "findings",
-        "zootwins.analyses.findings",
+        "zootwins.analyses.paper_findings",
         "findings_table",
         "arrange_findings",
         ("*/scores", "*/agreement", "*/response", "vd/layers"),

@@ -12,9 +12,9 @@ import pandas as pd
 from zootwins.analyses.cells import lines, texts, value_interval
 from zootwins.analyses.correlation import kendall
 from zootwins.analyses.pairing import wilcoxon
+from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.tables import summary
 from zootwins.experiments.soups.gains import (
     CELL,
     NAMES,
@@ -27,8 +27,8 @@ from zootwins.experiments.soups.gains import (
     percent,
     shifted_gains,
     unrelated_models,
+    with_soups,
 )
-from zootwins.experiments.soups.non_collapsed import with_soups
 from zootwins.zoos.sources import FACTORS
 
 MEAN = ["mean", "std", "models", "low", "high"]

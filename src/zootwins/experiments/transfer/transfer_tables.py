@@ -10,8 +10,8 @@ from zootwins.analyses.cells import lines, mean_std, numbers, texts, value_inter
 from zootwins.analyses.correlation import UNDEFINED, Coefficient, kendall, pearson
 from zootwins.analyses.intervals import interval
 from zootwins.analyses.pairing import wilcoxon
+from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.tables import summary
 from zootwins.experiments.transfer.outcomes import (
     NETWORK,
     PLACE,

@@ -1,4 +1,4 @@
-"""The paper's eight claims as tests on a zoo: each holds, does not hold, or cannot be told (see `analyses.findings`).
+"""The paper's eight claims as tests on a zoo: each holds, does not hold, or cannot be told (`analyses.paper_findings`).
 
 What stands for the paper's kinds of methods is an analogy: VD and L0 for regularisation, MP and GMP for progressive
 pruning (MP prunes once). Verdicts are not corrected for their number.
@@ -12,8 +12,8 @@ from scipy import stats
 
 from zootwins.analyses.cells import lines, texts, value_interval
 from zootwins.analyses.correlation import UNDEFINED, kendall, pearson
-from zootwins.analyses.findings import Finding, mean_finding
 from zootwins.analyses.intervals import interval
+from zootwins.analyses.paper_findings import Finding, mean_finding
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
 from zootwins.experiments.transfer.outcomes import main_outcomes, method_name, point_name

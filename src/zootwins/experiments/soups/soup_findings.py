@@ -1,4 +1,4 @@
-"""Statements on soups as tests on the data, as `zootwins.analyses.findings` has them for twins.
+"""Statements on soups as tests on the data, as `zootwins.analyses.paper_findings` has them for twins.
 
 Soups whose members differ by the order of their batches, with the most members that were run, after the last phase,
 where nothing else is said.
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, texts, value_interval
-from zootwins.analyses.findings import Finding, mean_finding
+from zootwins.analyses.paper_findings import Finding, mean_finding
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import (
@@ -20,9 +20,9 @@ from zootwins.experiments.soups.gains import (
     last_phase,
     one_number,
     unrelated_models,
+    with_soups,
 )
-from zootwins.experiments.soups.non_collapsed import with_soups
-from zootwins.experiments.soups.tables import all_shifted, in_percent
+from zootwins.experiments.soups.soup_tables import all_shifted, in_percent
 
 COLUMNS = ["zoo", "goal", "finding", "statistic", "value", "low", "high", "bound", "models", "verdict"]
 SMALL_BARRIER = 1.0  # points: what counts as none

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from synthetic import MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
-from zootwins.analyses.tables import paper_order, summary
+from zootwins.analyses.paper_tables import paper_order, summary
 from zootwins.reporting import gallery
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import variational_dropout

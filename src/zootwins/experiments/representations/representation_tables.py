@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import stats
 
 from zootwins.analyses.cells import lines, texts, value_interval
-from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.intervals import CONFIDENCE
+from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
 
 QUANTITIES = {
     "weights": "w",

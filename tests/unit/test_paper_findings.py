@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from synthetic import make_results
-from zootwins.analyses.findings import FAILS, HOLDS, OPEN, Finding, findings_table, mean_finding
+from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN, Finding, findings_table, mean_finding
 
 
 @pytest.fixture(scope="module")
