@@ -43,6 +43,7 @@ ALLOCATIONS = {
 STRUCTURES = {
     "unstructured": "zootwins.sparsifiers.composition:Structure",
     "n_of_m": "zootwins.sparsifiers.structures:NM",
+    "channels": "zootwins.sparsifiers.channels:Channels",
 }
 UPDATES = {
     "fisher": "zootwins.sparsifiers.updates:FisherUpdate",

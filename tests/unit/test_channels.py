@@ -1,0 +1,84 @@
+"""Channel pruning: importance, choice and smaller networks of the public code, and equal logits."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from reference_data import LAYERS, architecture, gradients, parameters, reference, weights
+from zootwins.sparsifiers.channels import Channels, channel_masks, channel_scores, kept_channels, shrunk
+
+FLOAT32 = 3e-7  # relative, of their importance
+LOGITS = 3e-8  # theirs in float32, the activations being below 1
+
+
+def logits(tensors):
+    """Of the first four images, by plain PyTorch, whatever the sizes."""
+    hidden = reference("network")["images"][:4].to(tensors["conv1.weight"].dtype)
+    for layer in LAYERS:
+        weight, bias = tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
+        if weight.ndim == 4:
+            hidden = F.conv2d(hidden, weight, bias)
+            hidden = F.max_pool2d(hidden, 2) if layer != "conv3" else hidden
+        else:
+            hidden = F.linear(hidden.flatten(1), weight, bias)
+        hidden = torch.tanh(hidden) if layer != "fc2" else hidden
+    return hidden
+
+
+def squares():
+    return {name: weight.square() for name, weight in weights().items()}
+
+
+def saliencies():
+    return {name: (weight * gradients()[name]).abs() for name, weight in weights().items()}
+
+
+def chosen(kind, scope):
+    """The channels that they keep, bool `[1, channels]`."""
+    kept = {}
+    for layer in LAYERS[:-1]:
+        kept[f"{layer}.weight"] = torch.zeros(1, len(weights()[f"{layer}.weight"][0]), dtype=torch.bool)
+        kept[f"{layer}.weight"][:, reference("channels")[f"{kind}.{scope}.kept.{layer}"]] = True
+    return kept
+
+
+@pytest.mark.parametrize(("kind", "scores"), [("l2", squares), ("taylor", saliencies)])
+def test_importance_and_choice_are_torch_prunings(kind, scores):
+    importance = channel_scores(architecture(), scores())
+    for name, of_layer in importance.items():
+        expected = reference("channels")[f"{kind}.importance.{name.removesuffix('.weight')}"]
+        torch.testing.assert_close(of_layer[0], expected.double(), rtol=FLOAT32, atol=0)
+    structure = Channels()
+    for scope, due in (("local", dict.fromkeys(importance, 0.5)), ("global", 0.5)):
+        kept, expected = structure.choose(importance, due, 0), chosen(kind, scope)
+        assert all(torch.equal(kept[name], expected[name]) for name in expected), scope
+
+
+@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("kind", ["l2", "l1_first", "taylor", "lamp"])
+def test_the_small_network_is_theirs_with_equal_logits(kind, scope):
+    whole = {name: tensor[0] for name, tensor in parameters().items()}
+    kept = {name: channels[0] for name, channels in chosen(kind, scope).items()}
+    small, data = shrunk(architecture(), whole, kept), reference("channels")
+    for layer in LAYERS:
+        assert torch.equal(small[f"{layer}.weight"].float(), data[f"{kind}.{scope}.weight.{layer}"])
+        assert torch.equal(small[f"{layer}.bias"].float(), data[f"{kind}.{scope}.bias.{layer}"])
+    torch.testing.assert_close(logits(small).float(), data[f"{kind}.{scope}.logits_of_4"], rtol=0, atol=10 * LOGITS)
+    masks = channel_masks(architecture(), chosen(kind, scope))
+    masked = {name: tensor * masks[name][0] if name in masks else tensor for name, tensor in whole.items()}
+    torch.testing.assert_close(logits(small), logits(masked), rtol=0, atol=1e-15)
+    found = kept_channels(architecture(), {name: mask[0] for name, mask in masks.items()})
+    assert all(torch.equal(found[name], kept[name]) for name in kept)
+
+
+def test_half_of_the_channels_are_71_percent_of_the_weights():
+    structure = Channels()
+    scores = structure.group(architecture(), {name: weight.abs() for name, weight in weights().items()})
+    masks = structure.expand(architecture(), structure.choose(scores, dict.fromkeys(scores, 0.5), 0))
+    assert sum(int(mask.sum()) for mask in masks.values()) == 704
+
+
+def test_a_layer_keeps_one_channel():
+    structure = Channels()
+    scores = structure.group(architecture(), {name: weight.abs() for name, weight in weights().items()})
+    assert all(kept.sum() == 1 for kept in structure.choose(scores, dict.fromkeys(scores, 0.99), 0).values())
