@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zootwins.population.architectures import Architecture
 from zootwins.population.hard_concrete import HardConcrete
+from zootwins.population.soft_threshold import SoftThreshold
 from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
 
@@ -85,7 +86,7 @@ class Population:
     parameters: dict[str, Tensor]
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer_state: dict[str, Tensor] = field(default_factory=dict)
-    weights: Plain | GaussianNoise | HardConcrete = field(default_factory=Plain)
+    weights: Plain | GaussianNoise | HardConcrete | SoftThreshold = field(default_factory=Plain)
     regrows: bool = False
     shadows: dict[str, Tensor] = field(default_factory=dict)
 

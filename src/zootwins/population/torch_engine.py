@@ -197,9 +197,9 @@ class _EpochRun:
         return torch.cat(numbers).to(self.device)
 
     def _gated(self, parameters: Mapping[str, Tensor], first: int) -> Mapping[str, Tensor]:
-        """The weights of the batch that begins at a position of the epoch, where they have gates."""
+        """The weights of the batch that begins at a position of the epoch."""
         if not isinstance(self.population.weights, HardConcrete):
-            return parameters
+            return self.population.weights.trained(parameters)
         layers, offsets = self.population.architecture.layers, self.population.architecture.gate_offsets
         numbers = gate_uniforms(self.keys, self.epoch, first, offsets[-1]).to(self.flat.dtype)
         sites = {

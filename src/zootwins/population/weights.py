@@ -13,6 +13,10 @@ class Weights:
         """Weights and biases as they are evaluated, of the parameters' shapes."""
         return dict(parameters)
 
+    def trained(self, parameters: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the weights and biases of a training batch, where they follow from the parameters alone."""
+        return parameters
+
     def penalty(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """What each model's loss is increased by, `[models]`, but for the weight that the plan of training gives it."""
         some = next(iter(parameters.values()))
