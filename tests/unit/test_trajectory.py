@@ -1,14 +1,18 @@
 """Recording a run state by state, and going on after a kill."""
 
+import copy
+
 import pytest
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
-from test_torch_engine import factors, images, population
+from test_torch_engine import ROUNDING, factors, images, population
 from zootwins.population import GaussianNoise, ImageData, Population, native_engine
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.trajectory import SCORES, Plan, kept_states, record_trajectory
+from zootwins.population.trajectory import SCORES, Plan, Training, kept_states, record_trajectory
 from zootwins.storage.resume import Resume
 
 native = pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
@@ -192,3 +196,30 @@ def test_a_shard_all_of_whose_models_are_excluded_is_empty(engine):
     assert trajectory.tensors["conv1.weight"].shape == (0, 3, 8, 1, 5, 5)
     assert trajectory.tensors["predictions"].shape == (0, 2, 30)
     assert all(trajectory.tensors[name].shape == (0, 3) for name in SCORES)
+
+
+@pytest.mark.parametrize("averaged_from", [1, 3, 4])
+def test_the_mean_of_the_weights_is_that_of_torch(averaged_from):
+    """Stochastic weight averaging, also where a run was interrupted in the middle of it."""
+    of, epochs = population(MODELS), 4  # float64
+    plan, engine = Plan(epochs, averaged_from=averaged_from), TorchEngine()
+    averaged = AveragedModel(nn.ParameterList(of.parameters.values()))
+    training = Training(engine, of, data_of(of).train, plan)
+    while training.epoch < epochs:
+        training.next_epoch()
+        if training.epoch >= averaged_from:
+            averaged.update_parameters(nn.ParameterList(of.parameters.values()))
+        state = copy.deepcopy(training.state_dict())
+        training = Training(engine, population(MODELS), data_of(of).train, plan)
+        training.load_state_dict(state)
+        of = training.population
+    assert averaged.n_averaged == epochs - averaged_from + 1
+    for mean, expected in zip(training.mean().values(), averaged.parameters(), strict=True):
+        torch.testing.assert_close(mean, expected.detach(), **ROUNDING)
+
+
+def test_a_training_that_is_not_averaged_has_no_mean():
+    of = fresh()
+    training = Training(TorchEngine(), of, data_of(of).train, THREE_EPOCHS)
+    training.next_epoch()
+    assert training.mean() == {}

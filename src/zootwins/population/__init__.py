@@ -19,6 +19,7 @@ from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of an optimiser, by the names of torch.optim.Adam
+STATE = ("parameters", "optimizer_state", "masks", "shadows")  # of a population, that training changes
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,15 @@ class Population:
         """Note the steps of an epoch on `data`: those at which a model did not stand still."""
         steps = -(-len(data) // self.batch_size) if lr_factors is None else (lr_factors > 0).sum(1)
         self.optimizer_state["steps"] += steps
+
+    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+        """Return all that training changes."""
+        return {kind: dict(getattr(self, kind)) for kind in STATE}
+
+    def load_state_dict(self, state: Mapping[str, dict[str, Tensor]]) -> None:
+        """Return to a state that `state_dict` gave."""
+        for kind in STATE:
+            setattr(self, kind, dict(state[kind]))
 
     def deterministic(self) -> "Population":
         """The models as they are evaluated: ordinary weights, those that noise or gates prune being 0."""

@@ -1,4 +1,4 @@
-"""Training a population for some epochs and recording every state: what training and all methods have in common.
+"""Training a population by a plan and recording its states: what training, sparsifiers and experiments share.
 
 A run can be killed at any time: after an epoch its whole state is saved beside the results, and the next run of the
 same configuration goes on from there to the same tensors.
@@ -6,19 +6,18 @@ same configuration goes on from there to the same tensors.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from zootwins.population import Engine, ImageData, Population, Scores, layer_sparsity
+from zootwins.population import Engine, ImageData, ImageSet, Population, Scores, layer_sparsity
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import SCORES, Trajectory
 
 log = logging.getLogger(__name__)
 
-_KINDS = ("parameters", "optimizer_state", "masks", "shadows")  # of a population's state
 SPARSITY = "sparsity"  # float32 `[models, states, layers]`
 PREDICTIONS = "predictions"  # on the test images, uint8 `[models, prediction states, samples]`
 
@@ -37,6 +36,8 @@ class Plan:
         lr_factors: what the learning rates are multiplied with in an epoch, float32 `[models, steps]`, or None.
         masks: new masks before an epoch, by name of the weights, or None to leave them as they are; see
             `Population.set_masks`.
+        averaged_from: the first epoch after which the parameters count in their mean (stochastic weight averaging);
+            None: no mean is taken.
     """
 
     epochs: int
@@ -44,6 +45,7 @@ class Plan:
     penalty: Callable[[int], Tensor | float] | None = None
     lr_factors: Callable[[int], Tensor | None] | None = None
     masks: Callable[[int, Population], Mapping[str, Tensor] | None] | None = None
+    averaged_from: int | None = None
 
 
 def kept_states(keep: str, epochs: int) -> list[int]:
@@ -51,11 +53,64 @@ def kept_states(keep: str, epochs: int) -> list[int]:
     return list(range(epochs + 1)) if keep == "all" else [epochs]
 
 
-@dataclass
-class _Records:
-    """Tensors of the states so far, by name; saved and restored with the population."""
+class Training:
+    """A population that is trained by a plan, epoch by epoch, in place.
 
-    states: dict[str, list[Tensor]] = field(default_factory=dict)
+    Attributes:
+        epoch: the last one that was trained.
+    """
+
+    def __init__(self, engine: Engine, population: Population, images: ImageSet, plan: Plan):
+        self.engine, self.population, self.images, self.plan = engine, population, images, plan
+        self.epoch = 0
+        # of the parameters after the epochs that count in their mean
+        averaged = {} if plan.averaged_from is None else population.parameters
+        self._sums = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in averaged.items()}
+        self._averaged = 0
+
+    def next_epoch(self) -> Scores:
+        """Train the next epoch and return the scores that training saw."""
+        self.epoch += 1
+        plan, population, epoch = self.plan, self.population, self.epoch
+        masks = plan.masks and plan.masks(epoch, population)
+        if masks is not None:
+            population.set_masks(masks)
+        penalty = torch.as_tensor(0 if plan.penalty is None else plan.penalty(epoch), dtype=torch.float64).reshape(-1)
+        scores = self.engine.train_epoch(
+            population,
+            self.images,
+            epoch,
+            penalty=penalty.repeat(len(population) // len(penalty)),
+            lr_factors=plan.lr_factors and plan.lr_factors(epoch),
+        )
+        if plan.averaged_from is not None and epoch >= plan.averaged_from:
+            self._averaged += 1
+            for name, parameter in population.parameters.items():
+                self._sums[name] += parameter
+        return scores
+
+    def mean(self) -> dict[str, Tensor]:
+        """Return the mean of the parameters after the epochs from `plan.averaged_from` on; NaN before these."""
+        parameters = self.population.parameters
+        return {name: (total / self._averaged).to(parameters[name].dtype) for name, total in self._sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the training goes on from."""
+        average = {"epochs": self._averaged, "sums": self._sums}
+        return {"epoch": self.epoch, "population": self.population.state_dict(), "average": average}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to a state that `state_dict` gave."""
+        self.epoch, average = state["epoch"], state["average"]
+        self.population.load_state_dict(state["population"])
+        self._sums, self._averaged = dict(average["sums"]), average["epochs"]
+
+
+class _Records:
+    """Tensors of the states so far, by name."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, list[Tensor]] = {}
 
     def add(self, name: str, tensor: Tensor) -> None:
         self.states.setdefault(name, []).append(tensor.detach().clone())
@@ -63,9 +118,12 @@ class _Records:
     def stacked(self) -> dict[str, Tensor]:
         return {name: torch.stack(tensors, dim=1) for name, tensors in self.states.items()}
 
+    def restore(self, stacked: Mapping[str, Tensor]) -> None:
+        self.states = {name: list(tensor.unbind(1)) for name, tensor in stacked.items()}
+
 
 def ignore(epoch: int, epochs: int) -> None:
-    """The `on_epoch` of who does not want to know."""
+    """Do nothing: the default of `on_epoch`."""
 
 
 def record_trajectory(
@@ -92,34 +150,22 @@ def record_trajectory(
     epochs = plan.epochs
     kept = list(range(epochs + 1)) if weight_states is None else sorted(weight_states)
     resume = resume and resume.of_engine(engine.name)
-    done, saved = resume.load() if resume else (0, {})
-    records = _restore(population, saved) if saved else _Records()
+    saved = resume.load()[1] if resume else {}
+    training, records = Training(engine, population, data.train, plan), _Records()
     recorder = _Recorder(engine, population, data, records, kept, plan)
     if saved:
-        log.info("%s: resuming after epoch %d", resume.path, done)
+        training.load_state_dict(saved["training"])
+        records.restore(saved["records"])
+        log.info("%s: resuming after epoch %d", resume.path, training.epoch)
     else:
         recorder.record(0, engine.evaluate(population, data.train))
-    for epoch in range(done + 1, epochs + 1):
-        recorder.record(epoch, _train_epoch(engine, population, data, plan, epoch))
+    for epoch in range(training.epoch + 1, epochs + 1):
+        recorder.record(epoch, training.next_epoch())
         log.info("epoch %d of %d, %d models: %s", epoch, epochs, len(population), recorder.summary())
         on_epoch(epoch, epochs)
         if resume and epoch < epochs:
-            resume.save(epoch, partial(_saved, population, records))
+            resume.save(epoch, lambda: {"training": training.state_dict(), "records": records.stacked()})
     return Trajectory(list(range(epochs + 1)), kept, sorted(plan.prediction_states), records.stacked())
-
-
-def _train_epoch(engine: Engine, population: Population, data: ImageData, plan: Plan, epoch: int) -> Scores:
-    masks = plan.masks and plan.masks(epoch, population)
-    if masks is not None:
-        population.set_masks(masks)
-    penalty = torch.as_tensor(0 if plan.penalty is None else plan.penalty(epoch), dtype=torch.float64).reshape(-1)
-    return engine.train_epoch(
-        population,
-        data.train,
-        epoch,
-        penalty=penalty.repeat(len(population) // len(penalty)),
-        lr_factors=plan.lr_factors and plan.lr_factors(epoch),
-    )
 
 
 def evaluate_state(engine: Engine, population: Population, data: ImageData) -> dict[str, Tensor]:
@@ -172,21 +218,3 @@ class _Recorder:
             f"train loss {last['train_loss'].mean():.4f}, test accuracy {100 * last['test_accuracy'].mean():.2f} %, "
             f"sparsity {100 * sparsity.mean():.1f} %"
         )
-
-
-def _saved(population: Population, records: _Records) -> dict[str, Tensor]:
-    """All that a run goes on from, by `kind/name`."""
-    kinds = {kind: getattr(population, kind) for kind in _KINDS} | {"records": records.stacked()}
-    return {f"{kind}/{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
-
-
-def _restore(population: Population, saved: Mapping[str, Tensor]) -> _Records:
-    """Put a saved state into `population`; the records."""
-    kinds: dict[str, dict[str, Tensor]] = {kind: {} for kind in (*_KINDS, "records")}
-    for key, tensor in saved.items():
-        kind, name = key.split("/")
-        kinds[kind][name] = tensor
-    records = {name: list(tensor.unbind(1)) for name, tensor in kinds.pop("records").items()}
-    for kind, named in kinds.items():
-        setattr(population, kind, named)
-    return _Records(records)

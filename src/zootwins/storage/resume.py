@@ -1,10 +1,12 @@
-"""The state of a run that goes on, kept beside its results, so that a killed run goes on from there."""
+"""Checkpoints from which an interrupted job resumes, kept beside its results."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from torch import Tensor
@@ -19,11 +21,14 @@ _SAVING_SHARE = 0.05  # of the time spent on saving what a killed run would lose
 
 @dataclass
 class Resume:
-    """Where a run keeps its state, and the digest of the configuration that it belongs to.
+    """Saves and loads the state of a job, if it is of the same configuration.
+
+    A state is a nested state dict, as PyTorch's modules and optimisers have: mappings, lists and tuples of tensors,
+    numbers, texts, booleans and None.
 
     Attributes:
         path: the file.
-        digest: a state with another one is left alone.
+        digest: of the configuration; a state with another one is ignored.
         due: when to save again, on `time.monotonic`'s clock.
     """
 
@@ -32,23 +37,30 @@ class Resume:
     due: float = field(default=0.0, init=False)
 
     def of_engine(self, name: str) -> "Resume":
-        """The same for one engine alone: engines agree to rounding only, so that no run is half of the one."""
+        """Return the same for one engine alone: engines agree to rounding only, and a run is not to mix them."""
         return replace(self, digest=f"{self.digest}, {name}")
 
-    def save(self, epoch: int, state: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Save the state after an epoch, if it is time; where that fails, the run goes on without."""
+    def save(self, epoch: int, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Save the state after an epoch, if it is time; where that fails, the job goes on without.
+
+        Raises:
+            TypeError: if the state holds anything else than the above.
+        """
         started = time.monotonic()
         if started < self.due:
             return
+        tensors: dict[str, Tensor] = {}
+        content = json.dumps(_packed(state(), tensors))
+        metadata = {"digest": self.digest, "epoch": str(epoch), "content": content}
         try:
-            tensor_files.write(self.path, "state", state(), {"digest": self.digest, "epoch": str(epoch)}, {})
+            tensor_files.write(self.path, "state", tensors, metadata, {})
         except (InputError, OSError, SafetensorError) as error:
             log.warning("the run goes on, but epoch %d was not saved to resume from: %s", epoch, error)
         finished = time.monotonic()
         self.due = finished + (finished - started) * (1 / _SAVING_SHARE - 1)
 
-    def load(self) -> tuple[int, dict[str, Tensor]]:
-        """The epoch that a killed run of this configuration got to, and its state; epoch 0 and nothing without one."""
+    def load(self) -> tuple[int, dict[str, Any]]:
+        """Return the last saved epoch of this configuration and its state; epoch 0 and an empty one without any."""
         if not self.path.exists():
             return 0, {}
         try:
@@ -59,8 +71,35 @@ class Resume:
         if metadata.get("digest") != self.digest:
             log.info("%s: from another configuration or engine; starting from the beginning", self.path)
             return 0, {}
-        return int(metadata["epoch"]), tensors
+        return int(metadata["epoch"]), _unpacked(json.loads(metadata["content"]), tensors)
 
     def discard(self) -> None:
         """Remove the saved state: the run's results are safe."""
         self.path.unlink(missing_ok=True)
+
+
+def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Return a state as JSON has it, its tensors moved to `tensors` under running numbers."""
+    if isinstance(value, Tensor):
+        tensors[name := str(len(tensors))] = value.detach().clone()  # a clone: files refuse tensors that share memory
+        return {"tensor": name}
+    if isinstance(value, Mapping):  # as pairs, since keys may be numbers
+        return {"mapping": [[key, _packed(part, tensors)] for key, part in value.items()]}
+    if isinstance(value, list | tuple):
+        return {type(value).__name__: [_packed(part, tensors) for part in value]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a state to resume from cannot hold a {type(value).__name__}")
+
+
+def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Return the state that `_packed` took apart."""
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "mapping":
+        return {key: _unpacked(part, tensors) for key, part in content}
+    parts = [_unpacked(part, tensors) for part in content]
+    return tuple(parts) if kind == "tuple" else parts

@@ -28,7 +28,7 @@ KINDS = {
     "dataset": ("mean", "std"),
     "shifted": ("mean", "std"),
     "representation": ("architecture", "settings", "threshold", "split"),
-    "state": ("digest", "epoch"),  # of a run that goes on
+    "state": ("digest", "epoch", "content"),  # of a run that goes on
 }
 
 

@@ -1,11 +1,8 @@
 """Training of a hyper-representation, from the states of the training models."""
 
 import logging
-from collections.abc import Callable, Mapping
-from functools import partial
-from io import BytesIO
+from collections.abc import Callable
 from math import ceil
-from typing import Any
 
 import pandas as pd
 import torch
@@ -68,8 +65,10 @@ def train(
         schedule = OneCycleLR(optimizer, settings.lr, steps, cycle_momentum=False)
         training = {"model": model, "optimizer": optimizer, "schedule": schedule}
         done, saved = resume.load() if resume else (0, {})
-        history = _restore(training, saved) if saved else []
+        history: list[list[float]] = saved.get("history", [])
         if saved:
+            for name, part in training.items():
+                part.load_state_dict(saved[name])
             log.info("%s: resuming after epoch %d", resume.path, done)
         for epoch in range(done + 1, settings.epochs + 1):
             torch.manual_seed(stream_key("representation", *key, epoch))  # a resumed run draws what it would have
@@ -78,7 +77,7 @@ def train(
             log.info("epoch %d of %d: %s", epoch, settings.epochs, _line(losses))
             on_epoch(epoch, settings.epochs)
             if resume:
-                resume.save(epoch, partial(_saved, training, history))
+                resume.save(epoch, lambda: {n: p.state_dict() for n, p in training.items()} | {"history": history})
     table = pd.DataFrame(history, columns=LOSSES)
     table.insert(0, "epoch", range(1, len(history) + 1))
     return model.eval(), table
@@ -143,18 +142,3 @@ def _losses(model, erased: Tensor, views: Tensor, settings: Settings, threshold:
 
 def _line(losses: list[float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in zip(LOSSES, losses, strict=True))
-
-
-def _saved(training: Mapping[str, Any], history: list[list[float]]) -> dict[str, Tensor]:
-    """The training as torch writes it, in a tensor, so that the checksum of our files tells a flipped bit."""
-    content = BytesIO()
-    torch.save({name: part.state_dict() for name, part in training.items()} | {"history": history}, content)
-    return {"training": torch.frombuffer(content.getbuffer(), dtype=torch.uint8)}
-
-
-def _restore(training: Mapping[str, Any], saved: Mapping[str, Tensor]) -> list[list[float]]:
-    """Put a saved state into the parts of a training; its history."""
-    content = torch.load(BytesIO(saved["training"].numpy().tobytes()), map_location="cpu", weights_only=True)
-    for name, part in training.items():
-        part.load_state_dict(content[name])
-    return content["history"]

@@ -7,6 +7,7 @@ the one that is going on; the next run of the same configuration comes to the sa
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from zootwins.experiments.soups.schedules import shape
 from zootwins.population import Engine, ImageSet, Population
-from zootwins.population.trajectory import ignore
+from zootwins.population.trajectory import Plan, Training, ignore
 from zootwins.storage.resume import Resume
 
 log = logging.getLogger(__name__)
@@ -69,9 +70,9 @@ class Retraining:
         self.engine, self.images, self.total, self.on_epoch = engine, images, total, on_epoch
         self.resume = resume and resume.of_engine(engine.name)
         self.done = 0
-        self.finished: dict[str, dict[str, Tensor]] = {}
-        self.running: tuple[str, int, dict[str, Tensor]] | None = None
-        self._load()
+        saved = self.resume.load()[1] if self.resume else {}
+        self.finished: dict[str, dict[str, Tensor]] = saved.get("finished", {})
+        self.running: dict[str, dict[str, Any]] = saved.get("running", {})  # one at most, by its name
 
     def train(
         self, name: str, population: Population, lengths: Lengths, averaged_from: int | None = None
@@ -90,66 +91,27 @@ class Retraining:
         if name in self.finished:
             self.done += epochs
             return self.finished[name]
-        first, sums = self._resumed(name, population)
-        if averaged_from is not None and not sums:
-            sums = {key: torch.zeros_like(tensor, dtype=torch.float64) for key, tensor in population.parameters.items()}
         steps = -(-len(self.images) // population.batch_size)
-        self.done += first
-        for epoch in range(first + 1, epochs + 1):
-            scores = self.engine.train_epoch(population, self.images, epoch, lr_factors=lengths.factors(epoch, steps))
-            if averaged_from is not None and epoch >= averaged_from:
-                for key, tensor in population.parameters.items():
-                    sums[key] += tensor
+        plan = Plan(epochs, lr_factors=lambda epoch: lengths.factors(epoch, steps), averaged_from=averaged_from)
+        training = Training(self.engine, population, self.images, plan)
+        if name in self.running:
+            training.load_state_dict(self.running.pop(name))
+            log.info("%s: resuming after epoch %d", name, training.epoch)
+        self.done += training.epoch
+        while training.epoch < epochs:
+            loss = training.next_epoch().loss.mean()
             self.done += 1
-            log.info(
-                "%s, epoch %d of %d, %d models: train loss %.4f",
-                name,
-                epoch,
-                epochs,
-                len(population),
-                scores.loss.mean(),
-            )
+            of = f"{name}, epoch {training.epoch} of {epochs}, {len(population)} models"
+            log.info("%s: train loss %.4f", of, loss)
             self.on_epoch(self.done, self.total)
-            if epoch < epochs:
-                self._save(epoch, _state(name, population, sums))
-        counted = epochs - (averaged_from or 0) + 1
-        means = {f"mean.{key}": (tensor / counted).to(population.parameters[key].dtype) for key, tensor in sums.items()}
+            if training.epoch < epochs:
+                self._save(training.epoch, lambda: {name: training.state_dict()})
+        means = {f"mean.{key}": tensor for key, tensor in training.mean().items()}
         self.finished[name] = {key: tensor.clone() for key, tensor in population.parameters.items()} | means
-        self._save(0, {})
+        self._save(0, dict)
         return self.finished[name]
 
-    def _resumed(self, name: str, population: Population) -> tuple[int, dict[str, Tensor]]:
-        """The epoch that a killed run got to in this retraining, its state put into `population`; the running sums."""
-        if self.running is None or self.running[0] != name:
-            return 0, {}
-        _, epoch, tensors = self.running
-        kinds: dict[str, dict[str, Tensor]] = {"parameters": {}, "optimizer_state": {}, "sums": {}}
-        for key, tensor in tensors.items():
-            kind, parameter = key.split("/")
-            kinds[kind][parameter] = tensor
-        population.parameters, population.optimizer_state = kinds["parameters"], kinds["optimizer_state"]
-        self.running = None
-        log.info("%s: resuming after epoch %d", name, epoch)
-        return epoch, kinds["sums"]
-
-    def _save(self, epoch: int, running: Mapping[str, Tensor]) -> None:
+    def _save(self, epoch: int, running: Callable[[], Mapping[str, Any]]) -> None:
         """Save what there is, if it is time."""
         if self.resume:
-            finished = {f"finished/{name}/{key}": t for name, of in self.finished.items() for key, t in of.items()}
-            self.resume.save(epoch, lambda: finished | dict(running))
-
-    def _load(self) -> None:
-        epoch, tensors = self.resume.load() if self.resume else (0, {})
-        running: dict[str, Tensor] = {}
-        for key, tensor in tensors.items():
-            state, name, rest = key.split("/", 2)
-            if state == "finished":
-                self.finished.setdefault(name, {})[rest] = tensor
-            else:
-                running[rest] = tensor
-                self.running = name, epoch, running
-
-
-def _state(name: str, population: Population, sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    kinds = {"parameters": population.parameters, "optimizer_state": population.optimizer_state, "sums": sums}
-    return {f"running/{name}/{kind}/{key}": tensor for kind, named in kinds.items() for key, tensor in named.items()}
+            self.resume.save(epoch, lambda: {"finished": self.finished, "running": running()})
