@@ -292,7 +292,7 @@ def test_a_zoo_that_is_trained_needs_a_data_set(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"zoos": ["fmnist_mini_seed"] * 2}, "zoos: .* the same value stands there twice"),
+        ({"zoos": ["fmnist_mini_seed"] * 2}, "zoos: .* .* is listed twice"),
         ({"transfer": {"tasks": ["digits", "digits"]}}, r"transfer\.tasks: .* twice"),
         ({"transfer": {"linear": {"lrs": [0.1, 0.1]}}}, r"transfer\.linear\.lrs: .* twice"),
         ({"representations": {"zoos": ["a", "a"]}}, r"representations\.zoos: .* twice"),
@@ -466,7 +466,7 @@ def test_a_variant_of_soups_depends_on_its_own_settings_alone(tmp_path):
     ("change", "message"),
     [
         ({"members": [6]}, "member_weight_decays has 5 values, and members asks for 6"),
-        ({"goals": [90, 90]}, r"soups.goals: \[90, 90\]: the same value stands there twice"),
+        ({"goals": [90, 90]}, r"soups.goals: \[90, 90\]: .* is listed twice"),
         ({"goals": [100]}, "soups.goals.0: 100: input should be less than 100"),
         ({"phase": 2}, "there is no key 'phase', did you mean phases"),
         ({"shifted_sets": ["digit"]}, "soups.shifted_sets.0: 'digit': input should be 'mnist', "),

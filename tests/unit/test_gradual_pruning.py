@@ -98,10 +98,10 @@ def test_a_schedule_that_does_not_fit_the_epochs_is_refused(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ends": (2, 1, 2)}, "the same end stands there twice"),
+        ({"ends": (2, 1, 2)}, "2 is listed twice"),
         ({"ends": ()}, "at least 1 item"),
         ({"ends": (-1,)}, "greater than or equal to 0"),
-        ({"distributions": ("global", "global")}, "the same distribution stands there twice"),
+        ({"distributions": ("global", "global")}, "global is listed twice"),
         ({"distributions": ("erk",)}, "should be 'uniform', 'global' or 'extended'"),
     ],
 )

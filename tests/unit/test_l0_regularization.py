@@ -48,7 +48,7 @@ def test_the_penalty_grows_linearly_and_is_held():
 def test_points_are_penalties_and_the_middle_one_is_the_usual():
     assert [point.value for point in METHOD.curve(SETTINGS)] == [1, 1000, 50_000]
     assert METHOD.point(SETTINGS, METHOD.default_point(SETTINGS)).at == {"penalty": 1000}
-    with pytest.raises(ValidationError, match="stands there twice"):
+    with pytest.raises(ValidationError, match="is listed twice"):
         Settings(penalties=(1, 1.0), epochs=1, ramp=0)
 
 

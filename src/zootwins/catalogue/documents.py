@@ -5,14 +5,14 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, create_model
 
 from zootwins.catalogue.datasets import DATASETS
 from zootwins.catalogue.experiments import Representations
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import Transfer
-from zootwins.catalogue.values import Once
 from zootwins.run.errors import InputError
+from zootwins.run.settings import Once, Section
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
 from zootwins.zoos.sources import ArchiveSource, TrainSource
 
@@ -23,11 +23,7 @@ Model = TypeVar("Model", bound=BaseModel)
 ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Configuration(_Document):
+class Configuration(Section):
     """What to compute. Threads, memory and partitions are the profile's."""
 
     zoos: Annotated[tuple[str, ...], Once] = Field(
@@ -62,7 +58,7 @@ class Configuration(_Document):
     )
 
 
-class Source(_Document):
+class Source(Section):
     """Where a zoo comes from; exactly one of the three."""
 
     archive: ArchiveSource | None = None
@@ -70,7 +66,7 @@ class Source(_Document):
     train: TrainSource | None = None
 
 
-class ZooEntry(_Document):
+class ZooEntry(Section):
     """A zoo of the catalogue."""
 
     title: str | None = Field(None, description="The zoo's name in tables and figures.")
@@ -123,10 +119,10 @@ def catalogue_model() -> type[BaseModel]:
         )
         for method in sparsifiers()
     }
-    operating_point = create_model("OperatingPoint", __base__=_Document, **points)
+    operating_point = create_model("OperatingPoint", __base__=Section, **points)
     operating_points = create_model(
         "OperatingPoints",
-        __base__=_Document,
+        __base__=Section,
         __doc__="Where the paper's Tables 1 (agreement) and 2 (correlation) compare the twins.",
         **dict.fromkeys(COMPARISONS, (operating_point, operating_point())),
     )
@@ -149,7 +145,7 @@ def catalogue_model() -> type[BaseModel]:
     )
     return create_model(
         "Catalogue",
-        __base__=_Document,
+        __base__=Section,
         __doc__="What every zoo is made of. A configuration's `zoos` chooses from it.",
         zoos=(dict[ZooId, entry], ...),
     )

@@ -2,15 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from zootwins.catalogue.values import Once
+from zootwins.run.settings import Once, Section
 
 
-class RepresentationSettings(BaseModel):
+class RepresentationSettings(Section):
     """Settings of a hyper-representation: an auto-encoder over the weights of a zoo's VD twins (Table 3)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="What the tables call these settings.")
     dimension: int = Field(ge=1, description="Width of a token in the transformers; a multiple of heads.")

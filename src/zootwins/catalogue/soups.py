@@ -3,14 +3,11 @@
 import logging
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zootwins.catalogue.datasets import DATASETS
-from zootwins.catalogue.values import Once
+from zootwins.run.settings import NotNegative, Once, Percent, Positive, Section
 
-Percent = Annotated[float, Field(gt=0, lt=100)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 Members = Annotated[int, Field(ge=2, le=100)]
 
 SEED, UNRELATED = "seed", "unrelated_models"
@@ -29,10 +26,8 @@ ARMS = {
 log = logging.getLogger(__name__)
 
 
-class Soups(BaseModel):
+class Soups(Section):
     """Sparse model soups: a pruned model is retrained in several ways, the results are averaged, and pruned further."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     goals: Annotated[tuple[Percent, ...], Once] = Field(
         min_length=1, description="Percent of the weights that are pruned in the end."

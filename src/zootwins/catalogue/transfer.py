@@ -2,16 +2,15 @@
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from zootwins.catalogue.values import Once
+from zootwins.run.settings import Once, PercentOrZero, Positive, Section
 from zootwins.sparsifiers.registry import REGISTRY
 
 MASKS_OF = "mp"  # the method whose unpruned control twins are compared with, and whose masks the baselines take
 VARIANTS = ("rotated", "inverted", "shuffled")
 Task = Annotated[str, StringConstraints(pattern=rf"^(zoo:)?[a-z][a-z0-9_]*(:({'|'.join(VARIANTS)}))?$")]
 Layer = Literal["conv1", "conv2", "conv3", "fc1"]
-Percent = Annotated[float, Field(ge=0, lt=100)]
 
 
 class TaskSource(NamedTuple):
@@ -28,11 +27,7 @@ class TaskSource(NamedTuple):
         return cls(parts[0] * zoo, parts[0] * (not zoo), "".join(parts[1:]))
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Training(_Section):
+class Training(Section):
     """Training on a task: SGD with momentum, in the schedule of the paper (Iofinova et al., CVPR 2022)."""
 
     epochs: int = Field(
@@ -40,7 +35,7 @@ class Training(_Section):
         le=1000,
         description="The learning rate falls to a tenth after 51 of 150 of them, and to a hundredth after 101 of 150.",
     )
-    lrs: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Once] = Field(
+    lrs: Annotated[tuple[Positive, ...], Once] = Field(
         min_length=1,
         description="Learning rates; of several, the one with which some of the zoo's originals do best on "
         "validation images is everyone's.",
@@ -78,7 +73,7 @@ class Full(Training):
     """Full transfer: everything is trained but what is pruned, from a new head on."""
 
 
-class Transfer(_Section):
+class Transfer(Section):
     """Transfer of originals and twins to other tasks: what is transferred, where to, and how."""
 
     tasks: Annotated[tuple[Task, ...], Once] = Field(
@@ -94,11 +89,11 @@ class Transfer(_Section):
         "methods that are not named take their usual operating point. Where MP's twins are transferred, its unpruned "
         "control is among them; without them originals take its place."
     )
-    random: Annotated[tuple[Percent, ...], Once] = Field(
+    random: Annotated[tuple[PercentOrZero, ...], Once] = Field(
         description="Of these sparsities of MP, among its `points`, twins with as many weights of each layer pruned, "
         "at random places; [] without MP."
     )
-    scratch: Annotated[tuple[Percent, ...], Once] = Field(
+    scratch: Annotated[tuple[PercentOrZero, ...], Once] = Field(
         description="Of these sparsities of MP, its masks on the model's initial weights, trained on the task alone; "
         "0 is dense. Full transfer only; [] without MP."
     )

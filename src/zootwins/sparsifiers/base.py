@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from zootwins.run.settings import Section
 from zootwins.storage.shards import Axis
 
 if TYPE_CHECKING:
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
     from zootwins.zoos.originals import Originals
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """What every method can be told, in its section of the configuration and of a zoo's catalogue entry."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(ge=1, le=1000, description="Epochs of training.")
     lr: float | None = Field(None, gt=0, description="Learning rate; each model's own if absent.")

@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from zootwins.run.errors import InputError
+from zootwins.run.settings import Once
 from zootwins.sparsifiers import pruning
 from zootwins.sparsifiers.base import Axis, Point, SparsifierInputs
 from zootwins.storage.shards import coordinates
@@ -37,7 +38,7 @@ class Schedule(pruning.Settings):
     """Sparsities in percent, and when they are reached; the first of the ends is at the operating points."""
 
     begin: int = Field(0, ge=0, description="Nothing is pruned before so many epochs.")
-    ends: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+    ends: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Once] = Field(
         min_length=1,
         description="The requested sparsity is reached after so many epochs; those that are left fine-tune. Of "
         "several, each has twins of its own, and the first is at the operating points.",
@@ -45,13 +46,6 @@ class Schedule(pruning.Settings):
     start: Literal["trained", "init"] = Field(
         "trained", description="The weights to start from: the originals' as they are, or as they were before training."
     )
-
-    @field_validator("ends")
-    @classmethod
-    def _once(cls, ends: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(ends)) < len(ends):
-            raise ValueError("the same end stands there twice")
-        return ends
 
     @model_validator(mode="after")
     def _in_order(self) -> Schedule:
@@ -73,7 +67,7 @@ class Schedule(pruning.Settings):
 class Settings(Schedule):
     """Settings of gradual magnitude pruning; sparsities in percent."""
 
-    distributions: tuple[Literal[*DISTRIBUTIONS], ...] = Field(
+    distributions: Annotated[tuple[Literal[*DISTRIBUTIONS], ...], Once] = Field(
         ("uniform",),
         min_length=1,
         description="`uniform`: the same sparsity in every layer; `global`: weights ranked over the whole network; "
@@ -84,13 +78,6 @@ class Settings(Schedule):
         False,
         description="Masked weights are ranked again as they were when they were masked, and come back so.",
     )
-
-    @field_validator("distributions")
-    @classmethod
-    def _each_once(cls, distributions: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(distributions)) < len(distributions):
-            raise ValueError("the same distribution stands there twice")
-        return distributions
 
 
 class Gradual(pruning.Pruning):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from zootwins.run.settings import Ascending, Positive
 from zootwins.sparsifiers import base
 from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs, repeated, twin_keys
 
@@ -25,20 +26,13 @@ IMAGES = 50_000
 class Settings(base.Settings):
     """Weights of the penalty, and how they grow."""
 
-    penalties: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+    penalties: Annotated[tuple[Positive, ...], Ascending] = Field(
         min_length=1,
         description=f"Weights of the penalty × {IMAGES}: the penalty × one of these / {IMAGES} is added to the mean "
         "cross-entropy, however many images the zoo has.",
     )
     begin: int = Field(0, ge=0, description="The penalty weighs nothing for so many epochs.")
     ramp: int = Field(ge=0, description="Epochs over which its weight then grows linearly from 0.")
-
-    @field_validator("penalties")
-    @classmethod
-    def _ascending(cls, penalties: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(penalties)) < len(penalties):
-            raise ValueError("the same penalty stands there twice")
-        return tuple(sorted(penalties))
 
 
 def penalty_weights(settings: Settings, epoch: int) -> Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from zootwins.run.settings import Ascending, Percent
 from zootwins.sparsifiers import base
 from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs, SweepParameter, repeated, twin_keys
 
@@ -16,23 +17,14 @@ if TYPE_CHECKING:
 
     from zootwins.population import Population
 
-Percent = Annotated[float, Field(gt=0, lt=100)]
-
 
 class Settings(base.Settings):
     """Sparsities in percent."""
 
-    sparsities: tuple[Percent, ...] = Field(
+    sparsities: Annotated[tuple[Percent, ...], Ascending] = Field(
         min_length=1,
         description="Percent of the weights to prune; an unpruned control is always fine-tuned beside them.",
     )
-
-    @field_validator("sparsities")
-    @classmethod
-    def _ascending(cls, sparsities: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(sparsities)) < len(sparsities):
-            raise ValueError("the same sparsity stands there twice")
-        return tuple(sorted(sparsities))
 
     @property
     def ratios(self) -> tuple[float, ...]:

@@ -10,11 +10,12 @@ saves), and between them is the state after as many epochs as training and pruni
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from zootwins.run.errors import InputError
+from zootwins.run.settings import Ascending, Percent
 from zootwins.sparsifiers import pruning
 from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.storage.files import remedy
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class Settings(pruning.Settings):
     """Settings of retraining from masks; sparsities in percent."""
 
-    sparsities: tuple[pruning.Percent, ...] = Field(
+    sparsities: Annotated[tuple[Percent, ...], Ascending] = Field(
         min_length=1,
         description="The sparsities whose masks are taken, each one that the mask's method is run with; the dense "
         "network is always trained beside them.",

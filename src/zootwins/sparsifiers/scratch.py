@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from zootwins.run.settings import Once
 from zootwins.sparsifiers import retraining
 from zootwins.sparsifiers.base import Axis, Point, SparsifierInputs
 
@@ -23,19 +24,12 @@ SCALES = ("none", "sparse")  # in the order of the axis's values 0 and 1
 class Settings(retraining.Settings):
     """Settings of training from scratch; sparsities in percent."""
 
-    init_scales: tuple[Literal[*SCALES], ...] = Field(
+    init_scales: Annotated[tuple[Literal[*SCALES], ...], Once] = Field(
         ("none",),
         min_length=1,
         description="`none`: initial weights as a dense network's; `sparse`: those of a layer × 1/√(1 − its sparsity), "
         "so that its outputs vary as much. With both, the first is at the operating points.",
     )
-
-    @field_validator("init_scales")
-    @classmethod
-    def _once(cls, scales: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(scales)) < len(scales):
-            raise ValueError("the same scale stands there twice")
-        return scales
 
     @property
     def sparse_init(self) -> tuple[float, ...]:

@@ -6,11 +6,12 @@ Transformer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from zootwins.run.errors import InputError
+from zootwins.run.settings import Ascending
 from zootwins.sparsifiers import base
 from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs, SweepParameter, repeated, twin_keys
 from zootwins.storage.files import remedy
@@ -27,20 +28,13 @@ class Settings(base.Settings):
 
     epochs: Literal[0] = Field(0, description="Nothing is trained.")
     twins: Literal["vds", "vdg"] = Field("vds", description="Whose twins are pruned, as they are after the last epoch.")
-    thresholds: tuple[float, ...] = Field(
+    thresholds: Annotated[tuple[float, ...], Ascending] = Field(
         min_length=1, description="A weight is pruned where its log α reaches such a value."
     )
     penalty: float | None = Field(
         None, description="Of the twins at the operating points, one of `penalties`. null: the middle one."
     )
     penalties: tuple[float, ...] = Field((), description="All that the twins have; empty: as their settings say.")
-
-    @field_validator("thresholds")
-    @classmethod
-    def _ascending(cls, thresholds: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(thresholds)) < len(thresholds):
-            raise ValueError("the same threshold stands there twice")
-        return tuple(sorted(thresholds))
 
 
 class VariationalThresholds(Sparsifier):

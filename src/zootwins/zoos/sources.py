@@ -1,23 +1,19 @@
 """Where a zoo comes from, as the catalogue says it: an archive, a folder, or its generating factors."""
 
 from math import prod
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+from zootwins.run.settings import NotNegative, Positive, Section, Share
 
 # The generating factors that a zoo may vary beside the seed: columns of models.csv, fields of `Factors`, and the lists
 # of a zoo that is trained here.
 FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
 
 
-class ArchiveSource(BaseModel):
+class ArchiveSource(Section):
     """A zip in the raw ModelZoo layout: a path, a URL, or a file of a Zenodo record; what its bytes must hash to."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str | None = Field(None, description="A local zip.")
     url: str | None = Field(None, pattern="^https?://", description="Address of a zip.")
@@ -39,10 +35,8 @@ class ArchiveSource(BaseModel):
         return self
 
 
-class TrainSource(BaseModel):
+class TrainSource(Section):
     """Generating factors of a zoo to be trained: every combination of the lists, with `seeds` seeds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seeds: int = Field(ge=1, description="Seeds a combination.")
     activation: tuple[Literal["tanh", "relu", "sigmoid", "gelu"], ...] = Field(min_length=1)
