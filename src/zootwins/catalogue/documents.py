@@ -1,26 +1,23 @@
-"""The configuration and the catalogue as documents: their keys, and what a wrong one looks like in one line."""
+"""The configuration and the catalogue as documents: their keys and the values that these take."""
 
-from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model, model_validator
 
 from zootwins.catalogue.datasets import DATASETS
 from zootwins.catalogue.experiments import Representations
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import Transfer
-from zootwins.run.errors import InputError
 from zootwins.run.settings import Once, Section
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
 from zootwins.zoos.sources import ArchiveSource, TrainSource
 
-EXPLAINED = "the keys are explained in config/README.md"
 COMPARISONS = ("agreement", "correlation")
 
-Model = TypeVar("Model", bound=BaseModel)
-ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
+# Names of zoos become folders and parts of file names.
+ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
+Title = Annotated[str, AfterValidator(lambda text: " ".join(text.split())), StringConstraints(min_length=1)]
 
 
 class Configuration(Section):
@@ -65,11 +62,25 @@ class Source(Section):
     directory: str | None = Field(None, description="A folder in the raw layout.")
     train: TrainSource | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_is_named(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            kind = "archive: {path: %s}" if given.endswith(".zip") else "directory: %s"
+            raise ValueError(f"does not say what it is; write source: {{{kind % given}}}")
+        return given
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Source":
+        if sum(part is not None for part in (self.archive, self.directory, self.train)) != 1:
+            raise ValueError("needs exactly one of archive, directory and train")
+        return self
+
 
 class ZooEntry(Section):
     """A zoo of the catalogue."""
 
-    title: str | None = Field(None, description="The zoo's name in tables and figures.")
+    title: Title | None = Field(None, description="The zoo's name in tables and figures, which no other zoo has.")
     source: Source
     dataset: Literal[*DATASETS, "archive"] = Field(
         description="Image data, with the transforms and splits of the paper (`digits` are scikit-learn's). A "
@@ -149,42 +160,3 @@ def catalogue_model() -> type[BaseModel]:
         __doc__="What every zoo is made of. A configuration's `zoos` chooses from it.",
         zoos=(dict[ZooId, entry], ...),
     )
-
-
-def validated(model: type[Model], document: Mapping[str, Any], where: str, key: str = "") -> Model:
-    """A document as an object.
-
-    Args:
-        model: its keys.
-        where: the file, for messages.
-        key: where in the file the document stands.
-
-    Raises:
-        InputError: naming file, key and what is wrong with it, in one line; of several, a misspelled key first.
-    """
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        found = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-        raise InputError(f"{where}: {_message(found[0], key, model)}; {EXPLAINED}") from None
-
-
-def _message(error: Mapping[str, Any], key: str, model: type[BaseModel]) -> str:
-    path = [str(part) for part in error["loc"] if not str(part).startswith(("dict[", "literal["))]
-    place = ".".join(([key] if key else []) + path) or "top level"
-    if error["type"] == "extra_forbidden":
-        known = get_close_matches(path[-1], _keys(model), n=1)
-        return f"{place}: there is no key {path[-1]!r}" + (f", did you mean {known[0]}?" if known else "")
-    if error["type"] == "missing":
-        return f"{place}: is missing"
-    if path and path[-1] == "[key]":
-        return f"{'.'.join(([key] if key else []) + path[:-2])}: {error['input']!r} does not match [a-z][a-z0-9_]*"
-    reason = error["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(error["input"], Mapping) else f": {error['input']!r}"
-    return " ".join(f"{place}{given}: {reason[0].lower()}{reason[1:]}".split())
-
-
-def _keys(model: type[BaseModel]) -> set[str]:
-    """All names of keys, at any depth."""
-    schema = model.model_json_schema()
-    return {name for part in (schema, *schema.get("$defs", {}).values()) for name in part.get("properties", {})}

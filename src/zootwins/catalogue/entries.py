@@ -5,13 +5,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from zootwins.catalogue.datasets import DATASETS, same_classes
-from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model, validated
+from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model
+from zootwins.catalogue.messages import validated
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import MASKS_OF, TaskSource
-from zootwins.run.errors import InputError
+from zootwins.catalogue.yaml_files import read_yaml
+from zootwins.run.errors import InputError, Mistakes
 from zootwins.run.paths import located
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
@@ -218,22 +218,37 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
         root: the workflow's folder, where a catalogue is that the working directory does not have.
 
     Raises:
-        InputError: for a wrong key or value, for zoos that the catalogue does not have, and for operating points that
-            are not run.
+        InputError: for wrong keys and values, for zoos that the catalogue does not have, and for operating points that
+            are not run; a line for each.
     """
-    configuration = validated(configuration_model(), config, "configuration")
-    where = str(located(configuration.catalogue, root))
-    entries = validated(catalogue_model(), _load(Path(where)), where).zoos
-    _check_known("zoos", configuration.zoos, entries, configuration.catalogue)
-    catalogue = {zoo: _zoo(zoo, entry, configuration, where) for zoo, entry in entries.items()}
+    mistakes = Mistakes()
+    with mistakes.collected():
+        configuration = validated(configuration_model(), config, "configuration")
+    if isinstance(config.get("catalogue"), str):  # else the configuration's mistake is enough
+        with mistakes.collected():
+            where = str(located(config["catalogue"], root))
+            entries = validated(catalogue_model(), _load(Path(where)), where).zoos
+    mistakes.refuse()
+    with mistakes.collected():
+        _check_known("zoos", configuration.zoos, entries, configuration.catalogue)
+    catalogue, soups = {}, {}
+    for zoo, entry in entries.items():
+        with mistakes.collected():
+            catalogue[zoo] = _zoo(zoo, entry, configuration, where)
+        if entry.soups is not False:
+            with mistakes.collected():
+                soups[zoo] = _soups(zoo, entry, configuration, where)
+    mistakes.refuse()
+    with mistakes.collected():
+        _check_titles(catalogue, where)
     for zoo in catalogue.values():
         if zoo.twins_of is not None:
-            _check_twins(zoo, catalogue, where)
+            with mistakes.collected():
+                _check_twins(zoo, catalogue, where)
     for zoo in configuration.zoos:  # here, and not when the tables are made, hours later
-        catalogue[zoo].check_points()
-    soups = {
-        zoo: _soups(zoo, entry, configuration, where) for zoo, entry in entries.items() if entry.soups is not False
-    }
+        with mistakes.collected():
+            catalogue[zoo].check_points()
+    mistakes.refuse()
     return Run(configuration, configuration.zoos, catalogue, soups)
 
 
@@ -241,6 +256,16 @@ def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], wher
     for zoo in zoos:
         if zoo not in entries:
             raise InputError(f"configuration: {key}: {zoo!r} is not in {where}; it has {', '.join(entries)}")
+
+
+def _check_titles(catalogue: Mapping[str, Zoo], where: str) -> None:
+    """Refuse two zoos of one title, which tables and figures could not tell apart."""
+    first: dict[str, str] = {}
+    for zoo in catalogue.values():
+        if first.setdefault(zoo.title, zoo.id) != zoo.id:
+            raise InputError(
+                f"{where}: zoos.{zoo.id}.title: {zoo.title!r} is the title of {first[zoo.title]} too; change one"
+            )
 
 
 def _check_twins(zoo: Zoo, catalogue: Mapping[str, Zoo], where: str) -> None:
@@ -261,12 +286,9 @@ def _check_twins(zoo: Zoo, catalogue: Mapping[str, Zoo], where: str) -> None:
 
 
 def _load(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such catalogue; correct the configuration's key catalogue") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not path.exists():
+        raise InputError(f"{path}: there is no such catalogue; correct the configuration's key catalogue")
+    return read_yaml(path)
 
 
 def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
@@ -293,8 +315,6 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
         raise InputError(
             f"{where}: zoos.{name}: variational_dropout: false contradicts twins_of; leave one of them out"
         )
-    if sum(part is not None for part in (source.archive, source.directory, source.train)) != 1:
-        raise InputError(f"{where}: zoos.{name}.source: needs exactly one of archive, directory and train")
     if zoo.train and zoo.dataset == "archive":
         raise InputError(f"{where}: zoos.{name}.dataset: source.train has no archive; name a data set")
     if zoo.train and zoo.train.models != zoo.models:

@@ -1,5 +1,8 @@
 """The one exception that users are meant to read."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 _LONGEST = 200
 
 
@@ -7,8 +10,28 @@ class InputError(ValueError):
     """Something a user gave us is wrong; the message is one line.
 
     It names the file or key, says what is wrong with it and what to do about it.
-    Jobs print it without a traceback (see `zootwins.run.job`).
+    Jobs print it without a traceback (see `zootwins.run.job`). Of several mistakes, each has its own line.
     """
+
+
+class Mistakes:
+    """Collects the messages of several checks, so that a user reads all of them at once."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep the message of an `InputError` instead of raising it."""
+        try:
+            yield
+        except InputError as error:
+            self._lines += str(error).splitlines()
+
+    def refuse(self) -> None:
+        """Raise an `InputError` with all messages, if there are any."""
+        if self._lines:
+            raise InputError("\n".join(dict.fromkeys(self._lines)))
 
 
 def one_line(error: object) -> str:

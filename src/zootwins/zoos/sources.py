@@ -1,7 +1,7 @@
 """Where a zoo comes from, as the catalogue says it: an archive, a folder, or its generating factors."""
 
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,14 @@ class ArchiveSource(Section):
         None, pattern="^[0-9a-f]{64}$", description="Of the whole archive; a remote one is then downloaded whole."
     )
     md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="The same.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _place_is_named(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            kind = "url" if given.startswith("http") else "path"
+            raise ValueError(f"does not say what it is; write archive: {{{kind}: {given}}}")
+        return given
 
     @model_validator(mode="after")
     def _one_place(self) -> "ArchiveSource":

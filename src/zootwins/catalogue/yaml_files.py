@@ -1,0 +1,72 @@
+"""Reads the YAML and JSON files that users write, and refuses what a YAML reader would pass over in silence."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zootwins.run.errors import InputError, one_line
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """PyYAML's safe loader, which would keep the last of two equal keys; a merge key (<<) may be overridden."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        first: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line = key.start_mark.line + 1
+            if (key.tag, key.value) in first:
+                raise _DuplicateKeyError(key.value, first[key.tag, key.value], line)
+            first[key.tag, key.value] = line
+        return node
+
+
+class _DuplicateKeyError(Exception):
+    def __init__(self, key: str, *lines: int) -> None:
+        where = f" (lines {lines[0]} and {lines[1]})" if lines else ""
+        super().__init__(f"the key {key!r} is there twice{where}; keep one, since only the last would count")
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML or JSON file.
+
+    Raises:
+        InputError: if it cannot be read, is no UTF-8 text, is no YAML, or has the same key twice in one section.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        reason = "is a folder, not a file" if path.is_dir() else f"cannot be read ({error.strerror})"
+        raise InputError(f"{path}: {reason}; give the path of a YAML file") from None
+    try:
+        if text.lstrip().startswith("{"):
+            return _read_json(text)
+        return yaml.load(text, _UniqueKeys)
+    except _DuplicateKeyError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid YAML: {one_line(error)}; correct it there") from None
+
+
+def _read_json(text: str) -> Any:
+    """The content of a JSON file or, since YAML may start with a brace too, of a YAML file."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError:
+        return yaml.load(text, _UniqueKeys)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _DuplicateKeyError(key)
+        found[key] = value
+    return found
