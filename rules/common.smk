@@ -11,12 +11,8 @@ from snakemake.utils import update_config
 
 from zootwins.zoos.archives import folder_digest
 from zootwins.catalogue.entries import load_run
-<<<<<<< HEAD
-from zootwins.storage.shards import shard_slice
-=======
 from zootwins.catalogue.yaml_files import read_yaml
-from zootwins.storage.ranges import shard_slice
->>>>>>> 6ecad9a (All mistakes of configuration and catalogue at once, in the words of the user's file; equal keys, equal titles and files that are no UTF-8 are refused)
+from zootwins.storage.shards import shard_slice
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located
 from zootwins.run.provenance import code_digest

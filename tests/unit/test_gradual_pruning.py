@@ -126,7 +126,7 @@ def test_masks_are_nested_and_exact_to_the_weight(method, settings, name, channe
     masks, of = trained_masks(method, settings, some_originals(name, channels))
     layers, places = list(of.architecture.weight_names), coordinates(method.axes(settings))
     assert masks[0] == {}  # nothing before `begin`
-    for epoch, (before, now) in enumerate(pairwise(masks[1:]), inputs=2):
+    for epoch, (before, now) in enumerate(pairwise(masks[1:]), start=2):
         for layer in layers:
             assert not (now[layer] & ~before[layer]).any(), "what is masked stays masked"
         gone = torch.stack([(~now[layer]).flatten(1).sum(1) for layer in layers], dim=1)
