@@ -1,0 +1,52 @@
+"""Dense weights behind a mask that training steps through: dynamic pruning with feedback (DPF, Lin et al. 2020).
+
+Networks have m⊙w, and their gradient at all weights moves the dense w, momentum and decay included. What is masked
+thus trains on, and comes back with its value when masks change. Masks are parameters without gradient and decay.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zootwins.population.weights import Weights
+
+SUFFIX = ".kept"
+
+
+@dataclass(frozen=True)
+class MaskedDense(Weights):
+    """Dense weights; `{layer}.kept` is the mask, 1 or 0, of the shape of `{layer}.weight`."""
+
+    def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A copy with masks added that keep all weights."""
+        started = {name: parameter.clone() for name, parameter in parameters.items()}
+        for name, parameter in parameters.items():
+            if name.endswith(".weight") and parameter.ndim > 2:  # those of normalisation have one number per channel
+                started[mask_of(name)] = torch.ones_like(parameter)
+        return started
+
+    def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights as networks have them, m⊙w, and biases."""
+        return {
+            name: parameter * parameters[mask_of(name)] if mask_of(name) in parameters else parameter
+            for name, parameter in parameters.items()
+            if not name.endswith(SUFFIX)
+        }
+
+    def trained(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The same values, whose gradient is that of the dense weights."""
+        return {
+            name: parameters[name] + (masked - parameters[name]).detach()
+            for name, masked in self.deterministic(parameters).items()
+        }
+
+    def decays(self, parameter: str) -> bool:
+        """Weights and biases do, masks do not."""
+        return not parameter.endswith(SUFFIX)
+
+
+def mask_of(weight: str) -> str:
+    """The name of the mask of a layer's weights: `conv1.weight` → `conv1.kept`."""
+    return weight.removesuffix(".weight") + SUFFIX
