@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from zootwins.analyses.hypotheses import Evidence, beside_paper, hypotheses
@@ -27,27 +28,41 @@ with job(snakemake):
     for path in snakemake.input.shards:
         shard = read_shard(path)
         shards[shard.method].append(shard)
+    everyone, results = len(results.models), results.undiverged()
+    whole = results.originals.index
+
+    def of_whole(values, index):
+        """Return the rows of the models whose twins all are finite."""
+        return values[np.isin(index, whole)]
+
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
+    held = {method: np.concatenate([shard.index for shard in parts]) for method, parts in shards.items()}
     points = {method: point for method, point in results.operating_points("agreement").items() if method in shards}
     test = load_dataset(snakemake.input.dataset).test
-    originals = load_originals(
-        snakemake.input.originals, snakemake.input.models, params.architecture, 0, len(results.models)
-    )
+    originals = load_originals(snakemake.input.originals, snakemake.input.models, params.architecture, 0, everyone)
     weights = {method: get_sparsifier(method).weights(results.zoo.methods[method]) for method in points}
     rows = {"mp": TABLE8_PERCENTS, "vd": TABLE7_EPOCHS}
     evidence = Evidence(
         results,
         predictions[pd.Index(index).get_indexer(results.originals.index)],
-        {method: twin_predictions(shards[method], point)[0] for method, point in points.items()},
+        {method: of_whole(*twin_predictions(shards[method], point)) for method, point in points.items()},
         {
-            method: training_mode_predictions(shards[method], point, originals, weights[method], results.zoo.id, test)
+            method: of_whole(
+                training_mode_predictions(shards[method], point, originals, weights[method], results.zoo.id, test),
+                held[method],
+            )
             for method, point in points.items()
             if isinstance(weights[method], GaussianNoise)
         },
         test.labels.numpy(),
         {
             method: {
-                value: pruned_weights(shards[method], point, LAYER_NAMES, results.zoo.methods[method])
+                value: {
+                    layer: of_whole(pruned, held[method])
+                    for layer, pruned in pruned_weights(
+                        shards[method], point, LAYER_NAMES, results.zoo.methods[method]
+                    ).items()
+                }
                 for value in rows[method]
                 if (point := results.zoo.point(method, value)) is not None
             }

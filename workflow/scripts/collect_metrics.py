@@ -1,8 +1,9 @@
 """Long tables of one zoo and method, from its shards."""
 
 from zootwins.analyses.metrics import collect_metrics
+from zootwins.analyses.status import announcement, details
 from zootwins.population.architectures import get_architecture
-from zootwins.run.job import job, log, provenance
+from zootwins.run.job import announce, job, log, provenance
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.frames import write_parquet
 from zootwins.storage.shards import read_shard, warn_of_mixture
@@ -27,3 +28,5 @@ with job(snakemake):
     write_parquet(metrics.layers, snakemake.output.layers, metadata)
     write_parquet(metrics.agreement, snakemake.output.agreement, metadata)
     log.info("%d shards, %d rows", len(shards), len(metrics.scores))
+    if line := announcement(metrics.scores):
+        announce(snakemake, line, details(metrics.scores))

@@ -14,15 +14,18 @@ with job(snakemake):
     point = zoo.operating_points("correlation")[method]
     control = get_sparsifier(method).dense_control(zoo.methods[method])
     shards = [read_shard(path) for path in snakemake.input.shards]
-    twins, index = twin_predictions(shards, point)
     numbers, originals = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     rows = {number: row for row, number in enumerate(numbers.tolist())}
-    originals = originals[[rows[number] for number in index.tolist()]]
     labels = load_stored(snakemake.input.dataset).labels["test"].numpy()
-    changes = rank_changes(originals == labels, twins == labels)
+
+    def changes_of(twins, index):
+        dense = originals[[rows[number] for number in index.tolist()]]
+        changes = rank_changes(dense == labels, twins == labels)
+        changes.insert(0, "index", index)
+        return changes
+
+    changes = changes_of(*twin_predictions(shards, point))
     if control is not None:
-        unpruned, _ = twin_predictions(shards, control)
-        bounds = rank_changes(originals == labels, unpruned == labels)[["low", "high"]]
-        changes = changes.join(bounds.add_prefix("control_"))
-    changes.insert(0, "index", index)
+        bounds = changes_of(*twin_predictions(shards, control)).set_index("index")[["low", "high"]]
+        changes = changes.join(bounds.add_prefix("control_"), on="index")
     write_parquet(changes, snakemake.output[0], provenance(snakemake))

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from zootwins.analyses.paper_tables import paper_order
-from zootwins.analyses.results import load_results
+from zootwins.analyses.results import left_out, load_results
 from zootwins.reporting.gallery import TABLES
 from zootwins.reporting.typeset import write_texts
 from zootwins.run.job import job, provenance
@@ -17,4 +17,5 @@ with job(snakemake):
 
     titles = {results.zoo.id: results.zoo.title for results in zoos}
     grid = table.arrange(rows, titles)
-    write_texts(grid, table.title, table.note, snakemake.output, provenance(snakemake))
+    note = " ".join(filter(None, (table.note, left_out(zoos))))
+    write_texts(grid, table.title, note, snakemake.output, provenance(snakemake))

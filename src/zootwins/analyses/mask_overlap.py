@@ -78,10 +78,11 @@ def masks_at(
     """
     sparsifier = get_sparsifier(shard.method)
     overall = shard.twins("sparsity", model).double().numpy() @ weight_shares  # [twins, states]
+    finite = shard.twins("test_loss", model).isfinite()
     stored = []
     for point in sparsifier.curve(settings):
-        if point.epoch in shard.weight_states:
-            twin = shard.twin(point.at)
+        twin = shard.twin(point.at)
+        if point.epoch in shard.weight_states and finite[twin, shard.states.index(point.epoch)]:
             stored.append((overall[twin, shard.states.index(point.epoch)], twin, point.epoch))
     nearest = {target: min(stored, key=lambda one: abs(one[0] - target), default=None) for target in sparsities}
     near = {target: one[1:] for target, one in nearest.items() if one and abs(one[0] - target) <= NEAR}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from zootwins.analyses.status import status_of
 from zootwins.population.architectures import Architecture
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point
@@ -21,7 +22,8 @@ class Metrics:
     """The long tables of one zoo and method.
 
     Each begins with model, index, a column for each of the method's axes, epoch, and point: the value on the method's
-    dial where the row is an operating point, NaN elsewhere.
+    dial where the row is an operating point, NaN elsewhere. Each ends with status (`zootwins.analyses.status`): of the
+    twin in that state, missing where its loss is finite and its predictions were not kept.
 
     Attributes:
         scores: accuracies and losses, sparsity over all prunable weights, generalization_gap.
@@ -88,12 +90,20 @@ def _shard_metrics(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     names = [layer.name for layer in architecture.layers]
     sparsity = shard.twins("sparsity").double().numpy()  # [models, twins, states, layers]
+    twins = shard.twins("predictions").numpy()
+    constant = (twins == twins[..., :1]).all(axis=-1)
+    kept = [state in shard.prediction_states for state in shard.states]
+    collapsed = np.zeros((*constant.shape[:2], len(kept)), dtype=bool)
+    collapsed[..., kept] = constant
+    diverged = shard.diverged.numpy()
+    known = np.broadcast_to(kept, diverged.shape)
 
     scores = _rows(shard, shard.states, curve)
     for score in SCORES:
         scores[score] = shard.twins(score).double().numpy().ravel()
     scores["sparsity"] = (sparsity @ architecture.weight_shares.numpy()).ravel()
     scores["generalization_gap"] = scores["train_accuracy"] - scores["test_accuracy"]
+    scores["status"] = status_of(diverged, collapsed, known)
 
     layers = _rows(shard, shard.states, curve)
     layers = layers.loc[layers.index.repeat(len(names))].reset_index(drop=True)
@@ -102,16 +112,17 @@ def _shard_metrics(
     layers["sparsity"] = sparsity.ravel()
     layers["weights"] = np.tile([layer.weights for layer in architecture.layers], rows)
     layers["multiply_adds"] = np.tile([layer.multiply_adds for layer in architecture.layers], rows)
+    layers["status"] = scores["status"].repeat(len(names)).array
 
     agreements = _rows(shard, shard.prediction_states, curve)
-    twins = shard.twins("predictions").numpy()
     if twins.shape[-1] != originals.shape[-1]:
         raise InputError(
             f"{shard.path}: predictions on {twins.shape[-1]} test samples, the originals' on {originals.shape[-1]}; "
             f"{remedy(shard.path)}"
         )
     agreements["agreement"] = agreement(twins, originals[:, None, None]).ravel()
-    agreements["constant"] = (twins == twins[..., :1]).all(axis=-1).ravel()
+    agreements["constant"] = constant.ravel()
+    agreements["status"] = scores.loc[known.ravel(), "status"].array
     return scores, layers, agreements
 
 

@@ -82,9 +82,12 @@ def method_differences(results: ZooResults, method: str, against: str) -> pd.Dat
     curves = dict(_curves(results.curve(method), "test_accuracy"))
     parts = []
     for index, other in results.curve(against).groupby("index"):
+        if index not in curves:  # all of the method's twins diverged
+            continue
         matched = interpolated(*curves[index], other["sparsity"])
         parts.append(other[["index", "point", "epoch", "sparsity"]].assign(difference=matched - other["test_accuracy"]))
-    return pd.concat(parts, ignore_index=True)
+    columns = ["index", "point", "epoch", "sparsity", "difference"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns, dtype=np.float64)
 
 
 def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:

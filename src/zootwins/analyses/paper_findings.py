@@ -110,6 +110,7 @@ def _friendly(results: ZooResults, method: str) -> Finding:
         excess = pd.Series(np.nan, twins.index)
     else:
         excess = _outside(twins["low"], twins["high"]) - _outside(controls["control_low"], controls["control_high"])
+        excess = excess.dropna()  # of the models whose control did not diverge
     return Finding(
         method,
         "some models are sparsification-friendly, some -hard",
@@ -117,13 +118,13 @@ def _friendly(results: ZooResults, method: str) -> Finding:
         float(excess.mean()),
         *mean_interval(excess.to_numpy()),
         0.0,
-        len(twins),
+        len(excess),
     )
 
 
 def _outside(low: pd.Series, high: pd.Series) -> pd.Series:
-    """1 where an interval is without 0, else 0."""
-    return ((low > 0) | (high < 0)).astype(float)
+    """Return 1 where an interval is without 0, 0 where it is not, NaN where there is none."""
+    return ((low > 0) | (high < 0)).astype(float).where(low.notna())
 
 
 def _spread(original: np.ndarray, twin: np.ndarray, axis: int) -> np.ndarray:

@@ -11,9 +11,10 @@ from zootwins.storage.shards import TwinShard
 
 
 def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
-    """Share of models in which log α reaches the threshold, one row an epoch, layer and weight.
+    """Return the share of models in which log α reaches the threshold, one row per epoch, layer and weight.
 
-    Only the epochs whose weights are kept are there. One model is read at a time.
+    Only the epochs whose weights are kept are there, and models that have not diverged by then. One model is read at a
+    time.
 
     Returns:
         epoch, layer, weight (position in the flattened `[outputs, inputs, …]`), share, models.
@@ -27,11 +28,16 @@ def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
             f"{shards[0].path.parent}: every model that the run takes is excluded, for the reasons in the zoo's "
             "models.csv; raise max_models in the configuration, or leave the zoo out"
         )
+    at = [shards[0].states.index(epoch) for epoch in shards[0].weight_states]
+    finite = [~shard.diverged[:, 0, at] for shard in shards]  # [models, states]
+    counted = torch.cat(finite).sum(0)
     names = [name.removesuffix(".log_sigma2") for name in shards[0].shapes if name.endswith(".log_sigma2")]
     tables = []
     for layer in sorted(names):
         pruned = sum(
-            _pruned(shard, layer, model, threshold) for shard in shards for model in range(len(shard.models))
+            _pruned(shard, layer, model, threshold) * finite[place][model][:, None]
+            for place, shard in enumerate(shards)
+            for model in range(len(shard.models))
         )  # [states, weights]
         states, weights = pruned.shape
         tables.append(
@@ -40,8 +46,8 @@ def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
                     "epoch": torch.tensor(shards[0].weight_states).repeat_interleave(weights).numpy(),
                     "layer": layer,
                     "weight": torch.arange(weights).repeat(states).numpy(),
-                    "share": (pruned.double() / models).flatten().numpy(),
-                    "models": models,
+                    "share": (pruned.double() / counted[:, None]).flatten().numpy(),
+                    "models": counted.repeat_interleave(weights).numpy(),
                 }
             )
         )

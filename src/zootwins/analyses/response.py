@@ -72,17 +72,21 @@ def _tails() -> tuple[float, float]:
 
 
 def twin_predictions(shards: Sequence[TwinShard], point: Point) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted classes of the twins at an operating point, `[models, samples]`, and the models' indices.
+    """Return the predicted classes of the twins at an operating point, `[models, samples]`, and the models' indices.
+
+    Models whose twin has diverged there are left out.
 
     Args:
         shards: the zoo's, in order.
         point: its epoch is one of the shards' `prediction_states`.
     """
-    parts = []
+    parts, indices = [], []
     for shard in shards:
         twin, state = shard.twin(point.at), shard.prediction_states.index(point.epoch)
-        parts.append(shard.twins("predictions")[:, twin, state].numpy())
-    return np.concatenate(parts), np.concatenate([shard.index for shard in shards])
+        finite = ~shard.diverged[:, twin, shard.states.index(point.epoch)].numpy()
+        parts.append(shard.twins("predictions")[:, twin, state].numpy()[finite])
+        indices.append(np.array(shard.index, dtype=np.int64)[finite])
+    return np.concatenate(parts), np.concatenate(indices)
 
 
 def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:

@@ -1,16 +1,17 @@
 """What a zoo's twins came to, as data frames: the view that tables, figures and findings share."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from zootwins.analyses.status import split_diverged
 from zootwins.catalogue.entries import Zoo
 from zootwins.sparsifiers.base import Point
-from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
 from zootwins.storage.frames import read_parquet
 from zootwins.zoos.originals import read_models
 
@@ -22,12 +23,15 @@ class ZooResults:
     Attributes:
         models: models.csv, the excluded ones too.
         tables: by name: `{method}/{table}`, such as `mp/scores`, `mp/layers`, `mp/agreement`, `mp/response`, and
-            `history`, `weight_statistics`; what a reader does not need may be absent.
+            `history`, `weight_statistics`; what a reader does not need may be absent. Without the rows of networks
+            that diverged.
+        diverged: these rows, by the same names.
     """
 
     zoo: Zoo
     models: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
+    diverged: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def originals(self) -> pd.DataFrame:
@@ -61,6 +65,14 @@ class ZooResults:
         rows = self.tables[f"{method}/{table}"]
         return rows[rows["point"].notna()]
 
+    def undiverged(self) -> "ZooResults":
+        """Return the results of the models none of whose networks diverged, for what needs all states of a model."""
+        diverged = set().union(*(rows["index"] for rows in self.diverged.values()))
+        keep = lambda table: table[~table["index"].isin(diverged)] if "index" in table else table  # noqa: E731
+        return replace(
+            self, models=keep(self.models), tables={name: keep(table) for name, table in self.tables.items()}
+        )
+
     def operating_points(self, comparison: str) -> dict[str, Point]:
         """Where a comparison looks at the twins, by method; see `Zoo.operating_points`."""
         return self.zoo.operating_points(comparison)
@@ -86,5 +98,23 @@ def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> lis
             name: table[table["index"] < zoo.models] if "index" in table else table
             for name, table in found[zoo.id].items()
         }
-        results.append(ZooResults(zoo, tables.pop("models"), tables))
+        models = tables.pop("models")
+        parts = {name: split_diverged(table) for name, table in tables.items()}
+        counted, diverged = ({name: part[which] for name, part in parts.items()} for which in (0, 1))
+        results.append(ZooResults(zoo, models, counted, diverged))
     return results
+
+
+def left_out(zoos: Sequence[ZooResults]) -> str:
+    """Return a sentence for the notes of a table on the networks that diverged; empty if there are none."""
+    models: dict[str, int] = {}
+    for results in zoos:
+        indices: dict[str, set[int]] = {}
+        for name, rows in results.diverged.items():
+            method = name.partition("/")[0]
+            indices.setdefault(get_sparsifier(method).short if method in REGISTRY else method, set()).update(
+                rows["index"]
+            )
+        models |= {kind: models.get(kind, 0) + len(found) for kind, found in indices.items() if found}
+    counts = ", ".join(f"{kind.replace('_', ' ')}: {count}" for kind, count in models.items())
+    return f"Left out where weights or loss are not finite, models: {counts}." if counts else ""

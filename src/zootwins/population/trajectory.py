@@ -169,13 +169,18 @@ def record_trajectory(
 
 
 def evaluate_state(engine: Engine, population: Population, data: ImageData) -> dict[str, Tensor]:
-    """What is recorded of a state by evaluating it on validation and test images, each `[models, …]`."""
+    """Return what is recorded of a state: its evaluation on validation and test images, each `[models, …]`.
+
+    The losses of a network whose weights are not finite are NaN, whatever its activations and pooling make of them.
+    """
+    evaluated = population.deterministic().parameters
+    finite = torch.stack([tensor.flatten(1).isfinite().all(1) for tensor in evaluated.values()]).all(0).cpu()
     recorded = {}
     for split in ("validation", "test"):
         evaluation = engine.evaluate(population, getattr(data, split))
         recorded[f"{split}_accuracy"] = evaluation.accuracy.double()
-        recorded[f"{split}_loss"] = evaluation.loss.double()
-    sparsity = layer_sparsity(population.deterministic().parameters, population.architecture)
+        recorded[f"{split}_loss"] = evaluation.loss.double().masked_fill(~finite, torch.nan)
+    sparsity = layer_sparsity(evaluated, population.architecture)
     return recorded | {SPARSITY: sparsity.float(), PREDICTIONS: evaluation.predictions}
 
 

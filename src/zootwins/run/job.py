@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -55,9 +55,11 @@ def job(snakemake) -> Iterator[None]:
         raise
 
 
-def announce(snakemake, message: str) -> None:
-    """Tell people on the terminal what they would have to look for in the log otherwise."""
+def announce(snakemake, message: str, details: Iterable[str] = ()) -> None:
+    """Show a line on the terminal that people would have to look for in the log otherwise; the log has the details."""
     log.warning("%s", message)
+    for detail in details:
+        log.warning("%s", detail)
     print(" ".join([snakemake.rule, *snakemake.wildcards]) + f": {message}", file=sys.stderr, flush=True)
 
 

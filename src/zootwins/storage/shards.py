@@ -125,6 +125,14 @@ class TwinShard:
         return place
 
     @property
+    def diverged(self) -> Tensor:
+        """Whether a twin's loss on the test images is not a finite number, bool `[models, twins, states]`.
+
+        The loss is NaN where weights are not finite (`zootwins.population.trajectory.evaluate_state`).
+        """
+        return ~self.twins("test_loss").isfinite()
+
+    @property
     def parameters(self) -> list[str]:
         """Names of what was trained: tensors that are neither masks nor scores."""
         return [name for name in self.shapes if "." in name and not name.startswith("mask.")]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from zootwins.analyses.status import DIVERGED, split_diverged, status_of
 from zootwins.experiments.soups.gains import OF_MEMBERS, quality
 from zootwins.experiments.soups.phases import Dense, evaluated_lanes, pruned
 from zootwins.images.corruptions import PARAMETERS, ShiftedSet
@@ -82,9 +83,9 @@ def scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFram
     """A row a model, goal, arm, member and phase.
 
     Columns: model, index, goal, norm_drop (what pruning the dense model to the goal at once would take of the norm of
-    its parameters), arm, member (0 where there is one network of a kind), phase, sparsity, validation_accuracy and
-    those of `measures.quality`. Beside the arms' networks stand the candidates' mean, the best one on validation
-    images, the best one on test images (as the reference has it) and their ensemble.
+    its parameters), arm, member (0 where there is one network of a kind), phase, sparsity, validation_accuracy, status
+    (`zootwins.analyses.status`) and those of `gains.quality`. Beside the arms' networks stand the members' mean, the
+    best one on validation images, the best one on test images (as the reference has it) and their ensemble.
     """
     labels = test.labels.numpy()
     parts = []
@@ -98,8 +99,10 @@ def scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFram
                 "sparsity": sparsity.numpy(),
                 "validation_accuracy": arm_shards.tensor(arm, "validation_accuracy", phase).double().numpy(),
             }
-            rows = _rows(arm_shards, known | quality(predicted.predictions, predicted.probabilities, labels))
-            rows = rows.assign(arm=arm, phase=phase)
+            measured = quality(predicted.predictions, predicted.probabilities, labels)
+            diverged = ~arm_shards.tensor(arm, "test_loss", phase).isfinite().numpy()
+            status = status_of(diverged, measured["collapsed"])
+            rows = _rows(arm_shards, known | measured).assign(arm=arm, phase=phase, status=status)
             parts.append(rows)
             if arm == MEMBER:
                 mixed = predicted.ensemble()
@@ -108,7 +111,8 @@ def scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFram
                     "sparsity": known["sparsity"][:, :, :1],
                     "validation_accuracy": np.full(mixed.predictions.shape[:3], np.nan),
                 }
-                parts.append(_rows(arm_shards, alone | together).assign(arm="ensemble", phase=phase))
+                status = status_of(diverged.any(2, keepdims=True), together["collapsed"])
+                parts.append(_rows(arm_shards, alone | together).assign(arm="ensemble", phase=phase, status=status))
                 parts.append(_derived(rows))
     return pd.concat(parts, ignore_index=True).merge(_norm_drops(arm_shards), on=["index", "goal"])
 
@@ -140,29 +144,36 @@ def _derived(members: pd.DataFrame) -> pd.DataFrame:
     keys = ["model", "index", "goal", "phase"]
     groups = members.groupby(keys, sort=False)
     mean = groups[["sparsity", "validation_accuracy", *MEASURES]].mean().reset_index()
-    mean = mean.assign(collapsed=groups["collapsed"].all().to_numpy(), arm=OF_MEMBERS[0], member=0)
-    best = [
-        members.loc[groups[column].idxmax()].assign(arm=arm)
-        for arm, column in zip(OF_MEMBERS[1:3], ("validation_accuracy", "test_accuracy"), strict=True)
-    ]
+    lost, collapsed = members["status"] == DIVERGED, groups["collapsed"].all().to_numpy()
+    diverged = lost.groupby([members[key] for key in keys], sort=False).any().to_numpy()
+    mean = mean.assign(collapsed=collapsed, status=status_of(diverged, collapsed), arm=OF_MEMBERS[0], member=0)
+    chosen_by = {"best_member": "validation_accuracy", "best_by_test": "test_accuracy"}
+    finite = members.assign(**{column: members[column].where(~lost, -1) for column in chosen_by.values()})
+    groups = finite.groupby(keys, sort=False)
+    best = [members.loc[groups[column].idxmax()].assign(arm=arm) for arm, column in chosen_by.items()]
     return pd.concat((mean, *best), ignore_index=True)
 
 
 def shifted_scores(
     engine: Engine, arm_shards: ArmShards, sets: Iterable[ShiftedSet], table: pd.DataFrame
 ) -> pd.DataFrame:
-    """Accuracy on shifted images after the last phase: index, goal, arm, set, severity, accuracy.
+    """Return accuracy on shifted images after the last phase: index, goal, arm, set, severity, accuracy, status.
 
     Of several runs of an arm the mean; of the candidates their mean, the one that `table` (made by `scores`) has as the
-    best on validation images, and their ensemble.
+    best on validation images, and their ensemble. The status says whether one of their networks diverged, no more.
     """
     parts = [
         _rows(arm_shards, {"accuracy": accuracy}).assign(arm=arm, set=shifted.name, severity=shifted.severity)
         for shifted in sets
         for arm, accuracy in _shifted(engine, arm_shards, shifted.images, _best_runs(arm_shards, table))
     ]
-    columns = ["index", "goal", "arm", "set", "severity", "accuracy"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    columns = ["index", "goal", "arm", "set", "severity", "accuracy", "status"]
+    if not parts:  # as they would be of images, so that tables of them can be joined
+        return table.assign(set="", severity=0, accuracy=np.nan)[columns].iloc[:0]
+    found, keys = pd.concat(parts, ignore_index=True), ["index", "goal", "arm"]
+    _, lost = split_diverged(table[table["phase"] == arm_shards.phases[-1]])
+    diverged = pd.MultiIndex.from_frame(found[keys]).isin(pd.MultiIndex.from_frame(lost[keys]))
+    return found.assign(status=status_of(diverged, diverged, known=False))[columns]
 
 
 def _best_runs(arm_shards: ArmShards, table: pd.DataFrame) -> np.ndarray:

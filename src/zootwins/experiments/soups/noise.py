@@ -37,23 +37,16 @@ def noise_table(arms: dict[str, Sequence[TwinShard]], labels: np.ndarray, models
         models: the indices of those that count.
     """
     counts = np.isin(np.concatenate([shard.index for shard in arms["soup"]]), list(models))
-    soup = _right(arms["soup"], labels)[counts]
-    shard = arms["soup"][0]
+    soup, goals = _right(arms["soup"], labels), arms["soup"][0].axes[0].values
     rows = []
     for against, arm in NOISE_OF.items():
         if arm not in arms:
             continue
-        differences = soup - _right(arms[arm], labels)[counts]
-        rows += [
-            {
-                "goal": value,
-                "phase": shard.states[-1],
-                "against": against,
-                "models": len(differences),
-                "noise_variance": noise_of_gains(differences[:, goal]),
-            }
-            for goal, value in enumerate(shard.axes[0].values)
-        ]
+        differences, finite = soup - _right(arms[arm], labels), _finite(arms["soup"]) & _finite(arms[arm])
+        for place, goal in enumerate(goals):
+            chosen = differences[counts & finite[:, place], place]
+            row = {"goal": goal, "phase": arms["soup"][0].states[-1], "against": against, "models": len(chosen)}
+            rows.append(row | {"noise_variance": noise_of_gains(chosen)})
     return pd.DataFrame(rows)
 
 
@@ -65,3 +58,9 @@ def _right(shards: Sequence[TwinShard], labels: np.ndarray) -> np.ndarray:
         right = (predictions == labels).astype(np.float32)
         parts.append(right.mean(2) if len(shard.axes) == 2 else right)
     return np.concatenate(parts)
+
+
+def _finite(shards: Sequence[TwinShard]) -> np.ndarray:
+    """Return whether none of the networks of the last phase has diverged, bool `[models, goals]`."""
+    parts = [shard.tensor("test_loss")[..., -1].isfinite().numpy() for shard in shards]
+    return np.concatenate([part.all(2) if part.ndim == 3 else part for part in parts])

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from zootwins.analyses.status import status_of
 from zootwins.experiments.soups.evaluation import ArmShards
 from zootwins.experiments.soups.gains import PARTS
 from zootwins.experiments.soups.phases import evaluated_lanes
@@ -21,9 +22,9 @@ POINTS = 11
 def pair_scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFrame:
     """A row a model, goal, phase and pair of parts.
 
-    Columns: index, goal, phase, kind, member (the second part's), distance (L2, of all weights and biases), agreement
-    (the share of test images that both put into the same class), barrier, and the accuracies on the line, `line_0` (the
-    first part) to `line_10`.
+    Columns: index, goal, phase, kind, member (the second part's), status (whether one of the two diverged), distance
+    (L2, of all weights and biases), agreement (the share of test images that both put into the same class), barrier,
+    and the accuracies on the line, `line_0` (the first part) to `line_10`.
     """
     parts = [
         _pairs(engine, arm_shards, arm, phase, test).assign(phase=phase, kind=PARTS[arm])
@@ -43,6 +44,8 @@ def _pairs(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, test: Im
     between = [_accuracy(engine, arm_shards, networks, point / (POINTS - 1), test) for point in range(1, POINTS - 1)]
     line = np.stack([ends[:, :, :1] + np.zeros_like(ends[:, :, 1:]), *between, ends[:, :, 1:]])
     models, goals, others = np.indices(line.shape[1:]).reshape(3, -1)
+    diverged = ~arm_shards.tensor(arm, "test_loss", phase).isfinite().numpy()
+    either = diverged[:, :, :1] | diverged[:, :, 1:]
     values = {
         "distance": squares.sqrt().numpy(),
         "agreement": (predictions[:, :, 1:] == predictions[:, :, :1]).double().mean(-1).numpy(),
@@ -54,6 +57,7 @@ def _pairs(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, test: Im
             "index": np.array(arm_shards.originals.index, dtype=np.int64)[models],
             "goal": np.array(arm_shards.goals)[goals],
             "member": others + 2,
+            "status": status_of(either, either, known=False),
             **{name: array.ravel() for name, array in values.items()},
         }
     )

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from zootwins.analyses.status import status_of
 from zootwins.catalogue.transfer import Full
 from zootwins.experiments.transfer.backbones import Backbones
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, tell_diverged, transfer_keys
@@ -107,7 +108,8 @@ def transfer_full(
 
 
 def full_rows(backbones: Backbones, trajectory: Trajectory, labels: Tensor, lr: float) -> pd.DataFrame:
-    """The rows of `rows_of` with restart, epoch, lr, validation_accuracy, and on test images accuracy, class_accuracy.
+    """The rows of `rows_of` with restart, epoch, lr, validation_accuracy, status, and on test images accuracy and
+    class_accuracy.
 
     Args:
         backbones: the candidates.
@@ -118,6 +120,8 @@ def full_rows(backbones: Backbones, trajectory: Trajectory, labels: Tensor, lr: 
     recorded = {name: trajectory.tensors[name].double().numpy() for name in ("validation_accuracy", "test_accuracy")}
     predictions = trajectory.tensors[PREDICTIONS][..., 0, :].numpy()
     by_class = class_accuracy(predictions, labels.numpy())
+    diverged = ~trajectory.tensors["test_loss"].isfinite().numpy()
+    collapsed = (predictions == predictions[..., :1]).all(-1)
     parts = []
     for restart in range(predictions.shape[2]):
         for state, epoch in enumerate(trajectory.states):
@@ -131,6 +135,7 @@ def full_rows(backbones: Backbones, trajectory: Trajectory, labels: Tensor, lr: 
                     validation_accuracy=recorded["validation_accuracy"][:, :, restart, state],
                     accuracy=recorded["test_accuracy"][:, :, restart, state],
                     class_accuracy=by_class[:, :, restart] if last else np.nan,
+                    status=status_of(diverged[:, :, restart, state], last & collapsed[:, :, restart], known=last),
                 )
             )
     return pd.concat(parts, ignore_index=True)

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from zootwins.analyses.status import COLLAPSED, status_of
 from zootwins.catalogue.transfer import Linear
 from zootwins.experiments.transfer.backbones import Backbones
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, tell_diverged, transfer_keys
@@ -46,14 +47,15 @@ def transfer_linear(
 
     Returns:
         The rows of `rows_of` with layer, solver, restart (0 of the exact solver, which has none), epoch, lr,
-        validation_accuracy, accuracy, class_accuracy (of the test images) and loss (what was minimised). Where there is
-        no exact optimum all four are NaN; SGD's probes of a network that diverged count by what they predict.
+        validation_accuracy, accuracy, class_accuracy (of the test images), loss (what was minimised) and status
+        (`zootwins.analyses.status`). Where the loss is not finite, or there is no exact optimum, all four numbers are
+        NaN.
     """
     shape, parts = (len(backbones), len(backbones.candidates)), []
     for layer in settings.layers:
         solved = [(SGD, restart) for restart in range(settings.restarts)]
         solved += [(EXACT, 0)] if layer in settings.exact else []
-        found = {key: {name: np.full(shape, np.nan) for name in SCORES} for key in solved}
+        found = {key: {name: np.full(shape, np.nan) for name in (*SCORES, COLLAPSED)} for key in solved}
         for place, features in _features(engine, backbones, data, layer):
             models = backbones.models[place[0]]
             for solver, restart, heads in _heads(features, data, models, names, settings, layer, lrs):
@@ -63,10 +65,12 @@ def transfer_linear(
         for (solver, restart), scores in found.items():
             finite = np.isfinite(scores["loss"])
             tell_diverged(backbones, finite, f"finite loss in linear transfer from {layer} ({solver})")
-            if solver == EXACT:
-                scores = {name: np.where(finite, values, np.nan) for name, values in scores.items()}
+            status = status_of(~finite, scores.pop(COLLAPSED) == 1)
+            scores = {name: np.where(finite, values, np.nan) for name, values in scores.items()}
             trained = {"epoch": settings.epochs, "lr": lrs[layer]} if solver == SGD else {"epoch": 0, "lr": np.nan}
-            parts.append(rows_of(backbones, layer=layer, solver=solver, restart=restart, **trained, **scores))
+            parts.append(
+                rows_of(backbones, layer=layer, solver=solver, restart=restart, **trained, **scores, status=status)
+            )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -135,12 +139,13 @@ def _exact_or_nan(features: Tensor, labels: Tensor, weight_decay: float) -> Tens
 
 
 def _scores(features: Features, data: ImageData, heads: Tensor, weight_decay: float) -> dict[str, np.ndarray]:
-    """What classifiers come to, `SCORES`, each `[models, candidates]`."""
+    """Return what classifiers come to, `SCORES` and whether they collapsed, each `[models, candidates]`."""
     predictions = {split: predicted_classes(features[split], heads).numpy() for split in ("validation", "test")}
     labels = {split: getattr(data, split).labels.numpy() for split in predictions}
     return {
         "validation_accuracy": (predictions["validation"] == labels["validation"]).mean(-1),
         "accuracy": (predictions["test"] == labels["test"]).mean(-1),
         "class_accuracy": class_accuracy(predictions["test"], labels["test"]),
+        COLLAPSED: (predictions["test"] == predictions["test"][..., :1]).all(-1),
         "loss": regularised_loss(features["train"], data.train.labels, heads, weight_decay).numpy(),
     }

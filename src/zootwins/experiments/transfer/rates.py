@@ -81,7 +81,8 @@ def _linear(
     trials = []
     for lr in settings.lrs:
         rows = transfer_linear(engine, dense, data, names, once, dict.fromkeys(settings.layers, lr))
-        means = rows.groupby("layer")["validation_accuracy"].mean()
+        # a rate at which models diverge is not chosen for those that do not
+        means = rows.fillna({"validation_accuracy": 0.0}).groupby("layer")["validation_accuracy"].mean()
         trials += [_Trial(layer, lr, means[layer]) for layer in settings.layers]
     return trials
 

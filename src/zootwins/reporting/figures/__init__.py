@@ -70,6 +70,11 @@ def legend_of(figure: Figure, methods: Iterable[str], line: str = "none", more: 
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
 
 
+def annotate(axes: Axes, reason: str) -> None:
+    """Write into a panel why nothing is drawn in it."""
+    axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", wrap=True, color="#555555")
+
+
 def message(text: str) -> Figure:
     """A figure that says why there is nothing to show."""
     figure = Figure(figsize=(COLUMN, 0.8))

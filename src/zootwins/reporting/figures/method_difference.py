@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.pairing import method_differences, method_pairs
 from zootwins.analyses.results import ZooResults
-from zootwins.reporting.figures import COLUMN, NAMES, fan, message, styled
+from zootwins.reporting.figures import COLUMN, NAMES, annotate, fan, message, styled
 
 COLOUR = "#009E73"
 
@@ -27,9 +27,15 @@ def method_difference(zoos: Sequence[ZooResults]) -> Figure:
         differences = method_differences(results, method, against)
         wide = differences.pivot_table(index="index", columns="point", values="difference", dropna=False)
         sparsity = 100 * differences.groupby("point")["sparsity"].mean()
-        covered = wide.notna().all()  # points whose twins are all within the first method's range
+        known = differences["difference"].notna()
+        covered = known.groupby(differences["point"]).all()  # all twins there are within the first method's range
         axes.axhline(0, color="#555555", linewidth=0.8)
-        fan(axes, sparsity[covered].to_numpy(), 100 * wide.loc[:, covered].to_numpy(dtype=np.float64), COLOUR)
+        if covered.any():
+            shown_points = covered.index[covered]
+            values = 100 * wide[shown_points].to_numpy(dtype=np.float64)
+            fan(axes, sparsity[shown_points].to_numpy(), values, COLOUR)
+        else:
+            annotate(axes, "no sparsity that all twins of both methods reach")
         axes.set_title(f"{results.zoo.title}, {NAMES[method]} − {NAMES[against]}, n = {len(wide)}", fontsize=6.5)
     figure.supxlabel("Mean sparsity of the second method's twins, %", fontsize=7)
     figure.supylabel("Difference in accuracy, points", fontsize=7)

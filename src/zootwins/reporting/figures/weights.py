@@ -28,7 +28,7 @@ def weights(zoos: Sequence[ZooResults]) -> Figure:
     figure = plt.figure(figsize=(COLUMN, sum(heights) + 0.45))
     *parts, footer = figure.subfigures(len(shares) + 1, height_ratios=[*heights, 0.45])
     for part, (title, table) in zip(parts, shares, strict=True):
-        part.suptitle(f"{title}, n = {table['models'].iloc[0]}", x=0.01, ha="left", weight="bold", fontsize=6.5)
+        part.suptitle(f"{title}, n = {table['models'].max()}", x=0.01, ha="left", weight="bold", fontsize=6.5)
         sizes = table.groupby("layer")["weight"].nunique().loc[list(LAYER_NAMES)]
         row = part.subplots(1, len(LAYER_NAMES), width_ratios=np.sqrt(sizes))
         epochs = _epochs(table)
