@@ -2,10 +2,11 @@
 
 import pandas as pd
 
+from zootwins.analyses.status import announcement, details, split_diverged
 from zootwins.experiments.soups.gains import non_collapsed
 from zootwins.experiments.soups.noise import noise_table
 from zootwins.images.datasets import load_stored
-from zootwins.run.job import job, provenance
+from zootwins.run.job import announce, job, provenance
 from zootwins.storage.frames import read_parquet, write_parquet
 from zootwins.storage.shards import read_shard, warn_of_mixture
 
@@ -14,7 +15,10 @@ with job(snakemake):
     for name in ("scores", "pairs", "shifted"):
         frame = pd.concat(map(read_parquet, snakemake.input[name]), ignore_index=True)
         write_parquet(frame, snakemake.output[name], origin)
-    models = non_collapsed(read_parquet(snakemake.output.scores))
+        if name == "scores" and (line := announcement(frame)):
+            announce(snakemake, line, details(frame))
+    counted, _ = split_diverged(read_parquet(snakemake.output.scores))
+    models = non_collapsed(counted)
     labels = load_stored(snakemake.input.dataset).labels["test"].numpy()
     shards = [read_shard(path) for path in snakemake.input.shards]
     warn_of_mixture(shards)

@@ -21,7 +21,7 @@ with job(snakemake):
     origin = provenance(snakemake)
     identity = {"zoo": snakemake.wildcards.zoo, "seed": int(snakemake.wildcards.seed)}
     sizes = {f"{split}_models": len(models) for split, models in representation.split.items()}
-    sizes |= {"models": len(states.models), "states": len(states)}
+    sizes |= {"models": len(states.models), "states": len(states), "diverged_models": len(states.left_out)}
     scores = scores.assign(**identity, **sizes, configuration=representation.settings.name)
     sizes = by_size(splits, representation.model.scale.cpu()).assign(**identity, test_models=sizes["test_models"])
     write_parquet(sizes, snakemake.output.sizes, origin)

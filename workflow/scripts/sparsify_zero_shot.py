@@ -8,7 +8,7 @@ import torch
 from zootwins.experiments.representations.decisions import decisions_table
 from zootwins.experiments.representations.fisher import fisher_information
 from zootwins.experiments.representations.predictors import Pairs
-from zootwins.experiments.representations.states import load_states
+from zootwins.experiments.representations.states import announcement, load_states
 from zootwins.experiments.representations.storage import load_representation
 from zootwins.experiments.representations.zero_shot import (
     compare_twins,
@@ -19,7 +19,7 @@ from zootwins.experiments.representations.zero_shot import (
 )
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_device, get_engine
-from zootwins.run.job import job, provenance
+from zootwins.run.job import announce, job, provenance
 from zootwins.storage.frames import write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import load_originals, read_predictions
@@ -31,6 +31,8 @@ with job(snakemake):
     representation = load_representation(files.model, get_device(params.engine["device"]))
     engine = get_engine(**params.engine, threads=snakemake.threads)
     states = load_states([read_shard(path) for path in files.shards], params.architecture)
+    if line := announcement(states):
+        announce(snakemake, line)
     of_zoo = {
         target: load_originals(
             files.originals[number], files.models[number], params.architecture, 0, settings["models"]

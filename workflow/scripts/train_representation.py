@@ -5,10 +5,10 @@ import torch
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.alignment import arrange, mean_reference
 from zootwins.experiments.representations.representation_training import train
-from zootwins.experiments.representations.states import load_states, split_models
+from zootwins.experiments.representations.states import announcement, load_states, split_models
 from zootwins.experiments.representations.storage import Representation, save_representation
 from zootwins.population.engines import get_device
-from zootwins.run.job import job, progress, provenance, resume_file
+from zootwins.run.job import announce, job, progress, provenance, resume_file
 from zootwins.storage.frames import write_csv
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard
@@ -20,6 +20,8 @@ with job(snakemake):
     threshold, device = snakemake.params.threshold, get_device(snakemake.params.device)
     torch.set_num_threads(snakemake.threads)
     states = load_states([read_shard(path) for path in snakemake.input.shards], snakemake.params.architecture)
+    if line := announcement(states):
+        announce(snakemake, line)
     table = read_models(snakemake.input.models).set_index("model").loc[list(states.models)]
     split = split_models(dict(zip(table.index, zip(table["seed"], table["init"], strict=True), strict=True)), zoo, seed)
     resume = Resume(*resume_file(snakemake))

@@ -42,6 +42,7 @@ def zoo_data(results: ZooResults) -> dict[str, Any]:
         "methods": {
             method: _method(get_sparsifier(method), results.curve(method), originals.index, start.get(method))
             for method in results.zoo.methods
+            if not results.curve(method).empty
         },
     }
 
@@ -64,5 +65,6 @@ def _plain(values: pd.Series) -> list[Any]:
     return [f"{value:g}" if isinstance(value, float) else value for value in values.tolist()]
 
 
-def _hundredths(fractions: Sequence[float]) -> list[int]:
-    return np.rint(1e4 * np.asarray(fractions, dtype=float)).astype(int).tolist()
+def _hundredths(fractions: Sequence[float]) -> list[int | None]:
+    """Return whole numbers, in hundredths of a percent; None where a twin has diverged."""
+    return [None if np.isnan(value) else round(value) for value in 1e4 * np.asarray(fractions, dtype=float)]

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -31,12 +31,14 @@ class VdStates:
         weights: dense weights and biases (μ), float32 `[rows, parameters]`.
         alphas: clamped log α, float32 `[rows, parameters]`, 0 where a parameter has none.
         table: model, index, and the `TARGETS` (fractions; test accuracy), one line a row.
+        left_out: names of the models that diverged, of which there are no rows.
     """
 
     tokens: Tokens
     weights: Tensor
     alphas: Tensor
     table: pd.DataFrame
+    left_out: Sequence[str] = ()
 
     @property
     def models(self) -> list[str]:
@@ -66,7 +68,7 @@ class VdStates:
 
 
 def load_states(shards: Sequence[TwinShard], architecture: str) -> VdStates:
-    """All states of a zoo's VD twins; models that diverged are left out, and the log names them.
+    """Return all states of a zoo's VD twins; models that diverged are left out, and the log names them.
 
     Raises:
         InputError: if the shards hold the weights of the last state alone, or no models.
@@ -77,12 +79,20 @@ def load_states(shards: Sequence[TwinShard], architecture: str) -> VdStates:
     weights, alphas, tables = zip(*parts, strict=True)
     tokens = Tokens(_architecture(shards, architecture))
     states = VdStates(tokens, torch.cat(weights), torch.cat(alphas), pd.concat(tables, ignore_index=True))
-    finite = states.weights.isfinite().all(1) & states.alphas.isfinite().all(1)
-    diverged = states.table["model"][~finite.numpy()].unique()
-    if len(diverged):
-        log.warning("%d models diverged and are left out: %s", len(diverged), ", ".join(diverged))
-        states = states.of(sorted(set(states.models) - set(diverged)))
+    losses = torch.cat([shard.diverged.flatten() for shard in shards])
+    finite = states.weights.isfinite().all(1) & states.alphas.isfinite().all(1) & ~losses
+    diverged = states.table["model"][~finite.numpy()].unique().tolist()
+    if diverged:
+        log.warning("diverged: %s", ", ".join(diverged))
+        states = replace(states.of(sorted(set(states.models) - set(diverged))), left_out=diverged)
     return states
+
+
+def announcement(states: VdStates) -> str:
+    """Return a line on the models that diverged; empty if there are none."""
+    lost, models = len(states.left_out), len(states.models) + len(states.left_out)
+    text = f"{lost} of {models} models have VD twins that diverged (weights or loss not finite), left out; the log has names"
+    return text if lost else ""
 
 
 def _architecture(shards: Sequence[TwinShard], name: str) -> Architecture:
