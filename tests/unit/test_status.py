@@ -14,7 +14,7 @@ from zootwins.analyses.prune_shares import prune_shares
 from zootwins.analyses.response import twin_predictions
 from zootwins.analyses.results import left_out, load_results
 from zootwins.analyses.status import COLLAPSED, DIVERGED, OK, announcement, details, status_of
-from zootwins.storage.frames import write_parquet
+from zootwins.storage.frames import write_csv, write_parquet
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 
 LOST, FLAT = 3, 5  # a model whose VD twin diverges from state 2 on, and one whose last VD twin has one class
@@ -49,7 +49,7 @@ def results(metrics, tmp_path_factory):
     zoo = make_zoo(methods={"vd": SETTINGS_OF["vd"]}, points={"agreement": {"vd": 5}, "correlation": {"vd": 5}})
     files = [root / "results/zoos/mini/models.csv"]
     files[0].parent.mkdir(parents=True)
-    make_models().to_csv(files[0], index=False)
+    write_csv(make_models(), files[0], digits=None)
     for name, table in vars(metrics).items():
         files.append(root / f"results/metrics/mini/vd/{name}.parquet")
         files[-1].parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def results(metrics, tmp_path_factory):
 
 
 def test_every_state_of_a_twin_has_a_status(metrics):
-    status = metrics.scores.pivot(index="index", columns="epoch", values="status")
+    status = metrics.scores.pivot_table("status", "index", "epoch", aggfunc="first", observed=True)
     assert status.loc[LOST].tolist() == [OK, OK, *[DIVERGED] * 4]
     assert status.loc[FLAT].tolist() == [*[OK] * 5, COLLAPSED]
     assert (status.drop(index=[LOST, FLAT]) == OK).all(axis=None)

@@ -91,8 +91,9 @@ def load_states(shards: Sequence[TwinShard], architecture: str) -> VdStates:
 def announcement(states: VdStates) -> str:
     """Return a line on the models that diverged; empty if there are none."""
     lost, models = len(states.left_out), len(states.models) + len(states.left_out)
-    text = f"{lost} of {models} models have VD twins that diverged (weights or loss not finite), left out; the log has names"
-    return text if lost else ""
+    return (
+        f"{lost} of {models} models have VD twins that diverged (weights or loss not finite), left out" if lost else ""
+    )
 
 
 def _architecture(shards: Sequence[TwinShard], name: str) -> Architecture:
