@@ -14,7 +14,7 @@ from zootwins.catalogue.entries import load_run
 from zootwins.catalogue.yaml_files import read_yaml
 from zootwins.storage.shards import shard_slice
 from zootwins.run.errors import InputError
-from zootwins.run.paths import located
+from zootwins.run.paths import check_date, located
 from zootwins.run.provenance import code_digest
 from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, module_of
 
@@ -65,8 +65,13 @@ def from_root(path):
 
 
 def given(path):
-    """A path of the configuration or catalogue, as seen from here."""
-    return relpath(located(path, ROOT))
+    """A path of the configuration or catalogue, as seen from here; refused where it is dated in the future."""
+    found = relpath(located(path, ROOT))
+    try:
+        check_date(found)
+    except InputError as error:
+        refuse(error)
+    return found
 
 
 def zoo_of(wildcards):

@@ -1,6 +1,8 @@
 """The frame of a script: its log, errors of one line, resumption, progress."""
 
 import logging
+import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,6 +43,20 @@ def _quiet():
     yield
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
     logging.captureWarnings(capture=False)
+
+
+def test_an_input_from_the_future_is_refused_before_any_work(snakemake):
+    """Snakemake would do the job and then delete its outputs, which are older than the input."""
+    ahead = time.time() + 3600
+    os.utime(snakemake.input[0], (ahead, ahead))
+    with pytest.raises(SystemExit), job(snakemake):
+        pytest.fail("the job was started")
+    (line,) = Path(snakemake.log[0]).read_text().splitlines()
+    assert "input.csv: is dated" in line
+    assert "ahead of this machine's clock" in line
+    os.utime(snakemake.input[0])
+    with job(snakemake):
+        pass
 
 
 def test_what_the_user_did_wrong_is_one_line_and_a_failure(snakemake):

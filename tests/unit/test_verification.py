@@ -19,7 +19,9 @@ from synthetic import ARCHITECTURE, make_models, make_representation, make_shard
 from zootwins.experiments.representations.storage import load_representation, save_representation
 from zootwins.images.corruptions import save_shifted, shifted_sets
 from zootwins.images.datasets import StoredData, load_stored, save_dataset
+from zootwins.reporting.typeset import write_texts
 from zootwins.run.errors import InputError
+from zootwins.run.provenance import record
 from zootwins.storage import tensor_files
 from zootwins.storage.files import remedy
 from zootwins.storage.frames import write_csv, write_parquet
@@ -93,11 +95,11 @@ def test_archives_have_checksums_of_their_own(tmp_path):
     path = tmp_path / "originals.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("NN_0/params.json", "{}" * 50)
-    assert list(verify({}, {"export": [str(path)]}).status) == ["ok"]
+    assert list(verify({}, {"export": [str(path)]}, []).status) == ["ok"]
     content = path.read_bytes()
     for damage in (content.replace(b"{}{}", b"{}{{", 1), content[:-30]):
         path.write_bytes(damage)
-        (row,) = verify({}, {"export": [str(path)]}).itertuples()
+        (row,) = verify({}, {"export": [str(path)]}, []).itertuples()
         assert row.status == "damaged"
         assert row.problem.startswith(f"{path}: ")
         assert row.problem.endswith(remedy(path))
@@ -123,7 +125,7 @@ def test_a_report_has_a_row_for_every_file(tmp_path):
     files = {kind: [str(make(tmp_path, kind))] for kind in READERS}
     files |= {kind: [str(make_table(tmp_path, kind))] for kind in TABLES}
     lost, later = (str(tmp_path / f"{name}.safetensors") for name in ("lost", "later"))
-    report = verify(files | {"shard": [*files["shard"], lost]}, {"shard": [later]}).set_index("file")
+    report = verify(files | {"shard": [*files["shard"], lost]}, {"shard": [later]}, []).set_index("file")
     assert report.status[lost] == "missing"
     assert report.problem[lost] == f"{lost}: missing; {remedy(lost)}"
     assert report.status[later] == "not made"
@@ -132,9 +134,23 @@ def test_a_report_has_a_row_for_every_file(tmp_path):
     for kind in ("predictions", "models", "history"):
         damaged = Path(files[kind][0])
         damaged.write_bytes(damaged.read_bytes()[:-1])
-        report = verify(files, {}).set_index("kind")
+        report = verify(files, {}, []).set_index("kind")
         assert report.status[kind] == "damaged"
         assert report.problem[kind].startswith(f"{damaged}: ")
+
+
+def test_a_table_of_other_zoos_is_reported(tmp_path):
+    """Tables keep their names when `zoos` changes, so that those of another set may lie where these are expected."""
+    for name, zoos in (("table1", ["a", "b"]), ("table2", ["b", "a"]), ("table3", ["a"])):
+        write_csv(pd.DataFrame({"x": [1]}), tmp_path / f"{name}.csv")
+        grid = pd.DataFrame({"x": ["1"]}, index=pd.MultiIndex.from_tuples([("a",)], names=["Zoo"]))
+        origin = record({"rule": "make_table", "zoos": [{"id": zoo} for zoo in zoos]})
+        write_texts(grid, "Title", "Note.", [tmp_path / f"{name}.md"], origin)
+    write_csv(pd.DataFrame({"x": [1]}), tmp_path / "unknown.csv")
+    tables = sorted(map(str, tmp_path.glob("*.csv")))
+    report = verify({"table": tables}, {}, ["a", "b"])
+    assert report["status"].tolist() == ["ok", "ok", "of other zoos", "ok"]
+    assert "of a, not of this run's a, b; make it again" in report["problem"][2]
 
 
 def test_equal_content_gives_equal_bytes(tmp_path):

@@ -1,6 +1,8 @@
 """What is wrong with the input is said in one line, and nothing half-made stays behind."""
 
+import os
 import shutil
+import time
 
 import pytest
 import yaml
@@ -93,6 +95,14 @@ ARCHIVE = "resources/zoos/fmnist_mini_seed.zip"
 )
 def test_zoo(project, changes, message):
     assert message in with_zoo(project, **changes)
+
+
+def test_an_archive_from_the_future_is_refused_while_planning(project):
+    ahead = time.time() + 3600
+    os.utime(project.root / ARCHIVE, (ahead, ahead))
+    printed = project.run("-n", "results/zoos/fmnist_mini_seed/models.csv", succeeds=False)
+    assert f"{ARCHIVE}: is dated" in printed.splitlines()[-1]
+    assert "Traceback" not in printed
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from pathlib import Path
 from zootwins.run.errors import InputError
 from zootwins.run.job import job, log
 from zootwins.storage.files import replacing
-from zootwins.storage.verification import verify
+from zootwins.storage.verification import OTHERS, verify
 
+WRONG = ("damaged", "missing", OTHERS)
 SHOWN = 20  # of the wrong files; all are in the report
 
 with job(snakemake):
@@ -28,14 +29,14 @@ with job(snakemake):
         "dataset": [str(task) for task in sorted(Path("results/tasks").glob("*/*.safetensors"))],
         "transfer": transferred["parquet"] + transferred["csv"] + tables,
     }
-    report = verify(snakemake.params.needed, asked_for)
+    report = verify(snakemake.params.needed, asked_for, snakemake.params.zoos)
     with replacing(path) as temporary:
         report.to_csv(temporary, index=False)
     counts = {status: int(number) for status, number in report.status.value_counts().items()}
     log.info("%s: %s", path, ", ".join(f"{number} {status}" for status, number in counts.items()))
-    wrong = report[report.status.isin(["damaged", "missing"])]
+    wrong = report[report.status.isin(WRONG)]
     for problem in wrong.problem[:SHOWN]:
         log.error("%s", problem)
     if not wrong.empty:
-        found = " and ".join(f"{counts[status]} {status}" for status in ("damaged", "missing") if status in counts)
+        found = " and ".join(f"{counts[status]} {status}" for status in WRONG if status in counts)
         raise InputError(f"{path}: lists {found} of {len(report)} files, and for each what to do")

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from zootwins.run.errors import InputError
+from zootwins.run.paths import check_date
 from zootwins.run.provenance import digest, record
 
 log = logging.getLogger("zootwins")
@@ -35,8 +36,8 @@ class _LogFile(logging.FileHandler):
 def job(snakemake) -> Iterator[None]:
     """Run a script's work with its log in the rule's `log:` file.
 
-    An `InputError` ends the job with its one line in the log, which the default profile shows on the terminal;
-    anything else is a defect and keeps its traceback.
+    Inputs that are dated in the future are refused before any work. An `InputError` ends the job with its one line in
+    the log, which the default profile shows on the terminal; anything else is a defect and keeps its traceback.
     """
     logging.basicConfig(
         level=logging.INFO,
@@ -46,6 +47,8 @@ def job(snakemake) -> Iterator[None]:
     )
     logging.captureWarnings(capture=True)
     try:
+        for path in snakemake.input:
+            check_date(path)
         yield
     except InputError as error:
         log.error("%s", error)

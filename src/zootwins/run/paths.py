@@ -1,6 +1,12 @@
 """Where the paths lead that a user writes into configuration and catalogue."""
 
+import time
+from datetime import datetime
 from pathlib import Path
+
+from zootwins.run.errors import InputError
+
+SKEW = 2.0  # seconds by which the clock of a file system may be ahead of this machine's
 
 
 def located(path: str | Path, root: Path) -> Path:
@@ -11,3 +17,19 @@ def located(path: str | Path, root: Path) -> Path:
     """
     inside = root / path
     return inside if inside.exists() and not Path(path).exists() else Path(path)
+
+
+def check_date(path: str | Path) -> None:
+    """Refuse an input that is dated in the future: Snakemake would delete what is made of it, being older.
+
+    Raises:
+        InputError: if the file or folder was last changed later than now.
+    """
+    if not Path(path).exists():  # whoever reads it says so
+        return
+    changed = Path(path).stat().st_mtime
+    if changed > time.time() + SKEW:
+        raise InputError(
+            f"{path}: is dated {datetime.fromtimestamp(changed):%Y-%m-%d %H:%M:%S}, ahead of this machine's clock, so "
+            f"that its results would count as outdated; set the clock right, or give it today's date: touch {path}"
+        )

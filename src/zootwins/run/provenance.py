@@ -3,7 +3,7 @@
 import ast
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
@@ -126,3 +126,23 @@ def _file(module: str) -> Path | None:
     base = PACKAGE.joinpath(*parts[1:])
     candidates = (base.with_suffix(".py"), base / "__init__.py") if parts[1:] else (base / "__init__.py",)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def zoos_of_table(path: str | Path) -> list[str] | None:
+    """Return the ids of the zoos that a table was made of, as its Markdown says; None where it says nothing.
+
+    Args:
+        path: its CSV file.
+    """
+    try:
+        *_, comment = Path(path).with_suffix(".md").read_text(encoding="utf-8").rstrip().splitlines()
+        origin = json.loads(comment.removeprefix("<!-- ").removesuffix(" -->"))
+        return [zoo["id"] for zoo in json.loads(origin["configuration"])["zoos"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def tables_of_others(tables: Iterable[str | Path], zoos: Sequence[str]) -> dict[str, list[str]]:
+    """Return those of the tables that were made of another set of zoos, and of which."""
+    made_of = {str(path): zoos_of_table(path) for path in tables}
+    return {path: found for path, found in made_of.items() if found is not None and set(found) != set(zoos)}

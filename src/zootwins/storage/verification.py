@@ -2,12 +2,13 @@
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from zootwins.run.errors import InputError, one_line
+from zootwins.run.provenance import tables_of_others
 from zootwins.storage import checksums, tensor_files
 from zootwins.storage.files import remedy
 
@@ -27,6 +28,7 @@ def check_zip(path: str | Path) -> None:
         raise InputError(f"{path}: damaged ({one_line(damaged)} fails its checksum); {remedy(path)}")
 
 
+OTHERS = "of other zoos"
 CHECKS: dict[str, Callable[[str], object]] = {
     ".parquet": checksums.check_seal,
     ".csv": checksums.check_beside,
@@ -34,15 +36,20 @@ CHECKS: dict[str, Callable[[str], object]] = {
 }
 
 
-def verify(needed: Mapping[str, Iterable[str]], possible: Mapping[str, Iterable[str]]) -> pd.DataFrame:
-    """Compare files with the checksums that were written with them.
+def verify(
+    needed: Mapping[str, Iterable[str]], possible: Mapping[str, Iterable[str]], zoos: Sequence[str]
+) -> pd.DataFrame:
+    """Compare files with the checksums that were written with them, and tables with the zoos of the run.
 
     Args:
         needed: files by kind: for tensors one of `tensor_files.KINDS`, for others anything, since their suffix tells.
         possible: likewise, files that were made only if somebody asked for them.
 
+        zoos: ids of those of the run.
+
     Returns:
-        file, kind, status (ok, damaged, missing, or not made: missing, but not needed) and problem, a row a file.
+        file, kind, status (ok, damaged, missing, of other zoos, or not made: missing, but not needed) and problem, one
+        row per file.
     """
     rows = [
         (path, kind, *_status(path, kind, absent))
@@ -50,7 +57,12 @@ def verify(needed: Mapping[str, Iterable[str]], possible: Mapping[str, Iterable[
         for kind, paths in files.items()
         for path in paths
     ]
-    return pd.DataFrame(rows, columns=["file", "kind", "status", "problem"])
+    report = pd.DataFrame(rows, columns=["file", "kind", "status", "problem"])
+    whole = report.loc[report["status"].eq("ok") & report["file"].str.endswith(".csv"), "file"]
+    for path, others in tables_of_others(whole, zoos).items():
+        problem = f"{path}: of {', '.join(others)}, not of this run's {', '.join(zoos)}; {remedy(path)}"
+        report.loc[report["file"] == path, ["status", "problem"]] = OTHERS, problem
+    return report
 
 
 def _status(path: str, kind: str, absent: str) -> tuple[str, str]:
