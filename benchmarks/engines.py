@@ -265,13 +265,13 @@ def multiply_adds(case: Case, *, skip_zeros: bool) -> int:
 def forget_peak_memory() -> None:
     """From now on `peak_memory` starts anew (Linux)."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak_memory() -> float:
     """The most memory this process held, in MiB; NaN where the system does not tell."""
     status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), float("nan"))
 
 

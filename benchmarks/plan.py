@@ -174,7 +174,7 @@ if __name__ == "__main__":
     if arguments.measure:
         print(yaml.safe_dump(measure(arguments.measure), sort_keys=False), end="")
     else:
-        config = yaml.safe_load((ROOT / "config.yaml").read_text())
+        config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
         if arguments.configfile:
-            update_config(config, yaml.safe_load(arguments.configfile.read_text()))
-        print(table(load_run(config, ROOT), yaml.safe_load(arguments.costs.read_text())))
+            update_config(config, yaml.safe_load(arguments.configfile.read_text(encoding="utf-8")))
+        print(table(load_run(config, ROOT), yaml.safe_load(arguments.costs.read_text(encoding="utf-8"))))

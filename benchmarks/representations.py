@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("representations.csv"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    section = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())["representations"]
+    section = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))["representations"]
     defaults = {key: value for key, value in section.items() if key in Settings.model_fields}
     if arguments.epochs:
         defaults["epochs"] = arguments.epochs

@@ -39,9 +39,9 @@ TRAIN_IMAGES, EPOCHS = 20, 50
 
 def configure(folder: Path, fraction: float, keep_states: str) -> Run:
     """Write a configuration and a catalogue of synthetic zoos with a share of the paper's models."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    update_config(config, yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
-    published = yaml.safe_load((ROOT / "config/zoos.yaml").read_text())["zoos"]
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    update_config(config, yaml.safe_load((ROOT / "config/paper.yaml").read_text(encoding="utf-8")))
+    published = yaml.safe_load((ROOT / "config/zoos.yaml").read_text(encoding="utf-8"))["zoos"]
     zoos = {}
     for id_ in config["zoos"]:
         synthetic = f"synthetic_{id_}"
@@ -55,8 +55,8 @@ def configure(folder: Path, fraction: float, keep_states: str) -> Run:
     config["representations"]["zoos"] = []
     config |= {"zoos": list(zoos), "catalogue": str(folder / "zoos.yaml"), "keep_states": keep_states}
     (folder / "archives").mkdir(parents=True)
-    (folder / "zoos.yaml").write_text(yaml.safe_dump({"zoos": zoos}, sort_keys=False))
-    (folder / "scale.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / "zoos.yaml").write_text(yaml.safe_dump({"zoos": zoos}, sort_keys=False), encoding="utf-8")
+    (folder / "scale.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return load_run(config, ROOT)
 
 
@@ -201,6 +201,8 @@ if __name__ == "__main__":
             draw_zoo(run, zoo, folder, arguments.test_images)
         models[fraction] = sum(run.models(zoo) * len(run.catalogue[zoo].methods) for zoo in run.zoos)
         measured[fraction] = run_workflow(folder, arguments.cores)
-        (arguments.folder / f"{fraction:g}.json").write_text(json.dumps(measured[fraction].to_dict("records")))
+        (arguments.folder / f"{fraction:g}.json").write_text(
+            json.dumps(measured[fraction].to_dict("records")), encoding="utf-8"
+        )
         shutil.rmtree(folder)
     print(summary(measured, models))

@@ -27,7 +27,7 @@ def schemas() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """The JSON schema of each document, and its default values."""
     from zootwins.catalogue.documents import catalogue_model, configuration_model
 
-    defaults = yaml.safe_load((ROOT / "config.yaml").read_text())
+    defaults = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     return {
         "configuration": (configuration_model().model_json_schema(), defaults),
         "catalogue": (catalogue_model().model_json_schema(), {}),
@@ -148,22 +148,24 @@ def write_pages(folder: Path) -> None:
     (folder / "reference/api").mkdir()
     for package in (ROOT / "src/zootwins").glob("*/__init__.py"):
         name = package.parent.name
-        (folder / f"reference/api/{name}.md").write_text(f"# zootwins.{name}\n\n::: zootwins.{name}\n")
+        (folder / f"reference/api/{name}.md").write_text(
+            f"# zootwins.{name}\n\n::: zootwins.{name}\n", encoding="utf-8"
+        )
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    texts = {name: path.read_text() for name, path in files.items() if path.suffix == ".md"}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in files.items() if path.suffix == ".md"}
     pages = {f"docs/{name}": name for name in files}
     pages |= {file: name for name, text in texts.items() for file in INCLUDED.findall(text)}
     for name, text in texts.items():
         text = relinked(text, f"docs/{name}", name, pages)
         for file in INCLUDED.findall(text):
-            included = with_keys((ROOT / file).read_text())
+            included = with_keys((ROOT / file).read_text(encoding="utf-8"))
             text = text.replace(f"<!-- file: {file} -->", relinked(included, file, name, pages))
-        files[name].write_text(text)
+        files[name].write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--update-readme"]:
         readme = ROOT / "config/README.md"
-        readme.write_text(with_keys(readme.read_text()))
+        readme.write_text(with_keys(readme.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         write_pages(ROOT / "build/pages")

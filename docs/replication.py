@@ -295,7 +295,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 def stored_tables() -> dict[str, pd.DataFrame]:
     """What docs/replication/ holds, zoos in the order of config/replication.yaml."""
-    places = {zoo: place for place, zoo in enumerate(yaml.safe_load(CONFIGURATION.read_text())["zoos"])}
+    places = {zoo: place for place, zoo in enumerate(yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))["zoos"])}
     tables = {name: pd.read_csv(DATA / f"{name}.csv") for name in (*TABLES, "cost", "retest")}
     return {
         name: table.sort_values("zoo", key=lambda zoos: zoos.map(places), kind="stable")
@@ -305,8 +305,8 @@ def stored_tables() -> dict[str, pd.DataFrame]:
 
 def titles_of_zoos() -> dict[str, str]:
     """The zoos' titles by their ids, without what all of this page share."""
-    configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
-    update_config(configuration, yaml.safe_load(CONFIGURATION.read_text()))
+    configuration = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    update_config(configuration, yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
     catalogue = load_run(configuration, ROOT).catalogue
     return {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()}
 
@@ -320,7 +320,7 @@ def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:
 if __name__ == "__main__":
     collect(Path(sys.argv[1] if sys.argv[1:] else "results"))
     stored = stored_tables()
-    PAGE.write_text(with_numbers(PAGE.read_text(), stored))
+    PAGE.write_text(with_numbers(PAGE.read_text(encoding="utf-8"), stored), encoding="utf-8")
     save(paper_comparison(stored["paper_comparison"]), [DATA / "paper_comparison.svg"], {})
     save(layer_std(stored["hypotheses"]), [DATA / "layer_std.svg"], {})
     save(draw_rank_stability(stored["rank_stability"], titles_of_zoos()), [DATA / "rank_stability.svg"], {})

@@ -43,7 +43,9 @@ METHOD_MODULES = [
 
 
 # The paper's zoo that each zoo is, or is like, where its tables have it.
-PAPER_ZOOS = {row["zoo"]: int(row["models"]) for row in csv.DictReader((ROOT / "resources/paper/zoos.csv").open())}
+PAPER_ZOOS = {
+    row["zoo"]: int(row["models"]) for row in csv.DictReader((ROOT / "resources/paper/zoos.csv").open(encoding="utf-8"))
+}
 for id, zoo in RUN.catalogue.items():
     if zoo.compare_with not in (None, *PAPER_ZOOS):
         refuse(
@@ -105,7 +107,10 @@ TABLE_FORMS = [".csv", ".csv.sha256", ".md", ".tex", ".html"]
 FIGURE_FORMS = [".pdf", ".png", ".svg"]
 
 # The files whose rules Figure 1 shows.
-WORKFLOW_FILES = ["Snakefile", *re.findall(r'^include: "(.+)"$', (ROOT / "Snakefile").read_text(), re.MULTILINE)]
+WORKFLOW_FILES = [
+    "Snakefile",
+    *re.findall(r'^include: "(.+)"$', (ROOT / "Snakefile").read_text(encoding="utf-8"), re.MULTILINE),
+]
 
 
 def figure_code(wildcards):

@@ -198,7 +198,7 @@ def model_shards(wildcards, shards):
     """The one of a zoo's shards that a model is in: by its name and models.csv, or by its index; all without these."""
     zoo, model = wildcards.zoo, wildcards.model
     table = Path(f"results/zoos/{zoo}/models.csv")
-    names = [row[0] for row in csv.reader(table.read_text().splitlines()[1:])] if table.exists() else []
+    names = [row[0] for row in csv.reader(table.read_text(encoding="utf-8").splitlines()[1:])] if table.exists() else []
     if model in names:
         index = names.index(model)
     elif model.isdigit():

@@ -65,7 +65,7 @@ def kill(process: psutil.Process | subprocess.Popen) -> None:
 
 def resumed_after(project: Project) -> int:
     """The epoch that the last training job went on from, by its log; 0 if it started anew."""
-    lines = (project.root / LOG).read_text().splitlines()
+    lines = (project.root / LOG).read_text(encoding="utf-8").splitlines()
     epochs = [int(line.rsplit(" ", 1)[1]) for line in lines if "resuming after epoch" in line]
     return epochs[-1] if epochs else 0
 
@@ -76,7 +76,7 @@ def assert_undisturbed(project: Project, undisturbed: Project) -> None:
     assert actual.keys() == expected.keys()
     for name, tensor in expected.items():
         assert torch.equal(actual[name].nan_to_num(), tensor.nan_to_num()), name
-    assert (project.root / TABLE).read_text() == (undisturbed.root / TABLE).read_text()
+    assert (project.root / TABLE).read_text(encoding="utf-8") == (undisturbed.root / TABLE).read_text(encoding="utf-8")
     left = list((project.root / "results").rglob("*.tmp"))
     assert left == []
     assert not (project.root / RESUME).exists()

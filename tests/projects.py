@@ -32,7 +32,7 @@ def copy_project(root: Path) -> Path:
         source = REPOSITORY / part
         ignored = shutil.ignore_patterns("__pycache__", "*.so")
         shutil.copytree(source, root / part, ignore=ignored) if source.is_dir() else shutil.copy(source, root / part)
-    (root / "src/sitecustomize.py").write_text(SITE)
+    (root / "src/sitecustomize.py").write_text(SITE, encoding="utf-8")
     if native_engine.is_available():
         shutil.copy(native_engine._native.__file__, root / "src/zootwins/population")
     return root
@@ -50,7 +50,7 @@ class Project:
         for key, value in changes.items():
             both = isinstance(value, dict) and isinstance(configuration.get(key), dict)
             configuration[key] = configuration[key] | value if both else value
-        (self.root / "small.yaml").write_text(yaml.safe_dump(configuration))
+        (self.root / "small.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start snakemake; what it prints is to be read from its `stdout`."""

@@ -36,7 +36,7 @@ native = pytest.mark.skipif(not native_engine.is_available(), reason="the native
 @pytest.fixture(scope="module", params=ZOOS)
 def zoo(request, tmp_path_factory):
     """A mini zoo's catalogue entry, eight of its models, and its data."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     config["magnitude_pruning"]["sparsities"] = [SPARSITY]
     entry = load_run(config, ROOT).catalogue[request.param]
     path = ROOT / entry.archive.path

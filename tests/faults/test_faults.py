@@ -110,7 +110,7 @@ def test_a_full_disk_ends_the_job_and_leaves_nothing_half_written(imported, undi
 def test_a_disk_without_room_to_resume_from_takes_that_chance_not_the_run(imported, undisturbed, small_disk):
     small_disk("results/resume", "64k")
     imported.run(TABLE)
-    told = [line for line in (imported.root / LOG).read_text().splitlines() if "WARNING" in line]
+    told = [line for line in (imported.root / LOG).read_text(encoding="utf-8").splitlines() if "WARNING" in line]
     assert all("the run goes on" in line and "the disk is full" in line for line in told)
     assert told
     assert_undisturbed(imported, undisturbed)

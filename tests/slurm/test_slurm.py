@@ -81,7 +81,9 @@ def test_every_table_is_the_local_runs(project, tmp_path):
     tables = sorted((local.root / "results/tables").glob("*.csv"))
     assert len(tables) >= 9
     for table in tables:
-        assert (project.root / "results/tables" / table.name).read_text() == table.read_text(), table.name
+        assert (project.root / "results/tables" / table.name).read_text(encoding="utf-8") == table.read_text(
+            encoding="utf-8"
+        ), table.name
 
 
 def test_a_cancelled_job_is_submitted_again_and_goes_on(imported, undisturbed):

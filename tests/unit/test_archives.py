@@ -145,7 +145,7 @@ def test_a_size_that_lies_is_found_when_the_member_is_read(tmp_path, size):
 
 
 def test_what_is_no_zip_is_refused(tmp_path):
-    (tmp_path / "text.zip").write_text("PK, but not a zip")
+    (tmp_path / "text.zip").write_text("PK, but not a zip", encoding="utf-8")
     (tmp_path / "half.zip").write_bytes(write_zip(tmp_path / "zoo.zip", FILES).read_bytes()[:200])
     assert "not a readable zip" in refusal(tmp_path / "text.zip")
     assert "not a readable zip" in refusal(tmp_path / "half.zip")

@@ -68,7 +68,7 @@ def test_every_script_finds_what_it_imports(name):
 
 def test_the_plan_of_the_papers_zoos_is_the_pages():
     plan = script("plan")
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    update_config(config, yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text()))
-    table = plan.table(load_run(config, REPOSITORY), yaml.safe_load(plan.COSTS.read_text()))
-    assert table in (REPOSITORY / "docs/paper_scale.md").read_text()
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    update_config(config, yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text(encoding="utf-8")))
+    table = plan.table(load_run(config, REPOSITORY), yaml.safe_load(plan.COSTS.read_text(encoding="utf-8")))
+    assert table in (REPOSITORY / "docs/paper_scale.md").read_text(encoding="utf-8")

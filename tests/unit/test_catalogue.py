@@ -21,10 +21,10 @@ from zootwins.sparsifiers.registry import sparsifiers
 from zootwins.storage.shards import shard_ranges, shard_slice
 
 ROOT = Path(__file__).parents[2]
-DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
-PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
-update_config(PAPER, yaml.safe_load((ROOT / "config/paper.yaml").read_text()))  # as --configfile does
-CATALOGUE = yaml.safe_load((ROOT / "config/zoos.yaml").read_text())
+DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+PAPER = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+update_config(PAPER, yaml.safe_load((ROOT / "config/paper.yaml").read_text(encoding="utf-8")))  # as --configfile does
+CATALOGUE = yaml.safe_load((ROOT / "config/zoos.yaml").read_text(encoding="utf-8"))
 
 # The paper's Table 4: data channels, architecture, weights without biases, models, learning rates (None: the source's
 # own; False: no magnitude pruning).
@@ -52,7 +52,7 @@ def run_with(tmp_path, change_zoo=None, **config):
     if change_zoo:
         change_zoo(document["zoos"]["fmnist_mini_seed"])
     path = tmp_path / "zoos.yaml"
-    path.write_text(yaml.safe_dump(document))
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return load_run(DEFAULTS | {"catalogue": str(path)} | config, ROOT)
 
 
@@ -118,7 +118,7 @@ def test_paper_run_has_the_papers_populations_and_states():
 
 
 def test_what_the_paper_fixes_is_not_inherited_from_the_small_run():
-    shipped = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+    shipped = yaml.safe_load((ROOT / "config/paper.yaml").read_text(encoding="utf-8"))
     for section in ("magnitude_pruning", "variational_dropout", "representations"):
         assert set(shipped[section]) == set(DEFAULTS[section])
 
@@ -148,7 +148,7 @@ def test_operating_points_are_those_of_tables_1_and_2():
     """Zoos that a table of the paper has, and only those, have operating points for it (resources/paper)."""
     run = load_run(PAPER, ROOT)
     for number, point in ((1, "agreement"), (2, "correlation")):
-        lines = (ROOT / f"resources/paper/table{number}.csv").read_text().splitlines()
+        lines = (ROOT / f"resources/paper/table{number}.csv").read_text(encoding="utf-8").splitlines()
         column = lines[0].split(",").index("mp_sparsity_mean" if number == 1 else "mp_sparsity")
         printed = {line.split(",")[0]: float(line.split(",")[column]) for line in lines[1:]}
         ours = {zoo: run.catalogue[zoo].points[point] for zoo in run.zoos}
@@ -187,7 +187,9 @@ def test_trained_zoo_has_the_factors_of_its_source():
 def test_replication_is_trained_with_the_factors_of_the_papers_zoos():
     """A zoo trained here differs from the paper's in where its models come from, and in nothing that makes twins."""
     configuration = copy.deepcopy(DEFAULTS)
-    update_config(configuration, yaml.safe_load((ROOT / "config/replication.yaml").read_text()))  # as Snakemake does
+    update_config(
+        configuration, yaml.safe_load((ROOT / "config/replication.yaml").read_text(encoding="utf-8"))
+    )  # as Snakemake does
     run = load_run(configuration, ROOT)
     for name in run.zoos:
         ours, theirs = run.catalogue[name], run.catalogue[run.catalogue[name].compare_with]
@@ -263,7 +265,7 @@ def test_typo_in_any_catalogue_key_is_named(tmp_path, source):
     paths = list(_paths(entry))
     for path in paths:
         catalogue = tmp_path / "zoos.yaml"
-        catalogue.write_text(yaml.safe_dump({"zoos": {"mine": _misspelled(entry, path)}}))
+        catalogue.write_text(yaml.safe_dump({"zoos": {"mine": _misspelled(entry, path)}}), encoding="utf-8")
         with pytest.raises(InputError) as caught:
             load_run(DEFAULTS | {"catalogue": str(catalogue), "zoos": ["mine"]}, ROOT)
         message = str(caught.value)
@@ -277,14 +279,14 @@ def test_full_entry_is_valid(tmp_path):
     catalogue = tmp_path / "zoos.yaml"
     for source in (FULL_ENTRY["source"], TRAINED_SOURCE, {"directory": "a/b"}, {"archive": {"path": "a.zip"}}):
         entry = FULL_ENTRY | {"source": source} | ({"dataset": "mnist"} if source is TRAINED_SOURCE else {})
-        catalogue.write_text(yaml.safe_dump({"zoos": {"mine": entry}}))
+        catalogue.write_text(yaml.safe_dump({"zoos": {"mine": entry}}), encoding="utf-8")
         run = load_run(DEFAULTS | {"catalogue": str(catalogue), "zoos": ["mine"]}, ROOT)
         assert run.catalogue["mine"].methods["mp"].epochs == 2
 
 
 def test_a_zoo_that_is_trained_needs_a_data_set(tmp_path):
     catalogue = tmp_path / "zoos.yaml"
-    catalogue.write_text(yaml.safe_dump({"zoos": {"mine": FULL_ENTRY | {"source": TRAINED_SOURCE}}}))
+    catalogue.write_text(yaml.safe_dump({"zoos": {"mine": FULL_ENTRY | {"source": TRAINED_SOURCE}}}), encoding="utf-8")
     with pytest.raises(InputError, match=r"zoos\.mine\.dataset: source\.train has no archive; name a data set"):
         load_run(DEFAULTS | {"catalogue": str(catalogue), "zoos": ["mine"]}, ROOT)
 
@@ -365,7 +367,9 @@ def test_unknown_zoo_is_named_with_those_there_are():
     "name", ["../../x", "..", "/etc/x", "a/b", "a\\b", "x\n", "a b", "a|.*", "{zoo}", "$(touch x)", ""]
 )
 def test_a_zoos_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
-    (tmp_path / "zoos.yaml").write_text(yaml.safe_dump({"zoos": {name: CATALOGUE["zoos"]["fmnist_mini_seed"]}}))
+    (tmp_path / "zoos.yaml").write_text(
+        yaml.safe_dump({"zoos": {name: CATALOGUE["zoos"]["fmnist_mini_seed"]}}), encoding="utf-8"
+    )
     with pytest.raises(InputError, match=r"zoos\.yaml: zoos: .* does not match") as caught:
         load_run(DEFAULTS | {"catalogue": str(tmp_path / "zoos.yaml"), "zoos": [name]}, ROOT)
     assert "\n" not in str(caught.value)
@@ -374,7 +378,7 @@ def test_a_zoos_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
 def test_missing_and_malformed_catalogue(tmp_path):
     with pytest.raises(InputError, match="there is no such catalogue"):
         load_run(DEFAULTS | {"catalogue": "config/none.yaml"}, ROOT)
-    (tmp_path / "zoos.yaml").write_text("zoos: [")
+    (tmp_path / "zoos.yaml").write_text("zoos: [", encoding="utf-8")
     with pytest.raises(InputError, match=r"zoos\.yaml: not valid YAML"):
         load_run(DEFAULTS | {"catalogue": str(tmp_path / "zoos.yaml")}, ROOT)
 
@@ -416,7 +420,7 @@ def published(tmp_path, **changes):
     entry = {key: originals[key] for key in ("source", "dataset", "architecture", "models")}
     entry |= {"twins_of": "fmnist_mini_seed", "magnitude_pruning": False} | changes
     document["zoos"]["published"] = {key: value for key, value in entry.items() if value is not None}
-    (tmp_path / "zoos.yaml").write_text(yaml.safe_dump(document))
+    (tmp_path / "zoos.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     return load_run(DEFAULTS | {"catalogue": str(tmp_path / "zoos.yaml"), "zoos": ["published"]}, ROOT)
 
 

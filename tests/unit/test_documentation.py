@@ -27,9 +27,9 @@ def pages() -> ModuleType:
 
 def test_the_readme_of_the_configuration_has_the_keys_that_there_are(pages):
     """If it does not: python docs/pages.py --update-readme."""
-    readme = (REPOSITORY / "config/README.md").read_text()
+    readme = (REPOSITORY / "config/README.md").read_text(encoding="utf-8")
     assert pages.with_keys(readme) == readme
-    configuration = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    configuration = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     sections = [configuration, *(section for section in configuration.values() if isinstance(section, dict))]
     for key in (key for section in sections for key in section):
         assert f"| `{key}` |" in readme
@@ -88,16 +88,16 @@ def test_links_lead_to_pages_and_those_to_other_files_become_text(pages):
 def test_every_page_is_in_the_navigation_and_every_package_has_one(pages, tmp_path):
     pages.write_pages(tmp_path / "pages")
     written = {path.relative_to(tmp_path / "pages").as_posix() for path in (tmp_path / "pages").rglob("*.md")}
-    navigation = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text())["nav"]
+    navigation = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
     assert set(re.findall(r"[\w/]+\.md", str(navigation))) == written
-    assert "zootwins.sparsifiers" in (tmp_path / "pages/reference/api/sparsifiers.md").read_text()
-    assert "<!-- file:" not in "".join(path.read_text() for path in (tmp_path / "pages").rglob("*.md"))
+    assert "zootwins.sparsifiers" in (tmp_path / "pages/reference/api/sparsifiers.md").read_text(encoding="utf-8")
+    assert "<!-- file:" not in "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "pages").rglob("*.md"))
 
 
 @pytest.fixture
 def documented(monkeypatch) -> ModuleType:
     """The module that docs/own_sparsifier.md shows."""
-    text = (REPOSITORY / "docs/own_sparsifier.md").read_text()
+    text = (REPOSITORY / "docs/own_sparsifier.md").read_text(encoding="utf-8")
     module = ModuleType("coin_pruning")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], vars(module))

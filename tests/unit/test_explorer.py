@@ -16,7 +16,10 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(results, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "explorer.html"
-    path.write_text(explorer_page([results, replace(results, zoo=make_zoo("other", title="Other </script> & <b>"))]))
+    path.write_text(
+        explorer_page([results, replace(results, zoo=make_zoo("other", title="Other </script> & <b>"))]),
+        encoding="utf-8",
+    )
     return path
 
 

@@ -22,7 +22,7 @@ FULL = [
 
 def write_half(path, error: Exception) -> None:
     with replacing(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise error
 
 

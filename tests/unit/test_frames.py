@@ -79,7 +79,10 @@ def test_columns_that_nobody_asked_for_are_not_read(tmp_path):
 def test_a_csv_is_a_csv_and_its_checksum_is_one_that_sha256sum_checks(tmp_path):
     path = tmp_path / "models.csv"
     write_csv(TABLE, path)
-    assert path.read_text().splitlines()[:2] == ["model,index,lr,kept,accuracy", "NN_0,0,0.333333,True,0.1"]
+    assert path.read_text(encoding="utf-8").splitlines()[:2] == [
+        "model,index,lr,kept,accuracy",
+        "NN_0,0,0.333333,True,0.1",
+    ]
     subprocess.run(["sha256sum", "--check", "--strict", beside(path).name], cwd=tmp_path, check=True)
     beside(path).unlink()
     assert "models.csv.sha256: not there" in refusal(read_csv, path)

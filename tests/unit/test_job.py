@@ -27,7 +27,7 @@ class Named(list):
 @pytest.fixture
 def snakemake(tmp_path):
     source = tmp_path / "input.csv"
-    source.write_text("model\n")
+    source.write_text("model\n", encoding="utf-8")
     return SimpleNamespace(
         rule="magnitude_pruning",
         log=[str(tmp_path / "job.log")],
@@ -51,7 +51,7 @@ def test_an_input_from_the_future_is_refused_before_any_work(snakemake):
     os.utime(snakemake.input[0], (ahead, ahead))
     with pytest.raises(SystemExit), job(snakemake):
         pytest.fail("the job was started")
-    (line,) = Path(snakemake.log[0]).read_text().splitlines()
+    (line,) = Path(snakemake.log[0]).read_text(encoding="utf-8").splitlines()
     assert "input.csv: is dated" in line
     assert "ahead of this machine's clock" in line
     os.utime(snakemake.input[0])
@@ -63,21 +63,21 @@ def test_what_the_user_did_wrong_is_one_line_and_a_failure(snakemake):
     with pytest.raises(SystemExit) as stopped, job(snakemake):
         raise InputError("models.csv: has no rows; import the zoo again")
     assert stopped.value.code == 1
-    (line,) = Path(snakemake.log[0]).read_text().splitlines()
+    (line,) = Path(snakemake.log[0]).read_text(encoding="utf-8").splitlines()
     assert line.endswith("ERROR models.csv: has no rows; import the zoo again")
 
 
 def test_a_defect_keeps_its_traceback(snakemake):
     with pytest.raises(ZeroDivisionError), job(snakemake):
         raise ZeroDivisionError("never")
-    assert "Traceback" in Path(snakemake.log[0]).read_text()
+    assert "Traceback" in Path(snakemake.log[0]).read_text(encoding="utf-8")
 
 
 def test_an_announcement_is_on_the_terminal_and_in_the_log(snakemake, capsys):
     with job(snakemake):
         announce(snakemake, "1 of 16 models is excluded")
     assert capsys.readouterr().err == "magnitude_pruning mini 0000-0015: 1 of 16 models is excluded\n"
-    assert "WARNING 1 of 16 models is excluded" in Path(snakemake.log[0]).read_text()
+    assert "WARNING 1 of 16 models is excluded" in Path(snakemake.log[0]).read_text(encoding="utf-8")
 
 
 def test_a_saved_state_belongs_to_configuration_and_inputs(snakemake, tmp_path):
@@ -87,7 +87,7 @@ def test_a_saved_state_belongs_to_configuration_and_inputs(snakemake, tmp_path):
     snakemake.params = Named(settings={"epochs": 16})
     assert resume_file(snakemake)[1] != digest
     snakemake.params = Named(settings={"epochs": 15})
-    (tmp_path / "input.csv").write_text("model\nanother\n")
+    (tmp_path / "input.csv").write_text("model\nanother\n", encoding="utf-8")
     assert resume_file(snakemake)[1] != digest
 
 

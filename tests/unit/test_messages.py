@@ -10,7 +10,7 @@ from zootwins.catalogue.yaml_files import read_yaml
 from zootwins.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
+DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 ZOO = """
 zoos:
   z:
@@ -24,7 +24,7 @@ zoos:
 def mistakes(tmp_path, text: str, **config) -> list[str]:
     """The lines that a catalogue and a changed configuration are refused with."""
     path = tmp_path / "cat.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
         load_run(DEFAULTS | {"catalogue": str(path), "zoos": ["z"]} | config, ROOT)
     return [line.replace(str(path), "cat.yaml") for line in str(caught.value).splitlines()]
@@ -111,5 +111,5 @@ def test_what_yaml_allows_is_read(tmp_path):
     path = tmp_path / "file.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: &one {x: 1, y: 2}\nb: {<<: *one, y: 3}\n1: {}\n'1': {}\n")
     assert read_yaml(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, 1: {}, "1": {}}
-    path.write_text('{"a": [1, 2.5, null]}')
+    path.write_text('{"a": [1, 2.5, null]}', encoding="utf-8")
     assert read_yaml(path) == {"a": [1, 2.5, None]}

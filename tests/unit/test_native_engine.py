@@ -355,7 +355,7 @@ def test_a_build_of_other_sources_is_refused(tmp_path, monkeypatch):
     native = shutil.copytree(sources, tmp_path / "native")
     monkeypatch.setattr(native_engine, "NATIVE", native)
     NativeEngine()
-    with (native / "simd.h").open("a") as file:
+    with (native / "simd.h").open("a", encoding="utf-8") as file:
         file.write("// changed")
     native_engine.sources_digest.cache_clear()
     with pytest.raises(InputError, match=r"pip install -e \."):

@@ -24,7 +24,7 @@ def package(tmp_path, monkeypatch):
 
     def digest(module):
         script = tmp_path / "script.py"
-        script.write_text(f"import zootwins.{module}")
+        script.write_text(f"import zootwins.{module}", encoding="utf-8")
         forget()
         return provenance.code_digest(script)
 
@@ -33,7 +33,7 @@ def package(tmp_path, monkeypatch):
 
 
 def append(path: Path, text: str) -> None:
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -63,7 +63,7 @@ def test_parent_packages_count(package):
 def test_modules_loaded_by_name_count(package, tmp_path):
     folder, _ = package
     script = tmp_path / "script.py"
-    script.write_text("import json")
+    script.write_text("import json", encoding="utf-8")
     before = provenance.code_digest(script, "zootwins.analyses.correlation")
     append(folder / "analyses/correlation.py", "\nADDED = 1\n")
     forget()
@@ -74,9 +74,9 @@ def test_prose_and_formatting_do_not_count(package):
     folder, digest = package
     before = digest("population.randomness")
     path = folder / "population/randomness.py"
-    source = path.read_text()
-    path.write_text(source.replace('"""Counter-based', '"""Counter based') + "\n# a comment\n")
-    assert path.read_text() != source
+    source = path.read_text(encoding="utf-8")
+    path.write_text(source.replace('"""Counter-based', '"""Counter based') + "\n# a comment\n", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != source
     assert digest("population.randomness") == before
 
 
@@ -85,7 +85,7 @@ def test_the_kernels_count_for_what_trains(package):
     trains, analyses = digest("population.engines"), digest("population")
     kernels = folder.parents[1] / "native"
     kernels.mkdir()
-    (kernels / "kernels.cpp").write_text("int x;")
+    (kernels / "kernels.cpp").write_text("int x;", encoding="utf-8")
     assert digest("population.engines") != trains
     assert digest("population") == analyses
 

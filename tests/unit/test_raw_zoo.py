@@ -279,7 +279,7 @@ def test_the_authors_own_way_of_loading_reads_an_export(tmp_path):
     network = Network(CNN_S, "relu", 0.5)
     network.load_state_dict(loaded)
     assert torch.equal(network.module_list[4].weight, weights["conv2.weight"])
-    assert PARAMS.keys() <= json.loads((tmp_path / "zoo/NN_0/params.json").read_text()).keys()
+    assert PARAMS.keys() <= json.loads((tmp_path / "zoo/NN_0/params.json").read_text(encoding="utf-8")).keys()
 
 
 def test_no_archive_is_left_if_writing_fails(tmp_path):

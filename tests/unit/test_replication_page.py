@@ -20,7 +20,7 @@ def replication() -> ModuleType:
 
 def test_the_page_has_the_numbers_of_its_data(replication):
     """If it does not: python docs/replication.py, with the results of a run."""
-    page = replication.PAGE.read_text()
+    page = replication.PAGE.read_text(encoding="utf-8")
     assert replication.with_numbers(page, replication.stored_tables()) == page
 
 
@@ -44,7 +44,7 @@ def test_a_run_replaces_its_own_zoo_and_no_other(replication, monkeypatch, tmp_p
     benchmarks = tmp_path / "results/benchmarks/train_zoo/first"
     benchmarks.mkdir(parents=True)
     for shard in ("0000-0031", "0032-0063", "0064-0095"):  # the last one is of models that are not in the tables
-        (benchmarks / f"{shard}.tsv").write_text("s\tcpu_time\n7200\t3600\n")
+        (benchmarks / f"{shard}.tsv").write_text("s\tcpu_time\n7200\t3600\n", encoding="utf-8")
     run("first", 1)
     run("second", 2)
     run("first", 3)

@@ -13,11 +13,11 @@ from zootwins.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 ZOO = "fmnist_mini_seed"
-LINEAR = yaml.safe_load((ROOT / "config.yaml").read_text())["transfer"]["linear"]
+LINEAR = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["transfer"]["linear"]
 
 
 def run_with(**transfer) -> Run:
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     update_config(config, {"catalogue": str(ROOT / "config/zoos.yaml")})
     config["transfer"] |= transfer
     return load_run(config, ROOT)
@@ -37,8 +37,8 @@ def test_the_control_is_always_there_and_other_methods_take_their_usual_point():
 
 
 def test_the_configuration_of_the_docs_can_be_run():
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    update_config(config, yaml.safe_load((ROOT / "config/transfer.yaml").read_text()))
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    update_config(config, yaml.safe_load((ROOT / "config/transfer.yaml").read_text(encoding="utf-8")))
     run = load_run(config, ROOT)
     for zoo in run.zoos:
         assert [point.value for point in run.transfer_points(zoo)["mp"]] == [0, 50, 80, 90]

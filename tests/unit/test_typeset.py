@@ -108,5 +108,5 @@ def test_files_carry_their_origin(results, tmp_path):
     write_texts(grid, table.title, table.note, paths, {"software": "ours"})
     assert not paths.pop().exists()
     for path in paths:
-        assert '{"software": "ours"}' in path.read_text()
-        assert "Mini" in path.read_text()
+        assert '{"software": "ours"}' in path.read_text(encoding="utf-8")
+        assert "Mini" in path.read_text(encoding="utf-8")

@@ -64,8 +64,11 @@ def test_what_is_refused_while_planning_is_one_line_even_if_nothing_is_to_be_sho
 
 def with_zoo(project: Project, **changes) -> str:
     """Run the import of a zoo whose catalogue entry is the seed zoo's with changes; what was printed."""
-    entry = yaml.safe_load((project.root / "config/zoos.yaml").read_text())["zoos"]["fmnist_mini_seed"] | changes
-    (project.root / "config/bad.yaml").write_text(yaml.safe_dump({"zoos": {"bad": entry}}))
+    entry = (
+        yaml.safe_load((project.root / "config/zoos.yaml").read_text(encoding="utf-8"))["zoos"]["fmnist_mini_seed"]
+        | changes
+    )
+    (project.root / "config/bad.yaml").write_text(yaml.safe_dump({"zoos": {"bad": entry}}), encoding="utf-8")
     project.configure(catalogue="config/bad.yaml", zoos=["bad"])
     printed = project.run("results/zoos/bad/originals.safetensors", succeeds=False)
     left = [path for path in (project.root / "results/zoos/bad").rglob("*") if "tmp" in path.name]

@@ -22,12 +22,16 @@ ELSEWHERE = {  # not part of `all`
 
 def words(file: str) -> set[str]:
     """What stands as code in a file of the reference, comma-separated alternatives apart."""
-    return set(re.findall(r"[\w./{}]+", " ".join(re.findall(r"`([^`]+)`", (REFERENCE / file).read_text()))))
+    return set(
+        re.findall(r"[\w./{}]+", " ".join(re.findall(r"`([^`]+)`", (REFERENCE / file).read_text(encoding="utf-8"))))
+    )
 
 
 def section(heading: str) -> str:
     """A section of the list of targets."""
-    return re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", (REFERENCE / "targets.md").read_text(), re.M | re.S)[1]
+    return re.search(
+        rf"^## {heading}\n(.*?)(?=^## |\Z)", (REFERENCE / "targets.md").read_text(encoding="utf-8"), re.M | re.S
+    )[1]
 
 
 @pytest.mark.parametrize(("heading", "files"), [("Tables", "tables/*.csv"), ("Figures", "figures/*.svg")])
@@ -39,7 +43,9 @@ def test_every_table_and_figure_is_listed(finished, heading, files):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/own_code.md"])
 def test_code_of_the_pages_runs(finished, monkeypatch, page):
-    text = (REPOSITORY / page).read_text().replace("0000-0015", "0000-0001")  # as many models a shard as the run's
+    text = (
+        (REPOSITORY / page).read_text(encoding="utf-8").replace("0000-0015", "0000-0001")
+    )  # as many models a shard as the run's
     monkeypatch.chdir(finished.root)
     names = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):

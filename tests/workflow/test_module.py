@@ -32,7 +32,7 @@ def user(pristine, tmp_path) -> Project:
     """A folder with nothing in it but a Snakefile that uses the project's, and a small configuration."""
     folder = Project(tmp_path / "user")
     folder.root.mkdir()
-    (folder.root / "Snakefile").write_text(MODULE.format(snakefile=pristine / "Snakefile"))
+    (folder.root / "Snakefile").write_text(MODULE.format(snakefile=pristine / "Snakefile"), encoding="utf-8")
     folder.configure()
     return folder
 
@@ -52,7 +52,7 @@ def test_a_module_with_few_keys_plans_what_the_project_does(user, project):
 def test_a_users_zoo_becomes_a_table_in_the_users_folder(user, pristine):
     shutil.copy(ARCHIVE, user.root / "my_zoo.zip")
     entry = {"source": {"archive": {"path": "my_zoo.zip"}}, "dataset": "archive", "architecture": "cnn_s", "models": 2}
-    (user.root / "my_zoos.yaml").write_text(yaml.safe_dump({"zoos": {"my_zoo": entry}}))
+    (user.root / "my_zoos.yaml").write_text(yaml.safe_dump({"zoos": {"my_zoo": entry}}), encoding="utf-8")
     user.configure(catalogue="my_zoos.yaml", zoos=["my_zoo"])
     before = times(pristine)
     user.run("results/tables/table2.csv", "results/figures/figure1.svg")  # which plans all of it in yet another folder
@@ -67,7 +67,7 @@ def test_snakedeploys_layout_finds_what_the_project_brings_along(pristine, tmp_p
     shutil.copytree(pristine / "config", tmp_path / "config")
     (tmp_path / "workflow").mkdir()
     snakefile = 'configfile: "config/config.yaml"\n' + MODULE.format(snakefile=pristine / "workflow/Snakefile")
-    (tmp_path / "workflow/Snakefile").write_text(snakefile)
+    (tmp_path / "workflow/Snakefile").write_text(snakefile, encoding="utf-8")
     user = Project(tmp_path)
     user.configure(zoos=["fmnist_mini_seed"])
     assert user.planned()["all"] == 1
@@ -81,7 +81,9 @@ def test_a_snakefile_that_is_not_on_this_machine_is_refused_with_the_remedy(user
     server = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(pristine), "0"]
     with subprocess.Popen(server, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serving:
         port = serving.stdout.readline().split(" port ")[1].split()[0]
-        (user.root / "Snakefile").write_text(MODULE.format(snakefile=f"http://127.0.0.1:{port}/Snakefile"))
+        (user.root / "Snakefile").write_text(
+            MODULE.format(snakefile=f"http://127.0.0.1:{port}/Snakefile"), encoding="utf-8"
+        )
         printed = user.run("-n", succeeds=False)
         serving.terminate()
     assert "clone it, and use that Snakefile as the module" in printed

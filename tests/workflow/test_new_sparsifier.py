@@ -73,11 +73,11 @@ ZOO = "fmnist_mini_seed"
 def toy(copied):
     """A finished run of a copy of the project that has one more method; nothing but these four places differs."""
     source = copied.root / "src/zootwins/sparsifiers"
-    (source / "toy_pruning.py").write_text(MODULE)
-    registry = (source / "registry.py").read_text()
-    (source / "registry.py").write_text(registry.replace("REGISTRY = {\n", "REGISTRY = {\n" + LINE))
+    (source / "toy_pruning.py").write_text(MODULE, encoding="utf-8")
+    registry = (source / "registry.py").read_text(encoding="utf-8")
+    (source / "registry.py").write_text(registry.replace("REGISTRY = {\n", "REGISTRY = {\n" + LINE), encoding="utf-8")
     for path, addition in (("config.yaml", SECTION), ("rules/twins.smk", RULE)):
-        with (copied.root / path).open("a") as file:
+        with (copied.root / path).open("a", encoding="utf-8") as file:
             file.write(addition)
     copied.configure(zoos=[ZOO], methods=["mp", "vd", "toy_1"])
     copied.run("all", f"results/exports/{ZOO}/toy_1.zip", f"results/models/{ZOO}/toy_1/0001.safetensors")
@@ -120,9 +120,9 @@ def test_every_analysis_has_it(toy):
     assert ("mp", "toy_1") in set(zip(overlaps.method, overlaps.against, strict=True))
     for figure in ("figure5", "rank_change", "compression", "sparsity_tradeoff", "layer_distribution"):
         assert "Toy" in drawn_text(toy.root / f"results/figures/{figure}.svg"), figure
-    methods = json.loads(re.search(r"const data = (.*);", (toy.root / "results/explorer.html").read_text())[1])[ZOO][
-        "methods"
-    ]
+    methods = json.loads(
+        re.search(r"const data = (.*);", (toy.root / "results/explorer.html").read_text(encoding="utf-8"))[1]
+    )[ZOO]["methods"]
     assert methods["toy_1"]["title"] == "Toy pruning"
     assert methods["toy_1"]["texts"] == ["strength 1", "strength 2"]
 
@@ -139,4 +139,4 @@ def test_its_rule_has_its_name(toy):
 
 def drawn_text(path):
     """What is written in a figure: matplotlib keeps it as comments beside the glyphs' paths."""
-    return " ".join(re.findall(r"<!-- (.*?) -->", path.read_text()))
+    return " ".join(re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8")))

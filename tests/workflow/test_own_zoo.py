@@ -17,7 +17,7 @@ pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "tests/data/fmnist_uniform_raw.zip"
 MODELS = 2
-DOCUMENT = (ROOT / "docs/own_zoo.md").read_text()
+DOCUMENT = (ROOT / "docs/own_zoo.md").read_text(encoding="utf-8")
 
 
 def documented(language: str) -> str:
@@ -42,7 +42,7 @@ def command() -> list[str]:
 
 
 def test_documented_lines_and_command_make_table_2(project, catalogue):
-    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue))
+    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
     project.run(*command())
     models = pd.read_csv(project.root / "results/zoos/my_zoo/models.csv")
     assert list(models.status) == ["ok"] * MODELS
@@ -55,7 +55,7 @@ def test_a_folder_is_imported_again_when_a_file_in_it_has_changed(project, catal
     with ZipFile(ARCHIVE) as archive:
         archive.extractall(project.root / "my_zoo")
     catalogue["zoos"]["my_zoo"]["source"] = {"directory": "my_zoo"}
-    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue))
+    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
     project.configure(catalogue="my_zoos.yaml", zoos=["my_zoo"])
     originals = "results/zoos/my_zoo/originals.safetensors"
     project.run(originals)
@@ -63,14 +63,14 @@ def test_a_folder_is_imported_again_when_a_file_in_it_has_changed(project, catal
     project.configure(catalogue="my_zoos.yaml", zoos=["my_zoo"], data_dir="elsewhere", download="full")
     assert "Nothing to be done" in project.run(originals)  # where data come from is nothing to train again for
     params = next((project.root / "my_zoo").rglob("params.json"))
-    params.write_text(params.read_text() + " ")
+    params.write_text(params.read_text(encoding="utf-8") + " ", encoding="utf-8")
     assert project.planned(originals)["import_zoo"] == 1
 
 
 def test_the_same_zoo_from_zenodo_imports_the_same_models(project, catalogue, monkeypatch):
     entry = catalogue["zoos"]["my_zoo"]
     catalogue["zoos"]["remote"] = entry | {"source": {"archive": {"zenodo": RECORD, "file": "*seed*.zip"}}}
-    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue))
+    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
     with serving() as server:
         server.publish({KEY: ARCHIVE.read_bytes(), "fmnist_hyp_fix.zip": b""})
         monkeypatch.setenv("ZENODO_API", f"{server.base}/api")
@@ -79,7 +79,7 @@ def test_the_same_zoo_from_zenodo_imports_the_same_models(project, catalogue, mo
         project.run(*(f"results/zoos/{zoo}/models.csv" for zoo in zoos))
     local, remote = (pd.read_csv(project.root / f"results/zoos/{zoo}/models.csv") for zoo in zoos)
     pd.testing.assert_frame_equal(local, remote)
-    source = json.loads((project.root / "results/zoos/remote/source.json").read_text())
+    source = json.loads((project.root / "results/zoos/remote/source.json").read_text(encoding="utf-8"))
     assert (source["record"], source["key"], source["download"]) == (RECORD, KEY, "selective")
     with ZipFile(project.root / "results/zoos/remote/raw.zip") as fetched, ZipFile(ARCHIVE) as whole:
         checkpoints = [name for name in fetched.namelist() if "checkpoint" in name]
@@ -88,7 +88,7 @@ def test_the_same_zoo_from_zenodo_imports_the_same_models(project, catalogue, mo
 
 def test_a_failed_fetch_is_one_line_and_leaves_nothing(project, catalogue):
     catalogue["zoos"]["my_zoo"]["source"]["archive"]["sha256"] = "0" * 64
-    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue))
+    (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
     project.configure(catalogue="my_zoos.yaml", zoos=["my_zoo"])
     printed = project.run("results/zoos/my_zoo/raw.zip", "--forcerun", "fetch_zoo", succeeds=False)
     assert "Error in rule fetch_zoo" in printed

@@ -24,7 +24,7 @@ def published(project, finished):
         for position, model in enumerate(shard.models):
             files |= twin_files(shard, position, model, f"NN_tune_trainable_{9 - shard.index[position]}")
     write_zip(project.root / "twins.zip", {f"ard/{name}": content for name, content in files.items()})
-    catalogue = yaml.safe_load((project.root / "config/zoos.yaml").read_text())
+    catalogue = yaml.safe_load((project.root / "config/zoos.yaml").read_text(encoding="utf-8"))
     originals = catalogue["zoos"][ORIGINALS]
     catalogue["zoos"][TWINS] = {
         "source": {"archive": {"path": "twins.zip"}},
@@ -34,7 +34,7 @@ def published(project, finished):
         "models": 3,
         "magnitude_pruning": False,
     }
-    (project.root / "mine.yaml").write_text(yaml.safe_dump(catalogue))
+    (project.root / "mine.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
     project.configure(catalogue="mine.yaml", zoos=[TWINS])
     return project
 

@@ -29,7 +29,7 @@ def test_tables_and_figures_are_made_once(tiny):
     table = pd.read_csv(tiny.root / RESULTS[0]).set_index("zoo")
     row = table.loc["fmnist_mini_seed"]
     assert (row["models"], row["seeds"], row["states"], row["configuration"]) == (9, 2, 9 * 3, "tiny")
-    assert "tiny" in (tiny.root / "results/tables/table3.md").read_text()
+    assert "tiny" in (tiny.root / "results/tables/table3.md").read_text(encoding="utf-8")
     twins = pd.read_csv(tiny.root / "results/tables/zero_shot.csv")
     assert set(twins["learned_on"]) == {"fmnist_mini_seed"}
     assert twins.groupby("zoo")["models"].max().between([9, 1], [9, 2]).all()  # of the other zoo, all are unseen

@@ -42,7 +42,7 @@ def test_soups_are_made_once_exported_and_cut(short):
 
     # a soup in the raw layout is a zoo, with the accuracies that it had
     entry = {"source": {"archive": {"path": EXPORT}}, "dataset": "archive", "architecture": "cnn_s", "models": 6}
-    (short.root / "soup_zoo.yaml").write_text(yaml.safe_dump({"zoos": {"soup_zoo": entry}}))
+    (short.root / "soup_zoo.yaml").write_text(yaml.safe_dump({"zoos": {"soup_zoo": entry}}), encoding="utf-8")
     short.configure(zoos=["soup_zoo"], catalogue="soup_zoo.yaml")
     short.run("results/zoos/soup_zoo/models.csv")
     again = pd.read_csv(short.root / "results/zoos/soup_zoo/models.csv")

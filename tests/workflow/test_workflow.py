@@ -28,7 +28,7 @@ def assert_equal(actual: dict, expected: dict) -> None:
 def test_every_csv_has_its_origin_in_a_file_beside_it(tabulated):
     """CSV has no place for it."""
     for table in (tabulated.root / "results/tables").glob("*.csv"):
-        assert '"configuration_digest"' in table.with_suffix(".md").read_text(), table.name
+        assert '"configuration_digest"' in table.with_suffix(".md").read_text(encoding="utf-8"), table.name
     for table in (tabulated.root / "results/zoos").glob("*/models.csv"):
         with safe_open(table.with_name("originals.safetensors"), "pt") as file:
             assert file.metadata()["configuration_digest"]
@@ -103,12 +103,12 @@ def test_a_deleted_shard_comes_back_the_same(finished, file, rebuilt):
 
 def test_a_deleted_table_is_made_alone(tabulated):
     table = tabulated.root / "results/tables/table2.csv"
-    before = table.read_text()
+    before = table.read_text(encoding="utf-8")
     table.unlink()
     finished = [line for line in tabulated.run(*TABLES).splitlines() if line.startswith("Finished jobid")]
     assert len(finished) == 1
     assert finished[0].endswith("(Rule: make_table)")
-    assert table.read_text() == before
+    assert table.read_text(encoding="utf-8") == before
 
 
 @pytest.mark.workflow
@@ -197,10 +197,10 @@ def test_a_changed_module_reruns_what_computes_with_it(finished):
     }
     for module, jobs in expected.items():
         path = finished.root / "src/zootwins" / module
-        source = path.read_text()
-        path.write_text(source + "\nCHANGED = True\n")
+        source = path.read_text(encoding="utf-8")
+        path.write_text(source + "\nCHANGED = True\n", encoding="utf-8")
         planned = finished.planned("all")
-        path.write_text(source)
+        path.write_text(source, encoding="utf-8")
         training = {"magnitude_pruning", "variational_dropout", "import_zoo"}
         assert {rule: number for rule, number in planned.items() if rule in training} == jobs, module
         assert "make_table" in planned
@@ -235,7 +235,8 @@ def test_export_and_import_give_identical_tensors(finished):
     catalogue = finished.root / "config/again.yaml"
     catalogue.write_text(
         "zoos:\n  again:\n    source: {archive: {path: results/exports/fmnist_mini_random/originals.zip}}\n"
-        "    dataset: archive\n    architecture: cnn_s\n    models: 16\n"
+        "    dataset: archive\n    architecture: cnn_s\n    models: 16\n",
+        encoding="utf-8",
     )
     finished.configure(catalogue="config/again.yaml", zoos=["again"])
     finished.run("results/zoos/again/originals.safetensors", "results/zoos/again/dataset.safetensors")

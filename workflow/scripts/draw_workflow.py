@@ -18,11 +18,11 @@ with job(snakemake), TemporaryDirectory() as folder:
         if entry.name not in ("results", ".snakemake"):
             (Path(folder) / entry.name).symlink_to(entry)
     configuration = Path(folder) / f"{uuid4().hex}.json"
-    configuration.write_text(json.dumps(snakemake.config))
+    configuration.write_text(json.dumps(snakemake.config), encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(Path(snakemake.input[0]).resolve())]
     command += ["--directory", folder, "--rulegraph", "dot", "--forceall", "--workflow-profile", "none"]
     command += ["--configfile", str(configuration), "--", "all"]
-    listed = subprocess.run(command, capture_output=True, text=True)
+    listed = subprocess.run(command, capture_output=True, encoding="utf-8")
     if listed.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{listed.stderr}")
     hidden = {"all", snakemake.rule}

@@ -23,4 +23,4 @@ with job(snakemake):
         api=os.environ.get("ZENODO_API", ZENODO_API),
     )
     with replacing(snakemake.output.source) as temporary:
-        temporary.write_text(json.dumps(source | {"provenance": provenance(snakemake)}, indent=1))
+        temporary.write_text(json.dumps(source | {"provenance": provenance(snakemake)}, indent=1), encoding="utf-8")

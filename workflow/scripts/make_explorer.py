@@ -10,4 +10,4 @@ from zootwins.storage.files import replacing
 with job(snakemake):
     page = explorer_page(load_results(snakemake.params.zoos, snakemake.input))
     with replacing(snakemake.output[0]) as temporary:
-        temporary.write_text(f"{page}<!-- {json.dumps(provenance(snakemake))} -->\n")
+        temporary.write_text(f"{page}<!-- {json.dumps(provenance(snakemake))} -->\n", encoding="utf-8")

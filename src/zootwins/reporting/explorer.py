@@ -23,7 +23,7 @@ def explorer_page(zoos: Sequence[ZooResults]) -> str:
     data = {results.zoo.id: zoo_data(results) for results in zoos if results.zoo.methods}
     # `</` would end the script element that the data are in
     text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-    return Template(TEMPLATE.read_text()).substitute(plotly=get_plotlyjs(), data=text)
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(plotly=get_plotlyjs(), data=text)
 
 
 def zoo_data(results: ZooResults) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def to_html(grid: pd.DataFrame, title: str, note: str) -> str:
     styler = Styler(grid, uuid="table", cell_ids=False).format(escape="html")  # pandas draws the id by chance
     for axis in (0, 1):
         styler.format_index(axis=axis, escape="html")
-    page = Template(PAGE.read_text())
+    page = Template(PAGE.read_text(encoding="utf-8"))
     return page.substitute(title=escape(title), note=escape(note), table=styler.to_html().strip())
 
 
@@ -84,4 +84,4 @@ def write_texts(
     for path in map(Path, paths):
         if path.suffix in forms:
             with replacing(path) as temporary:
-                temporary.write_text(forms[path.suffix]())
+                temporary.write_text(forms[path.suffix](), encoding="utf-8")

@@ -54,9 +54,13 @@ def code_digest(script: Path, *modules: str) -> str:
     """
     files = sorted(_closure([*_source(script).imports, *modules]))
     content = [_source(path).digest for path in files]
-    content += [path.read_text() for file in files for path in _companions(file)]
+    content += [path.read_text(encoding="utf-8") for file in files for path in _companions(file)]
     if PACKAGE / "population/native_engine.py" in files and NATIVE.is_dir():
-        content += [path.read_text() for path in sorted(NATIVE.rglob("*")) if path.suffix in {".cpp", ".hpp", ".h"}]
+        content += [
+            path.read_text(encoding="utf-8")
+            for path in sorted(NATIVE.rglob("*"))
+            if path.suffix in {".cpp", ".hpp", ".h"}
+        ]
     return digest(content)
 
 
@@ -70,7 +74,7 @@ class _Source(NamedTuple):
 
 @cache
 def _source(path: Path) -> _Source:
-    tree = _without_docstrings(ast.parse(path.read_text()))
+    tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
     constants = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     return _Source(_imports(tree), constants, digest(ast.dump(tree)))
 

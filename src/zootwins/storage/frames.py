@@ -58,7 +58,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path, digits: int | None = 6) -> 
     content = frame.to_csv(index=False, float_format=f"%.{digits}g" if digits else None).encode()
     with replacing(path) as table, replacing(checksums.beside(path)) as checksum:
         table.write_bytes(content)
-        checksum.write_text(checksums.line_beside(path, content))
+        checksum.write_text(checksums.line_beside(path, content), encoding="utf-8")
 
 
 def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
