@@ -18,24 +18,27 @@ adds; `processes`, that loop in as many processes as threads are given; `torch` 
 
 import argparse
 import contextlib
+import math
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from zootwins.architectures.architecture import Architecture, OwnActivation, get_architecture
 from zootwins.population import Engine, Factors, ImageSet, Population
-from zootwins.population.architectures import ACTIVATIONS, Architecture, Network, get_architecture
 from zootwins.population.hard_concrete import HardConcrete, open_probability, sampled_gate
 from zootwins.population.initialisation import INITIALISERS, initial_parameters
 from zootwins.population.masks import pruning_masks
-from zootwins.population.native_engine import NativeEngine, _native, is_available
+from zootwins.population.native_engine import ACTIVATION_CODES, NativeEngine, _native, is_available
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import EPSILON, GaussianNoise, kl_divergence, log_alpha, noisy_parameters
 
@@ -52,7 +55,7 @@ FACTORS = Factors(
 )
 GRID = [
     replace(FACTORS, activation=activation, init=init, optimizer=optimizer, dropout=dropout)
-    for activation in ACTIVATIONS
+    for activation in ACTIVATION_CODES
     for init in INITIALISERS
     for optimizer in ("adam", "sgd")
     for dropout in (0.0, 0.5)
@@ -123,15 +126,33 @@ def make_population(case: Case, models: int) -> Population:
 
 def plain_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
     """Parameters of one model and its loss, a function of images and labels: an ordinary network."""
-    network = Network(case.architecture, FACTORS.activation).to(device)
+    network = case.architecture.module(FACTORS.activation).to(device)
     return list(network.parameters()), lambda images, labels: F.cross_entropy(network(images), labels)
+
+
+def one_of(weights: GaussianNoise | HardConcrete, plain: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What is trained of one model."""
+    started = weights.start({name: tensor[None] for name, tensor in plain.items()})
+    return {name: tensor[0].clone() for name, tensor in started.items()}
+
+
+def applied(step: nn.Module) -> Callable:
+    """How a layer applies weights and biases to what it takes."""
+    if isinstance(step, nn.Conv2d):
+        return partial(F.conv2d, stride=step.stride, padding=step.padding)
+    return F.linear
+
+
+def between(step: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+    """A step between two layers; models of the benchmarks have no dropout."""
+    return torch.tanh(hidden) if isinstance(step, OwnActivation) else step(hidden)
 
 
 def variational_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
     """The same with variational dropout: two convolutions a layer, noise on their outputs, and the KL term."""
     shapes = case.architecture.parameter_shapes
     plain = {name: 0.1 * torch.randn(shape, device=device) for name, shape in shapes.items()}
-    parameters = GaussianNoise().start(plain)
+    parameters = one_of(GaussianNoise(), plain)
     for parameter in parameters.values():
         parameter.requires_grad_()
 
@@ -139,20 +160,19 @@ def variational_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Calla
         hidden, kl = images, 0.0
         variances = {}
         for name, partner in noisy_parameters(parameters).items():
-            alpha = log_alpha(name, parameters[name], parameters[partner])
+            convolution = parameters[name.rpartition(".")[0] + ".weight"].ndim == 4
+            alpha = log_alpha(parameters[name], parameters[partner], is_conv=convolution)
             kl = kl + kl_divergence(alpha).sum()
             variances[name] = alpha.exp() * parameters[name] ** 2
-        for layer in case.architecture.layers:
-            weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
-            apply = F.conv2d if layer.is_conv else F.linear
-            hidden = hidden if layer.is_conv else hidden.flatten(1)
+        for name, step in case.architecture.chain:
+            weight, bias = f"{name}.weight", f"{name}.bias"
+            if weight not in parameters:
+                hidden = between(step, hidden)
+                continue
+            apply = applied(step)
             variance = apply(hidden**2, variances[weight], variances.get(bias))
             hidden = apply(hidden, parameters[weight], parameters[bias])
             hidden = hidden + (variance + EPSILON).sqrt() * torch.randn_like(hidden)
-            if layer.pool:
-                hidden = F.max_pool2d(hidden, 2)
-            if layer.activation:
-                hidden = torch.tanh(hidden)
         return F.cross_entropy(hidden, labels) + PENALTY * kl
 
     return list(parameters.values()), loss
@@ -162,22 +182,20 @@ def gated_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
     """The same with a gate a weight, drawn for the batch, and the penalty of the gates."""
     shapes = case.architecture.parameter_shapes
     plain = {name: 0.1 * torch.randn(shape, device=device) for name, shape in shapes.items()}
-    parameters = HardConcrete().start(plain)
+    parameters = one_of(HardConcrete(), plain)
     for parameter in parameters.values():
         parameter.requires_grad_()
 
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         hidden, penalty = images, 0.0
-        for layer in case.architecture.layers:
-            log_alpha = parameters[f"{layer.name}.log_alpha"]
-            weight = parameters[f"{layer.name}.weight"] * sampled_gate(log_alpha, torch.rand_like(log_alpha))
+        for name, step in case.architecture.chain:
+            if f"{name}.weight" not in parameters:
+                hidden = between(step, hidden)
+                continue
+            log_alpha = parameters[f"{name}.log_alpha"]
+            weight = parameters[f"{name}.weight"] * sampled_gate(log_alpha, torch.rand_like(log_alpha))
             penalty = penalty + open_probability(log_alpha).sum()
-            apply = F.conv2d if layer.is_conv else F.linear
-            hidden = apply(hidden if layer.is_conv else hidden.flatten(1), weight, parameters[f"{layer.name}.bias"])
-            if layer.pool:
-                hidden = F.max_pool2d(hidden, 2)
-            if layer.activation:
-                hidden = torch.tanh(hidden)
+            hidden = applied(step)(hidden, weight, parameters[f"{name}.bias"])
         return F.cross_entropy(hidden, labels) + PENALTY * penalty
 
     return list(parameters.values()), loss
@@ -255,9 +273,15 @@ def multiply_adds(case: Case, *, skip_zeros: bool) -> int:
     zeros in four of the gradient behind a pooling window, in the gradient of the weights.
     """
     total = 0
+    steps = [step for _, step in case.architecture.chain if not isinstance(step, OwnActivation | nn.Flatten)]
+    after = {id(step): following for step, following in pairwise(steps)}
+    by_name = dict(case.architecture.chain)
     for position, layer in enumerate(case.architecture.layers):
-        outputs = (2 * layer.pooled_size) ** 2 if layer.pool and skip_zeros else layer.size**2
-        with_gradient = layer.pooled_size**2 if skip_zeros else layer.size**2
+        computed = layer.sites // layer.outputs
+        pool = after.get(id(by_name[layer.name]))
+        pooled = (math.isqrt(computed) // 2) ** 2 if isinstance(pool, nn.MaxPool2d) and skip_zeros else computed
+        outputs = 4 * pooled if pooled < computed else computed
+        with_gradient = pooled
         total += layer.weights * (outputs + with_gradient + (outputs if position else 0))
     return 2 * total if case.method == "vd" else total
 

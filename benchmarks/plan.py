@@ -19,10 +19,10 @@ import torch
 import yaml
 from snakemake.utils import update_config
 
+from zootwins.architectures.architecture import Architecture, get_architecture
 from zootwins.catalogue.entries import Run, Zoo, load_run
 from zootwins.images.datasets import SOURCES
 from zootwins.population import Factors, ImageSet, Population
-from zootwins.population.architectures import Architecture, get_architecture
 from zootwins.population.engines import get_engine
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.trajectory import kept_states

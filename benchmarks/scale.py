@@ -21,10 +21,10 @@ import torch
 import yaml
 from snakemake.utils import update_config
 
+from zootwins.architectures.architecture import CLASSES, Architecture, get_architecture
 from zootwins.catalogue.entries import Run, load_run
 from zootwins.images.datasets import StoredData, as_trained_on
 from zootwins.population import Factors
-from zootwins.population.architectures import CLASSES, Architecture, get_architecture
 from zootwins.population.trajectory import kept_states
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import Trajectory, shard_slice, write_trajectory

@@ -10,6 +10,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
 from zootwins.zoos.archives import folder_digest
+from zootwins.architectures.registry import modules_of
 from zootwins.catalogue.entries import load_run
 from zootwins.catalogue.yaml_files import read_yaml
 from zootwins.storage.shards import shard_slice
@@ -214,6 +215,11 @@ def model_shards(wildcards, shards):
 
 def lookup_architecture(wildcards):
     return zoo_of(wildcards).architecture
+
+
+def architecture_code(wildcards):
+    """Digest of the module that defines a zoo's network."""
+    return code_digest(ROOT / "src/zootwins/architectures/registry.py", *modules_of(zoo_of(wildcards).architecture))
 
 
 def run_models(wildcards):

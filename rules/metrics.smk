@@ -22,6 +22,7 @@ rule collect_metrics:
         runtime=60,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         models=run_models,
         settings=method_settings,
         code=method_code("collect_metrics"),
@@ -124,6 +125,7 @@ rule collect_hypotheses:
     params:
         zoo=lookup_analysis,
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         paper_zoo=lookup_counterpart,
         paper_models=lookup_paper_models,
         code=code_of("collect_hypotheses", *METHOD_MODULES),

@@ -23,6 +23,7 @@ rule train_representation:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         settings=representation_settings,
         threshold=variational_threshold,
         device=RUN.config.device,
@@ -53,6 +54,7 @@ rule evaluate_representation:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         device=RUN.config.device,
         code=code_of("evaluate_representation"),
     script:
@@ -81,6 +83,7 @@ rule sparsify_zero_shot:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         targets=lookup_targets,
         engine=ENGINE,
         code=code_of("sparsify_zero_shot"),

@@ -47,6 +47,7 @@ rule make_soups:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         settings=soup_settings,
         engine=ENGINE,
         code=code_of("make_soups"),
@@ -99,6 +100,7 @@ rule mix_unrelated_models:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         models=run_models,
         settings=soup_settings,
         engine=ENGINE,
@@ -132,6 +134,7 @@ rule evaluate_soups:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         engine=ENGINE,
         code=code_of("evaluate_soups"),
     script:
@@ -194,6 +197,7 @@ rule export_soups:
         runtime=120,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         settings=soup_settings,
         code=code_of("export_soups"),
     script:

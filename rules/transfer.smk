@@ -20,6 +20,7 @@ rule prepare_task:
         runtime=60,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         dataset=task_dataset,
         variant=task_variant,
         code=code_of("prepare_task"),
@@ -49,6 +50,7 @@ rule prune_at_random:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         points=random_points,
         methods=methods_settings,
         engine=ENGINE,
@@ -82,6 +84,7 @@ rule choose_transfer_lr:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         models=run_models,
         pilots=RUN.config.transfer.lr_models,
         settings=transfer_settings,
@@ -120,6 +123,7 @@ rule transfer_linear:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         candidates=transferred,
         methods=methods_settings,
         settings=transfer_settings,
@@ -156,6 +160,7 @@ rule transfer_full:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         candidates=transferred,
         methods=methods_settings,
         settings=transfer_settings,

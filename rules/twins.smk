@@ -25,6 +25,7 @@ rule sparsify:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         settings=method_settings,
         engine=ENGINE,
         keep_states=RUN.config.keep_states,
@@ -113,6 +114,7 @@ rule import_twins:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         settings=imported_settings,
         folder=folder_state,
         engine=ENGINE,

@@ -71,6 +71,7 @@ rule train_zoo:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         settings=train_settings,
         engine=ENGINE,
         keep_states=RUN.config.keep_states,
@@ -102,6 +103,7 @@ rule export_zoo:
         runtime=120,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         train=train_settings,
         settings=exported_settings,
         code=code_of("export_zoo", *(module_of(method) for method in REGISTRY)),
@@ -135,6 +137,7 @@ checkpoint import_zoo:
         gpu=GPUS,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         epoch=lookup_epoch,
         models=imported_models,
         folder=folder_state,
@@ -166,6 +169,7 @@ checkpoint initial_weights:
         runtime=60,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         folder=folder_state_of_initial_weights,
         code=code_of("initial_weights"),
     script:
@@ -197,6 +201,7 @@ checkpoint match_twins:
         runtime=60,
     params:
         architecture=lookup_architecture,
+        architecture_code=architecture_code,
         epochs=lookup_vd_epochs,
         models=imported_models,
         folder=folder_state,

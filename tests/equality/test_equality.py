@@ -12,10 +12,10 @@ import torch
 import yaml
 
 from reference import train_one, train_one_variational
+from zootwins.architectures.architecture import get_architecture
 from zootwins.catalogue.entries import load_run
 from zootwins.images.datasets import load_dataset, read_dataset_pt, save_dataset
 from zootwins.population import ImageData, ImageSet, Population, layer_sparsity, native_engine
-from zootwins.population.architectures import get_architecture
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.sparsifiers.base import SparsifierInputs

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import TensorDataset
 
-from zootwins.population.architectures import Architecture, Network, get_architecture
+from plain_networks import Network, module_indices
+from zootwins.architectures.architecture import Architecture, get_architecture
 from zootwins.storage.shards import TwinShard
 
 DATA = Path(__file__).parents[1] / "data"
@@ -125,7 +126,7 @@ def twin_files(shard: TwinShard, position: int, original: str, name: str, dropou
     Their linear layers have a `log_sigma2_bias` that nothing sets or uses: here NaN, as uninitialised memory may be.
     """
     tensors = {key: shard.tensor(key, position) for key in shard.shapes}
-    indices = CNN_S.module_indices(dropout > 0)
+    indices = module_indices(CNN_S, dropout > 0)
     weights = torch.tensor([float(layer.weights) for layer in CNN_S.layers])
     path = f"/zoos/FMNIST/tune_zoo_fmnist_uniform/{original}"
     files = {"params.json": json.dumps(PARAMS | {"training::init_checkpoint_path": path}).encode()}

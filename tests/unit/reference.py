@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import prune
 
+from plain_networks import ACTIVATIONS, Network, PlainLayer, dropout_offsets, module_indices, plain_layers
+from zootwins.architectures.architecture import Architecture, to_state_dict
 from zootwins.population import Factors, ImageSet, Population
-from zootwins.population.architectures import ACTIVATIONS, Architecture, Layer, Network, to_state_dict
 from zootwins.population.randomness import data_order, gate_uniforms, normals, uniforms
 
 
@@ -30,7 +31,7 @@ def network_of(population: Population, model: int) -> Network:
     parameters = {name: tensor[model] for name, tensor in population.parameters.items()}
     network.to(next(iter(parameters.values())).dtype)
     network.load_state_dict(to_state_dict(parameters, population.architecture, factors.dropout))
-    indices = population.architecture.module_indices(factors.dropout > 0)
+    indices = module_indices(population.architecture, factors.dropout > 0)
     for name, mask in population.masks.items():
         prune.custom_from_mask(network.module_list[indices[name.split(".")[0]]], "weight", mask[model])
     return network
@@ -100,11 +101,11 @@ def train_one(
         if isinstance(module, nn.Dropout):
             network.module_list[position] = sited[position] = SitedDropout(factors.dropout)
     optimizer = optimizer_for(network.parameters(), factors)
-    indices = architecture.module_indices(factors.dropout > 0)
-    offsets = architecture.dropout_offsets
+    indices = module_indices(architecture, factors.dropout > 0)
+    offsets = dropout_offsets(architecture)
     dropped = [
         (offset, layer.outputs * layer.pooled_size**2)
-        for layer, offset in zip(architecture.layers, offsets[:-1], strict=True)
+        for layer, offset in zip(plain_layers(architecture), offsets[:-1], strict=True)
         if layer.dropout
     ]
     accuracies = []
@@ -132,7 +133,7 @@ class VariationalLayer(nn.Module):
     `gale`: as The State of Sparsity's code does otherwise, deterministic biases and ±8 in linear layers too.
     """
 
-    def __init__(self, layer: Layer, weight: Tensor, bias: Tensor, log_sigma2: float, gale: bool):
+    def __init__(self, layer: PlainLayer, weight: Tensor, bias: Tensor, log_sigma2: float, gale: bool):
         super().__init__()
         self.layer, self.gale = layer, gale
         self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
@@ -177,18 +178,18 @@ class VariationalNetwork(nn.Module):
         self, architecture: Architecture, activation: str, parameters: dict[str, Tensor], log_sigma2: float, gale: bool
     ):
         super().__init__()
-        self.architecture, self.activation = architecture, ACTIVATIONS[activation]
+        self.architecture, self.activation = architecture, ACTIVATIONS[activation]()
         self.layers = nn.ModuleList(
             VariationalLayer(
                 layer, parameters[f"{layer.name}.weight"], parameters[f"{layer.name}.bias"], log_sigma2, gale
             )
-            for layer in architecture.layers
+            for layer in plain_layers(architecture)
         )
 
     def forward(
         self, hidden: Tensor, noise: Tensor | None = None, numbers: Tensor | None = None, p: float = 0.0
     ) -> Tensor:
-        offsets, dropped = self.architecture.noise_offsets, self.architecture.dropout_offsets
+        offsets, dropped = self.architecture.noise_offsets, dropout_offsets(self.architecture)
         for module, offset, drop in zip(self.layers, offsets, dropped, strict=False):
             layer = module.layer
             if layer.name == "fc1":
@@ -252,7 +253,7 @@ def train_one_variational(
 class GatedLayer(nn.Module):
     """A convolution or linear layer whose weights have hard concrete gates, written from the formulas of the papers."""
 
-    def __init__(self, layer: Layer, weight: Tensor, bias: Tensor, log_alpha: Tensor):
+    def __init__(self, layer: PlainLayer, weight: Tensor, bias: Tensor, log_alpha: Tensor):
         super().__init__()
         self.layer = layer
         self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
@@ -288,7 +289,7 @@ def train_one_gated(
         GatedLayer(
             layer, *(population.parameters[f"{layer.name}.{kind}"][model] for kind in ("weight", "bias", "log_alpha"))
         )
-        for layer in architecture.layers
+        for layer in plain_layers(architecture)
     ]
     optimizers = [(optimizer_for([p for layer in layers for p in (layer.weight, layer.bias)], factors), factors.lr)]
     gates = [layer.log_alpha for layer in layers]
@@ -309,7 +310,7 @@ def train_one_gated(
                     hidden.flatten(1) if layer.name == "fc1" else hidden, numbers[offset : offset + layer.weights]
                 )
                 hidden = F.max_pool2d(hidden, 2) if layer.pool else hidden
-                hidden = ACTIVATIONS[factors.activation](hidden) if layer.activation else hidden
+                hidden = ACTIVATIONS[factors.activation]()(hidden) if layer.activation else hidden
             loss = F.cross_entropy(hidden, data.labels[chosen])
             for optimizer, _ in optimizers:
                 optimizer.zero_grad()

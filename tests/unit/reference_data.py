@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zootwins.population.architectures import Architecture, get_architecture
+from zootwins.architectures.architecture import Architecture, get_architecture
 
 FOLDER = Path(__file__).parents[1] / "data/reference"
 LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")

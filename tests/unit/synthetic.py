@@ -14,13 +14,13 @@ from zootwins.analyses.metrics import collect_metrics
 from zootwins.analyses.predictability import weight_statistics
 from zootwins.analyses.response import rank_changes, twin_predictions
 from zootwins.analyses.results import ZooResults
+from zootwins.architectures.architecture import get_architecture
 from zootwins.catalogue.entries import Zoo
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.images.corruptions import PARAMETERS
-from zootwins.population.architectures import get_architecture
 from zootwins.population.trajectory import Trajectory
 from zootwins.sparsifiers import magnitude_pruning, variational_dropout
 from zootwins.sparsifiers.registry import get_sparsifier

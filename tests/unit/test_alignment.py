@@ -4,11 +4,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plain_networks import ACTIVATIONS, Network
 from synthetic import make_models, make_shard
+from zootwins.architectures.architecture import get_architecture, to_state_dict
 from zootwins.experiments.representations.alignment import align, arrange, mean_reference, permuted
 from zootwins.experiments.representations.states import load_states
 from zootwins.experiments.representations.tokens import Tokens
-from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
 
 seeds = st.integers(0, 2**32 - 1)
 architectures = st.sampled_from([get_architecture("cnn_s", 1), get_architecture("cnn_l", 3)])

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
+from zootwins.architectures.architecture import get_architecture
 from zootwins.catalogue.documents import catalogue_model, configuration_model
 from zootwins.catalogue.entries import load_run
 from zootwins.catalogue.experiments import Representations
 from zootwins.catalogue.soups import Soups
-from zootwins.population.architectures import get_architecture
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import sparsifiers
 from zootwins.storage.shards import shard_ranges, shard_slice

@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from projects import REPOSITORY
+from zootwins.architectures.architecture import get_architecture
 from zootwins.population import Factors
-from zootwins.population.architectures import get_architecture
 from zootwins.population.trajectory import Plan
 from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.zoos.originals import Originals

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from test_torch_engine import factors, images, population
+from zootwins.architectures.architecture import get_architecture
 from zootwins.images.datasets import HALF, SPLITS, StoredData, as_trained_on, read_dataset_pt
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
@@ -62,7 +63,7 @@ def test_originals_come_back(tmp_path):
 
 @pytest.mark.parametrize("epoch", [0, 2])
 def test_a_zoo_trained_here_comes_back_with_its_history(tmp_path, epoch):
-    trajectory = train_zoo(ENGINE, NAMES, FACTORS, "cnn_s", DATA, 2, "zoo")
+    trajectory = train_zoo(ENGINE, NAMES, FACTORS, get_architecture("cnn_s"), DATA, 2, "zoo")
     shard = shard_of(tmp_path, "trained", trajectory)
     zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]})), epoch)
     for name in ARCHITECTURE.parameter_shapes:

@@ -10,12 +10,13 @@ import torch
 from pydantic import ValidationError
 from torch.nn import functional
 
+from plain_networks import module_indices
 from reference import network_of, optimizer_for
 from test_torch_engine import ROUNDING, factors, images, population
 from zootwins.analyses.mask_overlap import masks_at
 from zootwins.analyses.metrics import collect_metrics
+from zootwins.architectures.architecture import get_architecture
 from zootwins.population import ImageData, native_engine
-from zootwins.population.architectures import get_architecture
 from zootwins.population.randomness import data_order, weight_words
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
@@ -219,7 +220,7 @@ def train_one_regrowing(of, twin, data, settings, ratio):
     """One model in plain PyTorch whose masked weights wait as they were, ranked with the others: weights and masks."""
     factors, key = of.factors[twin], of.keys[twin : twin + 1]
     network = network_of(of, twin)
-    positions = of.architecture.module_indices(factors.dropout > 0).values()
+    positions = module_indices(of.architecture, factors.dropout > 0).values()
     weights = [network.module_list[position].weight for position in positions]
     masks = [torch.ones_like(weight, dtype=torch.bool) for weight in weights]
     optimizer, seen = optimizer_for(network.parameters(), factors), []

@@ -29,11 +29,12 @@ from zootwins.analyses.hypotheses import (
 )
 from zootwins.analyses.layer_spread import over_filters, over_models, over_weights, pruned_weights
 from zootwins.analyses.response import twin_predictions
-from zootwins.population.architectures import LAYER_NAMES
 from zootwins.reporting.figures.layer_std import layer_std
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
+
+LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")
 
 PAPER = {
     f"table{number}": pd.read_csv(Path(__file__).parents[2] / f"resources/paper/table{number}.csv")
@@ -66,8 +67,7 @@ def evidence(tmp_path_factory):
         make_labels(),
         {
             method: {
-                v: pruned_weights(shards[method], zoo.point(method, v), LAYER_NAMES, zoo.methods[method])
-                for v in values
+                v: pruned_weights(shards[method], zoo.point(method, v), LAYERS, zoo.methods[method]) for v in values
             }
             for method, values in POINTS.items()
         },

@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 import torch
 
+from plain_networks import Network
+from zootwins.architectures.architecture import get_architecture, to_state_dict
 from zootwins.population import Factors
-from zootwins.population.architectures import Network, get_architecture, to_state_dict
 from zootwins.population.initialisation import INITIALISERS, initial_parameters
 from zootwins.zoos.sources import TrainSource
 from zootwins.zoos.training import generating_factors, model_names

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from test_torch_engine import factors, images, population
+from zootwins.architectures.architecture import get_architecture
 from zootwins.population import ImageData
-from zootwins.population.architectures import get_architecture
 from zootwins.population.masks import pruning_masks
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.sparsifiers.base import SparsifierInputs

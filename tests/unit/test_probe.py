@@ -1,16 +1,18 @@
 """Probes against nn.Linear with torch.optim.SGD, and against what an optimum has to be."""
 
 from itertools import pairwise
+from math import prod
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from plain_networks import module_indices
 from reference import network_of
 from test_torch_engine import MIXED, images, population
 from zootwins.population import native_engine
-from zootwins.population.features import layer_features
+from zootwins.population.batched_network import layer_features
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.probe import (
     exact_head,
@@ -131,10 +133,10 @@ def test_features_are_what_the_next_layer_of_the_network_takes(name, channels):
     layers = of.architecture.layers
     for layer, following in pairwise(layers):
         found = layer_features(TorchEngine(), of, data, layer.name)
-        assert found.shape == (len(of), 9, layer.activations)
+        assert found.shape == (len(of), 9, prod(of.architecture.layer_after(layer.name).input_shape))
         for model in range(len(of)):
             network = network_of(of, model).double().eval()
-            indices = of.architecture.module_indices(of.factors[model].dropout > 0)
+            indices = module_indices(of.architecture, of.factors[model].dropout > 0)
             with torch.no_grad():
                 hidden = torch.nn.Sequential(*network.module_list[: indices[following.name]])(data.images.double())
             torch.testing.assert_close(found[model], hidden.flatten(1).float(), rtol=1e-3, atol=1e-4)

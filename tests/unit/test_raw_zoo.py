@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from plain_networks import Network
 from raw_zoos import (
     CNN_S,
     HYPERPARAMETER,
@@ -26,8 +27,8 @@ from raw_zoos import (
     write_folder,
     write_zip,
 )
+from zootwins.architectures.architecture import Architecture, get_architecture
 from zootwins.population import Factors
-from zootwins.population.architectures import Architecture, Network, get_architecture
 from zootwins.population.initialisation import initial_parameters
 from zootwins.run.errors import InputError
 from zootwins.zoos.archives import open_members
@@ -145,7 +146,7 @@ BIAS = "module_list__9__bias"
         ({"last": torch_bytes({7: torch.zeros(1)})}, "wrong shapes: the checkpoint holds of type int"),
         (
             {"last": torch_bytes(state(CNN_L))},
-            r"wrong shapes: \[0, 4, 8, 13, 16\] \(as in cnn_l\) is no layout of cnn_s",
+            r"wrong shapes: the checkpoint holds 'module_list.13.weight', which cnn_s has not \(it is of cnn_l\)",
         ),
         ({"last": torch_bytes(state(get_architecture("cnn_s", 3)))}, "wrong shapes: conv1.weight is"),
     ],

@@ -9,8 +9,9 @@ import pytest
 from zootwins.experiments.representations.states import TARGETS
 from zootwins.experiments.representations.zero_shot import METHODS, OWN
 from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as TOLD_FROM
-from zootwins.population.architectures import LAYER_NAMES
 from zootwins.reporting.figures.representations import FIGURES
+
+LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")
 
 TITLES = {"first": "First zoo", "second": "Second zoo"}
 
@@ -23,7 +24,7 @@ def tables() -> dict[str, pd.DataFrame]:
         for seed in (0, 1):
             identity = {"zoo": zoo, "seed": seed}
             for quantity in ("weights", "alphas"):
-                layers = (*LAYER_NAMES, "all")
+                layers = (*LAYERS, "all")
                 own = identity | {"quantity": quantity, "predictor": "representation", "r2": 0.5}
                 scores += [own | {"layer": layer} for layer in layers]
                 scores += [own | {"layer": layer, "predictor": "pca", "r2": 0.3} for layer in layers]
@@ -42,7 +43,7 @@ def tables() -> dict[str, pd.DataFrame]:
                         row = {"method": method, "epochs": epochs, "at": at, "accuracy": rng.random()}
                         sparsity = 0.8 if at == OWN else int(at) / 100
                         twins.append(told | row | {"sparsity": sparsity, "agreement": 0.5})
-                for predictor, layer in product(TOLD_FROM, (*LAYER_NAMES, "all")):
+                for predictor, layer in product(TOLD_FROM, (*LAYERS, "all")):
                     row = {"predictor": predictor, "layer": layer, "model": f"NN_{index}", "auc": rng.random()}
                     decisions.append(told | row)
     parts = {"scores": scores, "states": states, "twins": twins, "decisions": decisions}
@@ -100,7 +101,7 @@ def test_prune_decisions_have_a_panel_a_zoo_and_its_teacher(tables):
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[0] == "First zoo: 10 unseen models"
     assert titles[1].replace("\n", " ") == "Second zoo, learned on First zoo: 10 unseen models"
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["all", *LAYER_NAMES]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["all", *LAYERS]
 
 
 def test_zero_shot_has_a_line_a_method_and_the_twins_own_sparsity(tables):

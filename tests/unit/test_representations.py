@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
+from plain_networks import ACTIVATIONS, Network
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
+from zootwins.architectures.architecture import get_architecture, to_state_dict
 from zootwins.experiments.representations.evaluation import evaluate, latent_plane, reconstruct, reconstruction_r2
 from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
@@ -20,7 +22,6 @@ from zootwins.experiments.representations.representation_training import layer_s
 from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation, load_representation, save_representation
 from zootwins.experiments.representations.tokens import Tokens, erase
-from zootwins.population.architectures import ACTIVATIONS, Network, get_architecture, to_state_dict
 from zootwins.population.variational import log_alpha
 from zootwins.run.errors import InputError
 from zootwins.storage.resume import Resume

@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from plain_networks import module_indices
 from reference import train_one
 from test_gradual_pruning import half_of, shown, some_originals
 from test_torch_engine import ROUNDING, images
@@ -242,7 +243,7 @@ def test_retraining_equals_plain_pytorch(method, settings, inputs):
     for epoch in (1, 2):
         TorchEngine().train_epoch(of, data, epoch)
     for twin, network in enumerate(expected):
-        indices = of.architecture.module_indices(dropout=False)
+        indices = module_indices(of.architecture, dropout=False)
         for layer in of.architecture.layers:
             module = network.module_list[indices[layer.name]]
             weight, bias = (of.parameters[f"{layer.name}.{kind}"][twin] for kind in ("weight", "bias"))
@@ -253,8 +254,8 @@ def test_retraining_equals_plain_pytorch(method, settings, inputs):
 def test_without_a_mask_it_is_training(inputs):
     """The dense control of lottery tickets, given the keys of training, becomes the original again."""
     originals, data = inputs.originals, shown(inputs.originals)
-    names = originals.architecture.name
-    trained = train_zoo(TorchEngine(), originals.models, originals.factors, names, data, 2, "zoo").tensors
+    network = originals.architecture
+    trained = train_zoo(TorchEngine(), originals.models, originals.factors, network, data, 2, "zoo").tensors
     of = LotteryTicket().population(inputs, METHODS[1][1].model_copy(update={"lr": None}))
     from zootwins.population.randomness import stream_key
 

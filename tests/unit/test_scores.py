@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from plain_networks import Network
 from reference_data import architecture, assert_same, gradients, of_layers, parameters, pruned, reference, weights
-from zootwins.population.architectures import Network, to_state_dict
+from zootwins.architectures.architecture import to_state_dict
 from zootwins.population.masks import keep_highest
 from zootwins.sparsifiers.scores import gradient_flow, identity, normalised, saliency, synaptic_flow
 

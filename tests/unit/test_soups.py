@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
+from plain_networks import module_indices
 from reference import network_of, train_one
 from test_torch_engine import ROUNDING, factors, images, population
 from zootwins.catalogue.soups import ARMS, Soups
@@ -301,7 +302,7 @@ def test_a_soup_of_one_model_equals_plain_pytorch():
             start.keys = torch.tensor([recipe.key("zoo", "a", phase, member)])
             lr = lambda epoch, batch: rates[(epoch - 1) * (SAMPLES // 8) + batch].item()  # noqa: E731
             members.append(train_one(start, 0, data.train, data.test, 2, lr)[1])
-        indices = of.architecture.module_indices(dropout=False)
+        indices = module_indices(of.architecture, dropout=False)
         parameters = {}
         for name in of.parameters:
             layer, kind = name.split(".")

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from plain_networks import module_indices
 from reference import optimizer_for, train_one, train_one_variational
+from zootwins.architectures.architecture import get_architecture
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population import torch_engine as engine_module
-from zootwins.population.architectures import get_architecture
 from zootwins.population.masks import pruning_masks
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import GaussianNoise
@@ -128,7 +129,7 @@ def test_weights_equal_torch_optim_bit_for_bit_in_kind():
                 optimizer.zero_grad()
                 torch.nn.functional.cross_entropy(network(data.images[chosen]), data.labels[chosen]).backward()
                 optimizer.step()
-        indices = trained.architecture.module_indices(dropout=False)
+        indices = module_indices(trained.architecture, dropout=False)
         for key in trained.architecture.weight_names:
             expected = network.module_list[indices[key.split(".")[0]]].weight.detach()
             torch.testing.assert_close(trained.parameters[key][model], expected, **ROUNDING)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from plain_networks import module_indices
 from reference import network_of, train_one, train_one_variational
 from test_torch_engine import MIXED, PENALTIES, ROUNDING, images, population
 from zootwins.population import GaussianNoise, HardConcrete, Population, native_engine
@@ -97,7 +98,7 @@ def test_moving_masks_and_learning_rates_equal_plain_pytorch(name, channels):
     ]
     train(TorchEngine(), of, data)
     for model, network in enumerate(expected):
-        indices = of.architecture.module_indices(of.factors[model].dropout > 0)
+        indices = module_indices(of.architecture, of.factors[model].dropout > 0)
         for layer in of.architecture.layers:
             module = network.module_list[indices[layer.name]]
             weight, bias = (of.parameters[f"{layer.name}.{kind}"][model] for kind in ("weight", "bias"))

@@ -10,8 +10,8 @@ from reference import VariationalNetwork
 from synthetic import SETTINGS_OF, make_models, make_shard
 from test_torch_engine import images, population
 from zootwins.analyses.training_mode import training_mode_predictions
-from zootwins.population import noisy
-from zootwins.population.noisy import noisy_predictions
+from zootwins.population import batched_network
+from zootwins.population.batched_network import noisy_predictions
 from zootwins.population.randomness import normals
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import GaussianNoise
@@ -30,8 +30,8 @@ def variational(log_sigma2: float):
 def test_predictions_are_those_of_single_networks_fed_the_same_noise(monkeypatch):
     """In float64; blocks of models and samples that do not divide them change nothing."""
     of, data = variational(-2.0), images(population(), 30)
-    monkeypatch.setattr(noisy, "_MODELS_AT_ONCE", 4)
-    monkeypatch.setattr(noisy, "_SAMPLES_AT_ONCE", 7)
+    monkeypatch.setattr(batched_network, "_MODELS_AT_ONCE", 4)
+    monkeypatch.setattr(batched_network, "_SAMPLES_AT_ONCE", 7)
     found = noisy_predictions(of, data)
     for model, factors in enumerate(of.factors):
         parameters = {name: tensor[model] for name, tensor in of.parameters.items()}

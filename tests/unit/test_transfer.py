@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
+from plain_networks import module_indices
 from reference import train_one
 from test_torch_engine import factors, images
+from zootwins.architectures.architecture import get_architecture
 from zootwins.catalogue.transfer import Full, Linear
 from zootwins.experiments.transfer import linear as linear_transfer
 from zootwins.experiments.transfer.backbones import Backbones, gather, load_backbones, twin_parameters
@@ -20,7 +22,6 @@ from zootwins.experiments.transfer.linear import transfer_linear
 from zootwins.experiments.transfer.rates import at_the_end, choose_lrs, chosen_lrs
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, transfer_keys
 from zootwins.population import ImageData, Population, native_engine
-from zootwins.population.architectures import get_architecture
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
@@ -203,7 +204,7 @@ def test_full_transfer_equals_plain_pytorch_with_pruned_modules(engine, backbone
     trained = transfer_full(engine(), backbones, task, NAMES, FULL, lrs)
     for twin in range(0, len(population), 7):
         _, network = train_one(exact, twin, rounded, rounded, 3, lambda epoch, batch: lr_factor(epoch, 3))
-        indices = ARCHITECTURE.module_indices(population.factors[twin].dropout > 0)
+        indices = module_indices(ARCHITECTURE, population.factors[twin].dropout > 0)
         for layer in ARCHITECTURE.layers:
             module = network.module_list[indices[layer.name]]
             for kind in ("weight", "bias"):

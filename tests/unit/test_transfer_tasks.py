@@ -8,7 +8,6 @@ from PIL import Image
 from zootwins.catalogue.transfer import TaskSource
 from zootwins.experiments.transfer.tasks import fitted, prepare_task
 from zootwins.images.datasets import HALF, MNIST, SPLITS, StoredData, load_dataset, save_dataset
-from zootwins.population.architectures import get_architecture
 from zootwins.run.errors import InputError
 
 SIZES = {"train": 30, "validation": 11, "test": 13}
@@ -28,7 +27,7 @@ def stored(channels=1, edge=28, normalisation=HALF, seed=0) -> StoredData:
 def test_a_zoos_own_data_is_left_as_it_is(tmp_path):
     own = stored(normalisation=MNIST)
     save_dataset(tmp_path / "own.safetensors", own, {})
-    save_dataset(tmp_path / "task.safetensors", prepare_task(own, own, get_architecture("cnn_s", 1)), {})
+    save_dataset(tmp_path / "task.safetensors", prepare_task(own, own), {})
     before, after = (load_dataset(tmp_path / f"{name}.safetensors") for name in ("own", "task"))
     for split in SPLITS:
         assert torch.equal(getattr(before, split).images, getattr(after, split).images)
@@ -39,7 +38,7 @@ def test_a_zoos_own_data_is_left_as_it_is(tmp_path):
 @pytest.mark.parametrize("from_channels", [1, 3])
 def test_images_get_the_shape_that_pil_gives_them(name, channels, edge, from_channels):
     data, upstream = stored(from_channels, 32, seed=1), stored(channels, edge, MNIST, seed=2)
-    task = prepare_task(data, upstream, get_architecture(name, channels))
+    task = prepare_task(data, upstream)
     assert (task.mean, task.std) == (upstream.mean, upstream.std)
     for split in SPLITS:
         assert torch.equal(task.labels[split], data.labels[split])
@@ -58,10 +57,8 @@ def test_shapes_that_fit_are_not_touched():
 
 
 def test_variants():
-    data, architecture = stored(seed=3), get_architecture("cnn_s", 1)
-    rotated, inverted, shuffled = (
-        prepare_task(data, data, architecture, variant) for variant in ("rotated", "inverted", "shuffled")
-    )
+    data = stored(seed=3)
+    rotated, inverted, shuffled = (prepare_task(data, data, variant) for variant in ("rotated", "inverted", "shuffled"))
     order = None
     for split in SPLITS:
         for image, turned, quarters in zip(
@@ -79,7 +76,7 @@ def test_variants():
         assert torch.equal(inverted.labels[split], data.labels[split])
         assert torch.equal(shuffled.labels[split], data.labels[split])
     assert set(rotated.labels["train"].tolist()) == {0, 1, 2, 3}
-    assert torch.equal(prepare_task(data, data, architecture, "rotated").labels["test"], rotated.labels["test"])
+    assert torch.equal(prepare_task(data, data, "rotated").labels["test"], rotated.labels["test"])
 
 
 def test_data_without_pixels_is_refused():
@@ -87,7 +84,7 @@ def test_data_without_pixels_is_refused():
     floats = StoredData({split: images / 2.5 for split, images in data.images.items()}, data.labels, (0.0,), (1.0,))
     for task, upstream, whose in ((floats, data, "the task"), (data, floats, "the zoo")):
         with pytest.raises(InputError, match=f"data set of {whose} .* name a data set of the catalogue"):
-            prepare_task(task, upstream, get_architecture("cnn_s", 1))
+            prepare_task(task, upstream)
 
 
 @pytest.mark.parametrize(

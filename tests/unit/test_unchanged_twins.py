@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from zootwins.architectures.architecture import get_architecture
 from zootwins.population import Evaluation, Factors, ImageData, ImageSet, Scores
-from zootwins.population.architectures import get_architecture
 from zootwins.population.randomness import layer_words
 from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier

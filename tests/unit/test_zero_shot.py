@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from reference import network_of
 from synthetic import ARCHITECTURE, SAMPLES, SETTINGS, make_models, make_shard
 from zootwins.analyses.paper_findings import FAILS, HOLDS
+from zootwins.architectures.architecture import get_architecture
 from zootwins.experiments.representations.decisions import MAGNITUDE, auc, decisions_table
 from zootwins.experiments.representations.fisher import fisher_information
 from zootwins.experiments.representations.model import AutoEncoder
@@ -40,7 +41,6 @@ from zootwins.experiments.representations.zero_shot_tables import (
     zero_shot_table,
 )
 from zootwins.population import ImageData, ImageSet, Population
-from zootwins.population.architectures import get_architecture
 from zootwins.population.masks import pruning_masks
 from zootwins.population.randomness import stream_key
 from zootwins.population.torch_engine import TorchEngine

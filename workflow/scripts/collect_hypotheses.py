@@ -13,7 +13,6 @@ from zootwins.analyses.response import twin_predictions
 from zootwins.analyses.results import load_results
 from zootwins.analyses.training_mode import training_mode_predictions
 from zootwins.images.datasets import load_dataset
-from zootwins.population.architectures import LAYER_NAMES
 from zootwins.population.variational import GaussianNoise
 from zootwins.run.job import job, provenance
 from zootwins.sparsifiers.registry import get_sparsifier
@@ -40,6 +39,7 @@ with job(snakemake):
     points = {method: point for method, point in results.operating_points("agreement").items() if method in shards}
     test = load_dataset(snakemake.input.dataset).test
     originals = load_originals(snakemake.input.originals, snakemake.input.models, params.architecture, 0, everyone)
+    layers = [layer.name for layer in originals.architecture.layers]
     weights = {method: get_sparsifier(method).weights(results.zoo.methods[method]) for method in points}
     rows = {"mp": TABLE8_PERCENTS, "vd": TABLE7_EPOCHS}
     evidence = Evidence(
@@ -60,7 +60,7 @@ with job(snakemake):
                 value: {
                     layer: of_whole(pruned, held[method])
                     for layer, pruned in pruned_weights(
-                        shards[method], point, LAYER_NAMES, results.zoo.methods[method]
+                        shards[method], point, layers, results.zoo.methods[method]
                     ).items()
                 }
                 for value in rows[method]

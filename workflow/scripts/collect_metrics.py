@@ -2,7 +2,7 @@
 
 from zootwins.analyses.metrics import collect_metrics
 from zootwins.analyses.status import announcement, details
-from zootwins.population.architectures import get_architecture
+from zootwins.architectures.architecture import stored_architecture
 from zootwins.run.job import announce, job, log, provenance
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.frames import write_parquet
@@ -14,13 +14,14 @@ with job(snakemake):
     shards = [read_shard(path) for path in snakemake.input.shards]
     warn_of_mixture(shards)
     twinned = index < snakemake.params.models
-    channels = shards[0].shapes["conv1.weight"][-3]
     sparsifier = get_sparsifier(snakemake.wildcards.method)
     metrics = collect_metrics(
         shards,
         predictions[twinned],
         index[twinned],
-        get_architecture(snakemake.params.architecture, channels),
+        stored_architecture(
+            shards[0].path, snakemake.params.architecture, shards[0].metadata.get("network"), shards[0].shapes
+        ),
         sparsifier.curve(sparsifier.Settings(**snakemake.params.settings)),
     )
     metadata = provenance(snakemake, shards=[shard.path.stem for shard in shards])

@@ -1,9 +1,9 @@
 """The networks of an arm of soups in the raw ModelZoo layout: phases are its checkpoints."""
 
+from zootwins.architectures.architecture import stored_architecture
 from zootwins.experiments.soups import Soups
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.images.datasets import as_trained_on, load_stored
-from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, provenance
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.exporting import shard_models
@@ -14,6 +14,8 @@ with job(snakemake):
     name = "-".join([snakemake.wildcards.zoo, *(snakemake.wildcards[part] for part in ("variant", "members", "arm"))])
     data = load_stored(snakemake.input.dataset)
     shards = [read_shard(path) for path in snakemake.input.shards]
+    network = shards[0].metadata.get("network")
+    architecture = stored_architecture(shards[0].path, snakemake.params.architecture, network, shards[0].shapes)
     factors = model_factors(read_models(snakemake.input.models))
     recipe = Recipe.of(
         Soups(**snakemake.params.settings), snakemake.wildcards.variant, int(snakemake.wildcards.members)
@@ -23,6 +25,6 @@ with job(snakemake):
         name,
         provenance(snakemake),
         shard_models(shards, factors, trained_with=lambda own, place: recipe.factors(own, place.get("member"))),
-        get_architecture(snakemake.params.architecture, data.images["test"].shape[1]),
+        architecture,
         as_trained_on(data),
     )

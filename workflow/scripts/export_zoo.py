@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from zootwins.architectures.architecture import stored_architecture
 from zootwins.images.datasets import as_trained_on, load_stored
-from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, provenance
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import read_shard
@@ -17,6 +17,9 @@ with job(snakemake):
     population, zoo = snakemake.wildcards.population, snakemake.wildcards.zoo
     data = load_stored(snakemake.input.dataset)
     shards = [read_shard(path) for path in snakemake.input.shards]
+    if shards:
+        network = shards[0].metadata.get("network")
+        architecture = stored_architecture(shards[0].path, snakemake.params.architecture, network, shards[0].shapes)
     if population == "trained":
         factors = dict(enumerate(generating_factors(TrainSource(**snakemake.params.train))))
         models = shard_models(shards, factors)
@@ -26,7 +29,7 @@ with job(snakemake):
             originals = load_originals(
                 snakemake.input.originals, snakemake.input.models, snakemake.params.architecture, 0, len(table)
             )
-            models = original_models(originals, table)
+            models, architecture = original_models(originals, table), originals.architecture
         else:
             sparsifier = get_sparsifier(population)
             settings = sparsifier.Settings(**snakemake.params.settings)
@@ -38,6 +41,6 @@ with job(snakemake):
         f"{zoo}_{population}",
         provenance(snakemake),
         models,
-        get_architecture(snakemake.params.architecture, data.images["test"].shape[1]),
+        architecture,
         as_trained_on(data),
     )

@@ -32,5 +32,5 @@ with job(snakemake):
         trajectory,
         originals.models,
         originals.index,
-        metadata=provenance(snakemake, engine=engine.name),
+        metadata=provenance(snakemake, engine=engine.name, network=originals.architecture.images),
     )

@@ -21,7 +21,7 @@ with job(snakemake):
     )
     for remark in remarks(zoo.models):
         announce(snakemake, f"{remark}; model by model: {snakemake.output.models}")
-    metadata = provenance(snakemake, engine=engine.name)
+    metadata = provenance(snakemake, engine=engine.name, network=zoo.architecture.images)
     write_rows(snakemake.output.originals, "originals", zoo.index, zoo.parameters, metadata)
     write_rows(snakemake.output.predictions, "predictions", zoo.index, {"predictions": zoo.predictions}, metadata)
     write_parquet(zoo.history, snakemake.output.history, metadata)

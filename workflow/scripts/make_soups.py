@@ -27,7 +27,8 @@ with job(snakemake):
         resume,
         progress(snakemake, len(originals)),
     )
-    origin = provenance(snakemake, engine=engine.name, random_streams=STREAMS)
+    network = originals.architecture.images
+    origin = provenance(snakemake, engine=engine.name, network=network, random_streams=STREAMS)
     for (arm, trajectory), path in zip(arms.items(), snakemake.output, strict=True):
         axes = axes_of(recipe, trajectory)
         write_trajectory(path, arm, trajectory, originals.models, originals.index, axes=axes, metadata=origin)

@@ -33,7 +33,8 @@ with job(snakemake):
         resume,
         progress(snakemake, len(rows)),
     )
-    origin = provenance(snakemake, engine=engine.name, random_streams=STREAMS)
+    network = originals.architecture.images
+    origin = provenance(snakemake, engine=engine.name, network=network, random_streams=STREAMS)
     names, index = ([values[row] for row in kept] for values in (originals.models, originals.index))
     for (arm, trajectory), path in zip(arms.items(), snakemake.output, strict=True):
         write_trajectory(path, arm, trajectory, names, index, axes=axes_of(recipe, trajectory), metadata=origin)

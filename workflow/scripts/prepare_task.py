@@ -4,7 +4,6 @@ from pathlib import Path
 
 from zootwins.experiments.transfer.tasks import prepare_task
 from zootwins.images.datasets import load_stored, named_data, save_dataset
-from zootwins.population.architectures import get_architecture
 from zootwins.run.job import job, log, provenance
 from zootwins.run.paths import located
 
@@ -16,7 +15,6 @@ with job(snakemake):
         # no parameter of the rule: see prepare_dataset
         data_dir = located(snakemake.config["data_dir"], Path(snakemake.scriptdir).parents[1])
         data, origin = named_data(snakemake.params.dataset, data_dir), snakemake.params.dataset
-    architecture = get_architecture(snakemake.params.architecture, upstream.images["test"].shape[1])
-    task = prepare_task(data, upstream, architecture, snakemake.params.variant)
+    task = prepare_task(data, upstream, snakemake.params.variant)
     log.info("%s: %s", origin, {split: list(images.shape) for split, images in task.images.items()})
     save_dataset(snakemake.output[0], task, provenance(snakemake, origin=origin))

@@ -44,6 +44,8 @@ with job(snakemake):
         originals.models,
         originals.index,
         axes=sparsifier.axes(settings),
-        metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
+        metadata=provenance(
+            snakemake, engine=engine.name, network=originals.architecture.images, random_streams=STREAMS
+        ),
     )
     resume.discard()

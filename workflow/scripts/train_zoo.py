@@ -1,5 +1,6 @@
 """Training of a shard of a zoo from its generating factors."""
 
+from zootwins.architectures.architecture import fitting_architecture
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
@@ -16,14 +17,17 @@ with job(snakemake):
     models, factors = model_names(settings)[shard], generating_factors(settings)[shard]
     engine = get_engine(**snakemake.params.engine, threads=snakemake.threads)
     resume = Resume(*resume_file(snakemake))
+    data = load_dataset(snakemake.input.dataset)
+    zoo = snakemake.wildcards.zoo
+    architecture = fitting_architecture(zoo, snakemake.params.architecture, data.train.images, data.train.classes)
     trajectory = train_zoo(
         engine,
         models,
         factors,
-        snakemake.params.architecture,
-        load_dataset(snakemake.input.dataset),
+        architecture,
+        data,
         settings.epochs,
-        snakemake.wildcards.zoo,
+        zoo,
         kept_states(snakemake.params.keep_states, settings.epochs),
         resume,
         progress(snakemake, len(models)),
@@ -34,6 +38,6 @@ with job(snakemake):
         trajectory,
         models,
         range(shard.start, shard.stop),
-        metadata=provenance(snakemake, engine=engine.name, random_streams=STREAMS),
+        metadata=provenance(snakemake, engine=engine.name, network=architecture.images, random_streams=STREAMS),
     )
     resume.discard()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from zootwins.population.variational import log_alpha
+from zootwins.population.weights import is_convolution
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.storage.shards import TwinShard
 
@@ -35,7 +36,7 @@ def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) ->
     else:
         state = shard.weight_state(point.epoch)
         weights, variances = (shard.twins(one)[:, twin, state] for one in (name, f"{layer}.log_sigma2"))
-        pruned = log_alpha(name, weights, variances) >= settings.threshold
+        pruned = log_alpha(weights, variances, is_conv=is_convolution(weights)) >= settings.threshold
     return pruned.flatten(2).numpy()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.status import status_of
-from zootwins.population.architectures import Architecture
+from zootwins.architectures.architecture import Architecture
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point
 from zootwins.storage.files import remedy

@@ -13,7 +13,6 @@ from zootwins.analyses.cells import QUANTITIES, lines, mean_std, numbers, summar
 from zootwins.analyses.correlation import kendall, pearson
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
-from zootwins.population.architectures import LAYER_NAMES
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.variational_dropout import MILESTONES as TABLE6_EPOCHS
@@ -193,7 +192,7 @@ def mp_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _layer_quantities(layers: pd.DataFrame, scores: pd.DataFrame) -> Iterable[tuple[str, pd.Series]]:
-    for layer in LAYER_NAMES:
+    for layer in layers["layer"].unique():
         yield layer, layers.loc[layers["layer"] == layer, "sparsity"]
     yield "accuracy", scores["test_accuracy"]
     yield "generalization_gap", scores["generalization_gap"]

@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 
 from zootwins.population.variational import log_alpha
+from zootwins.population.weights import is_convolution
 from zootwins.run.errors import InputError
 from zootwins.storage.shards import TwinShard
 
@@ -55,6 +56,6 @@ def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
 
 
 def _pruned(shard: TwinShard, layer: str, model: int, threshold: float) -> torch.Tensor:
-    name = f"{layer}.weight"
-    alpha = log_alpha(name, shard.tensor(name, model), shard.tensor(f"{layer}.log_sigma2", model))
+    weights, variances = (shard.tensor(f"{layer}.{kind}", model) for kind in ("weight", "log_sigma2"))
+    alpha = log_alpha(weights, variances, is_conv=is_convolution(weights))  # states in the place of models
     return (alpha >= threshold).flatten(1).int()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from zootwins.population import ImageSet, Population
-from zootwins.population.noisy import noisy_predictions
+from zootwins.population.batched_network import noisy_predictions
 from zootwins.population.randomness import stream_key
 from zootwins.population.variational import GaussianNoise
 from zootwins.sparsifiers.base import Point

@@ -5,7 +5,7 @@ and no numbers. Layers are known by the names of their modules; the first layer 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import accumulate
@@ -14,9 +14,10 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from zootwins.architectures.activations import activation_module
+from zootwins.architectures.activations import ACTIVATIONS, activation_module
 from zootwins.architectures.registry import Design, Spec, canonical, get_design
 from zootwins.run.errors import InputError
+from zootwins.storage.files import remedy
 
 CLASSES = 10  # where nobody says otherwise
 _TRACED_DROPOUT = 0.5  # so that networks that leave out dropout modules at 0 have theirs
@@ -120,14 +121,9 @@ class Architecture:
         return self.design.label
 
     @property
-    def description(self) -> dict[str, object]:
-        """What `get_architecture` takes to make it again, as plain values."""
-        return {
-            "spec": json.loads(self.spec),
-            "channels": self.channels,
-            "classes": self.classes,
-            "image_size": self.image_size,
-        }
+    def images(self) -> dict[str, int]:
+        """What `get_architecture` takes beside the spec to make it again: channels, classes and image_size."""
+        return {"channels": self.channels, "classes": self.classes, "image_size": self.image_size}
 
     @property
     def first(self) -> Layer:
@@ -143,6 +139,22 @@ class Architecture:
         """The layer that an image passes next."""
         names = [layer.name for layer in self.layers]
         return self.layers[names.index(name) + 1]
+
+    @property
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of parameters and buffers: of all that a model's state dict holds."""
+        return {**self.parameter_shapes, **self.buffer_shapes}
+
+    def new_buffers(self, models: int) -> dict[str, Tensor]:
+        """Return the buffers of so many new networks, `[models, …]`."""
+        return {name: buffer.expand(models, *buffer.shape).clone() for name, buffer in self._new_buffers.items()}
+
+    @cached_property
+    def _new_buffers(self) -> dict[str, Tensor]:
+        if not self.buffer_shapes:
+            return {}
+        with torch.random.fork_rng(devices=()):  # its weights are drawn, and thrown away
+            return dict(self.module(next(iter(ACTIVATIONS))).named_buffers())
 
     @cached_property
     def weight_names(self) -> tuple[str, ...]:
@@ -275,6 +287,39 @@ def _traced(spec: str, channels: int, classes: int, image_size: int | None) -> A
         {name: tuple(buffer.shape) for name, buffer in template.named_buffers()},
         template,
     )
+
+
+def stored_architecture(
+    where: object, spec: Spec, network: str | None, shapes: Mapping[str, Sequence[int]]
+) -> Architecture:
+    """Return the architecture of tensors in one of the program's files.
+
+    Args:
+        where: the file, for messages.
+        spec: what the catalogue says.
+        network: `Architecture.images` as JSON, from the file's metadata; files of version 0.2 lack it, and hold cnn_s
+            or cnn_l for ten classes.
+        shapes: of the tensors, whose last dimensions must be those of one model; others than the architecture's are
+            not looked at.
+
+    Raises:
+        InputError: if the tensors are not the architecture's.
+    """
+    for images in [json.loads(network)] if network else [{"channels": 1}, {"channels": 3}]:
+        shaped = get_architecture(spec, **images)
+        if not (wrong := _misfit(shaped, shapes)):
+            return shaped
+    raise InputError(f"{where}: its tensors are not those of {shaped.name}: {wrong}; {remedy(where)}")
+
+
+def _misfit(architecture: Architecture, shapes: Mapping[str, Sequence[int]]) -> str:
+    """The first tensor of an architecture that is not among others, with both shapes; empty if there is none."""
+    for name, shape in architecture.tensor_shapes.items():
+        if name not in shapes:
+            return f"{name} is missing"
+        if tuple(shapes[name][len(shapes[name]) - len(shape) :]) != shape:
+            return f"{name} is {list(shapes[name])}, not {list(shape)}"
+    return ""
 
 
 def _trace(network: nn.Module, images: Tensor) -> tuple[list[Layer], list[Dropout], Tensor]:

@@ -88,12 +88,14 @@ def get_design(spec: Spec) -> Design:
     """
     if isinstance(spec, str):
         spec = {"id": spec}
+    if not isinstance(spec, Mapping):
+        raise ValueError(f"{spec!r} is neither an id nor a mapping")
     if "layers" in spec:
         if len(spec) > 1:
             raise ValueError("a chain has the one key layers; leave the others out")
         return Design(CHAIN, import_module("zootwins.architectures.chains"), {"layers": checked_layers(spec["layers"])})
     name = spec.get("id")
-    if name not in REGISTRY:
+    if not isinstance(name, str) or name not in REGISTRY:
         raise ValueError(
             f"unknown architecture {name!r}; choose one of {', '.join(REGISTRY)}, or write {{layers: […]}}"
         )
@@ -111,6 +113,16 @@ def get_design(spec: Spec) -> Design:
 
 def _settings_model(source: ModuleType) -> type[BaseModel]:
     return getattr(source, "Settings", NoSettings)
+
+
+def checked_spec(spec: Spec) -> Spec:
+    """Return what a catalogue says of an architecture, as it is.
+
+    Raises:
+        ValueError: as `get_design`.
+    """
+    get_design(spec)
+    return spec
 
 
 def canonical(spec: Spec) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model, model_validator
 
+from zootwins.architectures.registry import checked_spec
 from zootwins.catalogue.datasets import DATASETS
 from zootwins.catalogue.experiments import Representations
 from zootwins.catalogue.soups import Soups
@@ -86,7 +87,10 @@ class ZooEntry(Section):
         description="Image data, with the transforms and splits of the paper (`digits` are scikit-learn's). A "
         "`dataset.pt` in the zoo's archive goes before it; `archive` insists on one."
     )
-    architecture: Literal["cnn_s", "cnn_l"]
+    architecture: Annotated[Any, AfterValidator(checked_spec)] = Field(
+        description="The network: an id of the registry (docs/own_network.md lists them), such as `cnn_s`; an id with "
+        "settings, such as `{id: resnet18, width: 0.25}`; or a chain of layers, `{layers: [...]}`."
+    )
     models: int = Field(ge=1, description="Number of models, the broken ones counted.")
     epoch: int | None = Field(None, ge=0, description="Checkpoint that twins start from; the last one if absent.")
     initial_weights: Literal["factors", "checkpoint"] | None = Field(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from zootwins.architectures.registry import Spec, canonical, get_design
 from zootwins.catalogue.datasets import DATASETS, same_classes
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model
 from zootwins.catalogue.messages import validated
@@ -35,7 +36,7 @@ class Zoo:
     id: str
     title: str
     dataset: str
-    architecture: str
+    architecture: Spec
     models: int
     epoch: int | None
     methods: Mapping[str, Settings]
@@ -132,11 +133,12 @@ class Run:
         across = self.config.representations.across
         _check_known(key, zoos, self.catalogue, self.config.catalogue)
         _check_known("representations.across", across, self.catalogue, self.config.catalogue)
-        architectures = {self.catalogue[zoo].architecture for zoo in (*zoos, *across)}
+        specs = [self.catalogue[zoo].architecture for zoo in (*zoos, *across)]
+        architectures = {canonical(spec): get_design(spec).label for spec in specs}
         if across and len(architectures) > 1:
             raise InputError(
                 "configuration: representations.across: what is learned from networks of one architecture tells "
-                f"nothing of another, and these are {' and '.join(sorted(architectures))}; list zoos of one"
+                f"nothing of another, and these are {' and '.join(sorted(architectures.values()))}; list zoos of one"
             )
         for zoo in (*zoos, *across):
             if "vd" not in self.catalogue[zoo].methods or self.config.keep_states != "all":

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset, random_split
 
+from zootwins.architectures.architecture import CLASSES
 from zootwins.population import ImageData, ImageSet
-from zootwins.population.architectures import CLASSES
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage import tensor_files, torch_files
 from zootwins.storage.files import remedy

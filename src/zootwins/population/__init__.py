@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from zootwins.population.architectures import Architecture
+from zootwins.architectures.architecture import CLASSES, Architecture
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.soft_threshold import SoftThreshold
 from zootwins.population.variational import GaussianNoise
@@ -39,16 +39,26 @@ class Factors:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Normalised images, float `[samples, channels, height, width]`, and labels, int64 `[samples]`."""
+    """Normalised images, float `[samples, channels, height, width]`, and labels, int64 `[samples]`.
+
+    Attributes:
+        classes: how many classes the data set has, also where not all of them are among the labels.
+    """
 
     images: Tensor
     labels: Tensor
+    classes: int = CLASSES
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "ImageSet":
-        return ImageSet(self.images.to(device, dtype), self.labels.to(device))
+        return replace(self, images=self.images.to(device, dtype), labels=self.labels.to(device))
+
+
+def class_dtype(classes: int) -> torch.dtype:
+    """Return the smallest integer type that predicted classes are stored in."""
+    return torch.uint8 if classes <= 256 else torch.int16
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,9 @@ class Population:
         optimizer_state: `exp_avg.{parameter}` and `exp_avg_sq.{parameter}`; in models trained by SGD the first
             is the momentum buffer and the second stays 0. Beside them `steps`, int64 `[models]`: the optimiser steps
             that each model has taken. Empty before the first step.
+        buffers: such as the running means of batch normalisation, each `[models, *shape]`: training updates them, no
+            method prunes them, no optimiser sees them. They can be given among the parameters; those that are not
+            given are a new network's.
         weights: what the parameters stand for.
         regrows: whether masked weights are remembered as they were, and come back so.
         shadows: the remembered, `{layer}.weight` → as the parameter, 0 where nothing is masked.
@@ -87,15 +100,27 @@ class Population:
     parameters: dict[str, Tensor]
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer_state: dict[str, Tensor] = field(default_factory=dict)
+    buffers: dict[str, Tensor] = field(default_factory=dict)
     weights: Plain | GaussianNoise | HardConcrete | SoftThreshold = field(default_factory=Plain)
     regrows: bool = False
     shadows: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        shapes = self.architecture.buffer_shapes
+        if shapes:
+            given = {name: tensor for name, tensor in self.parameters.items() if name in shapes} | self.buffers
+            new = self.architecture.new_buffers(len(self.factors))
+            self.buffers = {name: given.get(name, new[name]) for name in shapes}
+            self.parameters = {name: tensor for name, tensor in self.parameters.items() if name not in shapes}
         self.set_masks(self.masks)
 
     def __len__(self) -> int:
         return len(self.factors)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and buffers: all that a network's state dict holds."""
+        return self.parameters | self.buffers
 
     @property
     def batch_size(self) -> int:
@@ -168,7 +193,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation(Scores):
-    """Scores on an image set, with every predicted class, uint8 `[models, samples]`, and what else was asked for.
+    """Scores on an image set, with every predicted class, `[models, samples]` of `class_dtype`, and what was asked for.
 
     Attributes:
         probabilities: of the classes, float32 `[models, samples, classes]`.
@@ -182,11 +207,11 @@ class Evaluation(Scores):
 
 def new_evaluation(population: Population, data: ImageSet, outputs: Collection[str]) -> Evaluation:
     """An evaluation to be filled in; there are no scores on no images (NaN)."""
-    models, samples, last = len(population), len(data), population.architecture.layers[-1]
+    models, samples, last = len(population), len(data), population.architecture.head
     scores = torch.full((2, models), torch.nan, dtype=torch.float64)
     return Evaluation(
         *scores,
-        torch.zeros(models, samples, dtype=torch.uint8),
+        torch.zeros(models, samples, dtype=class_dtype(population.architecture.classes)),
         torch.zeros(models, samples, last.outputs) if "probabilities" in outputs else None,
         torch.zeros(models, samples, last.inputs) if "features" in outputs else None,
     )

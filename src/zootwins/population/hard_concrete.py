@@ -13,7 +13,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from zootwins.population.weights import Weights
+from zootwins.population.weights import Weights, layer_weights
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
 EPSILON = 1e-8  # added to the uniform number in its logarithm
@@ -57,9 +57,8 @@ class HardConcrete(Weights):
     def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A copy with gates added for the weights of every layer."""
         started = {name: parameter.clone() for name, parameter in parameters.items()}
-        for name, parameter in parameters.items():
-            if name.endswith(".weight"):
-                started[gates_of(name)] = torch.full_like(parameter, self.initial_log_alpha)
+        for name in layer_weights(parameters):
+            started[gates_of(name)] = torch.full_like(parameters[name], self.initial_log_alpha)
         return started
 
     def sampled(self, parameters: Mapping[str, Tensor], uniforms: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -75,7 +74,7 @@ class HardConcrete(Weights):
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights times their gates of evaluation, and biases; the log α are left out."""
         return {
-            name: parameter * expected_gate(parameters[gates_of(name)]) if name.endswith(".weight") else parameter
+            name: parameter * expected_gate(parameters[gates_of(name)]) if gates_of(name) in parameters else parameter
             for name, parameter in parameters.items()
             if not _is_gate(name)
         }

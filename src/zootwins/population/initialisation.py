@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.population import Factors
-from zootwins.population.architectures import Architecture, Network
 
 INITIAL_BIAS = 0.01
 INITIALISERS = {
@@ -16,17 +16,17 @@ INITIALISERS = {
 
 
 def initial_parameters(architecture: Architecture, factors: Factors) -> dict[str, Tensor]:
-    """One model's weights before training, `{layer}.weight` and `{layer}.bias`, as the authors' code makes them.
+    """Return one model's parameters and buffers before training, as the authors' code makes them.
 
     The modules are built after seeding, which draws their default weights first; the initialiser then goes over
-    the layers in order. Equal to checkpoint 0 of published models, bit for bit; the global generator is left alone.
+    the layers in order. Parameters of normalisation keep their defaults.
+    Equal to checkpoint 0 of published models, bit for bit; the global generator is left alone.
     """
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(factors.seed)
-        network = Network(architecture, factors.activation, factors.dropout)
-        layers = [module for module in network.module_list if isinstance(module, (nn.Conv2d, nn.Linear))]
-        for layer in layers:
+        network = architecture.module(factors.activation, factors.dropout)
+        for layer in (network.get_submodule(layer.name) for layer in architecture.layers):
             INITIALISERS[factors.init](layer.weight)
-            nn.init.constant_(layer.bias, INITIAL_BIAS)
-    parameters = [parameter.detach() for layer in layers for parameter in (layer.weight, layer.bias)]
-    return dict(zip(architecture.parameter_shapes, parameters, strict=True))
+            if layer.bias is not None:
+                nn.init.constant_(layer.bias, INITIAL_BIAS)
+    return {name: tensor.detach() for name, tensor in network.state_dict().items()}

@@ -13,10 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from zootwins.architectures.architecture import Architecture, OwnActivation
 from zootwins.population import MOMENTS, Engine, Evaluation, ImageSet, Population, Scores, new_evaluation
-from zootwins.population.architectures import Architecture, Layer
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
@@ -97,23 +97,40 @@ def native_chain(architecture: Architecture) -> tuple[tuple, ...]:
     """What kernels have to compute: for each layer inputs, outputs, kernel, stride, padding, edge, and what follows.
 
     The edge is that of the square input, in pixels. A linear layer is a convolution of kernel 1 on images of one pixel.
+    Networks that are no chains have no layers here.
     """
-    edges = [layer.size + layer.kernel - 1 for layer in architecture.layers]
-    return tuple(
-        (layer.inputs, layer.outputs, layer.kernel, 1, 0, edge, _steps_after(layer))
-        for layer, edge in zip(architecture.layers, edges, strict=True)
-    )
+    shapes = {layer.name: layer for layer in architecture.layers}
+    layers: list[tuple] = []
+    for name, step in architecture.chain:
+        if name in shapes:
+            layer, conv = shapes[name], isinstance(step, nn.Conv2d)
+            window = (step.kernel_size[0], step.stride[0], step.padding[0], layer.input_shape[1]) if conv else _FLAT
+            layers.append((layer.inputs, layer.outputs, *window, ()))
+        elif not isinstance(step, nn.Flatten):
+            if not layers:
+                return ()
+            *numbers, after = layers[-1]
+            layers[-1] = (*numbers, (*after, _step_name(step)))
+    return tuple(layers)
 
 
-def _steps_after(layer: Layer) -> tuple[str, ...]:
-    steps = {"max_pool 2": layer.pool, "activation": layer.activation, "dropout": layer.dropout}
-    return tuple(step for step, there in steps.items() if there)
+_FLAT = (1, 1, 0, 1)  # kernel, stride, padding and edge of a linear layer
+
+
+def _step_name(step: nn.Module) -> str:
+    """What kernels call a step between layers."""
+    if isinstance(step, nn.MaxPool2d | nn.AvgPool2d):
+        return f"{'max' if isinstance(step, nn.MaxPool2d) else 'avg'}_pool {step.kernel_size}"
+    known = {OwnActivation: "activation", nn.Dropout: "dropout", nn.AdaptiveAvgPool2d: "global_avg_pool"}
+    return known.get(type(step), type(step).__name__)
 
 
 def why_not(population: Population) -> str:
     """Why the kernels cannot compute a population, in a few words; empty if they can."""
     if native_chain(population.architecture) not in compiled_chains():
         return f"there are no kernels for the layers of {population.architecture.name}"
+    if population.architecture.classes > 256:
+        return "the kernels count classes in bytes"
     others = {f.activation for f in population.factors} - ACTIVATION_CODES.keys()
     others |= {f.optimizer for f in population.factors} - set(OPTIMIZERS)
     return f"there are no kernels for {', '.join(sorted(others))}" if others else ""
@@ -238,7 +255,7 @@ class _Arrays:
         self._copies: list[tuple[Tensor, Tensor]] = []
         self.parameters = []
         for name, parameter in population.parameters.items():
-            layer, kind = name.split(".")
+            layer, _, kind = name.rpartition(".")
             moments = (None, None)
             if training:
                 moments = [self._contiguous(population.optimizer_state[f"{moment}.{name}"]) for moment in MOMENTS]

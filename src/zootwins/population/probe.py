@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from torch import Tensor
 from torch.nn import functional as F
 
-from zootwins.population.architectures import CLASSES
+from zootwins.architectures.architecture import CLASSES
 from zootwins.population.randomness import data_order, to_uniform, weight_words
 
 _GRADIENT = 1e-8  # norm of the gradient where the exact solver ends
@@ -23,14 +23,14 @@ _MOST_ITERATIONS = 500  # some 10 to 50 are needed
 _SAMPLES_AT_ONCE = 500
 
 
-def initial_heads(keys: Tensor, features: int) -> Tensor:
+def initial_heads(keys: Tensor, features: int, classes: int = CLASSES) -> Tensor:
     """Classifiers before training, distributed as `nn.Linear` draws them: float32 `[keys, classes, features + 1]`.
 
     Weights and biases are uniform between ±1/√features; the same key has the same head.
     """
-    numbers = (features + 1) * CLASSES
+    numbers = (features + 1) * classes
     uniform = to_uniform(weight_words(keys, -(-numbers // 4) * 4)[:, :numbers])
-    return ((2 * uniform - 1) * features**-0.5).unflatten(1, (CLASSES, features + 1))
+    return ((2 * uniform - 1) * features**-0.5).unflatten(1, (classes, features + 1))
 
 
 def with_ones(features: Tensor) -> Tensor:
@@ -47,6 +47,7 @@ def train_heads(
     batch_size: int,
     momentum: float,
     weight_decay: float,
+    classes: int = CLASSES,
 ) -> Tensor:
     """Classifiers of several twins of each model, trained by SGD; twins share initial head and order of the samples.
 
@@ -58,14 +59,15 @@ def train_heads(
         batch_size: the last batch of an epoch may be smaller.
         momentum: as in `torch.optim.SGD`.
         weight_decay: likewise.
+        classes: that there are.
 
     Returns:
         `[models, twins, classes, features + 1]`.
     """
     models, twins, samples, width = features.shape
-    heads = initial_heads(keys, width - 1).to(features.dtype).repeat_interleave(twins, dim=0)
+    heads = initial_heads(keys, width - 1, classes).to(features.dtype).repeat_interleave(twins, dim=0)
     velocity = torch.zeros_like(heads)
-    targets = F.one_hot(labels, CLASSES).to(features.dtype)
+    targets = F.one_hot(labels, classes).to(features.dtype)
     rows = features.reshape(-1, width)
     first = samples * torch.arange(models * twins).view(models, twins, 1)
     for epoch, lr in enumerate(lrs, 1):
@@ -80,7 +82,7 @@ def train_heads(
     return heads.unflatten(0, (models, twins))
 
 
-def exact_head(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
+def exact_head(features: Tensor, labels: Tensor, weight_decay: float, classes: int = CLASSES) -> Tensor:
     """The classifier of least regularised loss, float64 `[classes, features + 1]`; there is one if the decay is not 0.
 
     By Newton's method in a trust region (`scipy.optimize`, trust-exact), on principal components of unit size, in which
@@ -91,31 +93,32 @@ def exact_head(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
         features: `[samples, features + 1]`, as `with_ones` makes them.
         labels: int64 `[samples]`.
         weight_decay: > 0.
+        classes: that there are.
 
     Raises:
         ArithmeticError: if features are not finite, or the gradient does not vanish.
     """
     if not features.isfinite().all():
         raise ArithmeticError("no exact classifier: of features that are NaN or infinite")
-    x, y = features.double().numpy(), F.one_hot(labels, CLASSES).T.double().numpy()
+    x, y = features.double().numpy(), F.one_hot(labels, classes).T.double().numpy()
     sizes, directions = np.linalg.eigh(x.T @ x / len(x))
     sizes = np.maximum(sizes, 0) + weight_decay
     components = directions / np.sqrt(sizes)
     x, decay = x @ components, weight_decay / sizes
 
     def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        head = flat.reshape(CLASSES, -1)
+        head = flat.reshape(classes, -1)
         logits, shares = _logits_and_shares(head, x)
         loss = (logsumexp(logits, axis=0) - (logits * y).sum(0)).mean() + (decay * head * head).sum() / 2
         return loss, ((shares - y) @ x / len(x) + decay * head).ravel()
 
     def hessian(flat: np.ndarray) -> np.ndarray:
-        _, shares = _logits_and_shares(flat.reshape(CLASSES, -1), x)
-        return _cross_entropy_hessian(x, shares) + np.diag(np.tile(decay, CLASSES))
+        _, shares = _logits_and_shares(flat.reshape(classes, -1), x)
+        return _cross_entropy_hessian(x, shares) + np.diag(np.tile(decay, classes))
 
     found = minimize(
         loss_and_gradient,
-        np.zeros(CLASSES * len(sizes)),
+        np.zeros(classes * len(sizes)),
         jac=True,
         hess=hessian,
         method="trust-exact",
@@ -123,7 +126,7 @@ def exact_head(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
     )
     if not found.success:
         raise ArithmeticError(f"no exact classifier: {found.message}")
-    return torch.from_numpy(found.x.reshape(CLASSES, -1) @ components.T)
+    return torch.from_numpy(found.x.reshape(classes, -1) @ components.T)
 
 
 def _cross_entropy_hessian(x: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from math import pi
 import torch
 from torch import Tensor
 
-from zootwins.population.architectures import Architecture
+from zootwins.architectures.architecture import Architecture
 
 STREAMS = "Philox4x32-10, keyed by zoo, model, method and ratio, counted by epoch, position and site"
 ORDER, NOISE, DROPOUT, GATES, WEIGHTS, START = 0, 1, 2, 3, 4, 5

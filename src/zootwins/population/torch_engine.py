@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.population import MOMENTS, Evaluation, Factors, ImageSet, Population, Scores, new_evaluation
-from zootwins.population.batched_network import activation_runs, channels_second, forward, output_noise
+from zootwins.population.batched_network import Draws, activation_runs, draw, forward
 from zootwins.population.hard_concrete import HardConcrete
-from zootwins.population.randomness import data_order, gate_uniforms, uniforms
+from zootwins.population.randomness import data_order, gate_uniforms
 from zootwins.population.variational import FC_CLAMP, GaussianNoise
 
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
-_CPU_BLOCK = 16  # models trained together on a CPU: their temporaries stay in the cache
+_CPU_BLOCK = 16  # models of a chain trained together on a CPU: their temporaries stay in the cache
+_GPU_NUMBERS = 1 << 30  # activations of the models trained together on a GPU
 _EVALUATED_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers in the largest temporary of an evaluation
 
 
@@ -63,25 +65,25 @@ class TorchEngine:
         population = population.deterministic()
         data = data.to(self.device, next(iter(population.parameters.values())).dtype)
         evaluation = new_evaluation(population, data, outputs)
-        loss, last = torch.zeros(len(population), dtype=torch.float64), population.architecture.layers[-1].name
+        architecture, last = population.architecture, population.architecture.head.name
+        loss, tensors = torch.zeros(len(population), dtype=torch.float64), population.tensors
 
         @torch.inference_mode()  # holds for one thread only
         def evaluate_block(models: Tensor) -> None:
-            parameters = {name: tensor[models].to(self.device) for name, tensor in population.parameters.items()}
+            own = {name: tensor[models].to(self.device) for name, tensor in tensors.items()}
             runs = activation_runs(population, models)
-            conv1 = population.architecture.layers[0]
-            numbers = max(len(models) * conv1.outputs, conv1.inputs * conv1.kernel**2) * conv1.size**2
-            at_once = max(1, _EVALUATED_AT_ONCE[self.device.type] // numbers)
+            at_once = max(1, _EVALUATED_AT_ONCE[self.device.type] // _largest_temporary(architecture, len(models)))
+            taken_by = (last,) if evaluation.features is not None else ()
             for first in range(0, len(data), at_once):
                 chunk = slice(first, first + at_once)
-                logits, inputs = forward(population.architecture, runs, parameters, data.images[None, chunk])
+                logits, inputs = forward(architecture, runs, own, data.images[None, chunk], taken_by=taken_by)
                 labels = data.labels[chunk].expand(len(models), -1)
                 loss[models] += F.cross_entropy(logits, labels, reduction="none").double().sum(1).cpu()
-                evaluation.predictions[models, chunk] = logits.argmax(1).to(torch.uint8).cpu()
+                evaluation.predictions[models, chunk] = logits.argmax(1).to(evaluation.predictions.dtype).cpu()
                 if evaluation.probabilities is not None:
                     evaluation.probabilities[models, chunk] = logits.softmax(1).transpose(1, 2).float().cpu()
                 if evaluation.features is not None:
-                    evaluation.features[models, chunk] = inputs[last][..., 0, 0].transpose(1, 2).float().cpu()
+                    evaluation.features[models, chunk] = inputs[last].float().cpu()
 
         self._each_block(population, evaluate_block)
         evaluation.loss.copy_(loss / len(data))
@@ -94,16 +96,37 @@ class TorchEngine:
             return
         names = [factors.activation for factors in population.factors]
         order = torch.tensor(sorted(range(len(names)), key=names.__getitem__))
+        block = _block_size(population, self.device)
         if self.device.type != "cpu":
-            work(order)
+            for models in order.split(block):
+                work(models)
             return
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(work, order.split(_CPU_BLOCK)))
+                list(pool.map(work, order.split(block)))
         finally:
             torch.set_num_threads(threads)
+
+
+def _block_size(population: Population, device: torch.device) -> int:
+    """How many models are computed together: on a CPU, of networks that are no chains, one, which is fastest there."""
+    architecture = population.architecture
+    if device.type == "cpu":
+        return _CPU_BLOCK if architecture.chain else 1
+    if architecture.chain:
+        return len(population)
+    passed = sum(layer.sites for layer in architecture.layers) * population.batch_size
+    return max(1, _GPU_NUMBERS // passed)
+
+
+def _largest_temporary(architecture: Architecture, models: int) -> int:
+    """Numbers in the largest temporary of an evaluation of one image by so many models: outputs, or patches."""
+    return max(
+        max(models * layer.outputs, layer.weights // layer.outputs) * (layer.sites // layer.outputs)
+        for layer in architecture.layers
+    )
 
 
 class _EpochRun:
@@ -123,6 +146,7 @@ class _EpochRun:
         self.activations = activation_runs(population, models)
         self.flat = self._flatten(population.parameters).requires_grad_()
         state = population.optimizer_state
+        self.buffers = {name: tensor[models].to(device) for name, tensor in population.buffers.items()}
         self.moments = [self._flatten({n: state[f"{moment}.{n}"] for n in population.parameters}) for moment in MOMENTS]
         kept = {name: torch.ones_like(tensor) for name, tensor in population.parameters.items()} | population.masks
         self.pruned = self._flatten(kept) == 0 if population.masks else None
@@ -156,21 +180,25 @@ class _EpochRun:
     def _step(self, images: Tensor, labels: Tensor, first: int, batch: int) -> tuple[Tensor, Tensor]:
         """Train on the epoch's batch of that number, `[models, batch, …]`; logits and losses from before the step."""
         parameters = self._views(self.flat)
-        dropout, noise = self._dropout_masks(first, images.shape[1]), self._noise(first, images.shape[1])
-        weights = self._gated(parameters, first)
-        clamp = getattr(self.population.weights, "linear_clamp", FC_CLAMP)
-        logits, _ = forward(self.population.architecture, self.activations, weights, images, dropout, noise, clamp)
+        tensors = {**self._gated(parameters, first), **self.buffers}
+        draws = self._draws(first, images.shape[1])
+        before = {name: tensor.clone() for name, tensor in self.buffers.items()}
+        logits, _ = forward(self.population.architecture, self.activations, tensors, images, draws)
         losses = F.cross_entropy(logits, labels, reduction="none")
         objective = losses.mean(1).sum()
         if self.penalty is not None:
             objective = objective + (self.penalty * self.population.weights.penalty(parameters)).sum()
         (gradient,) = torch.autograd.grad(objective, self.flat)
         with torch.no_grad():
-            self.optimizer.step(self.flat, gradient, self.moments, batch, self.pruned)
+            moves = self.optimizer.step(self.flat, gradient, self.moments, batch, self.pruned)
+            if moves is not None:
+                _put_back(self.buffers, before, moves)
         return logits.detach(), losses.detach()
 
     def _give_back(self) -> None:
         state = self.population.optimizer_state
+        for name, tensor in self.buffers.items():
+            self.population.buffers[name][self.models] = tensor.cpu()
         for name, tensor in self._views(self.flat.detach()).items():
             self.population.parameters[name][self.models] = tensor.cpu()
         for moment, numbers in zip(MOMENTS, self.moments, strict=True):
@@ -208,24 +236,26 @@ class _EpochRun:
         }
         return self.population.weights.sampled(parameters, sites)
 
-    def _dropout_masks(self, first: int, batch: int) -> dict[str, Tensor] | None:
-        """Each layer's dropout factors, `[models, outputs, batch, height, width]`: 0, or 1/(1-p)."""
-        if not self.has_dropout:
-            return None
-        layers, offsets = self.population.architecture.layers, self.population.architecture.dropout_offsets
-        numbers = uniforms(self.keys, self.epoch, first, batch, offsets[-1])
-        scale = (numbers >= self.dropout.float()[..., None]).to(self.flat.dtype) / (1 - self.dropout[..., None])
-        return {
-            layer.name: channels_second(scale, offset, layer, layer.pooled_size)
-            for layer, offset in zip(layers, offsets[:-1], strict=True)
-            if layer.dropout
-        }
+    def _draws(self, first: int, batch: int) -> Draws:
+        """The random numbers of the batch that begins at a position of the epoch."""
+        return draw(
+            self.population.architecture,
+            self.keys,
+            self.epoch,
+            first,
+            batch,
+            self.flat.dtype,
+            dropout=self.dropout if self.has_dropout else None,
+            noise=isinstance(self.population.weights, GaussianNoise),
+            linear_clamp=getattr(self.population.weights, "linear_clamp", FC_CLAMP),
+        )
 
-    def _noise(self, first: int, batch: int) -> dict[str, Tensor] | None:
-        """Each layer's standard normal noise, `[models, outputs, batch, height, width]`."""
-        if not isinstance(self.population.weights, GaussianNoise):
-            return None
-        return output_noise(self.population.architecture, self.keys, self.epoch, first, batch, self.flat.dtype)
+
+def _put_back(buffers: Mapping[str, Tensor], before: Mapping[str, Tensor], moves: Tensor) -> None:
+    """Give the models that stood still, where `moves` `[models, 1]` is false, their buffers of before, in place."""
+    for name, tensor in buffers.items():
+        stood = ~moves.view(-1, *[1] * (tensor.ndim - 1))
+        tensor.copy_(torch.where(stood, before[name], tensor))
 
 
 class _Optimizer:
@@ -260,12 +290,16 @@ class _Optimizer:
 
     def step(
         self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], batch: int, pruned: Tensor | None
-    ) -> None:
-        """One step, in place, of the flat parameters `[models, numbers]`; those that are pruned stay as they are."""
+    ) -> Tensor | None:
+        """Take one step, in place, of the flat parameters `[models, numbers]`; those that are pruned stay as they are.
+
+        Returns:
+            Which models moved, bool `[models, 1]`; None if all did.
+        """
         if self.lr_factors is None:
             self.steps += 1
             self._move(flat, gradient, moments, self.lr, pruned)
-            return
+            return None
         factor = self.lr_factors[:, batch : batch + 1]
         moves = factor > 0
         before = [tensor.clone() for tensor in (flat, *moments)]
@@ -273,6 +307,7 @@ class _Optimizer:
         self._move(flat, gradient, moments, self.lr * factor, pruned)
         for tensor, old in zip((flat, *moments), before, strict=True):
             tensor.copy_(torch.where(moves, tensor, old))
+        return moves
 
     def _move(
         self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], lr: Tensor, pruned: Tensor | None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zootwins.population.weights import Weights
+from zootwins.population.weights import Weights, is_convolution, layer_weights
 
 EPSILON = 1e-15  # added to |w| and to output variances
 CONV_CLAMP, FC_CLAMP = 8.0, 10.0
@@ -21,16 +21,23 @@ def noisy_parameters(parameters: Mapping[str, Tensor]) -> dict[str, str]:
     """The name of the log σ² of every parameter that has one: `conv1.weight` → `conv1.log_sigma2`, …."""
     partners = {}
     for name in parameters:
-        layer, kind = name.split(".")
+        layer, _, kind = name.rpartition(".")
         partner = f"{layer}.log_sigma2" if kind == "weight" else f"{layer}.bias_log_sigma2"
         if kind in ("weight", "bias") and partner in parameters:
             partners[name] = partner
     return partners
 
 
-def log_alpha(name: str, parameter: Tensor, log_sigma2: Tensor, linear_clamp: float = FC_CLAMP) -> Tensor:
-    """Clamped log α of the parameter called `name`, of its shape."""
-    bound = CONV_CLAMP if name.startswith("conv") else linear_clamp
+def log_alpha(parameter: Tensor, log_sigma2: Tensor, *, is_conv: bool, linear_clamp: float = FC_CLAMP) -> Tensor:
+    """Return the clamped log α of a weight or bias, of its shape.
+
+    Args:
+        parameter: of any shape.
+        log_sigma2: of the same.
+        is_conv: whether it belongs to a convolution, for which the clamp is `CONV_CLAMP`.
+        linear_clamp: of linear layers.
+    """
+    bound = CONV_CLAMP if is_conv else linear_clamp
     return (log_sigma2 - 2 * (parameter.abs() + EPSILON).log()).clamp(-bound, bound)
 
 
@@ -59,12 +66,13 @@ class GaussianNoise(Weights):
     def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A copy with a constant log σ² added for all weights and, if they are noisy, the biases of convolutions."""
         started = {name: parameter.clone() for name, parameter in parameters.items()}
-        for name, parameter in parameters.items():
-            layer, kind = name.split(".")
-            if kind == "weight":
-                started[f"{layer}.log_sigma2"] = torch.full_like(parameter, self.initial_log_sigma2)
-            elif layer.startswith("conv") and self.noisy_biases:
-                started[f"{layer}.bias_log_sigma2"] = torch.full_like(parameter, self.initial_log_sigma2)
+        for name in layer_weights(parameters):
+            layer = name.removesuffix(".weight")
+            started[f"{layer}.log_sigma2"] = torch.full_like(parameters[name], self.initial_log_sigma2)
+            if self.noisy_biases and is_convolution(parameters[name]) and f"{layer}.bias" in parameters:
+                started[f"{layer}.bias_log_sigma2"] = torch.full_like(
+                    parameters[f"{layer}.bias"], self.initial_log_sigma2
+                )
         return started
 
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -73,7 +81,7 @@ class GaussianNoise(Weights):
         pruned = {}
         for name, parameter in parameters.items():
             if name in partners:
-                alpha = log_alpha(name, parameter, parameters[partners[name]], self.linear_clamp)
+                alpha = self._log_alpha(name, parameters, partners[name])
                 pruned[name] = torch.where(alpha >= self.threshold, 0, parameter)
             elif name.endswith((".weight", ".bias")):
                 pruned[name] = parameter
@@ -82,10 +90,19 @@ class GaussianNoise(Weights):
     def penalty(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """The KL divergence of each model's noisy parameters from the log-uniform prior, summed; `[models]`."""
         divergences = [
-            kl_divergence(log_alpha(name, parameters[name], parameters[partner], self.linear_clamp)).flatten(1).sum(1)
+            kl_divergence(self._log_alpha(name, parameters, partner)).flatten(1).sum(1)
             for name, partner in noisy_parameters(parameters).items()
         ]
         return torch.stack(divergences).sum(0)
+
+    def _log_alpha(self, name: str, parameters: Mapping[str, Tensor], partner: str) -> Tensor:
+        weight = parameters[name.removesuffix(".bias").removesuffix(".weight") + ".weight"]
+        return log_alpha(
+            parameters[name],
+            parameters[partner],
+            is_conv=is_convolution(weight),
+            linear_clamp=self.linear_clamp,
+        )
 
     def decays(self, parameter: str) -> bool:
         """Weights and biases do; log σ² only with `noise_decays`."""

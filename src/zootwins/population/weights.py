@@ -31,6 +31,19 @@ class Weights:
         return None
 
 
+def layer_weights(parameters: Mapping[str, Tensor]) -> list[str]:
+    """Names of the weights of convolutions and linear layers among parameters `[models, …]`: what can be pruned.
+
+    Weights of normalisation have one number per channel, those of layers at least two dimensions.
+    """
+    return [name for name, tensor in parameters.items() if name.endswith(".weight") and tensor.ndim >= 3]
+
+
+def is_convolution(weight: Tensor) -> bool:
+    """Whether the weights `[models, outputs, inputs, …]` are of a convolution."""
+    return weight.ndim == 5
+
+
 @dataclass(frozen=True)
 class Plain(Weights):
     """Weights that are what they are."""

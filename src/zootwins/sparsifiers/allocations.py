@@ -9,7 +9,7 @@ from math import floor, prod
 import torch
 from torch import Tensor
 
-from zootwins.population.architectures import Architecture
+from zootwins.architectures.architecture import Architecture
 from zootwins.sparsifiers.composition import Allocation
 
 

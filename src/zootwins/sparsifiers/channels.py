@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from zootwins.population.architectures import Architecture
+from zootwins.architectures.architecture import Architecture
 from zootwins.sparsifiers.composition import Structure
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zootwins.architectures.architecture import Architecture
     from zootwins.population import ImageSet, Population
-    from zootwins.population.architectures import Architecture
 
 SCORES = {
     "magnitude": "zootwins.sparsifiers.scores:Magnitude",

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from zootwins.architectures.architecture import Architecture
     from zootwins.population import Population
-    from zootwins.population.architectures import Architecture
     from zootwins.population.trajectory import Plan
 
 

@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.population import Engine, ImageData, Population
-from zootwins.population.architectures import Architecture
 from zootwins.population.trajectory import evaluate_state
 from zootwins.population.variational import GaussianNoise
 from zootwins.run.errors import InputError

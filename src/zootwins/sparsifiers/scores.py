@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zootwins.population.architectures import Architecture
+from zootwins.architectures.architecture import Architecture
 from zootwins.population.batched_network import ActivationRun, forward
 from zootwins.population.randomness import layer_words
 from zootwins.sparsifiers.composition import State

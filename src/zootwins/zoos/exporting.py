@@ -54,8 +54,8 @@ def shard_models(
 def _raw_model(name: str, factors: Factors, shard: TwinShard, tensors: dict, deterministic: Callable) -> RawModel:
     checkpoints = {}
     for state, epoch in enumerate(shard.weight_states):
-        parameters = {key: tensors[key][state] for key in shard.parameters}
-        checkpoints[epoch] = deterministic(parameters)
+        parameters = {key: tensors[key][state][None] for key in shard.parameters}
+        checkpoints[epoch] = {key: tensor[0] for key, tensor in deterministic(parameters).items()}
     missing = dict.fromkeys(METRICS, math.nan)
     history = [
         {"epoch": epoch, **missing, **{key: tensors[key][state].item() for key in _SCORES}}

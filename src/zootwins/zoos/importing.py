@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from zootwins.architectures.architecture import Architecture, Spec, fitting_architecture
 from zootwins.population import Engine, Factors, ImageSet, Population
-from zootwins.population.architectures import Architecture, fitting_architecture
 from zootwins.run.errors import InputError
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.raw_zoo import RawModel, read_models
@@ -32,6 +32,7 @@ class ImportedZoo:
         models: models.csv, a row for every model.
         parameters: `{layer}.weight` and `{layer}.bias`, each `[rows, …]`, of the models that are not excluded.
         index: int64 `[rows]`, their indices in `models`.
+        architecture: of the models.
         predictions: uint8 `[rows, test samples]`.
         history: a row for every model and epoch of result.json.
     """
@@ -39,13 +40,14 @@ class ImportedZoo:
     models: pd.DataFrame
     parameters: dict[str, Tensor]
     index: Tensor
+    architecture: Architecture
     predictions: Tensor
     history: pd.DataFrame
 
 
 def import_zoo(
     path: str | Path,
-    architecture: str,
+    architecture: Spec,
     epoch: int | None,
     expected: int,
     engine: Engine,
@@ -67,12 +69,12 @@ def import_zoo(
         InputError: if the archive is refused, has another number of models, too many that are broken, or models
             most of whose accuracies on this data are not those recorded.
     """
-    shaped = fitting_architecture(str(path), architecture, test.images)
+    shaped = fitting_architecture(str(path), architecture, test.images, test.classes)
     raw = _read(path, shaped, epoch, expected)
     index = torch.tensor([number for number, model in enumerate(raw) if not model.reason])
     read = [raw[number] for number in index]
     checkpoints = [next(iter(model.checkpoints.values())) for model in read]
-    parameters = {name: torch.stack([c[name] for c in checkpoints]) for name in shaped.parameter_shapes}
+    parameters = {name: torch.stack([c[name] for c in checkpoints]) for name in shaped.tensor_shapes}
     keys = torch.zeros(len(read), dtype=torch.int64)  # an evaluation draws no random numbers
     evaluation = engine.evaluate(Population(shaped, [model.factors for model in read], keys, parameters), test)
     _exclude_other_accuracies(path, read, evaluation.accuracy, len(test))
@@ -89,6 +91,7 @@ def import_zoo(
         models,
         {name: tensor[good] for name, tensor in parameters.items()},
         index[good],
+        shaped,
         evaluation.predictions[good],
         pd.DataFrame(history),
     )

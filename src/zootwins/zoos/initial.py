@@ -47,7 +47,7 @@ def load_initial(path: str | Path, originals: Originals) -> dict[str, Tensor]:
     index, parameters = read_initial(path)
     rows = {number: row for row, number in enumerate(index.tolist())}
     shapes = {name: tuple(tensor.shape[1:]) for name, tensor in parameters.items()}
-    if not rows.keys() >= set(originals.index) or shapes != originals.architecture.parameter_shapes:
+    if not rows.keys() >= set(originals.index) or shapes != originals.architecture.tensor_shapes:
         raise InputError(f"{path}: its tensors are not those of the zoo's originals; {remedy(path)}")
     return {name: tensor[[rows[number] for number in originals.index]] for name, tensor in parameters.items()}
 
@@ -55,5 +55,5 @@ def load_initial(path: str | Path, originals: Originals) -> dict[str, Tensor]:
 def _stacked(originals: Originals, parameters: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {
         name: torch.stack([of_model[name] for of_model in parameters]) if parameters else torch.empty(0, *shape)
-        for name, shape in originals.architecture.parameter_shapes.items()
+        for name, shape in originals.architecture.tensor_shapes.items()
     }

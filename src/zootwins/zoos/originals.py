@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from zootwins.architectures.architecture import Architecture, Spec, stored_architecture
 from zootwins.population import Factors
-from zootwins.population.architectures import Architecture, get_architecture
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
 from zootwins.storage.files import remedy
@@ -40,7 +40,7 @@ class Originals:
         )
 
 
-def load_originals(weights: str | Path, models: str | Path, architecture: str, first: int, stop: int) -> Originals:
+def load_originals(weights: str | Path, models: str | Path, architecture: Spec, first: int, stop: int) -> Originals:
     """The models with index in `first … stop-1` that were not excluded.
 
     Raises:
@@ -48,29 +48,21 @@ def load_originals(weights: str | Path, models: str | Path, architecture: str, f
     """
     table = read_models(models)
     chosen = table[(table.status == "ok") & table["index"].between(first, stop - 1)]
-    index, parameters = read_parameters(weights)
+    index, parameters, metadata = _read_rows(weights, "originals", torch.float32)
     rows = {number: row for row, number in enumerate(index.tolist())}
     missing = [name for name, number in zip(chosen.model, chosen["index"], strict=True) if number not in rows]
     if missing:
         raise InputError(f"{weights}: has no weights of {missing[0]}, which {models} lists; {remedy(weights)}")
     positions = [rows[number] for number in chosen["index"]]
-    shaped = _architecture(weights, architecture, parameters)
+    shapes = {name: tuple(tensor.shape) for name, tensor in parameters.items()}
+    shaped = stored_architecture(weights, architecture, metadata.get("network"), shapes)
     return Originals(
         shaped,
         chosen.model.tolist(),
         chosen["index"].tolist(),
         [_factors(row) for row in chosen.to_dict("records")],
-        {name: parameters[name][positions] for name in shaped.parameter_shapes},
+        {name: parameters[name][positions] for name in shaped.tensor_shapes},
     )
-
-
-def _architecture(path: str | Path, name: str, parameters: Mapping[str, Tensor]) -> Architecture:
-    """The architecture of a name that has the channels, and all the shapes, of stacked parameters."""
-    shapes = {key: tuple(tensor.shape[1:]) for key, tensor in parameters.items()}
-    for channels in (1, 3):
-        if (shaped := get_architecture(name, channels)).parameter_shapes == shapes:
-            return shaped
-    raise InputError(f"{path}: its tensors are not those of {name}; {remedy(path)}")
 
 
 def write_rows(
@@ -86,7 +78,7 @@ def read_parameters(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
     Raises:
         InputError: if the file is not as it was written.
     """
-    return _read_rows(path, "originals", torch.float32)
+    return _read_rows(path, "originals", torch.float32)[:2]
 
 
 def read_initial(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
@@ -95,7 +87,7 @@ def read_initial(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
     Raises:
         InputError: if the file is not as it was written.
     """
-    return _read_rows(path, "initial", torch.float32)
+    return _read_rows(path, "initial", torch.float32)[:2]
 
 
 def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
@@ -104,23 +96,24 @@ def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
     Raises:
         InputError: if the file is not as it was written.
     """
-    index, tensors = _read_rows(path, "predictions", torch.uint8)
+    index, tensors, _ = _read_rows(path, "predictions", torch.uint8, torch.int16)
     if list(tensors) != ["predictions"] or tensors["predictions"].ndim != 2:
         raise InputError(f"{path}: holds something else than predictions; {remedy(path)}")
     return index, tensors["predictions"]
 
 
-def _read_rows(path: str | Path, kind: str, dtype: torch.dtype) -> tuple[Tensor, dict[str, Tensor]]:
-    tensors, _ = tensor_files.read(path, kind)
+def _read_rows(path: str | Path, kind: str, *dtypes: torch.dtype) -> tuple[Tensor, dict[str, Tensor], dict[str, str]]:
+    """Indices, tensors and metadata; numbers of batches that batch normalisation counts are int64 whatever `dtypes`."""
+    tensors, metadata = tensor_files.read(path, kind)
     index = tensors.pop("index", None)
     if index is None or index.dtype != torch.int64 or index.ndim != 1:
         raise InputError(f"{path}: does not tell which models it holds (index); {remedy(path)}")
     for name, tensor in tensors.items():
-        if tensor.dtype != dtype or tensor.shape[:1] != index.shape:
-            raise InputError(
-                f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, not {dtype} [{len(index)}, …]; {remedy(path)}"
-            )
-    return index, tensors
+        expected = (torch.int64,) if name.endswith("num_batches_tracked") else dtypes
+        if tensor.dtype not in expected or tensor.shape[:1] != index.shape:
+            wanted = f"{expected[0]} [{len(index)}, …]"
+            raise InputError(f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, not {wanted}; {remedy(path)}")
+    return index, tensors, metadata
 
 
 def read_models(path: str | Path) -> pd.DataFrame:

@@ -8,10 +8,12 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
+from zootwins.architectures.activations import ACTIVATIONS
+from zootwins.architectures.architecture import Architecture
 from zootwins.population import Factors
-from zootwins.population.architectures import ACTIVATIONS, Architecture
 from zootwins.population.initialisation import INITIALISERS
 
+_MODEL_TYPES = {"cnn_s": "CNN", "cnn_l": "CNN3"}  # the authors' names; of other networks the catalogue's spec
 LINE_LIMIT = 1 << 20  # bytes of a line of result.json; a real one has 1 kB
 METRICS = {  # column of history.parquet → key of result.json
     "train_loss": "train_loss",
@@ -95,9 +97,9 @@ def parse_history(text: bytes, metrics: Mapping[str, str] = METRICS) -> list[dic
 def params_json(factors: Factors, architecture: Architecture) -> dict[str, Any]:
     """Content of params.json, with the authors' keys."""
     return {
-        "model::type": {"cnn_s": "CNN", "cnn_l": "CNN3"}[architecture.name],
+        "model::type": _MODEL_TYPES.get(architecture.design.id, architecture.spec),
         "model::channels_in": architecture.channels,
-        "model::o_dim": 10,
+        "model::o_dim": architecture.classes,
         "model::nlin": factors.activation,
         "model::dropout": factors.dropout,
         "model::init_type": factors.init,

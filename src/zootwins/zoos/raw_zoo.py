@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from zootwins.architectures.architecture import Architecture, get_architecture, to_state_dict
+from zootwins.architectures.registry import REGISTRY
 from zootwins.population import Factors
-from zootwins.population.architectures import Architecture, get_architecture, to_state_dict
 from zootwins.run.errors import InputError
 from zootwins.storage import torch_files
 from zootwins.storage.files import replacing
@@ -43,9 +44,6 @@ CHECKPOINT_LIMIT, RESULTS_LIMIT, PARAMS_LIMIT = 16 << 20, 16 << 20, 1 << 20  # b
 DATASET_LIMIT = 4 << 30
 MODEL_PREFIX = "NN_tune_trainable"  # how the authors' folders of models begin, whatever is in them
 _CHECKPOINT = re.compile(r"checkpoint_([0-9]{1,9})/checkpoints")
-_PARAMETER = re.compile(r"module_list\.([0-9]{1,3})\.([a-z0-9_]{1,20})")
-_KINDS = {"weight": "weight", "bias": "bias"}  # of parameters: our names by the authors'
-_VARIATIONAL_KINDS = _KINDS | {"log_sigma2": "log_sigma2", "log_sigma2_bias": "bias_log_sigma2"}
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold: equal zoos make equal archives
 
 
@@ -89,7 +87,7 @@ def read_models(
         with _excluding(model):
             model.factors = parse_factors(_text(members, folder, files, "params.json", PARAMS_LIMIT))
             model.history = parse_history(_text(members, folder, files, "result.json", RESULTS_LIMIT))
-            _add_checkpoint(model, members, folder, epochs[folder], chosen, architecture, _KINDS, recorded=recorded)
+            _add_checkpoint(model, members, folder, epochs[folder], chosen, architecture, recorded=recorded)
         yield model
 
 
@@ -111,7 +109,7 @@ def read_twins(
             twin.history = parse_history(result, TWIN_METRICS)
             found = _checkpoints(files)
             for epoch in epochs:
-                _add_checkpoint(twin, members, folder, found, epoch, architecture, _VARIATIONAL_KINDS)
+                _add_checkpoint(twin, members, folder, found, epoch, architecture, variational=True)
         yield twin
 
 
@@ -133,8 +131,8 @@ def _add_checkpoint(
     found: Mapping[int, str],
     epoch: int,
     architecture: Architecture,
-    kinds: Mapping[str, str],
     *,
+    variational: bool = False,
     recorded: bool = True,
 ) -> None:
     if epoch not in found:
@@ -143,7 +141,7 @@ def _add_checkpoint(
     if recorded and not any(row["epoch"] == epoch for row in model.history):
         raise BrokenModelError(f"truncated result.json: it has no training_iteration {epoch}")
     content = members.read(f"{folder}/{found[epoch]}", CHECKPOINT_LIMIT)
-    model.checkpoints[epoch] = _read_checkpoint(content, architecture, kinds)
+    model.checkpoints[epoch] = _read_checkpoint(content, architecture, variational=variational)
 
 
 def find_dataset(members: Members) -> bytes | None:
@@ -205,53 +203,56 @@ def _text(members: Members, folder: str, files: Iterable[str], file: str, limit:
     return members.read(f"{folder}/{file}", limit)
 
 
-def _read_checkpoint(content: bytes, architecture: Architecture, kinds: Mapping[str, str]) -> dict[str, Tensor]:
-    """Parameters of some kinds, float32, whatever the layout of the keys."""
+def _read_checkpoint(content: bytes, architecture: Architecture, *, variational: bool) -> dict[str, Tensor]:
+    """Parameters and buffers, float32, of variational twins log σ² too, whatever the layout of the keys."""
     try:
         state = torch_files.load(content)
     except torch_files.RefusedFileError as error:
         raise BrokenModelError(f"unreadable file: the checkpoint is refused ({error})") from None
     if not isinstance(state, dict):
         raise BrokenModelError("unreadable file: the checkpoint holds no state dict")
-    found: dict[int, dict[str, Any]] = {}
-    for key, tensor in state.items():
-        match = _PARAMETER.fullmatch(key) if isinstance(key, str) else None
-        if match is None or match[2] not in kinds:
-            raise BrokenModelError(
-                f"wrong shapes: the checkpoint holds {shown(key)}, which {architecture.name} has not"
-            )
-        found.setdefault(int(match[1]), {})[match[2]] = tensor
-    if sorted(found) not in _layouts(architecture):
-        raise BrokenModelError(f"wrong shapes: {_layer_positions(found)} is no layout of {architecture.name}")
-    parameters = {}
-    for layer, index in zip(architecture.layers, sorted(found), strict=True):
-        for kind, ours in kinds.items():
-            if kind == "log_sigma2_bias" and not layer.is_conv:  # the authors' code never sets nor uses it
-                continue
-            name = f"{layer.name}.{ours}"
-            shape = architecture.parameter_shapes[f"{layer.name}.{'bias' if 'bias' in kind else 'weight'}"]
-            if kind not in found[index]:
-                raise BrokenModelError(f"wrong shapes: {name} is missing")
-            try:
-                tensor = torch_files.as_floats(found[index][kind])
-            except torch_files.RefusedFileError as error:
-                raise BrokenModelError(f"{error} in {name}") from None
-            if tuple(tensor.shape) != shape:
-                raise BrokenModelError(f"wrong shapes: {name} is {list(tensor.shape)}, not {list(shape)}")
-            parameters[name] = tensor
-    return parameters
+    layouts = [_keys(architecture, layout, variational=variational) for layout in architecture.layouts.values()]
+    keys = max(layouts, key=lambda keys: len(keys.keys() & state.keys()))
+    if unknown := next((key for key in state if key not in keys), None):
+        raise BrokenModelError(
+            f"wrong shapes: the checkpoint holds {shown(unknown)}, which {architecture.name} has not{_fitting(state)}"
+        )
+    return {name: _tensor(state, key, name, shape) for key, (name, shape) in keys.items() if name}
 
 
-def _layouts(architecture: Architecture) -> list[list[int]]:
-    """Where an architecture's layers may stand: without and with dropout."""
-    return [list(architecture.module_indices(dropout).values()) for dropout in (False, True)]
+def _keys(
+    architecture: Architecture, layout: Mapping[str, str], *, variational: bool
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Our names and the shapes of a checkpoint's tensors by their keys; no name of those that are not read."""
+    keys = {layout[name]: (name, shape) for name, shape in architecture.tensor_shapes.items()}
+    if variational:
+        for layer in architecture.layers:
+            place = layout[f"{layer.name}.weight"].removesuffix(".weight")
+            keys[f"{place}.log_sigma2"] = (f"{layer.name}.log_sigma2", layer.weight_shape)
+            # of linear layers the authors' code neither sets it nor uses it
+            name = f"{layer.name}.bias_log_sigma2" if layer.is_conv else ""
+            keys[f"{place}.log_sigma2_bias"] = (name, (layer.outputs,))
+    return keys
 
 
-def _layer_positions(found: Iterable[int]) -> str:
-    """Where a checkpoint's layers stand, and whose layout that is."""
-    positions = sorted(found)
-    others = [name for name in ("cnn_s", "cnn_l") if positions in _layouts(get_architecture(name, 1))]
-    return f"{positions[:9]}" + (f" (as in {others[0]})" if others else "")
+def _tensor(state: Mapping[str, Any], key: str, name: str, shape: tuple[int, ...]) -> Tensor:
+    if key not in state:
+        raise BrokenModelError(f"wrong shapes: {name} is missing")
+    try:
+        tensor = torch_files.as_floats(state[key])
+    except torch_files.RefusedFileError as error:
+        raise BrokenModelError(f"{error} in {name}") from None
+    if tuple(tensor.shape) != shape:
+        raise BrokenModelError(f"wrong shapes: {name} is {list(tensor.shape)}, not {list(shape)}")
+    return tensor.long() if name.endswith("num_batches_tracked") else tensor
+
+
+def _fitting(state: Mapping[str, Any]) -> str:
+    """Which registered network has exactly these keys, as a remark; empty if none has."""
+    for name in REGISTRY:
+        if any(state.keys() == set(layout.values()) for layout in get_architecture(name).layouts.values()):
+            return f" (it is of {name})"
+    return ""
 
 
 def write_raw_zoo(

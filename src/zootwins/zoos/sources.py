@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from zootwins.architectures.activations import ACTIVATIONS
 from zootwins.run.settings import NotNegative, Positive, Section, Share
 
 # The generating factors that a zoo may vary beside the seed: columns of models.csv, fields of `Factors`, and the lists
@@ -47,7 +48,7 @@ class TrainSource(Section):
     """Generating factors of a zoo to be trained: every combination of the lists, with `seeds` seeds."""
 
     seeds: int = Field(ge=1, description="Seeds a combination.")
-    activation: tuple[Literal["tanh", "relu", "sigmoid", "gelu"], ...] = Field(min_length=1)
+    activation: tuple[Literal[*ACTIVATIONS], ...] = Field(min_length=1)
     init: tuple[Literal["uniform", "normal", "kaiming_uniform", "kaiming_normal"], ...] = Field(min_length=1)
     optimizer: tuple[Literal["adam", "sgd"], ...] = Field(min_length=1)
     lr: tuple[Positive, ...] = Field(min_length=1)

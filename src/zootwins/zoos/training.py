@@ -6,8 +6,8 @@ from itertools import product
 
 import torch
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.population import Engine, Factors, ImageData, Population
-from zootwins.population.architectures import fitting_architecture
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.randomness import stream_key
 from zootwins.population.trajectory import Plan, ignore, record_trajectory
@@ -59,7 +59,7 @@ def train_zoo(
     engine: Engine,
     models: Sequence[str],
     factors: Sequence[Factors],
-    architecture: str,
+    architecture: Architecture,
     data: ImageData,
     epochs: int,
     zoo: str,
@@ -67,18 +67,13 @@ def train_zoo(
     resume: Resume | None = None,
     on_epoch: Callable[[int, int], None] = ignore,
 ) -> Trajectory:
-    """Train the models with the names `models` and these factors, from their own seeds' initial weights.
-
-    Raises:
-        InputError: if the images are not of the architecture's size.
-    """
-    shaped = fitting_architecture(zoo, architecture, data.train.images)
-    initial = [initial_parameters(shaped, each) for each in factors]
+    """Train the models with the names `models` and these factors, from their own seeds' initial weights."""
+    initial = [initial_parameters(architecture, each) for each in factors]
     population = Population(
-        shaped,
+        architecture,
         factors,
         torch.tensor([stream_key(zoo, model, "train") for model in models], dtype=torch.int64),
-        {name: torch.stack([parameters[name] for parameters in initial]) for name in shaped.parameter_shapes},
+        {name: torch.stack([parameters[name] for parameters in initial]) for name in architecture.tensor_shapes},
     )
     return record_trajectory(
         engine, population, data, Plan(epochs), weight_states=weight_states, resume=resume, on_epoch=on_epoch

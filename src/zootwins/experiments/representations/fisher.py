@@ -30,16 +30,18 @@ def fisher_information(originals: Originals, images: ImageSet) -> Tensor:
 def _of_model(originals: Originals, row: int, images: ImageSet) -> dict[str, Tensor]:
     """Every image has a copy of the model, so that gradients do not add up."""
     architecture, count = originals.architecture, min(IMAGES, len(images))
-    sums = {name: torch.zeros_like(tensor[row]) for name, tensor in originals.parameters.items()}
+    parameters = {name: originals.parameters[name] for name in architecture.parameter_shapes}
+    sums = {name: torch.zeros_like(tensor[row]) for name, tensor in parameters.items()}
     for chunk in torch.arange(count).split(_AT_ONCE):
         copies = {
             name: tensor[row].expand(len(chunk), *tensor.shape[1:]).clone().requires_grad_()
-            for name, tensor in originals.parameters.items()
+            for name, tensor in parameters.items()
         }
         factors = [originals.factors[row]] * len(chunk)
         population = Population(architecture, factors, torch.zeros(len(chunk), dtype=torch.int64), copies)
         runs = activation_runs(population, torch.arange(len(chunk)))
-        logits, _ = forward(architecture, runs, copies, images.images[chunk][:, None])
+        tensors = population.tensors
+        logits, _ = forward(architecture, runs, tensors, images.images[chunk][:, None])
         loss = F.cross_entropy(logits[..., 0], images.labels[chunk], reduction="sum")
         for name, gradient in zip(copies, torch.autograd.grad(loss, list(copies.values())), strict=True):
             sums[name] += gradient.square().sum(0)

@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from zootwins.experiments.representations.tokens import Tokens
-from zootwins.population.architectures import Architecture, get_architecture
+from zootwins.architectures.architecture import Architecture, Spec, stored_architecture
+from zootwins.experiments.representations.tokens import KINDS, Tokens
 from zootwins.population.randomness import stream_key
 from zootwins.population.variational import log_alpha, noisy_parameters
 from zootwins.run.errors import InputError
@@ -67,7 +67,7 @@ class VdStates:
         return len(self.table)
 
 
-def load_states(shards: Sequence[TwinShard], architecture: str) -> VdStates:
+def load_states(shards: Sequence[TwinShard], architecture: Spec) -> VdStates:
     """Return all states of a zoo's VD twins; models that diverged are left out, and the log names them.
 
     Raises:
@@ -77,7 +77,7 @@ def load_states(shards: Sequence[TwinShard], architecture: str) -> VdStates:
     if not parts:
         raise InputError(f"{shards[0].path}: holds no models; leave its zoo out of representations")
     weights, alphas, tables = zip(*parts, strict=True)
-    tokens = Tokens(_architecture(shards, architecture))
+    tokens = Tokens(_architecture(shards[0], architecture))
     states = VdStates(tokens, torch.cat(weights), torch.cat(alphas), pd.concat(tables, ignore_index=True))
     losses = torch.cat([shard.diverged.flatten() for shard in shards])
     finite = states.weights.isfinite().all(1) & states.alphas.isfinite().all(1) & ~losses
@@ -96,22 +96,23 @@ def announcement(states: VdStates) -> str:
     )
 
 
-def _architecture(shards: Sequence[TwinShard], name: str) -> Architecture:
-    return get_architecture(name, shards[0].shapes["conv1.weight"][-3])
+def _architecture(shard: TwinShard, spec: Spec) -> Architecture:
+    return stored_architecture(shard.path, spec, shard.metadata.get("network"), shard.shapes)
 
 
-def _shard_states(shard: TwinShard, architecture: str) -> tuple[Tensor, Tensor, pd.DataFrame]:
+def _shard_states(shard: TwinShard, architecture: Spec) -> tuple[Tensor, Tensor, pd.DataFrame]:
     if shard.weight_states != shard.states:
         raise InputError(
             f"{shard.path}: holds the weights of {len(shard.weight_states)} of {len(shard.states)} states; "
             "set keep_states: all in the configuration, and the twins are trained again"
         )
-    tokens = Tokens(_architecture([shard], architecture))
+    tokens = Tokens(_architecture(shard, architecture))
     names = [name for name in shard.shapes if name.endswith(("weight", "bias", "log_sigma2"))]
     parameters = {name: shard.tensor(name).flatten(0, 1) for name in names}
     partners = noisy_parameters(parameters)
+    convolutions = {f"{layer.name}.{kind}" for layer in tokens.architecture.layers if layer.is_conv for kind in KINDS}
     alphas = {
-        name: log_alpha(name, parameters[name], parameters[partners[name]])
+        name: log_alpha(parameters[name], parameters[partners[name]], is_conv=name in convolutions)
         if name in partners
         else torch.zeros_like(parameters[name])
         for name in tokens.architecture.parameter_shapes

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from zootwins.architectures.architecture import get_architecture
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.tokens import Tokens
-from zootwins.population.architectures import get_architecture
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage import tensor_files
 from zootwins.storage.files import remedy
@@ -35,7 +35,7 @@ def save_representation(path: str | Path, representation: Representation, proven
     """Write a hyper-representation, whole or not at all."""
     architecture = representation.model.tokens.architecture
     description = {
-        "architecture": [architecture.name, architecture.channels],
+        "architecture": [json.loads(architecture.spec), *architecture.images.values()],
         "settings": representation.settings.model_dump(),
         "threshold": representation.threshold,
         "split": representation.split,

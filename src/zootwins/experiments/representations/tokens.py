@@ -11,14 +11,29 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from zootwins.population.architectures import Architecture
+from zootwins.architectures.architecture import Architecture
+from zootwins.run.errors import InputError
+
+KINDS = ("weight", "bias")  # of a layer's parameters, in the order in which a token has them
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """How the parameters of an architecture are arranged as tokens."""
+    """How the parameters of an architecture are arranged as tokens.
+
+    Raises:
+        InputError: if a layer has no bias, or there are parameters outside of layers, which have no place in a token.
+    """
 
     architecture: Architecture
+
+    def __post_init__(self) -> None:
+        held = {f"{layer.name}.{kind}" for layer in self.architecture.layers for kind in KINDS}
+        if other := held ^ self.architecture.tensor_shapes.keys():
+            raise InputError(
+                f"representations: tokens hold the weights and biases of layers, and {self.architecture.name} differs "
+                f"in {sorted(other)[0]}; leave its zoos out of representations"
+            )
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -79,6 +94,23 @@ class Tokens:
         """The tokens of each layer, `[…, outputs, width]`, of vectors `[…, parameters]`."""
         parts = vectors.split(self.sizes, dim=-1)
         return [part.unflatten(-1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    @cached_property
+    def is_chain(self) -> bool:
+        """Whether every layer takes what the last one gives, so that hidden neurons can change places."""
+        return bool(self.architecture.chain)
+
+    def check_chain(self) -> None:
+        """Refuse to permute neurons of networks that are no chains.
+
+        Raises:
+            InputError: with what to do.
+        """
+        if not self.is_chain:
+            raise InputError(
+                f"representations: {self.architecture.name} is no chain of layers, and it has no permutation "
+                "specification to align its neurons by; leave its zoos out of representations"
+            )
 
     def draw_permutations(self, models: int, generator: torch.Generator) -> list[Tensor]:
         """An order of the neurons of each hidden layer for each model, int64 `[models, outputs]`."""

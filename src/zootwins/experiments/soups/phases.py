@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.catalogue.soups import ARMS
 from zootwins.experiments.soups.member_training import Lengths, Retraining
 from zootwins.experiments.soups.merging import Networks, greedy, merge
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.experiments.soups.schedules import allr_start
 from zootwins.population import Engine, Factors, ImageData, Population
-from zootwins.population.architectures import Architecture
 from zootwins.population.masks import pruning_masks
 from zootwins.population.trajectory import evaluate_state, ignore
 from zootwins.storage.resume import Resume

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.experiments.transfer.candidates import FROM_INITIAL, MASKS_OF, ORIGINAL, RANDOM, SCRATCH, Candidate
 from zootwins.population import Factors, Population
-from zootwins.population.architectures import Architecture
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import TwinShard, read_shard, shard_slice
@@ -94,7 +94,7 @@ def gather(
         parameters, scores = _network(candidate, originals, accuracy, shards, settings, initial)
         networks.append(parameters)
         upstream.append(scores)
-    names = originals.architecture.parameter_shapes
+    names = originals.architecture.tensor_shapes
     return Backbones(
         originals.architecture,
         originals.models,

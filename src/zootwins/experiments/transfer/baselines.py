@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.experiments.transfer.backbones import twin_parameters
 from zootwins.experiments.transfer.candidates import MASKS_OF, RANDOM
 from zootwins.population import Engine, ImageData, Population
-from zootwins.population.architectures import Architecture
 from zootwins.population.randomness import weight_words
 from zootwins.population.trajectory import Plan, ignore, record_trajectory
 from zootwins.sparsifiers.base import Point, SparsifierInputs, repeated, twin_keys

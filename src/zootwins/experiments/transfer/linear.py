@@ -5,6 +5,7 @@ the network is written to; masks do not matter, since weights of 0 are weights o
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,8 @@ from zootwins.analyses.status import COLLAPSED, status_of
 from zootwins.catalogue.transfer import Linear
 from zootwins.experiments.transfer.backbones import Backbones
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, tell_diverged, transfer_keys
-from zootwins.population import Engine, ImageData
-from zootwins.population.architectures import CLASSES
-from zootwins.population.features import layer_features
+from zootwins.population import Engine, ImageData, ImageSet
+from zootwins.population.batched_network import layer_features
 from zootwins.population.probe import exact_head, predicted_classes, regularised_loss, train_heads, with_ones
 
 SGD, EXACT = "sgd", "exact"
@@ -77,7 +77,7 @@ def transfer_linear(
 def _features(engine: Engine, backbones: Backbones, data: ImageData, layer: str) -> Iterator[tuple[Place, Features]]:
     """The features of a few networks at a time."""
     splits = {split: getattr(data, split) for split in ("train", "validation", "test")}
-    width = next(each.activations for each in backbones.architecture.layers if each.name == layer) + 1
+    width = prod(backbones.architecture.layer_after(layer).input_shape) + 1
     for place in _places(len(backbones), len(backbones.candidates), sum(map(len, splits.values())) * width):
         population = backbones.population(*place)
         grid = tuple(part.stop - part.start for part in place)
@@ -124,18 +124,18 @@ def _heads(
     rule = {name: getattr(settings, name) for name in ("batch_size", "momentum", "weight_decay")}
     for restart in range(settings.restarts):
         keys = transfer_keys(names[0], models, names[1], "linear", restart)
-        yield SGD, restart, train_heads(train, labels, keys, schedule, **rule)
+        yield SGD, restart, train_heads(train, labels, keys, schedule, classes=data.train.classes, **rule)
     if layer in settings.exact:
-        heads = [_exact_or_nan(each, labels, settings.weight_decay) for each in train.flatten(0, 1)]
+        heads = [_exact_or_nan(each, data.train, settings.weight_decay) for each in train.flatten(0, 1)]
         yield EXACT, 0, torch.stack(heads).unflatten(0, train.shape[:2])
 
 
-def _exact_or_nan(features: Tensor, labels: Tensor, weight_decay: float) -> Tensor:
+def _exact_or_nan(features: Tensor, data: ImageSet, weight_decay: float) -> Tensor:
     """`exact_head`, or NaN where there is none or it is not found: one network does not end those beside it."""
     try:
-        return exact_head(features, labels, weight_decay)
+        return exact_head(features, data.labels, weight_decay, data.classes)
     except ArithmeticError:
-        return features.new_full((CLASSES, features.shape[-1]), torch.nan, dtype=torch.float64)
+        return features.new_full((data.classes, features.shape[-1]), torch.nan, dtype=torch.float64)
 
 
 def _scores(features: Features, data: ImageData, heads: Tensor, weight_decay: float) -> dict[str, np.ndarray]:

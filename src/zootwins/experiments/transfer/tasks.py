@@ -10,19 +10,17 @@ import torch
 from torch import Tensor
 
 from zootwins.images.datasets import SPLIT_SEED, SPLITS, StoredData, grey, resized
-from zootwins.population.architectures import Architecture
 from zootwins.run.errors import InputError
 
 Variant = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
-def prepare_task(data: StoredData, upstream: StoredData, architecture: Architecture, variant: str = "") -> StoredData:
+def prepare_task(data: StoredData, upstream: StoredData, variant: str = "") -> StoredData:
     """The images of a data set in the shape and the normalisation of a zoo's input.
 
     Args:
         data: the data set.
         upstream: that of the zoo.
-        architecture: the zoo's.
         variant: one of `VARIANTS`, or nothing.
 
     Raises:
@@ -34,7 +32,8 @@ def prepare_task(data: StoredData, upstream: StoredData, architecture: Architect
                 f"transfer.tasks: the data set of {whose} is a dataset.pt without pixels, which cannot be normalised "
                 "as the other's; name a data set of the catalogue for it"
             )
-    images = {split: fitted(data.images[split], architecture.channels, architecture.image_size) for split in SPLITS}
+    channels, edge = upstream.images["test"].shape[1:3]
+    images = {split: fitted(data.images[split], channels, edge) for split in SPLITS}
     labels = dict(data.labels)
     if variant:
         for number, split in enumerate(SPLITS):

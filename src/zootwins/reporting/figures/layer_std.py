@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.hypotheses import SPREAD
 from zootwins.analyses.layer_spread import SPREADS
-from zootwins.population.architectures import LAYER_NAMES
+from zootwins.analyses.paper_comparison import PAPER_LAYERS
 from zootwins.reporting.figures import COLUMN, message, styled
 
-LAYER_COLOURS = dict(zip(LAYER_NAMES, ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"), strict=True))
+LAYER_COLOURS = dict(zip(PAPER_LAYERS, ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"), strict=True))
 MARKERS = {"mp": "o", "vd": "^"}
 READINGS = list(SPREADS)[:2]
 

@@ -16,7 +16,6 @@ from zootwins.experiments.representations.representation_tables import QUANTITIE
 from zootwins.experiments.representations.states import TARGETS
 from zootwins.experiments.representations.zero_shot import OWN
 from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as TOLD_FROM
-from zootwins.population.architectures import LAYER_NAMES
 from zootwins.reporting.figures import COLOURS, COLUMN, styled
 
 LABELS = {"accuracy": "Accuracy", "sparsity": "Sparsity", "epoch": "Epoch", "generalization_gap": "Generalisation gap"}
@@ -72,6 +71,11 @@ def latent_space(states: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     return figure
 
 
+def _layers(table: pd.DataFrame) -> list[str]:
+    """The network's layers, in the table's order."""
+    return [layer for layer in table["layer"].unique() if layer != "all"]
+
+
 @styled
 def reconstruction(scores: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """R² of the reconstruction of test models, of each layer: mean over seeds, bars from the least to the greatest."""
@@ -81,7 +85,7 @@ def reconstruction(scores: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     for axes, (zoo, table) in zip(grid[:, 0], zoos, strict=True):
         named = table.assign(quantity=table["quantity"].map(QUANTITIES), r2=100 * table["r2"])
         sns.pointplot(
-            named, x="layer", y="r2", hue="quantity", order=[*LAYER_NAMES, "all"], ax=axes, linestyle="none",
+            named, x="layer", y="r2", hue="quantity", order=[*_layers(table), "all"], ax=axes, linestyle="none",
             dodge=0.3, errorbar=("pi", 100), markersize=3.5, err_kws={"linewidth": 0.8},
         )  # fmt: skip
         axes.axhline(0, color="#555555", linewidth=0.8)
@@ -168,9 +172,9 @@ def prune_decisions(decisions: pd.DataFrame, titles: Mapping[str, str]) -> Figur
     for axes, ((zoo, learned), table) in zip(grid[:, 0], groups, strict=True):
         named = table.assign(auc=100 * table["auc"], predictor=table["predictor"].map(TOLD_FROM))
         sns.pointplot(
-            named, x="layer", y="auc", hue="predictor", hue_order=list(TOLD_FROM.values()), order=["all", *LAYER_NAMES],
-            palette=TOLD_COLOURS, ax=axes, linestyle="none", dodge=0.5, errorbar="sd", markersize=3,
-            err_kws={"linewidth": 0.7},
+            named, x="layer", y="auc", hue="predictor", hue_order=list(TOLD_FROM.values()),
+            order=["all", *_layers(table)], palette=TOLD_COLOURS, ax=axes, linestyle="none", dodge=0.5, errorbar="sd",
+            markersize=3, err_kws={"linewidth": 0.7},
         )  # fmt: skip
         axes.axhline(50, color="#555555", linewidth=0.8)
         axes.set(xlabel="", ylabel="AUC, %", title=_pair_title(zoo, learned, titles, table["model"].nunique(), 50))

@@ -8,7 +8,6 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
-from zootwins.population.architectures import LAYER_NAMES
 from zootwins.reporting.figures import COLUMN, message, styled
 
 EPOCHS = (5, 10, 15, 20, 25)
@@ -29,15 +28,16 @@ def weights(zoos: Sequence[ZooResults]) -> Figure:
     *parts, footer = figure.subfigures(len(shares) + 1, height_ratios=[*heights, 0.45])
     for part, (title, table) in zip(parts, shares, strict=True):
         part.suptitle(f"{title}, n = {table['models'].max()}", x=0.01, ha="left", weight="bold", fontsize=6.5)
-        sizes = table.groupby("layer")["weight"].nunique().loc[list(LAYER_NAMES)]
-        row = part.subplots(1, len(LAYER_NAMES), width_ratios=np.sqrt(sizes))
+        layers = list(table["layer"].unique())
+        sizes = table.groupby("layer")["weight"].nunique().loc[layers]
+        row = part.subplots(1, len(layers), width_ratios=np.sqrt(sizes), squeeze=False)[0]
         epochs = _epochs(table)
-        for axes, layer in zip(row, LAYER_NAMES, strict=True):
+        for axes, layer in zip(row, layers, strict=True):
             chosen = table[(table["layer"] == layer) & table["epoch"].isin(epochs)]
             image = chosen.pivot_table(index="epoch", columns="weight", values="share")
             drawn = axes.imshow(100 * image, aspect="auto", vmin=0, vmax=100, interpolation="nearest")
             axes.grid(visible=False)
-            axes.set_yticks(range(len(epochs)), epochs if layer == LAYER_NAMES[0] else [""] * len(epochs))
+            axes.set_yticks(range(len(epochs)), epochs if layer == layers[0] else [""] * len(epochs))
             axes.set_xticks([])
             axes.set_xlabel(f"{layer}\n{image.shape[1]}", labelpad=2)
         row[0].set_ylabel("Epoch")

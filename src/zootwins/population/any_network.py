@@ -1,0 +1,149 @@
+"""The forward pass of any network: the plain PyTorch modules, one model after the other or all at once by `vmap`.
+
+Dropout modules and, under noise, convolutions and linear layers are replaced by ones that take their random numbers as
+tensors, beside the parameters and buffers that `torch.func.functional_call` hands them.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+
+from zootwins.architectures.activations import activation_module
+from zootwins.architectures.architecture import Architecture, OwnActivation
+from zootwins.population.variational import EPSILON, log_alpha
+
+if TYPE_CHECKING:
+    from zootwins.population.batched_network import ActivationRun, Draws
+
+_made = threading.local()  # modules by what they are made from; `functional_call` puts a thread's tensors into them
+
+
+def forward_any(
+    architecture: Architecture,
+    activations: Sequence[ActivationRun],
+    tensors: Mapping[str, Tensor],
+    images: Tensor,
+    draws: Draws,
+    taken_by: Collection[str],
+    *,
+    training: bool,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """See `batched_network.forward`."""
+    given = dict(tensors)
+    given |= {f"{name}.factors": numbers for name, numbers in draws.dropout.items()}
+    given |= {f"{name}.noise": numbers for name, numbers in draws.noise.items()}
+    clamp = draws.linear_clamp if draws.noise else None
+    parts = [
+        _alike(
+            _module(architecture, run.name, training=training, clamp=clamp),
+            {name: tensor[run.models] for name, tensor in given.items()},
+            images if len(images) == 1 else images[run.models],
+            taken_by,
+        )
+        for run in activations
+    ]
+    logits = torch.cat([part for part, _ in parts])
+    return logits.mT, {name: torch.cat([inputs[name] for _, inputs in parts]) for name in taken_by}
+
+
+def _alike(
+    module: nn.Module, tensors: dict[str, Tensor], images: Tensor, taken_by: Collection[str]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits `[models, batch, classes]` and inputs of models that share an activation."""
+    own_images = len(images) > 1
+
+    def of_one(own: dict[str, Tensor], batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        taken: dict[str, Tensor] = {}
+        hooks = [module.get_submodule(name).register_forward_pre_hook(partial(_take, taken, name)) for name in taken_by]
+        try:
+            return functional_call(module, own, (batch,)), taken
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    models = len(next(iter(tensors.values())))
+    if models == 1:
+        logits, taken = of_one({name: tensor[0] for name, tensor in tensors.items()}, images[0])
+        return logits[None], {name: tensor[None] for name, tensor in taken.items()}
+    return vmap(of_one, in_dims=(0, 0 if own_images else None))(tensors, images if own_images else images[0])
+
+
+def _take(taken: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    taken[name] = inputs[0]
+
+
+def _module(architecture: Architecture, activation: str, *, training: bool, clamp: float | None) -> nn.Module:
+    """The network on the meta device, its activations and what draws random numbers replaced.
+
+    Args:
+        architecture: whose network it is.
+        activation: of the models.
+        training: as `nn.Module.train` has it.
+        clamp: of log α in noisy linear layers; None without noise.
+    """
+    cache = _made.__dict__.setdefault("modules", {})
+    key = (architecture, activation, training, clamp)
+    if key not in cache:
+        network = copy.deepcopy(architecture.template).train(training)
+        for name, module in list(network.named_modules()):
+            if (other := _other(module, activation, clamp)) is not None:
+                parent, _, child = name.rpartition(".")
+                setattr(network.get_submodule(parent), child, other.train(training))
+        cache[key] = network
+    return cache[key]
+
+
+def _other(module: nn.Module, activation: str, clamp: float | None) -> nn.Module | None:
+    if isinstance(module, OwnActivation):
+        return activation_module(activation)
+    if isinstance(module, nn.Dropout):
+        return _GivenDropout()
+    if clamp is not None and isinstance(module, nn.Conv2d | nn.Linear):
+        return _NoisyLayer(module, clamp)
+    return None
+
+
+class _GivenDropout(nn.Module):
+    """Multiplies with given factors; without any it changes nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("factors", torch.empty(0, device="meta"))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden if self.factors.is_meta else hidden * self.factors
+
+
+class _NoisyLayer(nn.Module):
+    """A convolution or linear layer with local reparameterisation: see `variational`."""
+
+    def __init__(self, layer: nn.Conv2d | nn.Linear, clamp: float):
+        super().__init__()
+        self.is_conv, self.clamp = isinstance(layer, nn.Conv2d), clamp
+        self.weight, self.bias = layer.weight, layer.bias
+        self.log_sigma2 = nn.Parameter(torch.empty_like(layer.weight))
+        self.bias_log_sigma2 = nn.Parameter(torch.empty(0, device="meta"))
+        self.register_buffer("noise", torch.empty(0, device="meta"))
+        self.apply_to = (
+            partial(F.conv2d, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, groups=layer.groups)
+            if self.is_conv
+            else F.linear
+        )
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        mean = self.apply_to(hidden, self.weight, self.bias)
+        alpha = log_alpha(self.weight, self.log_sigma2, is_conv=self.is_conv, linear_clamp=self.clamp).exp()
+        of_bias = None
+        if self.bias is not None and not self.bias_log_sigma2.is_meta:
+            of_bias = log_alpha(self.bias, self.bias_log_sigma2, is_conv=True).exp() * self.bias.square()
+        variance = self.apply_to(hidden.square(), alpha * self.weight.square(), of_bias)
+        return torch.addcmul(mean, (variance + EPSILON).sqrt(), self.noise)
