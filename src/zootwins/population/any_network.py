@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
-from zootwins.architectures.activations import activation_module
 from zootwins.architectures.architecture import Architecture, OwnActivation
 from zootwins.population.variational import EPSILON, log_alpha
 
@@ -44,7 +43,7 @@ def forward_any(
     clamp = draws.linear_clamp if draws.noise else None
     parts = [
         _alike(
-            _module(architecture, run.name, training=training, clamp=clamp),
+            _module(architecture, run, training=training, clamp=clamp),
             {name: tensor[run.models] for name, tensor in given.items()},
             images if len(images) == 1 else images[run.models],
             taken_by,
@@ -81,35 +80,44 @@ def _take(taken: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple[
     taken[name] = inputs[0]
 
 
-def _module(architecture: Architecture, activation: str, *, training: bool, clamp: float | None) -> nn.Module:
+def _module(architecture: Architecture, run: ActivationRun, *, training: bool, clamp: float | None) -> nn.Module:
     """The network on the meta device, its activations and what draws random numbers replaced.
 
     Args:
         architecture: whose network it is.
-        activation: of the models.
+        run: the models' activation.
         training: as `nn.Module.train` has it.
         clamp: of log α in noisy linear layers; None without noise.
     """
     cache = _made.__dict__.setdefault("modules", {})
-    key = (architecture, activation, training, clamp)
+    key = (architecture, run.name, training, clamp)
     if key not in cache:
         network = copy.deepcopy(architecture.template).train(training)
         for name, module in list(network.named_modules()):
-            if (other := _other(module, activation, clamp)) is not None:
+            if (other := _other(module, run, clamp)) is not None:
                 parent, _, child = name.rpartition(".")
                 setattr(network.get_submodule(parent), child, other.train(training))
         cache[key] = network
     return cache[key]
 
 
-def _other(module: nn.Module, activation: str, clamp: float | None) -> nn.Module | None:
+def _other(module: nn.Module, run: ActivationRun, clamp: float | None) -> nn.Module | None:
     if isinstance(module, OwnActivation):
-        return activation_module(activation)
+        return _Function(run.function)
     if isinstance(module, nn.Dropout):
         return _GivenDropout()
     if clamp is not None and isinstance(module, nn.Conv2d | nn.Linear):
         return _NoisyLayer(module, clamp)
     return None
+
+
+class _Function(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.function = function
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.function(hidden)
 
 
 class _GivenDropout(nn.Module):

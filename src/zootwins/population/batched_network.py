@@ -27,7 +27,7 @@ _NUMBERS_AT_ONCE = 1 << 20  # in the largest temporary
 
 @dataclass(frozen=True)
 class ActivationRun:
-    """Neighbouring models that share an activation."""
+    """Neighbouring models that share an activation; equal names stand for equal functions."""
 
     models: slice
     name: str

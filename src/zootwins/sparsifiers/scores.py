@@ -54,7 +54,7 @@ def identity(hidden: Tensor) -> Tensor:
 
 def synaptic_flow(
     architecture: Architecture,
-    parameters: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
     activation: Callable[[Tensor], Tensor] = identity,
 ) -> dict[str, Tensor]:
     """Return |θ·∂R/∂θ| in float64, R being the sum of the outputs for an image of ones and parameters |θ|.
@@ -62,12 +62,14 @@ def synaptic_flow(
     Tanaka et al. (2020), biases included as in their code. No data. Activations are left out: ReLU is the identity
     here, while tanh saturates at |θ| and hides the first layers.
     """
-    magnitudes = {name: parameter.double().abs().requires_grad_() for name, parameter in parameters.items()}
+    own = architecture.parameter_shapes
+    magnitudes = {name: tensor.double().abs().requires_grad_() for name, tensor in tensors.items() if name in own}
+    buffers = {name: tensor.double() for name, tensor in tensors.items() if name not in own}
     size = architecture.image_size
     ones = torch.ones(1, 1, architecture.channels, size, size, dtype=torch.float64)
-    models = len(next(iter(parameters.values())))
+    run = ActivationRun(slice(0, len(next(iter(tensors.values())))), activation.__name__, activation)
     with torch.enable_grad():
-        outputs, _ = forward(architecture, [ActivationRun(slice(0, models), activation)], magnitudes, ones)
+        outputs, _ = forward(architecture, [run], magnitudes | buffers, ones)
         weights = [magnitudes[name] for name in architecture.weight_names]
         gradients = torch.autograd.grad(outputs.sum(), weights)
     return {
@@ -129,7 +131,7 @@ class SynapticFlow:
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
-        return synaptic_flow(state.population.architecture, state.population.parameters)
+        return synaptic_flow(state.population.architecture, state.population.tensors)
 
 
 @dataclass(frozen=True)
