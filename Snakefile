@@ -97,3 +97,6 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.make_explorer.output,
+
+
+include: "rules/targets.smk"

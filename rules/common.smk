@@ -7,6 +7,7 @@ from shutil import which
 from sys import stderr
 
 from snakemake.common.configfile import load_configfile
+from snakemake.io import contains_wildcard
 from snakemake.utils import update_config
 
 from zootwins.zoos.archives import folder_digest
@@ -15,9 +16,9 @@ from zootwins.catalogue.entries import load_run
 from zootwins.catalogue.yaml_files import read_yaml
 from zootwins.storage.shards import shard_slice
 from zootwins.run.errors import InputError
-from zootwins.run.paths import check_date, located
+from zootwins.run.paths import check_date
 from zootwins.run.provenance import code_digest
-from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, module_of
+from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, module_of, sparsifiers
 
 
 def refuse(reason):
@@ -65,14 +66,20 @@ def from_root(path):
     return relpath(ROOT / path)
 
 
-def given(path):
-    """A path of the configuration or catalogue, as seen from here; refused where it is dated in the future."""
-    found = relpath(located(path, ROOT))
+def source_of(zoo):
+    """The archive or folder that a zoo comes from, as seen from here; refused if it is nowhere or from the future."""
     try:
-        check_date(found)
+        path = RUN.source_path(zoo)
+        check_date(path)
     except InputError as error:
         refuse(error)
-    return found
+    read = [Path(f"results/zoos/{zoo}/{name}") for name in ("raw.zip", "models.csv")]
+    made = any(rule.is_producer(str(path)) for rule in workflow.rules)
+    if not (path.exists() or made or any(file.exists() for file in read)):
+        refuse(RUN.missing_source(zoo))
+    if contains_wildcard(relpath(path)):
+        refuse(f"{path}: Snakemake takes a name in braces for a wildcard; rename the file or its folder")
+    return relpath(path)
 
 
 def zoo_of(wildcards):
@@ -106,7 +113,7 @@ def method_shards(wildcards):
 def local_archive(wildcards):
     """The archive of a zoo on this machine, or nothing where it is to be downloaded."""
     archive = zoo_of(wildcards).archive
-    return [given(archive.path)] if archive and archive.path else []
+    return [source_of(wildcards.zoo)] if archive and archive.path else []
 
 
 def raw_zoo(wildcards):
@@ -117,25 +124,25 @@ def raw_zoo(wildcards):
 def raw_zoo_of(zoo):
     if zoo.train:
         return f"results/exports/{zoo.id}/trained.zip"
-    return given(zoo.directory) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
+    return source_of(zoo.id) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
 
 
 @cache
-def digest_of_folder(directory, epoch):
+def digest_of_folder(zoo, epoch):
     """Once for all of a zoo's jobs."""
-    return folder_digest(given(directory), epoch)
+    return folder_digest(source_of(zoo), epoch)
 
 
 def folder_state(wildcards):
     """Tells whether the files in a zoo's folder are still the same; of a folder, Snakemake sees its own date alone."""
     zoo = zoo_of(wildcards)
-    return digest_of_folder(zoo.directory, fetched_epoch(wildcards)) if zoo.directory else None
+    return digest_of_folder(zoo.id, fetched_epoch(wildcards)) if zoo.directory else None
 
 
 def folder_state_of_originals(wildcards):
     """The same of the folder that may bring the data set along."""
     zoo = originals_of(zoo_of(wildcards))
-    return digest_of_folder(zoo.directory, zoo.epoch) if zoo.directory else None
+    return digest_of_folder(zoo.id, zoo.epoch) if zoo.directory else None
 
 
 def published_raw_zoo(wildcards):
@@ -152,7 +159,7 @@ def raw_zoo_with_initial_weights(wildcards):
 
 def folder_state_of_initial_weights(wildcards):
     zoo = zoo_of(wildcards)
-    return digest_of_folder(zoo.directory, 0) if zoo.directory and zoo.initial_weights == "checkpoint" else None
+    return digest_of_folder(zoo.id, 0) if zoo.directory and zoo.initial_weights == "checkpoint" else None
 
 
 def originals_of(zoo):

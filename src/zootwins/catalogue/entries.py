@@ -13,7 +13,7 @@ from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import MASKS_OF, TaskSource
 from zootwins.catalogue.yaml_files import read_yaml
 from zootwins.run.errors import InputError, Mistakes
-from zootwins.run.paths import located
+from zootwins.run.paths import located, located_once
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import shard_ranges
@@ -103,12 +103,40 @@ class Run:
         zoos: the chosen zoos, in the configuration's order.
         catalogue: every zoo of the catalogue with this run's settings, by id.
         soups: settings of the soups of every zoo that has some, by id.
+        folders: those that the catalogue's paths may be relative to, the first one first.
     """
 
     config: Any
     zoos: tuple[str, ...]
     catalogue: Mapping[str, Zoo]
     soups: Mapping[str, Soups]
+    folders: tuple[Path, ...]
+
+    def source_path(self, zoo: str) -> Path | None:
+        """The archive or folder on this machine that a zoo comes from; None of one to be downloaded or trained.
+
+        Raises:
+            InputError: if two folders have different files of this name, or a folder stands for a file.
+        """
+        entry = self.catalogue[zoo]
+        kind = "directory" if entry.directory else "archive.path"
+        path = entry.directory or (entry.archive and entry.archive.path)
+        if not path:
+            return None
+        key = f"{self.config.catalogue}: zoos.{zoo}.source.{kind}"
+        found = located_once(path, self.folders, key)
+        if found.is_dir() and not entry.directory:
+            raise InputError(f"{key}: {found} is a folder, not a zip; write source: {{directory: {path}}}")
+        if found.is_file() and entry.directory:
+            raise InputError(f"{key}: {found} is a file, not a folder; write source: {{archive: {{path: {path}}}}}")
+        return found
+
+    def missing_source(self, zoo: str) -> str:
+        """What to tell a user whose zoo's archive or folder is nowhere."""
+        entry = self.catalogue[zoo]
+        kind, path = ("directory", entry.directory) if entry.directory else ("archive.path", entry.archive.path)
+        looked = " or ".join(dict.fromkeys(str(folder.absolute()) for folder in self.folders))
+        return f"{self.config.catalogue}: zoos.{zoo}.source.{kind}: {path} is not in {looked}; correct the path"
 
     def models(self, zoo: str) -> int:
         """How many of a zoo's models the run takes, from the first."""
@@ -251,7 +279,7 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
         with mistakes.collected():
             catalogue[zoo].check_points()
     mistakes.refuse()
-    return Run(configuration, configuration.zoos, catalogue, soups)
+    return Run(configuration, configuration.zoos, catalogue, soups, (Path(where).parent, Path(), root))
 
 
 def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:

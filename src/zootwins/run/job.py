@@ -36,8 +36,8 @@ class _LogFile(logging.FileHandler):
 def job(snakemake) -> Iterator[None]:
     """Run a script's work with its log in the rule's `log:` file.
 
-    Inputs that are dated in the future are refused before any work. An `InputError` ends the job with its one line in
-    the log, which the default profile shows on the terminal; anything else is a defect and keeps its traceback.
+    Inputs that are dated in the future are refused before any work. An `InputError` ends the job with its message in
+    the log and on the terminal; anything else is a defect and keeps its traceback.
     """
     logging.basicConfig(
         level=logging.INFO,
@@ -51,7 +51,9 @@ def job(snakemake) -> Iterator[None]:
             check_date(path)
         yield
     except InputError as error:
-        log.error("%s", error)
+        for line in str(error).splitlines():
+            log.error("%s", line)
+            _print(snakemake, line)  # with `--quiet rules`, Snakemake does not show the log
         sys.exit(1)
     except Exception:
         log.exception("unexpected error")
@@ -61,8 +63,12 @@ def job(snakemake) -> Iterator[None]:
 def announce(snakemake, message: str, details: Iterable[str] = ()) -> None:
     """Show a line on the terminal that people would have to look for in the log otherwise; the log has the details."""
     log.warning("%s", message)
+    _print(snakemake, message)
     for detail in details:
         log.warning("%s", detail)
+
+
+def _print(snakemake, message: str) -> None:
     print(" ".join([snakemake.rule, *snakemake.wildcards]) + f": {message}", file=sys.stderr, flush=True)
 
 

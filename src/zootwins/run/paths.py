@@ -1,6 +1,7 @@
 """Where the paths lead that a user writes into configuration and catalogue."""
 
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ SKEW = 2.0  # seconds by which the clock of a file system may be ahead of this m
 
 
 def located(path: str | Path, root: Path) -> Path:
-    """A path of the user's: relative to the working directory or, where it is only there, to the workflow's folder.
+    """A path of the configuration: relative to the working directory or, if it is only there, to the project's folder.
 
     The two are one in a clone of the project. As a module of another workflow, or with `--directory`, the user's own
     files come first; what the project brings along is found, and nothing is looked for or made there otherwise.
@@ -33,3 +34,25 @@ def check_date(path: str | Path) -> None:
             f"{path}: is dated {datetime.fromtimestamp(changed):%Y-%m-%d %H:%M:%S}, ahead of this machine's clock, so "
             f"that its results would count as outdated; set the clock right, or give it today's date: touch {path}"
         )
+
+
+def located_once(path: str | Path, folders: Iterable[Path], key: str) -> Path:
+    """A path that may be relative to several folders; as it is where none has it, since a rule may make it.
+
+    Args:
+        path: as the user wrote it; ~ is the user's home.
+        folders: the first one first.
+        key: file and key that the path is from, for messages.
+
+    Raises:
+        InputError: if two folders have different files of this name.
+    """
+    path = Path(path).expanduser()
+    found = [folder / path for folder in folders if (folder / path).exists()]
+    other = next((one for one in found[1:] if not one.samefile(found[0])), None)
+    if other is not None:
+        raise InputError(
+            f"{key}: {path} may be {found[0].absolute()} or {other.absolute()}; write the absolute path of the one "
+            "that you mean"
+        )
+    return found[0] if found else path

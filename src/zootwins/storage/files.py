@@ -22,7 +22,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         InputError: if there is no room for the file.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    temporary = path.with_name(f".{uuid4().hex}.tmp")  # without its name, which may be as long as a name can be
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
