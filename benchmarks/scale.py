@@ -28,8 +28,9 @@ from zootwins.population import Factors
 from zootwins.population.trajectory import kept_states
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import Trajectory, shard_slice, write_trajectory
+from zootwins.zoos.dialects.base import RawModel
 from zootwins.zoos.raw_texts import METRICS
-from zootwins.zoos.raw_zoo import RawModel, write_raw_zoo
+from zootwins.zoos.raw_zoo import write_raw_zoo
 
 ROOT = Path(__file__).parents[1]
 # What the workflow may not run: the drawn twins are taken as they lie there.

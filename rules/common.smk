@@ -10,7 +10,6 @@ from snakemake.common.configfile import load_configfile
 from snakemake.io import contains_wildcard
 from snakemake.utils import update_config
 
-from zootwins.zoos.archives import folder_digest
 from zootwins.architectures.registry import modules_of
 from zootwins.catalogue.entries import load_run
 from zootwins.catalogue.yaml_files import read_yaml
@@ -18,6 +17,7 @@ from zootwins.storage.shards import shard_slice
 from zootwins.run.errors import InputError
 from zootwins.run.paths import check_date
 from zootwins.run.provenance import code_digest
+from zootwins.zoos.identity import folder_digest
 from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, module_of, sparsifiers
 
 
@@ -124,17 +124,21 @@ def raw_zoo(wildcards):
 def raw_zoo_of(zoo):
     if zoo.train:
         return f"results/exports/{zoo.id}/trained.zip"
-    return source_of(zoo.id) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
+    # a folder is known by its content, see `folder_state`
+    return ancient(source_of(zoo.id)) if zoo.directory else f"results/zoos/{zoo.id}/raw.zip"
 
 
 @cache
 def digest_of_folder(zoo, epoch):
     """Once for all of a zoo's jobs."""
-    return folder_digest(source_of(zoo), epoch)
+    try:
+        return folder_digest(source_of(zoo), epoch, RUN.catalogue[zoo].dialect)
+    except InputError as error:
+        refuse(error)
 
 
 def folder_state(wildcards):
-    """Tells whether the files in a zoo's folder are still the same; of a folder, Snakemake sees its own date alone."""
+    """Tell whether the files that are read of a zoo's folder are still the same, whatever their dates."""
     zoo = zoo_of(wildcards)
     return digest_of_folder(zoo.id, fetched_epoch(wildcards)) if zoo.directory else None
 
@@ -242,6 +246,19 @@ def fetched_epoch(wildcards):
     """The checkpoint to read of each model of an archive or folder; of published twins, all."""
     zoo = zoo_of(wildcards)
     return "all" if zoo.twins_of else zoo.epoch
+
+
+def lookup_dialect(wildcards):
+    return zoo_of(wildcards).dialect
+
+
+def lookup_dialect_of_originals(wildcards):
+    return originals_of(zoo_of(wildcards)).dialect
+
+
+def given_factors(wildcards):
+    """The generating factors that the catalogue gives where a zoo's files have none."""
+    return zoo_of(wildcards).factors
 
 
 def lookup_vd_epochs(wildcards):

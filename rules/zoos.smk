@@ -46,6 +46,7 @@ checkpoint prepare_dataset:
         runtime=60,
     params:
         dataset=lookup_dataset,
+        dialect=lookup_dialect_of_originals,
         folder=folder_state_of_originals,
         code=code_of("prepare_dataset"),
     script:
@@ -140,6 +141,8 @@ checkpoint import_zoo:
         architecture_code=architecture_code,
         epoch=lookup_epoch,
         models=imported_models,
+        dialect=lookup_dialect,
+        factors=given_factors,
         folder=folder_state,
         engine=ENGINE,
         code=code_of("import_zoo"),
@@ -170,6 +173,8 @@ checkpoint initial_weights:
     params:
         architecture=lookup_architecture,
         architecture_code=architecture_code,
+        dialect=lookup_dialect,
+        factors=given_factors,
         folder=folder_state_of_initial_weights,
         code=code_of("initial_weights"),
     script:

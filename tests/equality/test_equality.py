@@ -14,7 +14,7 @@ import yaml
 from reference import train_one, train_one_variational
 from zootwins.architectures.architecture import get_architecture
 from zootwins.catalogue.entries import load_run
-from zootwins.images.datasets import load_dataset, read_dataset_pt, save_dataset
+from zootwins.images.datasets import load_dataset, save_dataset
 from zootwins.population import ImageData, ImageSet, Population, layer_sparsity, native_engine
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
@@ -22,9 +22,9 @@ from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.variational_dropout import kl_weight
 from zootwins.zoos.archives import open_members
+from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.importing import import_zoo
 from zootwins.zoos.originals import Originals, model_factors
-from zootwins.zoos.raw_zoo import find_dataset
 
 ROOT = Path(__file__).parents[2]
 MODELS = 8
@@ -41,7 +41,7 @@ def zoo(request, tmp_path_factory):
     entry = load_run(config, ROOT).catalogue[request.param]
     path = ROOT / entry.archive.path
     with open_members(path) as members:
-        stored = read_dataset_pt(find_dataset(members), str(path))
+        stored = open_zoo(members).dataset()
     file = tmp_path_factory.mktemp("data") / "dataset.safetensors"
     save_dataset(file, stored, {})
     data = load_dataset(file)

@@ -24,12 +24,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 with atheris.instrument_imports(include=["zootwins", "zipfile", "json"]):
     import raw_zoos
     import test_verification
-    from zootwins.images.datasets import read_dataset_pt
     from zootwins.run.errors import InputError
     from zootwins.storage import tensor_files
     from zootwins.storage.shards import TwinShard
     from zootwins.zoos.archives import open_members
-    from zootwins.zoos.raw_zoo import find_dataset, read_models
+    from zootwins.zoos.dialects import open_zoo
 
 atheris.instrument_func(_weights_only_unpickler.Unpickler.load)
 
@@ -64,11 +63,10 @@ class RawZoo:
     @staticmethod
     def read(path: Path) -> None:
         with open_members(path) as members:
-            for model in read_models(members, raw_zoos.CNN_S, None):
+            for model in open_zoo(members).models(raw_zoos.CNN_S, None):
                 assert model.reason.isprintable(), model.reason
                 assert model.reason or len(model.checkpoints) == 1
-            if (content := find_dataset(members)) is not None:
-                read_dataset_pt(content, "dataset.pt")
+            open_zoo(members).dataset()
 
     @staticmethod
     def mutate(content: bytes, limit: int, seed: int) -> bytes:

@@ -3,17 +3,21 @@
 import os
 import stat
 import struct
+import tarfile
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raw_zoos import model_files, write_folder, write_zip
 from zootwins.run.errors import InputError
-from zootwins.zoos import archives
-from zootwins.zoos.archives import folder_digest, open_members
+from zootwins.zoos import tar_files, zip_files
+from zootwins.zoos.archives import open_members
+from zootwins.zoos.identity import folder_digest
 
 FILES = {"zoo/a.json": b"{}", "zoo/model/checkpoints": bytes(range(256)) * 9, "zoo/model/empty": b""}
 LIMIT = 1 << 20
@@ -54,7 +58,7 @@ def refusal(path: Path) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["../out", "/etc/passwd", "zoo/../../out", "zoo\\..\\out", "C:/out", "zoo/..", "/", "//host/share", "."],
+    ["../out", "/etc/passwd", "zoo/../../out", "zoo\\..\\out", "zoo/..", "/", "//host/share", "."],
 )
 def test_paths_that_lead_out_are_refused(tmp_path, name):
     assert "leads out" in refusal(write_zip(tmp_path / "zoo.zip", FILES | {name: b"x"}))
@@ -102,15 +106,119 @@ def test_a_bomb_is_refused(tmp_path, monkeypatch):
     path = write_zip(tmp_path / "zoo.zip", {"zoo/zeros": bytes(2 << 20)})
     with open_members(path) as members:  # small enough to be harmless
         assert members.size("zoo/zeros") == 2 << 20
-    monkeypatch.setattr(archives, "BOMB_SIZE", 1 << 20)
+    monkeypatch.setattr(zip_files, "BOMB_SIZE", 1 << 20)
     assert "absurd size" in refusal(path)
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_compressions_of_other_kinds_are_refused(tmp_path, method):
-    with zipfile.ZipFile(tmp_path / "zoo.zip", "w", method) as archive:
-        archive.writestr("zoo/a", b"a" * 100)
-    assert "compressed by method" in refusal(tmp_path / "zoo.zip")
+@pytest.mark.parametrize(
+    ("method", "name"), [(14, "LZMA"), (12, "bzip2"), (9, "Deflate64"), (93, "Zstandard"), (77, "method 77")]
+)
+def test_compressions_of_other_kinds_are_refused_by_name_with_the_users_own_file(tmp_path, method, name):
+    path = directory_field(write_zip(tmp_path / "my_zoo.zip", {"zoo/a": b"a" * 100}), 10, "<H", method)
+    assert f"'zoo/a' is compressed by {name}" in refusal(path)
+    link = tmp_path / "raw.zip"  # what fetch_zoo leaves of an archive on this machine
+    link.symlink_to(path)
+    with pytest.raises(InputError, match=r"my_zoo\.zip: refused.*give the folder as the zoo's source.directory"):
+        open_members(link).__enter__()
+
+
+def test_zips_with_backslashes_have_folders_all_the_same(tmp_path):
+    with zipfile.ZipFile(tmp_path / "zoo.zip", "w") as archive:
+        for name, content in {**FILES, "zoo/empty/": b""}.items():
+            entry = zipfile.ZipInfo("x")
+            entry.filename = entry.orig_filename = name.replace("/", "\\")
+            archive.writestr(entry, content)
+    with open_members(tmp_path / "zoo.zip") as members:
+        assert {name: members.read(name, LIMIT) for name in members.names} == FILES
+        assert "zoo/empty" in members.folders
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_that_is_there_twice_with_one_content_is_one_member(tmp_path):
+    path = write_zip(tmp_path / "zoo.zip", FILES)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("zoo/a.json", FILES["zoo/a.json"])
+    with open_members(path) as members:
+        assert members.names == sorted(FILES)
+
+
+def test_a_drive_in_a_path_is_refused_with_the_remedy(tmp_path):
+    assert "has a drive in its path; write" in refusal(write_zip(tmp_path / "zoo.zip", {"C:/zoo/a": b"x"}))
+
+
+TARS = {"tar": "w:", "tar.gz": "w:gz", "tar.xz": "w:xz", "tar.bz2": "w:bz2"}
+
+
+def write_tar(path: Path, files: dict[str, bytes], mode: str = "w:", **more) -> Path:
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            for field, value in more.items():
+                setattr(entry, field, value)
+            archive.addfile(entry, BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("kind", TARS)
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_tars_are_read_member_by_member(tmp_path, kind, prefix):
+    """The last member is a zip, as checkpoints are: it does not make a zip of the tar."""
+    files = FILES | {"zoo/z": write_zip(tmp_path / "inner.zip", FILES).read_bytes()}
+    path = write_tar(tmp_path / f"zoo.{kind}", {prefix + name: text for name, text in files.items()}, TARS[kind])
+    with open_members(path) as members:
+        assert {name: members.read(name, LIMIT) for name in members.names} == files
+        assert members.folders == {"zoo", "zoo/model"}
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["inner.zip", path.name])  # no copy is left
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/passwd", "zoo/../../out"])
+def test_tars_whose_paths_lead_out_are_refused(tmp_path, name):
+    assert "leads out" in refusal(write_tar(tmp_path / "zoo.tar", FILES | {name: b"x"}))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_tars_are_refused(tmp_path, kind):
+    path = write_tar(tmp_path / "zoo.tar", {"zoo/link": b""}, type=kind, linkname="/etc/passwd")
+    assert "is a link, a device or a sparse file" in refusal(path)
+
+
+def test_tars_that_are_bombs_cut_or_hold_a_name_twice_are_refused(tmp_path, monkeypatch):
+    zeros = write_tar(tmp_path / "zeros.tar.xz", {"zoo/zeros": bytes(8 << 20)}, "w:xz")
+    with open_members(zeros) as members:  # small enough to be harmless
+        assert members.size("zoo/zeros") == 8 << 20
+    monkeypatch.setattr(tar_files, "BOMB_SIZE", 1 << 20)
+    assert "absurd size" in refusal(zeros)
+    whole = write_tar(tmp_path / "zoo.tar", FILES).read_bytes()
+    end = len(whole.rstrip(b"\0")) // 512 * 512 + 512
+    for length in (700, end):
+        (tmp_path / "cut.tar").write_bytes(whole[:length])
+        assert "whole" in refusal(tmp_path / "cut.tar") or "not a readable" in refusal(tmp_path / "cut.tar")
+    (tmp_path / "cut.tar.gz").write_bytes(write_tar(tmp_path / "zoo.tar.gz", FILES, "w:gz").read_bytes()[:-20])
+    assert "not a readable zip or tar" in refusal(tmp_path / "cut.tar.gz")
+    with tarfile.open(tmp_path / "zoo.tar", "a") as archive:
+        archive.addfile(tarfile.TarInfo("zoo/a.json"))
+    assert "is there twice" in refusal(tmp_path / "zoo.tar")
+
+
+@pytest.mark.parametrize("write", [write_zip, write_folder, write_tar])
+def test_arrays_are_mapped_from_every_container(tmp_path, write):
+    numbers = np.arange(12, dtype="<f4").reshape(3, 4)
+    buffer = BytesIO()
+    np.save(buffer, numbers)
+    with open_members(write(tmp_path / "zoo", FILES | {"zoo/w.npy": buffer.getvalue()})) as members:
+        assert np.array_equal(members.array("zoo/w.npy"), numbers)
+        with pytest.raises(OSError, match="damaged"):
+            members.array("zoo/a.json")
+
+
+@pytest.mark.parametrize("array", [np.array([{}], dtype=object), np.array(["a"])], ids=["objects", "texts"])
+def test_arrays_of_anything_but_numbers_are_refused(tmp_path, array):
+    buffer = BytesIO()
+    np.save(buffer, array, allow_pickle=True)
+    path = write_zip(tmp_path / "zoo.zip", {"w.npy": buffer.getvalue()})
+    with open_members(path) as members, pytest.raises(OSError, match="not numbers"):
+        members.array("w.npy")
 
 
 def directory_field(path: Path, offset: int, form: str, value: int) -> Path:
@@ -183,14 +291,30 @@ def test_a_folder_has_another_digest_when_a_file_changes_that_is_read(tmp_path, 
     before = folder_digest(zoo, None)
     assert folder_digest(zoo, None) == folder_digest(zoo, 1) == before
     file = zoo / name
-    written = file.stat()
-    os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns - 1))  # an older file is another file too
-    assert folder_digest(zoo, None) != before
-    file.write_bytes(file.read_bytes() + b"x")
-    os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
-    assert (longer := folder_digest(zoo, None)) != before
+    os.utime(file, (0, 0))
+    assert folder_digest(zoo, None) == before  # equal contents are equal, whatever their dates
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b" ")  # of the same size
+    assert (changed := folder_digest(zoo, None)) != before
     file.rename(f"{file}_")
-    assert folder_digest(zoo, None) != longer
+    assert folder_digest(zoo, None) not in (before, changed)
+    file.write_bytes(content)
+    assert folder_digest(zoo, None) == before
+
+
+def test_files_that_nobody_reads_do_not_change_a_folders_digest(tmp_path):
+    zoo = write_folder(tmp_path / "zoo", model_files("zoo/NN_0"))
+    before = folder_digest(zoo, None)
+    names = (".DS_Store", "notes.txt", "zoo/.DS_Store", "zoo/result.json", "zoo/NN_0/events.out.tfevents.1")
+    write_folder(zoo, dict.fromkeys((*names, "zoo/NN_0/checkpoint_000001/optimizer"), b"x"))
+    assert folder_digest(zoo, None) == before
+
+
+def test_another_model_changes_a_folders_digest(tmp_path):
+    zoo = write_folder(tmp_path / "zoo", model_files("NN_tune_trainable_0"))
+    before = folder_digest(zoo, None)
+    (zoo / "NN_tune_trainable_1").mkdir()
+    assert folder_digest(zoo, None) != before
 
 
 def test_checkpoints_that_are_not_read_are_not_in_a_folders_digest(tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from test_torch_engine import factors, images, population
 from zootwins.architectures.architecture import get_architecture
-from zootwins.images.datasets import HALF, SPLITS, StoredData, as_trained_on, read_dataset_pt
+from zootwins.images.datasets import HALF, SPLITS, StoredData, as_trained_on
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import GaussianNoise
@@ -19,10 +19,12 @@ from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.shards import read_shard, write_trajectory
 from zootwins.zoos.archives import open_members
+from zootwins.zoos.dialects import open_zoo
+from zootwins.zoos.dialects.base import RawModel
 from zootwins.zoos.exporting import original_models, shard_models
 from zootwins.zoos.importing import ImportedZoo, import_zoo
 from zootwins.zoos.originals import Originals
-from zootwins.zoos.raw_zoo import RawModel, find_dataset, write_raw_zoo
+from zootwins.zoos.raw_zoo import write_raw_zoo
 from zootwins.zoos.training import train_zoo
 
 FACTORS = [factors(4, momentum=0.0), factors(9, "relu", "sgd", dropout=0.5)]
@@ -102,5 +104,5 @@ def test_the_data_set_goes_with_an_export(tmp_path):
     model = next(original_models(ORIGINALS, pd.DataFrame({"index": [0, 2], "epoch": 1, "test_accuracy": 0.1})))
     write_raw_zoo(tmp_path / "zoo.zip", "zoo", {}, [model], ARCHITECTURE, as_trained_on(data))
     with open_members(tmp_path / "zoo.zip") as members:
-        back = read_dataset_pt(find_dataset(members), "zoo.zip")
+        back = open_zoo(members).dataset()
     assert all(torch.equal(back.images[split], data.images[split]) for split in SPLITS)

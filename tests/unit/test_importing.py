@@ -12,15 +12,15 @@ from torch.utils.data import TensorDataset
 from plain_networks import Network
 from raw_zoos import HYPERPARAMETER, UNIFORM, model_files, results, state, torch_bytes, write_folder, write_zip
 from zootwins.architectures.architecture import to_state_dict
-from zootwins.images.datasets import load_dataset, read_dataset_pt, save_dataset
+from zootwins.images.datasets import load_dataset, save_dataset
 from zootwins.population import Evaluation, ImageSet, Population
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
 from zootwins.storage.frames import write_csv
 from zootwins.zoos.archives import open_members
+from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.importing import ImportedZoo, excluded, import_zoo, remarks
 from zootwins.zoos.originals import load_originals, read_models, write_rows
-from zootwins.zoos.raw_zoo import find_dataset
 
 RECORDED = 1e-3  # one of 1000 test images: the rounding of another machine may turn it
 
@@ -50,7 +50,7 @@ def fashion_mnist(tmp_path_factory) -> ImageSet:
     """The test split that both genuine zoos were evaluated on, as it goes through the program's own file."""
     path = tmp_path_factory.mktemp("data") / "dataset.safetensors"
     with open_members(UNIFORM) as members:
-        data = read_dataset_pt(find_dataset(members), UNIFORM.name)
+        data = open_zoo(members).dataset()
     save_dataset(path, data, {})
     return load_dataset(path).test
 

@@ -8,14 +8,14 @@ import torch
 from raw_zoos import CNN_S, HYPERPARAMETER, UNIFORM, model_files, write_zip
 from zootwins.run.errors import InputError
 from zootwins.zoos.archives import open_members
+from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.initial import load_initial, read_checkpoints, rebuilt
 from zootwins.zoos.originals import Originals, write_rows
-from zootwins.zoos.raw_zoo import read_models
 
 
 def originals_of(path) -> Originals:
     with open_members(path) as members:
-        raw = list(read_models(members, CNN_S, None))
+        raw = list(open_zoo(members).models(CNN_S, None))
     parameters = {
         name: torch.stack([next(iter(model.checkpoints.values()))[name] for model in raw])
         for name in CNN_S.parameter_shapes

@@ -16,8 +16,8 @@ from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.sparsifiers.variational_dropout import Settings, VariationalDropout
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 from zootwins.zoos.archives import open_members
+from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.originals import Originals
-from zootwins.zoos.raw_zoo import read_models
 
 SETTINGS = Settings(epochs=2, threshold=2.0, lr=0.3)
 MODELS = pd.DataFrame(
@@ -129,7 +129,7 @@ def test_dense_models_are_no_twins(files, tmp_path):
 def test_twins_are_no_dense_models(files, tmp_path):
     write_zip(tmp_path / "twins.zip", files | {f"{name}/params.json": json.dumps(PARAMS).encode() for name in TWINS})
     with open_members(tmp_path / "twins.zip") as members:
-        reasons = [model.reason for model in read_models(members, ARCHITECTURE, None)]
+        reasons = [model.reason for model in open_zoo(members).models(ARCHITECTURE, None)]
     assert all(".log_sigma2', which cnn_s has not" in reason for reason in reasons)
 
 

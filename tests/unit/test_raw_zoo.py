@@ -32,15 +32,18 @@ from zootwins.population import Factors
 from zootwins.population.initialisation import initial_parameters
 from zootwins.run.errors import InputError
 from zootwins.zoos.archives import open_members
+from zootwins.zoos.dialects import open_zoo
+from zootwins.zoos.dialects.base import RawModel
+from zootwins.zoos.dialects.ray import dataset_file
 from zootwins.zoos.raw_texts import METRICS
-from zootwins.zoos.raw_zoo import RawModel, find_dataset, read_models, write_raw_zoo
+from zootwins.zoos.raw_zoo import write_raw_zoo
 
 CNN_L = get_architecture("cnn_l", 3)
 
 
 def read(path: Path, architecture: Architecture = CNN_S, epoch: int | None = None) -> list[RawModel]:
     with open_members(path) as members:
-        return list(read_models(members, architecture, epoch))
+        return list(open_zoo(members).models(architecture, epoch))
 
 
 def read_files(tmp_path: Path, *files: dict[str, bytes], architecture=CNN_S, epoch=None) -> list[RawModel]:
@@ -219,12 +222,12 @@ def test_archives_without_models_or_with_two_zoos_are_refused(tmp_path):
 def test_the_data_set_is_found_beside_the_models_or_above_alone(tmp_path, files, expected):
     path = write_zip(tmp_path / "zoo.zip", model_files("a/zoo/NN_0") | {name: name.encode() for name in files})
     with open_members(path) as members:
-        assert find_dataset(members) == (expected and expected.encode())
+        assert dataset_file(members, open_zoo(members).folders[0]) == expected
 
 
 def test_a_data_set_beside_models_at_the_top_is_found(tmp_path):
     with open_members(write_zip(tmp_path / "zoo.zip", model_files("NN_0") | {"dataset.pt": b"x"})) as members:
-        assert find_dataset(members) == b"x"
+        assert dataset_file(members, open_zoo(members).folders[0]) == "dataset.pt"
 
 
 def factors(**changes) -> Factors:

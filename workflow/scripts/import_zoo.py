@@ -18,6 +18,8 @@ with job(snakemake):
         load_dataset(snakemake.input.dataset).test,
         # no parameter: another limit is no reason to import again
         float(snakemake.config["max_broken_share"]),
+        dialect=snakemake.params.dialect,
+        factors=snakemake.params.factors,
     )
     for remark in remarks(zoo.models):
         announce(snakemake, f"{remark}; model by model: {snakemake.output.models}")

@@ -12,7 +12,13 @@ with job(snakemake):
         snakemake.input.originals, snakemake.input.models, snakemake.params.architecture, 0, len(models)
     )
     if snakemake.input.raw_zoo:
-        parameters = read_checkpoints(snakemake.input.raw_zoo, snakemake.wildcards.zoo, originals)
+        parameters = read_checkpoints(
+            snakemake.input.raw_zoo,
+            snakemake.wildcards.zoo,
+            originals,
+            snakemake.params.dialect,
+            snakemake.params.factors,
+        )
     else:
         parameters = rebuilt(originals)
     index = torch.tensor(originals.index, dtype=torch.int64)

@@ -2,23 +2,23 @@
 
 from pathlib import Path
 
-from zootwins.images.datasets import DIGITS, named_data, read_dataset_pt, save_dataset
+from zootwins.images.datasets import DIGITS, named_data, save_dataset
 from zootwins.run.errors import InputError
 from zootwins.run.job import announce, job, log, provenance
 from zootwins.run.paths import located
 from zootwins.zoos.archives import open_members
-from zootwins.zoos.raw_zoo import find_dataset
+from zootwins.zoos.dialects import open_zoo
 
 with job(snakemake):
-    content = None
+    data = None
     if snakemake.input.raw_zoo:
         with open_members(snakemake.input.raw_zoo) as members:
-            content = find_dataset(members)
+            data = open_zoo(members, snakemake.params.dialect).dataset()
     name = snakemake.params.dataset
-    if content is not None:
+    if data is not None:
         if name != "archive":
             announce(snakemake, f"the zoo's own dataset.pt is taken, not the catalogue's dataset {name}")
-        data, origin = read_dataset_pt(content, f"{snakemake.input.raw_zoo}: dataset.pt"), "dataset.pt"
+        origin = "dataset.pt"
     elif name == "archive":
         raise InputError(f"{snakemake.input.raw_zoo}: has no dataset.pt; name a data set in the catalogue")
     else:

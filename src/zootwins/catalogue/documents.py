@@ -12,7 +12,8 @@ from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import Transfer
 from zootwins.run.settings import Once, Section
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
-from zootwins.zoos.sources import ArchiveSource, TrainSource
+from zootwins.zoos.dialects import DIALECTS
+from zootwins.zoos.sources import ArchiveSource, GivenFactors, TrainSource
 
 COMPARISONS = ("agreement", "correlation")
 
@@ -92,7 +93,17 @@ class ZooEntry(Section):
         "settings, such as `{id: resnet18, width: 0.25}`; or a chain of layers, `{layers: [...]}`."
     )
     models: int = Field(ge=1, description="Number of models, the broken ones counted.")
-    epoch: int | None = Field(None, ge=0, description="Checkpoint that twins start from; the last one if absent.")
+    epoch: int | None = Field(
+        None, ge=0, description="Epoch of the checkpoint that twins start from; each model's last one if absent."
+    )
+    dialect: Literal[*(dialect.id for dialect in DIALECTS)] | None = Field(
+        None, description="How the source's files are laid out; recognised from the files if absent."
+    )
+    factors: GivenFactors = Field(
+        GivenFactors(),
+        description="Generating factors of all models that the source's files do not record, such as `{batch_size: "
+        "10}`.",
+    )
     initial_weights: Literal["factors", "checkpoint"] | None = Field(
         None,
         description="Where the weights before training come from, if a method or transfer asks for them: made "

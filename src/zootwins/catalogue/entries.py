@@ -1,7 +1,7 @@
 """The run configuration joined with the zoo catalogue, as typed objects."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import shard_ranges
 from zootwins.zoos.sources import ArchiveSource, TrainSource
 
+_ORIGIN = ("archive", "directory", "train", "twins_of", "initial_weights", "dialect", "factors")  # fields of `Zoo`
+
 
 @dataclass(frozen=True)
 class Zoo:
@@ -31,6 +33,8 @@ class Zoo:
         initial_weights: `factors`, or `checkpoint`: what tells the models' weights before training.
         compare_with: the id of a zoo of the paper that this one is like.
         twins_of: the id of the zoo whose variational twins the source holds; such a zoo is imported, not trained.
+        dialect: how the source's files are laid out; recognised if None.
+        factors: generating factors of all models that the source's files do not record.
     """
 
     id: str
@@ -47,6 +51,8 @@ class Zoo:
     archive: ArchiveSource | None = None
     directory: str | None = None
     train: TrainSource | None = None
+    dialect: str | None = None
+    factors: Mapping[str, Any] = field(default_factory=dict)
 
     def curve(self, method: str) -> list[Point]:
         """The operating points of a method, in the order of its dial; none if the zoo lacks it."""
@@ -83,7 +89,9 @@ class Zoo:
         values["methods"] = {method: settings.model_dump() for method, settings in self.methods.items()}
         for name in ("archive", "train"):
             values[name] = values[name] and values[name].model_dump()
-        dropped = () if origin else ("archive", "directory", "train", "twins_of", "initial_weights")
+        dropped = (
+            () if origin else ("archive", "directory", "train", "twins_of", "initial_weights", "dialect", "factors")
+        )
         return {name: value for name, value in values.items() if name not in dropped}
 
     @classmethod
@@ -340,6 +348,8 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
         archive=source.archive,
         directory=source.directory,
         train=source.train,
+        dialect=entry.dialect,
+        factors=entry.factors.model_dump(exclude_none=True),
     )
     if zoo.twins_of and entry.variational_dropout is False:
         raise InputError(

@@ -16,16 +16,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset, random_split
 
-from zootwins.architectures.architecture import CLASSES
 from zootwins.population import ImageData, ImageSet
 from zootwins.run.errors import InputError, one_line
-from zootwins.storage import tensor_files, torch_files
+from zootwins.storage import tensor_files
 from zootwins.storage.files import remedy
 
 SPLIT_SEED = 42
 SPLITS = {"train": "trainset", "validation": "valset", "test": "testset"}
 MNIST, HALF = ((0.1307,), (0.3081,)), ((0.5,), (0.5,))
-_AT_ONCE = 1024  # images whose temporaries are held at a time
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,17 @@ SOURCES = {
     "cifar10_28": Source("CIFAR10", 42_000, 8_000, 10_000, HALF, resize=28),
     "stl10_28": Source("STL10", 4_200, 800, 8_000, HALF, resize=28),
     "stl10_32": Source("STL10", 4_200, 800, 8_000, HALF, resize=32),
+}
+
+
+_IDX = "{train,t10k}-{images-idx3,labels-idx1}-ubyte"
+FILES = {  # where torchvision looks for a data set's files, below the data folder
+    "MNIST": f"MNIST/raw/{_IDX}",
+    "FashionMNIST": f"FashionMNIST/raw/{_IDX}",
+    "SVHN": "{train,test}_32x32.mat",
+    "USPS": "{usps,usps.t}.bz2",
+    "CIFAR10": "cifar-10-batches-py/{data_batch_1 … 5,test_batch,batches.meta}",
+    "STL10": "stl10_binary/{train,test}_{X,y}.bin",
 }
 
 
@@ -158,8 +167,8 @@ def _open_torchvision(source: Source, data_dir: Path) -> tuple:
         reason = one_line(error) or type(error).__name__
         got = "is not there, or not whole" if source.folder else "is not there and could not be downloaded"
         raise InputError(
-            f"{folder}: torchvision's {source.dataset} {got} ({reason}); "
-            "put its files there, or set data_dir to where they are"
+            f"{folder}: torchvision's {source.dataset} {got} ({reason}); put its files there as "
+            f"{FILES[source.dataset]}, or set data_dir to the folder that has them so"
         ) from None
 
 
@@ -222,62 +231,8 @@ def _each_image(images: Tensor, change: Callable) -> Tensor:
     return torch.stack([functional.pil_to_tensor(change(functional.to_pil_image(image))) for image in images])
 
 
-def read_dataset_pt(content: bytes, where: str) -> StoredData:
-    """A zoo's own `dataset.pt`: TensorDatasets trainset, valset and testset, already normalised.
-
-    Images come back as uint8 where they are pixels normalised in one of the known ways, exactly; else as they are.
-
-    Raises:
-        InputError: if it is none, or holds anything that would have to be executed.
-    """
-    try:
-        stored = torch_files.load(content, allowed=[TensorDataset])
-        images, labels = {}, {}
-        for split, key in SPLITS.items():
-            images[split], labels[split] = _image_tensors(stored, key)
-    except torch_files.RefusedFileError as error:
-        raise InputError(
-            f"{where}: not a data set of plain tensors ({error}); it is refused, not executed: name a data set in "
-            "the catalogue and remove the file, or ask the zoo's authors"
-        ) from None
-    shapes = {tuple(part.shape[1:]) for part in images.values()}
-    if len(shapes) > 1:
-        raise InputError(f"{where}: its splits have images of different shapes ({shapes}); ask the zoo's authors")
-    channels = images["test"].shape[1]
-    for normalisation in (MNIST, HALF):
-        mean, std = ((value * channels)[:channels] for value in normalisation)
-        pixels = {split: _to_pixels(part, mean, std) for split, part in images.items()}
-        if all(part is not None for part in pixels.values()):
-            return StoredData(pixels, labels, mean, std)
-    return StoredData(images, labels, (0.0,) * channels, (1.0,) * channels)
-
-
-def _image_tensors(stored: object, key: str) -> tuple[Tensor, Tensor]:
-    """Images, float32 `[samples, channels, height, width]`, and labels, uint8, of one TensorDataset."""
-    part = stored.get(key) if isinstance(stored, dict) else None
-    tensors = vars(part).get("tensors") if isinstance(part, TensorDataset) else None
-    if not isinstance(tensors, tuple | list) or len(tensors) != 2:
-        raise torch_files.RefusedFileError(f"{key} is no TensorDataset of images and labels")
-    images, labels = torch_files.as_floats(tensors[0]), torch_files.as_integers(tensors[1])
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape or labels.shape != images.shape[:1]:
-        raise torch_files.RefusedFileError(f"{key} has images {list(images.shape)} and labels {list(labels.shape)}")
-    if labels.min() < 0 or labels.max() >= CLASSES:
-        raise torch_files.RefusedFileError(f"{key} has labels outside 0 … {CLASSES - 1}")
-    return images, labels.to(torch.uint8)
-
-
 def _column(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)[:, None, None]
-
-
-def _to_pixels(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor | None:
-    """The uint8 pixels whose normalisation is exactly these images, if there are any."""
-    parts = []
-    for part in images.split(_AT_ONCE):
-        parts.append(((part * _column(std) + _column(mean)) * 255).round().clamp(0, 255).to(torch.uint8))
-        if not torch.equal(normalise(parts[-1], mean, std), part):
-            return None
-    return torch.cat(parts)
 
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

@@ -24,11 +24,11 @@ STATE = ("parameters", "optimizer_state", "masks", "shadows")  # of a population
 
 @dataclass(frozen=True)
 class Factors:
-    """One model's generating factors, with the names used in models.csv."""
+    """One model's generating factors, with the names used in models.csv; None: not recorded."""
 
-    seed: int
+    seed: int | None
     activation: str
-    init: str
+    init: str | None
     optimizer: str  # "adam", or "sgd" (with momentum)
     lr: float
     weight_decay: float

@@ -21,9 +21,10 @@ from zootwins.run.errors import InputError
 from zootwins.sparsifiers.variational_dropout import Settings
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.archives import open_members
+from zootwins.zoos.dialects.base import RawModel
+from zootwins.zoos.dialects.modelzoo import ModelZoo
 from zootwins.zoos.importing import ACCEPTED_DIFFERENCE, MAX_BROKEN_SHARE, refuse_too_many_excluded
 from zootwins.zoos.originals import Originals
-from zootwins.zoos.raw_zoo import RawModel, read_twins
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def match_twins(
     """
     with open_members(path) as members:
         # one twin at a time: the checkpoints are looked at and not kept
-        read = [(t.name, t.original, t.reason) for t in read_twins(members, architecture, range(epochs + 1))]
+        read = [(t.name, t.original, t.reason) for t in ModelZoo(members).twins(architecture, range(epochs + 1))]
     if len(read) != expected:
         raise InputError(f"{path}: holds {len(read)} twins, but the catalogue says {expected}; correct its key models")
     known = originals.set_index("model")
@@ -171,7 +172,7 @@ def import_twins(
 def _read(path: str | Path, originals: Originals, states: Sequence[int]) -> list[RawModel]:
     """The twins of the originals, none of them broken."""
     with open_members(path) as members:
-        twins = list(read_twins(members, originals.architecture, states, originals.models))
+        twins = list(ModelZoo(members).twins(originals.architecture, states, originals.models))
     if any(twin.reason for twin in twins) or [twin.name for twin in twins] != list(originals.models):
         raise InputError(f"{path}: its twins are not those of models.csv; delete the zoo's models.csv")
     return twins

@@ -32,7 +32,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.chmod(0o666 & ~_umask())  # safetensors writes files for their owner alone
         temporary.replace(path)
     except Exception as error:
-        if (reason := _no_room(error)) is None:
+        if (reason := no_room(error)) is None:
             raise
         raise InputError(f"{path}: {reason}; make room there and run the same command again") from None
     finally:
@@ -44,7 +44,7 @@ def remedy(path: str | Path) -> str:
     return f"make it again: snakemake --cores 4 --force {path} (with the --configfile and --config of the run, if any)"
 
 
-def _no_room(error: Exception) -> str | None:
+def no_room(error: Exception) -> str | None:
     """Why there is no room for a file, if that is what went wrong; safetensors tells it by the text alone."""
     codes = (code for code in _NO_ROOM if getattr(error, "errno", None) == code or f"(os error {code})" in str(error))
     return next((_NO_ROOM[code] for code in codes), None)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from zootwins.population import Factors
 from zootwins.storage.shards import TwinShard
+from zootwins.zoos.dialects.base import RawModel
 from zootwins.zoos.originals import Originals
 from zootwins.zoos.raw_texts import METRICS
-from zootwins.zoos.raw_zoo import RawModel
 
 _SCORES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 

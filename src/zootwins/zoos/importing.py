@@ -2,9 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +14,18 @@ import torch
 from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture, Spec, fitting_architecture
-from zootwins.population import Engine, Factors, ImageSet, Population
+from zootwins.population import Engine, Factors, ImageSet, Population, class_dtype
 from zootwins.run.errors import InputError
 from zootwins.zoos.archives import open_members
-from zootwins.zoos.raw_zoo import RawModel, read_models
+from zootwins.zoos.dialects import open_zoo
+from zootwins.zoos.dialects.base import RawModel, RawZoo
+from zootwins.zoos.members import users_file
 
 log = logging.getLogger(__name__)
 
+LOSS_RTOL = 1e-5  # of a recorded loss; a wrong activation changes it by more than 1e-3
+LOSS_ATOL = 1e-6  # rounding of float32 log-probabilities, where losses are near 0
+MODELS_AT_ONCE = 512  # read and evaluated together, so that memory stays small however large the zoo is
 ACCEPTED_DIFFERENCE = 0.005  # between a recorded and an evaluated accuracy or sparsity: 0.5 points
 MAX_BROKEN_SHARE = 0.1  # of a zoo's models that may be excluded before the zoo itself is in doubt
 _ACCEPTED_IMAGES = 1.5  # of a small test split: rounding on another machine may turn one image
@@ -53,57 +60,43 @@ def import_zoo(
     engine: Engine,
     test: ImageSet,
     max_broken_share: float = MAX_BROKEN_SHARE,
+    *,
+    dialect: str | None = None,
+    factors: Mapping[str, Any] | None = None,
 ) -> ImportedZoo:
-    """Read a raw zoo from a zip or folder and evaluate its models on the test split.
+    """Read a raw zoo from an archive or folder and evaluate its models on the test split.
 
     Args:
-        path: the zip or folder.
+        path: the archive or folder.
         architecture: what the catalogue says the models are.
-        epoch: the checkpoint to read; the last one if None.
+        epoch: the checkpoint to read; the last of each model if None.
         expected: how many models the zoo has, the broken ones counted.
         engine: what evaluates.
         test: the zoo's test split.
         max_broken_share: the share of its models that may be excluded, 0 … 1.
+        dialect: of the zoo's files; recognised from them if None.
+        factors: generating factors of all models, where the files do not have them.
 
     Raises:
         InputError: if the archive is refused, has another number of models, too many that are broken, or models
-            most of whose accuracies on this data are not those recorded.
+            most of whose accuracies or losses on this data are not those recorded.
     """
-    shaped = fitting_architecture(str(path), architecture, test.images, test.classes)
-    raw = _read(path, shaped, epoch, expected)
-    index = torch.tensor([number for number, model in enumerate(raw) if not model.reason])
-    read = [raw[number] for number in index]
-    checkpoints = [next(iter(model.checkpoints.values())) for model in read]
-    parameters = {name: torch.stack([c[name] for c in checkpoints]) for name in shaped.tensor_shapes}
-    keys = torch.zeros(len(read), dtype=torch.int64)  # an evaluation draws no random numbers
-    evaluation = engine.evaluate(Population(shaped, [model.factors for model in read], keys, parameters), test)
-    _exclude_other_accuracies(path, read, evaluation.accuracy, len(test))
-    models = _models_table(raw)
-    refuse_too_many_excluded(path, models, max_broken_share)
-    models.loc[index.tolist(), "test_accuracy"] = evaluation.accuracy.numpy()
-    good = torch.tensor([not model.reason for model in read])
-    history = [
-        {"model": raw[number].name, "index": number, **row}
-        for number in index[good].tolist()
-        for row in raw[number].history
-    ]
-    return ImportedZoo(
-        models,
-        {name: tensor[good] for name, tensor in parameters.items()},
-        index[good],
-        shaped,
-        evaluation.predictions[good],
-        pd.DataFrame(history),
-    )
-
-
-def _read(path: str | Path, architecture: Architecture, epoch: int | None, expected: int) -> list[RawModel]:
-    """The models, each that is broken with its reason; at least one is not."""
     with open_members(path) as members:
-        raw = list(read_models(members, architecture, epoch))
-    if len(raw) != expected:
-        raise InputError(f"{path}: holds {len(raw)} models, but the catalogue says {expected}; correct its key models")
+        path = users_file(Path(path))  # for messages
+        shaped = fitting_architecture(str(path), architecture, test.images, test.classes)
+        zoo = open_zoo(members, dialect, factors)
+        log.info("%s: %s (dialect %s), %d models", path, zoo.title, zoo.id, len(zoo.names))
+        if len(zoo.names) != expected:
+            raise InputError(
+                f"{path}: holds {len(zoo.names)} models, but the catalogue says {expected}; correct its key models"
+            )
+        raw, evaluated = _evaluate_all(zoo, shaped, epoch, engine, test)
+    _log_notes(raw)
     _exclude_odd_batch_sizes(raw)
+    read = [raw[number] for number in evaluated.index]
+    _exclude_other_accuracies(path, read, evaluated.accuracy, len(test))
+    if evaluated.loss is not None:
+        _exclude_other_losses(path, read, evaluated.loss)
     for model in raw:
         if model.reason:
             log.warning("excluded %s: %s", model.name, model.reason)
@@ -112,7 +105,95 @@ def _read(path: str | Path, architecture: Architecture, epoch: int | None, expec
             f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; "
             "correct architecture, dataset or epoch in the catalogue if the zoo is whole"
         )
-    return raw
+    models = _models_table(raw, zoo.id)
+    refuse_too_many_excluded(path, models, max_broken_share)
+    rows = evaluated.index.tolist()
+    models.loc[rows, "test_accuracy"] = evaluated.accuracy.numpy()
+    models.loc[rows, "collapsed"] = [bool(row.min() == row.max()) for row in evaluated.predictions]
+    good = torch.tensor([not model.reason for model in read])
+    index = evaluated.index[good]
+    history = [
+        {"model": raw[number].name, "index": number, **row} for number in index.tolist() for row in raw[number].history
+    ]
+    return ImportedZoo(
+        models,
+        {name: tensor if good.all() else tensor[good] for name, tensor in evaluated.parameters.items()},
+        index,
+        shaped,
+        evaluated.predictions[good],
+        pd.DataFrame(history),
+    )
+
+
+@dataclass
+class _Evaluated:
+    """The models that could be read, evaluated: `[models, …]`, and their places in the zoo."""
+
+    index: Tensor
+    parameters: dict[str, Tensor]
+    accuracy: Tensor
+    loss: Tensor | None
+    predictions: Tensor
+
+
+def _evaluate_all(
+    zoo: RawZoo, architecture: Architecture, epoch: int | None, engine: Engine, test: ImageSet
+) -> tuple[list[RawModel], _Evaluated]:
+    """Read and evaluate a zoo, some models at a time; the models come back without their parameters."""
+    raw: list[RawModel] = []
+    chunks: list[_Evaluated] = []
+    models = zoo.models(architecture, epoch)
+    while some := list(islice(models, MODELS_AT_ONCE)):
+        readable = [number for number, model in enumerate(some) if not model.reason]
+        if readable:
+            index = torch.tensor(readable) + len(raw)
+            chunks.append(_evaluate(zoo, architecture, [some[number] for number in readable], index, engine, test))
+        raw += some
+    if not chunks:
+        shapes = architecture.tensor_shapes
+        nothing = {name: torch.empty(0, *shape) for name, shape in shapes.items()}
+        none = torch.empty(0, dtype=torch.float64)
+        return raw, _Evaluated(
+            none.long(), nothing, none, none, torch.empty(0, len(test), dtype=class_dtype(architecture.classes))
+        )
+    parameters = {}
+    for name in list(chunks[0].parameters):  # one after the other, so that little is held twice
+        parameters[name] = torch.cat([chunk.parameters.pop(name) for chunk in chunks])
+    losses = [chunk.loss for chunk in chunks]
+    return raw, _Evaluated(
+        torch.cat([chunk.index for chunk in chunks]),
+        parameters,
+        torch.cat([chunk.accuracy for chunk in chunks]),
+        None if losses[0] is None else torch.cat(losses),
+        torch.cat([chunk.predictions for chunk in chunks]),
+    )
+
+
+def _evaluate(
+    zoo: RawZoo,
+    architecture: Architecture,
+    models: Sequence[RawModel],
+    index: Tensor,
+    engine: Engine,
+    test: ImageSet,
+) -> _Evaluated:
+    checkpoints = [model.checkpoints.popitem() for model in models]
+    for model, (epoch, _) in zip(models, checkpoints, strict=True):
+        model.epoch = epoch
+    parameters = {
+        name: torch.stack([weights[name] for _, weights in checkpoints]) for name in architecture.tensor_shapes
+    }
+    keys = torch.zeros(len(models), dtype=torch.int64)  # an evaluation draws no random numbers
+    population = Population(architecture, [model.factors for model in models], keys, parameters)
+    evaluation = engine.evaluate(population, test)
+    losses = zoo.recorded_losses(engine, population, models, test, evaluation.loss)
+    return _Evaluated(index, parameters, evaluation.accuracy, losses, evaluation.predictions)
+
+
+def _log_notes(raw: Sequence[RawModel]) -> None:
+    """Log what was unwrapped or converted when models were read, and of how many."""
+    for note, number in Counter(note for model in raw for note in model.notes).items():
+        log.info("%d of %d models: %s", number, len(raw), note)
 
 
 def _exclude_odd_batch_sizes(raw: Sequence[RawModel]) -> None:
@@ -129,7 +210,7 @@ def _exclude_other_accuracies(path: str | Path, models: Sequence[RawModel], accu
     Raises:
         InputError: if that is most of them, so that it is the data that are wrong.
     """
-    recorded = torch.tensor([_recorded_accuracy(model) for model in models], dtype=torch.float64)
+    recorded = torch.tensor([_recorded(model, "test_accuracy") for model in models], dtype=torch.float64)
     difference = (recorded - accuracy).abs()
     log.info("test accuracies differ from the recorded ones by %.3f points in the mean", 100 * difference.nanmean())
     if unrecorded := int(recorded.isnan().sum()):
@@ -138,20 +219,47 @@ def _exclude_other_accuracies(path: str | Path, models: Sequence[RawModel], accu
     if wrong.sum() > len(models) / 2:
         raise InputError(
             f"{path}: test accuracies differ from the recorded ones by {100 * difference.nanmean():.1f} points in the "
-            "mean, so the data and the zoo do not belong together; correct dataset or architecture in the catalogue"
+            "mean, so the data and the zoo do not belong together, or its checkpoints are not numbered by epoch; "
+            "correct dataset, architecture or epoch in the catalogue"
         )
     for row in wrong.nonzero().flatten().tolist():
-        models[row].reason = f"another test accuracy than recorded: {accuracy[row]:.4f}, not {recorded[row]:.4f}"
-        log.warning("excluded %s: %s", models[row].name, models[row].reason)
+        _exclude(models[row], f"another test accuracy than recorded: {accuracy[row]:.4f}, not {recorded[row]:.4f}")
 
 
-def _recorded_accuracy(model: RawModel) -> float:
-    """What result.json says of the checkpoint that was read; NaN if nothing."""
-    epoch = next(iter(model.checkpoints), None)
-    return next((row["test_accuracy"] for row in model.history if row["epoch"] == epoch), np.nan)
+def _exclude_other_losses(path: str | Path, models: Sequence[RawModel], loss: Tensor) -> None:
+    """Exclude models whose test loss is not the recorded one: their accuracies may agree with a wrong activation.
+
+    Raises:
+        InputError: if that is most of them, so that it is the network or the images that are wrong.
+    """
+    recorded = torch.tensor([_recorded(model, "test_loss") for model in models], dtype=torch.float64)
+    difference = (recorded - loss).abs()
+    wrong = difference > LOSS_RTOL * recorded.abs() + LOSS_ATOL
+    known = ~recorded.isnan()
+    if not known.any():
+        return
+    relative = (difference / recorded.abs())[known]
+    log.info("test losses differ from the recorded ones by at most %.1e of them", relative.max())
+    if wrong.sum() > len(models) / 2:
+        raise InputError(
+            f"{path}: test losses differ from the recorded ones by {relative.median():.1e} of them in the median, "
+            "though accuracies agree, so that the network (its activation, say) or the images are slightly others; "
+            "correct dataset, architecture or dialect in the catalogue"
+        )
+    for row in wrong.nonzero().flatten().tolist():
+        _exclude(models[row], f"another test loss than recorded: {loss[row]:.6g}, not {recorded[row]:.6g}")
 
 
-def _models_table(raw: Sequence[RawModel]) -> pd.DataFrame:
+def _exclude(model: RawModel, reason: str) -> None:
+    model.reason = model.reason or reason
+
+
+def _recorded(model: RawModel, column: str) -> float:
+    """Return what is recorded of the checkpoint that was read; NaN if nothing."""
+    return next((row[column] for row in model.history if row["epoch"] == model.epoch), np.nan)
+
+
+def _models_table(raw: Sequence[RawModel], dialect: str) -> pd.DataFrame:
     records = []
     for index, model in enumerate(raw):
         factors = asdict(model.factors) if model.factors else {field.name: None for field in fields(Factors)}
@@ -162,9 +270,11 @@ def _models_table(raw: Sequence[RawModel]) -> pd.DataFrame:
                 "status": "excluded" if model.reason else "ok",
                 "reason": model.reason,
                 **factors,
-                "epoch": next(iter(model.checkpoints), None),
-                "recorded_test_accuracy": _recorded_accuracy(model),
+                "epoch": model.epoch,
+                "recorded_test_accuracy": _recorded(model, "test_accuracy"),
                 "test_accuracy": np.nan,
+                "collapsed": False,
+                "dialect": dialect,
             }
         )
     integers = {"seed": "Int64", "batch_size": "Int64", "epoch": "Int64"}
@@ -185,9 +295,13 @@ def refuse_too_many_excluded(path: str | Path, models: pd.DataFrame, limit: floa
 
 
 def remarks(models: pd.DataFrame) -> list[str]:
-    """What people should be told of an imported zoo: of models that are excluded, or that nothing speaks for."""
+    """Return what people should know of an imported zoo: of models excluded, collapsed, stopped early or unchecked."""
     found = [excluded(models)] if (models["status"] == "excluded").any() else []
     ok = models[models["status"] == "ok"]
+    if collapsed := int(ok["collapsed"].astype(bool).sum()):
+        found.append(f"{collapsed} of {len(models)} models are collapsed: they predict one class for all test images")
+    if len(epochs := sorted(set(ok["epoch"].dropna()))) > 1:
+        found.append(f"models stopped at different epochs, {epochs[0]} to {epochs[-1]}: each starts from its last")
     if unchecked := int(ok["recorded_test_accuracy"].isna().sum()):
         found.append(f"no test accuracy is recorded of {unchecked} of {len(models)} models: unchecked")
     return found

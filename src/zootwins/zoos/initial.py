@@ -1,31 +1,59 @@
 """The weights that a zoo's models began with: read from their checkpoints 0, or made again from their factors."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from zootwins.population.initialisation import initial_parameters
+from zootwins.population.initialisation import INITIALISERS, initial_parameters
 from zootwins.run.errors import InputError
 from zootwins.storage.files import remedy
 from zootwins.zoos.archives import open_members
+from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.originals import Originals, read_initial
-from zootwins.zoos.raw_zoo import read_models
 
 
 def rebuilt(originals: Originals) -> dict[str, Tensor]:
-    """The parameters before training, by name, `[models, …]`, as seeds and initialisers make them."""
+    """Return the parameters before training, by name, `[models, …]`, as seeds and initialisers make them.
+
+    Raises:
+        InputError: if a model's seed or initialiser is unknown.
+    """
+    for name, factors in zip(originals.models, originals.factors, strict=True):
+        if factors.seed is None or factors.init not in INITIALISERS:
+            unknown = "its seed is not recorded" if factors.seed is None else f"its initialiser is {factors.init!r}"
+            raise InputError(
+                f"{name}: its weights before training cannot be made again, since {unknown} (known: "
+                f"{', '.join(INITIALISERS)}); set the catalogue's initial_weights: checkpoint if the zoo has "
+                "checkpoints of epoch 0, or give the value as factors: {init: …} or {seed: …}"
+            )
     return _stacked(originals, [initial_parameters(originals.architecture, factors) for factors in originals.factors])
 
 
-def read_checkpoints(path: str | Path, zoo: str, originals: Originals) -> dict[str, Tensor]:
-    """The same from the checkpoints of epoch 0 in a raw zoo, a zip or folder.
+def read_checkpoints(
+    path: str | Path,
+    zoo: str,
+    originals: Originals,
+    dialect: str | None = None,
+    factors: Mapping[str, Any] | None = None,
+) -> dict[str, Tensor]:
+    """Return the same from the checkpoints of epoch 0 in a raw zoo, an archive or folder.
+
+    Args:
+        path: the archive or folder.
+        zoo: its id, for messages.
+        originals: the models.
+        dialect: see `importing.import_zoo`.
+        factors: likewise.
 
     Raises:
         InputError: if a model has none, with what to do.
     """
     with open_members(path) as members:
-        raw = {model.name: model for model in read_models(members, originals.architecture, 0, recorded=False)}
+        read = open_zoo(members, dialect, factors).models(originals.architecture, 0, originals.models, recorded=False)
+        raw = {model.name: model for model in read}
     for name in originals.models:
         if name not in raw or raw[name].reason:
             reason = raw[name].reason if name in raw else "it is not there"

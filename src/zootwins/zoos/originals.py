@@ -15,6 +15,9 @@ from zootwins.storage import tensor_files
 from zootwins.storage.files import remedy
 from zootwins.storage.frames import read_csv
 
+# Columns of models.csv that are texts, whatever they look like: a model may be called NA or null.
+_TEXTS = ("model", "original", "status", "reason", "activation", "init", "optimizer", "dialect")
+
 
 @dataclass(frozen=True)
 class Originals:
@@ -122,7 +125,7 @@ def read_models(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: if the file is not as it was written.
     """
-    return read_csv(path, dtype={"model": str, "reason": str}, keep_default_na=True)
+    return read_csv(path, converters=dict.fromkeys(_TEXTS, str))
 
 
 def model_factors(models: pd.DataFrame) -> dict[int, Factors]:
@@ -131,5 +134,7 @@ def model_factors(models: pd.DataFrame) -> dict[int, Factors]:
 
 
 def _factors(row: dict) -> Factors:
-    types = {field.name: field.type for field in fields(Factors)}
-    return Factors(**{name: kind(row[name]) for name, kind in types.items()})
+    values = {field.name: row[field.name] for field in fields(Factors)}
+    texts = {name: values[name] or None for name in ("activation", "init", "optimizer")}
+    seed = None if pd.isna(values["seed"]) else int(values["seed"])
+    return Factors(**values | texts | {"seed": seed, "batch_size": int(values["batch_size"])})

@@ -1,4 +1,7 @@
-"""params.json and result.json of a raw model: its generating factors, and a row of metrics an epoch."""
+"""params.json and result.json of a raw model: its generating factors, and a row of metrics for each epoch.
+
+Nothing here loads torch: a workflow is planned by reading these texts.
+"""
 
 import json
 import math
@@ -6,12 +9,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zootwins.architectures.activations import ACTIVATIONS
-from zootwins.architectures.architecture import Architecture
-from zootwins.population import Factors
-from zootwins.population.initialisation import INITIALISERS
+from zootwins.run.errors import InputError
+
+if TYPE_CHECKING:
+    from zootwins.architectures.architecture import Architecture
+    from zootwins.population import Factors
 
 _MODEL_TYPES = {"cnn_s": "CNN", "cnn_l": "CNN3"}  # the authors' names; of other networks the catalogue's spec
 LINE_LIMIT = 1 << 20  # bytes of a line of result.json; a real one has 1 kB
@@ -24,30 +29,74 @@ METRICS = {  # column of history.parquet → key of result.json
     "validation_accuracy": "val_acc",
 }
 TWIN_METRICS = METRICS | {"sparsity": "sparsity_ratio"}  # of the authors' variational twins
+FACTOR_KEYS = {  # generating factor → key of params.json
+    "seed": "seed",
+    "activation": "model::nlin",
+    "init": "model::init_type",
+    "optimizer": "optim::optimizer",
+    "lr": "optim::lr",
+    "weight_decay": "optim::wd",
+    "momentum": "optim::momentum",
+    "dropout": "model::dropout",
+    "batch_size": "training::batchsize",
+}
+OPTIMIZERS = ("adam", "sgd")
+NOT_RECORDED = -999  # what the authors' code writes where it has no number
+_ACTIVATION_NAMES = {"leakyrelu": "leaky_relu"}  # as the authors' code calls them, by ours
 
 
 class BrokenModelError(ValueError):
     """Why a model is excluded."""
 
 
-def parse_factors(text: bytes) -> Factors:
-    """The factors in a params.json.
+def parse_params(text: bytes) -> dict[str, Any]:
+    """Return the content of a params.json.
 
     Raises:
-        BrokenModelError: if one is missing, unknown or out of its range.
+        BrokenModelError: if it is not a JSON object.
     """
-    params = _parse(text, "params.json")
-    optimizer = _choice(params, "optim::optimizer", ("adam", "sgd"))
+    return _parse(text, "params.json")
+
+
+def parse_factors(
+    params: Mapping[str, Any], file: str, given: Mapping[str, Any], keys: Mapping[str, str] = FACTOR_KEYS
+) -> "Factors":
+    """Return the generating factors in the content of a params.json.
+
+    Seed and initialiser may be missing or unknown: they matter only where weights are made again from them.
+
+    Args:
+        params: content of the file.
+        file: its path, for messages.
+        given: what the catalogue gives for factors that the file does not have.
+        keys: the file's key of each factor.
+
+    Raises:
+        BrokenModelError: if one is unknown or out of its range.
+        InputError: if one is missing.
+    """
+    from zootwins.population import Factors
+
+    values = {keys[factor]: value for factor, value in given.items()} | params
+    missing = [f for f in keys if f not in ("seed", "init", "momentum") and values.get(keys[f]) is None]
+    if missing:
+        shown_factors = ", ".join(f"{factor}: …" for factor in missing)
+        raise InputError(
+            f"{file}: has no {keys[missing[0]]}; give what the zoo was trained with in its catalogue entry, "
+            f"factors: {{{shown_factors}}}"
+        )
+    optimizer = _choice(values, keys["optimizer"], OPTIMIZERS)
+    init = values.get(keys["init"])
     factors = Factors(
-        seed=_integer(params, "seed"),
-        activation=_choice(params, "model::nlin", tuple(ACTIVATIONS)),
-        init=_choice(params, "model::init_type", tuple(INITIALISERS)),
+        seed=_integer(values, keys["seed"]) if values.get(keys["seed"]) is not None else None,
+        activation=_choice(values, keys["activation"], ACTIVATIONS, _ACTIVATION_NAMES),
+        init=init if isinstance(init, str) else None,
         optimizer=optimizer,
-        lr=_number(params, "optim::lr"),
-        weight_decay=_number(params, "optim::wd", 0.0),
-        momentum=_number(params, "optim::momentum", 0.9) if optimizer == "sgd" else 0.0,
-        dropout=_number(params, "model::dropout", 0.0),
-        batch_size=_integer(params, "training::batchsize", 10),
+        lr=_number(values, keys["lr"]),
+        weight_decay=_number(values, keys["weight_decay"]),
+        momentum=_number(values, keys["momentum"], 0.9) if optimizer == "sgd" else 0.0,  # 0.9: the authors' code
+        dropout=_number(values, keys["dropout"]),
+        batch_size=_integer(values, keys["batch_size"]),
     )
     if factors.lr <= 0 or factors.weight_decay < 0 or not 0 <= factors.dropout < 1 or factors.batch_size < 1:
         raise BrokenModelError("params.json: learning rate, weight decay, dropout or batch size is out of range")
@@ -55,7 +104,7 @@ def parse_factors(text: bytes) -> Factors:
 
 
 def parse_original(text: bytes) -> str:
-    """The folder's name of the model that a variational twin was made from, in the twin's params.json.
+    """Return the folder's name of the model that a variational twin was made from, in the twin's params.json.
 
     Raises:
         BrokenModelError: if it is missing.
@@ -66,16 +115,28 @@ def parse_original(text: bytes) -> str:
     return name
 
 
-def parse_history(text: bytes, metrics: Mapping[str, str] = METRICS) -> list[dict[str, float]]:
-    """The rows of a result.json by epoch (`training_iteration`; of one that is there twice, the later row).
+def parse_history(
+    text: bytes,
+    metrics: Mapping[str, str] = METRICS,
+    epoch_key: str = "training_iteration",
+    accuracy_unit: float = 1.0,
+) -> tuple[list[dict[str, float]], bool]:
+    """Return the rows of a result.json by epoch (of one that is there twice, the later row).
+
+    Args:
+        text: content of the file.
+        metrics: the file's keys by our names.
+        epoch_key: the file's key of the epoch.
+        accuracy_unit: what an accuracy of every image is recorded as.
 
     Returns:
-        For each epoch `epoch` and `metrics`, NaN where the file has none.
+        For each epoch `epoch` and `metrics`, NaN where the file has none; and whether the last line is cut off.
 
     Raises:
-        BrokenModelError: if the file is truncated, or anything in it is not what it should be.
+        BrokenModelError: if there is no row, or anything in it is not what it should be.
     """
     rows: dict[int, dict[str, float]] = {}
+    cut = False
     for line in BytesIO(text):
         if not line.strip():
             continue
@@ -84,17 +145,20 @@ def parse_history(text: bytes, metrics: Mapping[str, str] = METRICS) -> list[dic
         try:
             parsed = _parse(line, "result.json")
         except BrokenModelError:
-            if not line.endswith(b"\n"):  # whole files end with a line break
-                raise BrokenModelError("truncated result.json") from None
-            raise
-        epoch = _integer(parsed, "training_iteration")
-        rows[epoch] = {"epoch": epoch} | {column: _metric(parsed, column, key) for column, key in metrics.items()}
+            if line.endswith(b"\n"):  # whole files end with a line break
+                raise
+            cut = True
+            continue
+        epoch = _integer(parsed, epoch_key)
+        rows[epoch] = {"epoch": epoch} | {
+            column: _metric(parsed, column, key, accuracy_unit) for column, key in metrics.items()
+        }
     if not rows:
-        raise BrokenModelError("truncated result.json: it is empty")
-    return [rows[epoch] for epoch in sorted(rows)]
+        raise BrokenModelError(f"truncated result.json: it {'ends in its first line' if cut else 'is empty'}")
+    return [rows[epoch] for epoch in sorted(rows)], cut
 
 
-def params_json(factors: Factors, architecture: Architecture) -> dict[str, Any]:
+def params_json(factors: "Factors", architecture: "Architecture") -> dict[str, Any]:
     """Content of params.json, with the authors' keys."""
     return {
         "model::type": _MODEL_TYPES.get(architecture.design.id, architecture.spec),
@@ -152,17 +216,27 @@ def _integer(mapping: Mapping[str, Any], key: str, default: int | None = None) -
     return int(number)
 
 
-def _choice(mapping: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
+def _choice(
+    mapping: Mapping[str, Any], key: str, known: Iterable[str], other_names: Mapping[str, str] | None = None
+) -> str:
     value = mapping.get(key)
-    if value not in tuple(known):
+    name = (other_names or {}).get(value, value) if isinstance(value, str) else value
+    if name not in tuple(known):
         raise BrokenModelError(f"{key} is {shown(value)}, not one of {', '.join(known)}")
-    return value
+    return name
 
 
-def _metric(row: Mapping[str, Any], column: str, key: str) -> float:
-    """A loss or accuracy; NaN where it is missing, not finite, or the authors' placeholder -999."""
+def _metric(row: Mapping[str, Any], column: str, key: str, accuracy_unit: float) -> float:
+    """Return a loss, or a share as a fraction; NaN where it is missing, not finite, or the authors' placeholder."""
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, float | int | None):
         raise BrokenModelError(f"unreadable file: result.json: {key} is {shown(value)}, not a number")
-    limit = 1 if column.endswith(("accuracy", "sparsity")) else sys.float_info.max
-    return float(value) if value is not None and 0 <= value <= limit else math.nan
+    if value is None or value == NOT_RECORDED or not abs(value) <= sys.float_info.max:
+        return math.nan
+    if not column.endswith(("accuracy", "sparsity")):
+        return float(value) if value >= 0 else math.nan
+    unit = accuracy_unit if column.endswith("accuracy") else 1.0
+    if not 0 <= value <= unit:
+        percent = "; if the zoo records percentages, divide them by 100" if unit < value <= 100 else ""
+        raise BrokenModelError(f"result.json: {key} is {value:.6g}, not between 0 and {unit:g}{percent}")
+    return value / unit

@@ -15,8 +15,8 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo, is_zipfile
 
 from zootwins.run.errors import InputError
 from zootwins.storage.files import replacing
-from zootwins.zoos.archives import refuse_dangerous
 from zootwins.zoos.downloads import CHUNK, Client, RemoteFile
+from zootwins.zoos.zip_files import checked_entries
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ class RemoteZip:
         os.truncate(part, remote.size)
         self._fetch_directory()
         with ZipFile(part) as archive:
-            refuse_dangerous(remote.url, archive.infolist())
-            self.names = archive.namelist()
+            self._entries = checked_entries(remote.url, archive.infolist())
+            self.names = list(self._entries)
 
     def _fetch_directory(self) -> None:
         """Fetch the zip's end, twice as much each time, until its directory is there."""
@@ -71,7 +71,7 @@ class RemoteZip:
             InputError: if one does not match its CRC, or the server sends no more.
         """
         with ZipFile(self._part) as archive:
-            missing = [member for member in map(archive.getinfo, names) if not _is_whole(archive, member)]
+            missing = [member for member in map(self._entries.get, names) if not _is_whole(archive, member)]
             ends = _ends(archive)
         ranges = _merged((member.header_offset, ends[member.header_offset]) for member in missing)
         log.info(
@@ -97,8 +97,9 @@ class RemoteZip:
             replacing(output) as temporary,
             ZipFile(temporary, "w", ZIP_DEFLATED, compresslevel=1) as smaller,
         ):
-            for member in map(archive.getinfo, names):
-                entry = ZipInfo(member.filename, member.date_time)
+            for name in names:
+                member = self._entries[name]
+                entry = ZipInfo(name, member.date_time)
                 entry.compress_type, entry.file_size = ZIP_DEFLATED, member.file_size
                 with archive.open(member) as source, smaller.open(entry, "w") as target:
                     copyfileobj(source, target, CHUNK)

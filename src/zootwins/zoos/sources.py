@@ -44,6 +44,20 @@ class ArchiveSource(Section):
         return self
 
 
+class GivenFactors(Section):
+    """Generating factors of all of a zoo's models, for those that its files do not record."""
+
+    seed: int | None = Field(None, ge=0)
+    activation: str | None = None
+    init: str | None = None
+    optimizer: str | None = None
+    lr: Positive | None = None
+    weight_decay: NotNegative | None = None
+    momentum: Share | None = None
+    dropout: Share | None = None
+    batch_size: int | None = Field(None, ge=1)
+
+
 class TrainSource(Section):
     """Generating factors of a zoo to be trained: every combination of the lists, with `seeds` seeds."""
 
