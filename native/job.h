@@ -56,6 +56,7 @@ struct Block {
   const float* lr_factors;         // [models, batches], of the learning rate; null: 1
   float linear_clamp;              // of log α in linear layers, in either direction; of noisy weights only
   int64_t batch_size;
+  int64_t first_batch, stop_batch;  // of the epoch's batches, those that are trained
   uint32_t epoch;
   double *loss, *accuracy;         // [models], results
   // results of evaluation, the latter two null if not asked for

@@ -598,7 +598,7 @@ class Model {
     int64_t steps[LANES];
     for (int lane = 0; lane < LANES; lane++) steps[lane] = lanes.steps[lane];
     const int64_t batches = (block.samples + block.batch_size - 1) / block.batch_size;
-    for (int64_t number = 0; number < batches; number++) {
+    for (int64_t number = block.first_batch; number < block.stop_batch; number++) {
       const int64_t first = number * block.batch_size;
       const int64_t batch = block.samples - first < block.batch_size ? block.samples - first : block.batch_size;
       __builtin_memset(gradients, 0, parameters * sizeof(V));
@@ -639,13 +639,16 @@ class Model {
       update(block, lanes, lr_factor, steps);
     }
     store(block);
-    store_scores(block, losses, correct);
+    const int64_t stop = block.stop_batch * block.batch_size;
+    const int64_t seen = (stop < block.samples ? stop : block.samples) - block.first_batch * block.batch_size;
+    store_scores(block, losses, correct, seen);
   }
 
-  static void store_scores(const Block& block, const double (&losses)[LANES], const int64_t (&correct)[LANES]) {
+  static void store_scores(const Block& block, const double (&losses)[LANES], const int64_t (&correct)[LANES],
+                           int64_t samples) {
     for (int lane = 0; lane < block.lanes; lane++) {
-      block.loss[block.places[lane]] = losses[lane] / double(block.samples);
-      block.accuracy[block.places[lane]] = double(correct[lane]) / double(block.samples);
+      block.loss[block.places[lane]] = losses[lane] / double(samples);
+      block.accuracy[block.places[lane]] = double(correct[lane]) / double(samples);
     }
   }
 
@@ -674,7 +677,7 @@ class Model {
         if (block.features) copy_lane<FEATURES>(layers[LAYERS - 2].out, lane, block.features + row * FEATURES);
       }
     }
-    store_scores(block, losses, correct);
+    store_scores(block, losses, correct, block.samples);
   }
 };
 

@@ -201,13 +201,16 @@ class Job {
     }
   }
 
-  void train(uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, float linear_clamp,
-             int threads) {
+  void train(uint32_t epoch, int64_t batch_size, int64_t first_batch, int64_t stop_batch,
+             const std::optional<ConstFloats>& lr_factors, float linear_clamp, int threads) {
     check(batch_size > 0, "batches have at least one sample");
     const int64_t batches = (block.samples + batch_size - 1) / batch_size;
     check(!lr_factors || lr_factors->size() == factors.size() * size_t(batches), "a factor a model and step");
     block.epoch = epoch;
+    check(0 <= first_batch && first_batch < stop_batch && stop_batch <= batches, "there are no such batches");
     block.batch_size = batch_size;
+    block.first_batch = first_batch;
+    block.stop_batch = stop_batch;
     block.lr_factors = lr_factors ? lr_factors->data() : nullptr;
     block.linear_clamp = linear_clamp;
     check_parameters(true);
@@ -310,14 +313,14 @@ NB_MODULE(_native, m) {
       "train_epoch",
       [](const std::string& level, int threads, int network, int mode, const Images& images,
          const Labels& labels, const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters,
-         uint32_t epoch, int64_t batch_size, const std::optional<ConstFloats>& lr_factors, float linear_clamp,
-         const Doubles& loss, const Doubles& accuracy) {
+         uint32_t epoch, int64_t batch_size, int64_t first_batch, int64_t stop_batch,
+         const std::optional<ConstFloats>& lr_factors, float linear_clamp, const Doubles& loss, const Doubles& accuracy) {
         Job(chosen(level), network, mode, images, labels, models, parameters, loss, accuracy)
-            .train(epoch, batch_size, lr_factors, linear_clamp, threads);
+            .train(epoch, batch_size, first_batch, stop_batch, lr_factors, linear_clamp, threads);
       },
       nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("network"), nb::arg("mode"),
       nb::arg("images"), nb::arg("labels"), nb::arg("models"), nb::arg("parameters"), nb::arg("epoch"),
-      nb::arg("batch_size"), nb::arg("lr_factors").none(), nb::arg("linear_clamp"), nb::arg("loss"),
+      nb::arg("batch_size"), nb::arg("first_batch"), nb::arg("stop_batch"), nb::arg("lr_factors").none(), nb::arg("linear_clamp"), nb::arg("loss"),
       nb::arg("accuracy"));
   m.def(
       "evaluate",

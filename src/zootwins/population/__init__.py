@@ -156,10 +156,14 @@ class Population:
             }
             self.optimizer_state["steps"] = torch.zeros(len(self), dtype=torch.int64)
 
-    def count_steps(self, data: ImageSet, lr_factors: Tensor | None) -> None:
-        """Note the steps of an epoch on `data`: those at which a model did not stand still."""
-        steps = -(-len(data) // self.batch_size) if lr_factors is None else (lr_factors > 0).sum(1)
-        self.optimizer_state["steps"] += steps
+    def batches(self, data: ImageSet) -> range:
+        """Return the numbers of an epoch's batches."""
+        return range(-(-len(data) // self.batch_size))
+
+    def count_steps(self, batches: range, lr_factors: Tensor | None) -> None:
+        """Count the optimiser steps on some batches of an epoch: those at which a model did not stand still."""
+        part = slice(batches.start, batches.stop)
+        self.optimizer_state["steps"] += len(batches) if lr_factors is None else (lr_factors[:, part] > 0).sum(1)
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
         """Return all that training changes."""
@@ -230,8 +234,9 @@ class Engine(Protocol):
         *,
         penalty: Tensor | None = None,
         lr_factors: Tensor | None = None,
+        batches: range | None = None,
     ) -> Scores:
-        """Train every model for one epoch, in place.
+        """Train every model for one epoch or a part of it, in place.
 
         Each model takes its own `data_order(key, epoch)` in batches of its batch size (the last may be smaller),
         minimising mean cross-entropy plus its weight in `penalty` times `population.weights.penalty`.
@@ -240,9 +245,11 @@ class Engine(Protocol):
             penalty: float64 `[models]`; none is added where it is None.
             lr_factors: float32 `[models, steps of this epoch]`, ≥ 0, multiply the learning rates; 1 everywhere if
                 None. At 0 a model stands still: its parameters, moments and count of steps are as before.
+            batches: which of the epoch's batches, `range(first, stop)`; all if None. Parts that follow each other come
+                to the same as the whole epoch.
 
         Returns:
-            Scores over the epoch as training saw them: with dropout and noise, while the weights move. The loss
+            Scores over these batches as training saw them: with dropout and noise, while the weights move. The loss
             is the cross-entropy alone.
         """
         ...
@@ -253,6 +260,26 @@ class Engine(Protocol):
         Args:
             outputs: which of `probabilities` and `features` the evaluation shall hold as well.
         """
+        ...
+
+    # of the networks as they are evaluated: see `zootwins.population.derivatives`
+
+    def gradients(self, population: Population, images: ImageSet, chosen: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the gradients of each model's mean cross-entropy at its parameters, `[models, …]`."""
+        ...
+
+    def hessian_products(
+        self, population: Population, images: ImageSet, vectors: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the Hessian of each model's mean cross-entropy times vectors, `[models, …]`."""
+        ...
+
+    def image_gradients(self, population: Population, images: ImageSet) -> dict[str, Tensor]:
+        """Return the gradients of the cross-entropy of single images, `[models, images, …]`."""
+        ...
+
+    def input_products(self, population: Population, images: ImageSet) -> dict[str, Tensor]:
+        """Return XXᵀ of the inputs X `[fan-in, images · positions]` of each weight, `[models, fan-in, fan-in]`."""
         ...
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from zootwins.architectures.architecture import Architecture, OwnActivation
 from zootwins.population import MOMENTS, Engine, Evaluation, ImageSet, Population, Scores, new_evaluation
+from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
@@ -136,7 +137,7 @@ def why_not(population: Population) -> str:
     return f"there are no kernels for {', '.join(sorted(others))}" if others else ""
 
 
-class NativeEngine:
+class NativeEngine(Derivatives):
     """Trains and evaluates float32 populations on the CPU, on at most `threads` threads.
 
     Args:
@@ -175,11 +176,13 @@ class NativeEngine:
         *,
         penalty: Tensor | None = None,
         lr_factors: Tensor | None = None,
+        batches: range | None = None,
     ) -> Scores:
-        """Train every model for one epoch, in place: see `Engine.train_epoch`."""
+        """Train every model for one epoch or a part of it, in place: see `Engine.train_epoch`."""
         if other := self._other(population):
-            return other.train_epoch(population, data, epoch, penalty=penalty, lr_factors=lr_factors)
+            return other.train_epoch(population, data, epoch, penalty=penalty, lr_factors=lr_factors, batches=batches)
         population.start_optimizer()
+        batches = population.batches(data) if batches is None else batches
         models = len(population)
         scores = Scores(torch.zeros(models, dtype=torch.float64), torch.zeros(models, dtype=torch.float64))
         if not models:
@@ -195,13 +198,15 @@ class NativeEngine:
             parameters=working.parameters,
             epoch=epoch,
             batch_size=population.batch_size,
+            first_batch=batches.start,
+            stop_batch=batches.stop,
             lr_factors=None if lr_factors is None else lr_factors.float().contiguous(),
             linear_clamp=getattr(population.weights, "linear_clamp", 0.0),
             loss=scores.loss,
             accuracy=scores.accuracy,
         )
         working.write_back()
-        population.count_steps(data, lr_factors)
+        population.count_steps(batches, lr_factors)
         return scores
 
     def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:

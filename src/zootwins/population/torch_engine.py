@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from zootwins.architectures.architecture import Architecture
 from zootwins.population import MOMENTS, Evaluation, Factors, ImageSet, Population, Scores, new_evaluation
 from zootwins.population.batched_network import Draws, activation_runs, draw, forward
+from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.randomness import data_order, gate_uniforms
 from zootwins.population.variational import FC_CLAMP, GaussianNoise
@@ -25,7 +26,7 @@ _GPU_NUMBERS = 1 << 30  # activations of the models trained together on a GPU
 _EVALUATED_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers in the largest temporary of an evaluation
 
 
-class TorchEngine:
+class TorchEngine(Derivatives):
     """Trains and evaluates populations with batched operations on one device.
 
     On a CPU the population is worked off in blocks whose temporaries stay in the cache, as many side by side as
@@ -45,19 +46,21 @@ class TorchEngine:
         *,
         penalty: Tensor | None = None,
         lr_factors: Tensor | None = None,
+        batches: range | None = None,
     ) -> Scores:
         """See `Engine.train_epoch`; works in the parameters' own dtype."""
         population.start_optimizer()
+        batches = population.batches(data) if batches is None else batches
         data = data.to(self.device, next(iter(population.parameters.values())).dtype)
         scores = Scores(*torch.zeros(2, len(population), dtype=torch.float64))
 
         def train_block(models: Tensor) -> None:
             run = _EpochRun(population, models, self.device, epoch, penalty, lr_factors)
-            block = run.train(data)
+            block = run.train(data, batches)
             scores.loss[models], scores.accuracy[models] = block.loss, block.accuracy
 
         self._each_block(population, train_block)
-        population.count_steps(data, lr_factors)
+        population.count_steps(batches, lr_factors)
         return scores
 
     def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
@@ -162,20 +165,22 @@ class _EpochRun:
             None if lr_factors is None else lr_factors[models].to(device, self.flat.dtype),
         )
 
-    def train(self, data: ImageSet) -> Scores:
-        """Train the epoch and give parameters and optimiser state back to the population."""
+    def train(self, data: ImageSet, batches: range) -> Scores:
+        """Train batches of the epoch and give parameters and optimiser state back to the population."""
         order = data_order(self.keys, self.epoch, len(data))
         loss = torch.zeros(len(self.models), dtype=torch.float64, device=self.device)
         correct = torch.zeros_like(loss)
-        batch_size = self.population.batch_size
-        for batch, first in enumerate(range(0, len(data), batch_size)):
+        batch_size, seen = self.population.batch_size, 0
+        for batch in batches:
+            first = batch * batch_size
             chosen = order[:, first : first + batch_size]
             labels = data.labels[chosen]
             logits, losses = self._step(data.images[chosen], labels, first, batch)
             loss += losses.double().sum(1)
             correct += (logits.argmax(1) == labels).double().sum(1)
+            seen += chosen.shape[1]
         self._give_back()
-        return Scores((loss / len(data)).cpu(), (correct / len(data)).cpu())
+        return Scores((loss / seen).cpu(), (correct / seen).cpu())
 
     def _step(self, images: Tensor, labels: Tensor, first: int, batch: int) -> tuple[Tensor, Tensor]:
         """Train on the epoch's batch of that number, `[models, batch, …]`; logits and losses from before the step."""

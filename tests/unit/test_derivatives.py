@@ -1,0 +1,155 @@
+"""Gradients, Hessian products and inputs of layers against plain PyTorch networks, one model at a time, in float64."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, hessian
+from torch.nn import functional as F
+
+from reference import network_of
+from test_torch_engine import ROUNDING, factors, images, population
+from zootwins.population import derivatives, native_engine
+from zootwins.population.architectures import to_state_dict
+from zootwins.population.hard_concrete import HardConcrete
+from zootwins.population.masks import pruning_masks
+from zootwins.population.torch_engine import TorchEngine
+
+ENGINE = TorchEngine()
+SMOOTH = [factors(0), factors(1, "gelu"), factors(2, "sigmoid", dropout=0.5)]
+SAMPLES = 11
+
+
+def masked_population(models=SMOOTH, name="cnn_s", channels=1):
+    of = population(models, name, channels)
+    of.set_masks(pruning_masks({key: of.parameters[key] for key in of.architecture.weight_names}, 0.6, "global"))
+    return of
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """Three images and two models at once, so that parts have to be put together."""
+    monkeypatch.setattr(derivatives, "_MODELS_AT_ONCE", 2)
+    monkeypatch.setitem(derivatives._AT_ONCE, "cpu", 6 * 200 * 64)
+
+
+def plain(of, model):
+    """A network in evaluation without masks of its own: what is masked is 0, and has a gradient."""
+    of = type(of)(of.architecture, of.factors, of.keys, of.parameters)
+    return network_of(of, model).eval()
+
+
+def named(of, model, tensors):
+    names = to_state_dict({name: name for name in of.parameters}, of.architecture, of.factors[model].dropout)
+    return {name: tensors[key] for key, name in names.items()}
+
+
+def gradients_of(of, model, pixels, labels):
+    network = plain(of, model)
+    F.cross_entropy(network(pixels), labels).backward()
+    return named(of, model, {name: parameter.grad for name, parameter in network.named_parameters()})
+
+
+@pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3)])
+def test_gradients_are_those_of_autograd_at_masked_weights_too(name, channels):
+    of = masked_population(name=name, channels=channels)
+    data = images(of, SAMPLES)
+    found = ENGINE.gradients(of, data)
+    for model in range(len(of)):
+        for key, expected in gradients_of(of, model, data.images, data.labels).items():
+            torch.testing.assert_close(found[key][model], expected, **ROUNDING)
+    mask = of.masks["fc1.weight"]
+    assert (found["fc1.weight"][~mask] != 0).any()
+
+
+def test_each_model_may_have_samples_of_its_own():
+    of = masked_population()
+    data, chosen = images(of, SAMPLES), torch.tensor([[0, 5, 5, 2], [1, 2, 3, 4], [10, 9, 8, 7]])
+    found = ENGINE.gradients(of, data, chosen)
+    for model, rows in enumerate(chosen):
+        for key, expected in gradients_of(of, model, data.images[rows], data.labels[rows]).items():
+            torch.testing.assert_close(found[key][model], expected, **ROUNDING)
+
+
+def test_gradients_of_single_images():
+    of = masked_population()
+    data = images(of, 5)
+    found = ENGINE.image_gradients(of, data)
+    for model in range(len(of)):
+        for row in range(len(data)):
+            one = gradients_of(of, model, data.images[row : row + 1], data.labels[row : row + 1])
+            for key, expected in one.items():
+                torch.testing.assert_close(found[key][model, row], expected, **ROUNDING)
+
+
+def test_products_with_the_hessian():
+    """Against the whole Hessian of two layers that are far apart."""
+    of, keys = masked_population(), ("conv1.weight", "fc2.weight")
+    data = images(of, SAMPLES)
+    generator = torch.Generator().manual_seed(3)
+    vectors = {k: torch.randn(of.parameters[k].shape, generator=generator, dtype=torch.float64) for k in keys}
+    found = ENGINE.hessian_products(of, data, vectors)
+    for model in range(len(of)):
+        network = plain(of, model)
+        indices = of.architecture.module_indices(of.factors[model].dropout > 0)
+        names = [f"module_list.{indices[key.split('.')[0]]}.weight" for key in keys]
+
+        def loss(*weights, network=network, names=names):
+            logits = functional_call(network, dict(zip(names, weights, strict=True)), data.images)
+            return F.cross_entropy(logits, data.labels)
+
+        blocks = hessian(loss, argnums=(0, 1))(*(of.parameters[key][model] for key in keys))
+        for row, key in enumerate(keys):
+            expected = sum(
+                torch.tensordot(blocks[row][column], vectors[other][model], dims=vectors[other][model].ndim)
+                for column, other in enumerate(keys)
+            )
+            torch.testing.assert_close(found[key][model], expected, **ROUNDING)
+
+
+def test_products_of_a_layer_s_inputs():
+    """X as `nn.Unfold` has it of what forward hooks see of a network."""
+    of = masked_population()
+    data = images(of, SAMPLES)
+    found = ENGINE.input_products(of, data)
+    for model in range(len(of)):
+        network, seen = plain(of, model), {}
+        for layer, index in of.architecture.module_indices(of.factors[model].dropout > 0).items():
+            network.module_list[index].register_forward_hook(
+                lambda m, given, _, layer=layer, seen=seen: seen.update({layer: given[0]})
+            )
+        network(data.images)
+        for layer in of.architecture.layers:
+            rows = seen[layer.name].detach()
+            if layer.is_conv:
+                rows = nn.Unfold(layer.kernel)(rows).mT.flatten(0, 1)
+            torch.testing.assert_close(found[f"{layer.name}.weight"][model], rows.mT @ rows, **ROUNDING)
+
+
+def test_gates_and_noise_are_those_of_evaluation():
+    of = population(SMOOTH)
+    of.weights = HardConcrete(0.0)
+    of.parameters = of.weights.start(of.parameters)
+    found = ENGINE.gradients(of, images(of, SAMPLES))
+    expected = ENGINE.gradients(of.deterministic(), images(of, SAMPLES))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+
+
+def test_a_population_without_models_has_no_derivatives():
+    of = population([])
+    data = images(of, SAMPLES)
+    assert ENGINE.image_gradients(of, data)["fc1.weight"].shape == (0, SAMPLES, 20, 36)
+    for found in (
+        ENGINE.gradients(of, data),
+        ENGINE.hessian_products(of, data, {"fc1.weight": torch.zeros(0, 20, 36)}),
+    ):
+        assert found["fc1.weight"].shape == (0, 20, 36)
+    assert ENGINE.input_products(of, data)["conv1.weight"].shape == (0, 25, 25)
+
+
+@pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
+def test_the_native_engine_has_them_too():
+    of = population(SMOOTH, dtype=torch.float32)
+    data = images(of, SAMPLES)
+    of_native, of_torch = (engine.gradients(of, data) for engine in (native_engine.NativeEngine(), ENGINE))
+    assert all(torch.equal(of_native[key], tensor) for key, tensor in of_torch.items())
