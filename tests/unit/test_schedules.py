@@ -10,7 +10,7 @@ from zootwins.population import Factors, ImageSet, Population
 from zootwins.population.masks import keep_highest
 from zootwins.population.randomness import data_order
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.sparsifiers.composition import Moment
+from zootwins.population.trajectory import Moment
 from zootwins.sparsifiers.schedules import Alternating, Exchange, Rounds
 
 WEIGHTS = 2416

@@ -12,7 +12,7 @@ from zootwins.population import GaussianNoise, ImageData, Population, native_eng
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.trajectory import SCORES, Plan, Training, kept_states, record_trajectory
+from zootwins.population.trajectory import SCORES, Moment, Plan, Training, kept_states, record_trajectory
 from zootwins.storage.resume import Resume
 
 native = pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
@@ -76,14 +76,11 @@ def test_final_states_alone():
     assert trajectory.tensors["test_accuracy"].shape == (2, 4)
 
 
-def falling_masks(epoch: int, of: Population) -> dict[str, torch.Tensor] | None:
+def fall(moment: Moment, of: Population) -> None:
     """Before epoch 2 the smallest 60 % go, before epoch 3 the smallest 30 %: half of what was masked comes back."""
-    ratio = {2: 0.6, 3: 0.3}.get(epoch)
-    return (
-        None
-        if ratio is None
-        else pruning_masks({n: of.parameters[n] for n in ("conv2.weight", "fc1.weight")}, ratio, "global")
-    )
+    ratio = {2: 0.6, 3: 0.3}.get(moment.epoch)
+    if ratio is not None:
+        of.set_masks(pruning_masks({n: of.parameters[n] for n in ("conv2.weight", "fc1.weight")}, ratio, "global"))
 
 
 def rising_penalty(epoch: int) -> torch.Tensor:
@@ -97,7 +94,7 @@ def halted(epoch: int) -> torch.Tensor | None:
     )
 
 
-EVERYTHING = Plan(4, prediction_states=range(5), penalty=rising_penalty, lr_factors=halted, masks=falling_masks)
+EVERYTHING = Plan(4, prediction_states=range(5), penalty=rising_penalty, lr_factors=halted, change=fall)
 
 
 def test_a_plan_is_followed_epoch_by_epoch():
@@ -105,8 +102,7 @@ def test_a_plan_is_followed_epoch_by_epoch():
     of, tensors = fresh(noisy=True), record(fresh(noisy=True), EVERYTHING).tensors
     engine = TorchEngine()
     for epoch in range(1, 5):
-        if (masks := falling_masks(epoch, of)) is not None:
-            of.set_masks(masks)
+        fall(Moment(epoch, 0, STEPS, 4), of)
         penalty, lr_factors = rising_penalty(epoch), halted(epoch)
         engine.train_epoch(of, data_of(of).train, epoch, penalty=penalty, lr_factors=lr_factors)
         for name, parameter in of.parameters.items():
@@ -191,7 +187,7 @@ def test_a_resume_file_of_another_run_is_not_used(tmp_path, digest, engine):
 def test_a_shard_all_of_whose_models_are_excluded_is_empty(engine):
     engine = NativeEngine() if engine == "native" else engine
     of = population([], dtype=torch.float32)
-    plan = Plan(2, (0, 2), lambda epoch: 0.1, lambda epoch: torch.ones(0, STEPS), lambda epoch, of: {})
+    plan = Plan(2, (0, 2), lambda epoch: 0.1, lambda epoch: torch.ones(0, STEPS), lambda moment, of: None, 2)
     trajectory = record(of, plan, engine)
     assert trajectory.tensors["conv1.weight"].shape == (0, 3, 8, 1, 5, 5)
     assert trajectory.tensors["predictions"].shape == (0, 2, 30)
@@ -223,3 +219,63 @@ def test_a_training_that_is_not_averaged_has_no_mean():
     training = Training(TorchEngine(), of, data_of(of).train, THREE_EPOCHS)
     training.next_epoch()
     assert training.mean() == {}
+
+
+def in_parts(every: int | None) -> tuple[Plan, list]:
+    """A plan that prunes a little more whenever it is asked, and when it was asked."""
+    asked = []
+
+    def change(moment: Moment, of: Population) -> None:
+        asked.append((moment.epoch, moment.step, moment.taken))
+        weights = {name: of.parameters[name] for name in of.architecture.weight_names}
+        of.set_masks(pruning_masks(weights, 0.1 * moment.taken, "global"))
+
+    return Plan(3, change=change, every=every, lr_factors=lambda epoch: torch.tensor([[1, 0, 1], [0.5, 1, 0]])), asked
+
+
+@pytest.mark.parametrize("engine", [TorchEngine(), pytest.param("native", marks=native)])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_parts_of_an_epoch_come_to_the_whole(engine, noisy):
+    """Bit for bit the parameters, moments and steps; scores to rounding, since parts are summed in another order."""
+    engine = NativeEngine() if engine == "native" else engine
+    data = images(fresh(), 8 * STEPS - 3)  # the last batch is smaller
+    whole, parts = fresh(noisy), fresh(noisy)
+    factors_ = torch.tensor([[1, 0, 1], [0.5, 1, 0]])
+    scores = engine.train_epoch(whole, data, 1, lr_factors=factors_)
+    of_parts = [engine.train_epoch(parts, data, 1, lr_factors=factors_, batches=b) for b in (range(1), range(1, 3))]
+    for kind, tensors in whole.state_dict().items():
+        for name, tensor in tensors.items():
+            assert torch.equal(parts.state_dict()[kind][name], tensor), name
+    shares = torch.tensor([8, 13], dtype=torch.float64) / 21
+    for name in ("loss", "accuracy"):
+        joined = sum(share * getattr(part, name) for share, part in zip(shares, of_parts, strict=True))
+        torch.testing.assert_close(joined, getattr(scores, name), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [
+        (None, [(1, 0, 0), (2, 0, 3), (3, 0, 6)]),
+        (2, [(1, 0, 0), (1, 2, 2), (2, 0, 3), (2, 1, 4), (3, 0, 6), (3, 2, 8)]),
+    ],
+)
+def test_a_plan_may_change_masks_within_an_epoch(every, expected):
+    plan, asked = in_parts(every)
+    of = fresh()
+    training = Training(TorchEngine(), of, data_of(of).train, plan)
+    scores = [training.next_epoch() for _ in range(plan.epochs)]
+    assert asked == expected
+    sparsity = 1 - torch.cat([mask.flatten(1) for mask in of.masks.values()], dim=1).double().mean(1)
+    assert sparsity.tolist() == pytest.approx([0.1 * expected[-1][-1]] * 2, abs=1e-3)
+    by_hand, other = fresh(), in_parts(every)[0]
+    for number, (epoch, first, _) in enumerate(expected):
+        other.change(Moment(epoch, first, STEPS, 3), by_hand)
+        stop = expected[number + 1][1] or STEPS if number + 1 < len(expected) else STEPS
+        factors_ = other.lr_factors(epoch)
+        last = TorchEngine().train_epoch(
+            by_hand, data_of(of).train, epoch, lr_factors=factors_, batches=range(first, stop)
+        )
+    for name, tensor in by_hand.parameters.items():
+        assert torch.equal(of.parameters[name], tensor), name
+    if every is None:
+        assert torch.equal(scores[-1].loss, last.loss)

@@ -43,7 +43,7 @@ class ExactEngine:
 
     name = "exact"
 
-    def train_epoch(self, population, data, epoch, *, penalty=None, lr_factors=None):
+    def train_epoch(self, population, data, epoch, *, penalty=None, lr_factors=None, batches=None):
         population.start_optimizer()
         for name, words in layer_words(ARCHITECTURE, population.keys * 31 + epoch).items():
             mask = population.masks.get(name, torch.ones((), dtype=torch.bool))

@@ -71,6 +71,10 @@ def surgeon(weight, hessian, gone, damping=0.0):
     return least_squares(weight, hessian, kept, damping)
 
 
+def hessian_of(inputs):
+    return output_hessian(inputs.double().mT @ inputs.double(), 60)
+
+
 def layer_inputs(layer):
     if layer == "fc1":
         return reference("obc")["fc1.inputs"][None]
@@ -81,7 +85,7 @@ def layer_inputs(layer):
 @pytest.mark.parametrize("layer", ["fc1", "conv1"])
 def test_obc_is_the_published(layer, damping):
     data, weight = reference("obc"), weights()[f"{layer}.weight"]
-    hessian = output_hessian(layer_inputs(layer), 60)
+    hessian = hessian_of(layer_inputs(layer))
     torch.testing.assert_close(hessian[0], data[f"obc.{layer}.damp_{damping}.hessian"], rtol=FLOAT32_SUMS, atol=0)
     for percent in (50, 90):
         expected = data[f"obc.{layer}.damp_{damping}.weights_{percent}"]
@@ -92,7 +96,7 @@ def test_obc_is_the_published(layer, damping):
 
 def test_every_row_is_the_least_squares_solution_on_what_stays():
     weight, inputs = weights()["fc1.weight"], layer_inputs("fc1").double()
-    pruned_weight = surgeon(weight, output_hessian(inputs, 60), 500)[0]
+    pruned_weight = surgeon(weight, hessian_of(inputs), 500)[0]
     for row, original in zip(pruned_weight, weight[0], strict=True):
         support = row != 0
         solution = torch.linalg.lstsq(inputs[0][:, support], inputs[0] @ original).solution
@@ -102,7 +106,7 @@ def test_every_row_is_the_least_squares_solution_on_what_stays():
 def test_weights_of_an_input_that_is_always_zero_go_first():
     inputs = layer_inputs("fc1").clone()
     inputs[..., 7] = 0
-    ours = surgeon(weights()["fc1.weight"], output_hessian(inputs, 60), 20, damping=0.01)
+    ours = surgeon(weights()["fc1.weight"], hessian_of(inputs), 20, damping=0.01)
     assert (ours[..., 7] == 0).all()
     others = [index for index in range(36) if index != 7]
     torch.testing.assert_close(ours[..., others], weights()["fc1.weight"][..., others])

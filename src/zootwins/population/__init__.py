@@ -19,7 +19,7 @@ from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of an optimiser, by the names of torch.optim.Adam
-STATE = ("parameters", "optimizer_state", "masks", "shadows")  # of a population, that training changes
+STATE = ("parameters", "buffers", "optimizer_state", "masks", "shadows")  # of a population, that training changes
 
 
 @dataclass(frozen=True)

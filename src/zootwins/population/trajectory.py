@@ -7,6 +7,7 @@ same configuration goes on from there to the same tensors.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -23,10 +24,37 @@ PREDICTIONS = "predictions"  # on the test images, uint8 `[models, prediction st
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a population is trained: for how many epochs, and what changes at their boundaries.
+class Moment:
+    """A moment between two optimiser steps.
 
-    Each function is asked anew when a killed run goes on, so that it has to answer from its arguments alone.
+    Attributes:
+        epoch: the epoch that is going on, or about to begin; 1 is the first.
+        step: the number of its batches that are trained already; 0 at the epoch's boundary.
+        steps: batches per epoch.
+        epochs: of the whole training.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    epochs: int
+
+    @property
+    def trained(self) -> float:
+        """Epochs trained so far; a whole number at an epoch's boundary."""
+        return self.epoch - 1 + self.step / self.steps
+
+    @property
+    def taken(self) -> int:
+        """Optimiser steps taken so far."""
+        return (self.epoch - 1) * self.steps + self.step
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a population is trained: for how many epochs, and what changes on the way.
+
+    Each function is called anew when an interrupted run resumes, so that it has to answer from its arguments alone.
 
     Attributes:
         epochs: their number; 1 is the first.
@@ -34,8 +62,9 @@ class Plan:
         penalty: the weight of the penalty in an epoch, one for all models or float64 `[n]`: every n models in turn have
             these n weights, n being the twins of an original, or all models.
         lr_factors: what the learning rates are multiplied with in an epoch, float32 `[models, steps]`, or None.
-        masks: new masks before an epoch, by name of the weights, or None to leave them as they are; see
-            `Population.set_masks`.
+        change: changes the population in place before every epoch, by `Population.set_masks` and the like.
+        every: `change` is called after so many optimiser steps too, counted over the whole training; None: only before
+            epochs.
         averaged_from: the first epoch after which the parameters count in their mean (stochastic weight averaging);
             None: no mean is taken.
     """
@@ -44,7 +73,8 @@ class Plan:
     prediction_states: Sequence[int] = ()
     penalty: Callable[[int], Tensor | float] | None = None
     lr_factors: Callable[[int], Tensor | None] | None = None
-    masks: Callable[[int, Population], Mapping[str, Tensor] | None] | None = None
+    change: Callable[[Moment, Population], None] | None = None
+    every: int | None = None
     averaged_from: int | None = None
 
 
@@ -72,22 +102,41 @@ class Training:
         """Train the next epoch and return the scores that training saw."""
         self.epoch += 1
         plan, population, epoch = self.plan, self.population, self.epoch
-        masks = plan.masks and plan.masks(epoch, population)
-        if masks is not None:
-            population.set_masks(masks)
         penalty = torch.as_tensor(0 if plan.penalty is None else plan.penalty(epoch), dtype=torch.float64).reshape(-1)
-        scores = self.engine.train_epoch(
-            population,
-            self.images,
-            epoch,
-            penalty=penalty.repeat(len(population) // len(penalty)),
-            lr_factors=plan.lr_factors and plan.lr_factors(epoch),
-        )
+        steps = len(population.batches(self.images))
+        parts = []
+        for batches in self._parts(steps):
+            if plan.change is not None:
+                plan.change(Moment(epoch, batches.start, steps, plan.epochs), population)
+            scores = self.engine.train_epoch(
+                population,
+                self.images,
+                epoch,
+                penalty=penalty.repeat(len(population) // len(penalty)),
+                lr_factors=plan.lr_factors and plan.lr_factors(epoch),
+                batches=batches,
+            )
+            parts.append((batches, scores))
         if plan.averaged_from is not None and epoch >= plan.averaged_from:
             self._averaged += 1
             for name, parameter in population.parameters.items():
                 self._sums[name] += parameter
-        return scores
+        return parts[0][1] if len(parts) == 1 else self._joined(parts)
+
+    def _parts(self, steps: int) -> list[range]:
+        """Return the epoch's batches in parts between changes."""
+        before, every = (self.epoch - 1) * steps, self.plan.every
+        starts = [step for step in range(steps) if step == 0 or (every and (before + step) % every == 0)]
+        return [range(start, stop) for start, stop in pairwise([*starts, steps])]
+
+    def _joined(self, parts: Sequence[tuple[range, Scores]]) -> Scores:
+        """Return the scores over all parts of an epoch, each image counting once."""
+        size, images = self.population.batch_size, len(self.images)
+        shares = [(min(batches.stop * size, images) - batches.start * size) / images for batches, _ in parts]
+        return Scores(
+            sum(share * scores.loss for share, (_, scores) in zip(shares, parts, strict=True)),
+            sum(share * scores.accuracy for share, (_, scores) in zip(shares, parts, strict=True)),
+        )
 
     def mean(self) -> dict[str, Tensor]:
         """Return the mean of the parameters after the epochs from `plan.averaged_from` on; NaN before these."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zootwins.architectures.architecture import Architecture
-    from zootwins.population import ImageSet, Population
+    from zootwins.population.trajectory import Moment
+    from zootwins.sparsifiers.state import State
 
 SCORES = {
     "magnitude": "zootwins.sparsifiers.scores:Magnitude",
@@ -54,81 +55,6 @@ UPDATES = {
 def part(table: Mapping[str, str], name: str, **settings: Any) -> Any:
     """Make the part of a name, such as `part(ALLOCATIONS, "erk")`; KeyError if the table has none."""
     return resolve_name(table[name])(**settings)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When masks change.
-
-    Attributes:
-        epoch: the epoch that is going on, or about to begin; 1 is the first.
-        step: the number of its batches that are trained already; 0 at the epoch's boundary.
-        steps: batches per epoch.
-        epochs: of the whole training.
-    """
-
-    epoch: int
-    step: int
-    steps: int
-    epochs: int
-
-    @property
-    def trained(self) -> float:
-        """Epochs trained so far; a whole number at an epoch's boundary."""
-        return self.epoch - 1 + self.step / self.steps
-
-    @property
-    def taken(self) -> int:
-        """Optimiser steps taken so far."""
-        return (self.epoch - 1) * self.steps + self.step
-
-
-class State(Protocol):
-    """What scores and updates may look at: twins, images and derivatives. No part opens a file.
-
-    Attributes:
-        population: the twins, `[models, …]`, one per original and place on the method's axes.
-        moment: when they are looked at.
-    """
-
-    population: Population
-    moment: Moment
-
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        """The prunable weights by name, `[models, …]`; masked ones as they were, where that is remembered, else 0."""
-        ...
-
-    def images(self, count: int, name: str, per_class: bool = False) -> ImageSet:
-        """Draw `count` training images (of each class, if `per_class`) for the purpose `name`; the same each time.
-
-        All models of a zoo get the same images, so that a twin does not depend on its neighbours.
-        """
-        ...
-
-    def gradients(self, images: ImageSet | None = None) -> dict[str, Tensor]:
-        """Gradients of the mean cross-entropy at all weights, masked ones too, `[models, …]`, without dropout.
-
-        Args:
-            images: None takes the batch that each model trains on next.
-        """
-        ...
-
-    def image_gradients(self, images: ImageSet) -> dict[str, Tensor]:
-        """Gradients of the cross-entropy of each image, `[models, images, …]`."""
-        ...
-
-    def hessian_products(self, images: ImageSet, vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Products of the Hessian of the mean cross-entropy with vectors of the weights' shapes, `[models, …]`."""
-        ...
-
-    def layer_inputs(self, images: ImageSet) -> dict[str, Tensor]:
-        """What each weight is multiplied with, `[models, images · positions, fan-in]`, by the weights' names.
-
-        The inputs of a convolution are its patches, in the order of the weight's own dimensions (channel, row,
-        column), as `torch.nn.Unfold` has them.
-        """
-        ...
 
 
 class Score(Protocol):

@@ -3,10 +3,16 @@
 Epochs count from 1; a moment with 0 batches of an epoch trained is its beginning.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import cos, pi
+from typing import TYPE_CHECKING
 
-from zootwins.sparsifiers.composition import Moment, Schedule
+from zootwins.sparsifiers.composition import Schedule
+
+if TYPE_CHECKING:
+    from zootwins.population.trajectory import Moment
 
 
 @dataclass(frozen=True)

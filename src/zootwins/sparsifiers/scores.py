@@ -13,7 +13,7 @@ from torch import Tensor
 from zootwins.architectures.architecture import Architecture
 from zootwins.population.batched_network import ActivationRun, forward
 from zootwins.population.randomness import layer_words
-from zootwins.sparsifiers.composition import State
+from zootwins.sparsifiers.state import State
 from zootwins.sparsifiers.updates import removal_costs, state_fisher, state_hessians
 
 
@@ -142,8 +142,8 @@ class ActivationWeighted:
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
-        inputs = state.layer_inputs(state.images(self.images, "layer inputs"))
-        norms = {name: torch.linalg.vector_norm(of_layer.double(), dim=1) for name, of_layer in inputs.items()}
+        products = state.input_products(state.images(self.images, "layer inputs"))
+        norms = {name: of_layer.diagonal(dim1=1, dim2=2).sqrt() for name, of_layer in products.items()}
         return activation_weighted(state.weights, norms)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zootwins.sparsifiers.composition import State
+from zootwins.sparsifiers.state import State
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ def _inverse_fisher(gradients: Tensor, damping: float) -> Tensor:
     return torch.linalg.inv(fisher + damping * torch.eye(size, dtype=fisher.dtype))
 
 
-def output_hessian(inputs: Tensor, images: int) -> Tensor:
-    """Return 2/n·XᵀX of a layer's inputs, float64 `[models, fan-in, fan-in]`.
+def output_hessian(products: Tensor, images: int) -> Tensor:
+    """Return 2/n·XXᵀ, the Hessian of a layer's outputs, `[models, fan-in, fan-in]`.
 
     Args:
-        inputs: `[models, images · positions, fan-in]`.
+        products: XXᵀ of the layer's inputs over images and positions.
         images: n; positions are not counted, as in IST-DASLab/OBC.
     """
-    return 2 / images * inputs.double().mT @ inputs.double()
+    return 2 / images * products
 
 
 def removal_costs(weight: Tensor, hessian: Tensor, damping: float = 0.0) -> Tensor:
@@ -184,5 +184,5 @@ class LeastSquares:
 
 def state_hessians(state: State, images: int) -> dict[str, Tensor]:
     """Return the Hessian of each layer's outputs on so many training images, by the weights' names."""
-    inputs = state.layer_inputs(state.images(images, "layer inputs"))
-    return {name: output_hessian(of_layer, images) for name, of_layer in inputs.items()}
+    chosen = state.images(images, "layer inputs")
+    return {name: output_hessian(product, len(chosen)) for name, product in state.input_products(chosen).items()}

@@ -1,0 +1,80 @@
+"""What the parts of a composition see of the twins: weights, images and derivatives. No part opens a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zootwins.population import ImageSet, Population
+from zootwins.population.randomness import data_order, stream_key
+from zootwins.population.trajectory import Moment
+from zootwins.sparsifiers.base import SparsifierInputs
+
+
+@dataclass(frozen=True)
+class State:
+    """Twins at a moment of their training.
+
+    Attributes:
+        population: the twins, `[models · places]`, the places of one original next to each other.
+        moment: when they are looked at.
+        inputs: what they were made from, with images and engine.
+        places: where each original's twins lie on the method's axes, by the axes' names.
+    """
+
+    population: Population
+    moment: Moment
+    inputs: SparsifierInputs
+    places: Sequence[Mapping[str, float]]
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The prunable weights by name, `[twins, …]`; masked ones as they were, where that is remembered, else 0."""
+        return {name: self.population.remembered(name) for name in self.population.architecture.weight_names}
+
+    def images(self, count: int, name: str, per_class: bool = False) -> ImageSet:
+        """Draw `count` training images (of each class, if `per_class`) for the purpose `name`; the same each time.
+
+        All models of a zoo get the same images, so that a twin does not depend on its neighbours. Of fewer than that
+        it gets all.
+        """
+        train = self.inputs.data.train
+        order = data_order(torch.tensor([stream_key(self.inputs.zoo, name)]), 0, len(train))[0]
+        if per_class:
+            of_class = [order[train.labels[order] == label][:count] for label in train.labels.unique()]
+            order, count = torch.cat(of_class), len(order)
+        return ImageSet(train.images[order[:count]], train.labels[order[:count]])
+
+    def gradients(self, images: ImageSet | None = None) -> dict[str, Tensor]:
+        """Return the gradients of the mean cross-entropy at all weights, masked ones too, `[twins, …]`.
+
+        Without dropout and noise.
+
+        Args:
+            images: None takes the batch that each model trains on next.
+        """
+        chosen = None
+        if images is None:
+            images, size = self.inputs.data.train, self.population.batch_size
+            first = self.moment.step * size
+            chosen = data_order(self.population.keys, self.moment.epoch, len(images))[:, first : first + size]
+        found = self.inputs.engine.gradients(self.population, images, chosen)
+        return {name: found[name] for name in self.population.architecture.weight_names}
+
+    def image_gradients(self, images: ImageSet) -> dict[str, Tensor]:
+        """Return the gradients of the cross-entropy of single images at all weights, `[twins, images, …]`."""
+        found = self.inputs.engine.image_gradients(self.population, images)
+        return {name: found[name] for name in self.population.architecture.weight_names}
+
+    def hessian_products(self, images: ImageSet, vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the Hessian of the mean cross-entropy, as of the weights alone, times vectors of their shapes."""
+        return self.inputs.engine.hessian_products(self.population, images, vectors)
+
+    def input_products(self, images: ImageSet) -> dict[str, Tensor]:
+        """Return XXᵀ of what each weight is multiplied with, X `[fan-in, images · positions]`, by the weights' names.
+
+        Float64 `[twins, fan-in, fan-in]`. The inputs of a convolution are its patches, numbered as the weight's own
+        dimensions are (channel, row, column).
+        """
+        return self.inputs.engine.input_products(self.population, images)
