@@ -6,10 +6,8 @@ from torch import nn
 from torch.func import functional_call, hessian
 from torch.nn import functional as F
 
-from reference import network_of
 from test_torch_engine import ROUNDING, factors, images, population
-from zootwins.population import derivatives, native_engine
-from zootwins.population.architectures import to_state_dict
+from zootwins.population import ImageSet, derivatives, native_engine
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.masks import pruning_masks
 from zootwins.population.torch_engine import TorchEngine
@@ -22,6 +20,11 @@ SAMPLES = 11
 def masked_population(models=SMOOTH, name="cnn_s", channels=1):
     of = population(models, name, channels)
     of.set_masks(pruning_masks({key: of.parameters[key] for key in of.architecture.weight_names}, 0.6, "global"))
+    generator = torch.Generator().manual_seed(2)
+    for buffer in of.buffers.values():
+        if buffer.is_floating_point():
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+    of.buffers = {key: b.double() if b.is_floating_point() else b for key, b in of.buffers.items()}
     return of
 
 
@@ -34,31 +37,33 @@ def small_parts(monkeypatch):
 
 def plain(of, model):
     """A network in evaluation without masks of its own: what is masked is 0, and has a gradient."""
-    of = type(of)(of.architecture, of.factors, of.keys, of.parameters)
-    return network_of(of, model).eval()
+    network = of.architecture.module(of.factors[model].activation, of.factors[model].dropout).double().eval()
+    network.load_state_dict({name: tensor[model] for name, tensor in of.tensors.items()})
+    return network
 
 
-def named(of, model, tensors):
-    names = to_state_dict({name: name for name in of.parameters}, of.architecture, of.factors[model].dropout)
-    return {name: tensors[key] for key, name in names.items()}
+def images_of(of, samples):
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randn(samples, of.architecture.channels, *[of.architecture.image_size] * 2, generator=generator)
+    return ImageSet(pixels.double(), torch.randint(10, (samples,), generator=generator))
 
 
 def gradients_of(of, model, pixels, labels):
     network = plain(of, model)
     F.cross_entropy(network(pixels), labels).backward()
-    return named(of, model, {name: parameter.grad for name, parameter in network.named_parameters()})
+    return {name: parameter.grad for name, parameter in network.named_parameters()}
 
 
-@pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3)])
+@pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3), ("resnet20", 3)])
 def test_gradients_are_those_of_autograd_at_masked_weights_too(name, channels):
     of = masked_population(name=name, channels=channels)
-    data = images(of, SAMPLES)
+    data = images_of(of, SAMPLES)
     found = ENGINE.gradients(of, data)
     for model in range(len(of)):
         for key, expected in gradients_of(of, model, data.images, data.labels).items():
             torch.testing.assert_close(found[key][model], expected, **ROUNDING)
-    mask = of.masks["fc1.weight"]
-    assert (found["fc1.weight"][~mask] != 0).any()
+    head = of.architecture.head.name + ".weight"
+    assert (found[head][~of.masks[head]] != 0).any()
 
 
 def test_each_model_may_have_samples_of_its_own():
@@ -90,11 +95,9 @@ def test_products_with_the_hessian():
     found = ENGINE.hessian_products(of, data, vectors)
     for model in range(len(of)):
         network = plain(of, model)
-        indices = of.architecture.module_indices(of.factors[model].dropout > 0)
-        names = [f"module_list.{indices[key.split('.')[0]]}.weight" for key in keys]
 
-        def loss(*weights, network=network, names=names):
-            logits = functional_call(network, dict(zip(names, weights, strict=True)), data.images)
+        def loss(*weights, network=network):
+            logits = functional_call(network, dict(zip(keys, weights, strict=True)), data.images)
             return F.cross_entropy(logits, data.labels)
 
         blocks = hessian(loss, argnums=(0, 1))(*(of.parameters[key][model] for key in keys))
@@ -106,23 +109,24 @@ def test_products_with_the_hessian():
             torch.testing.assert_close(found[key][model], expected, **ROUNDING)
 
 
-def test_products_of_a_layer_s_inputs():
-    """X as `nn.Unfold` has it of what forward hooks see of a network."""
-    of = masked_population()
-    data = images(of, SAMPLES)
+@pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("resnet20", 3)])
+def test_products_of_a_layer_s_inputs(name, channels):
+    """X as `nn.Unfold` has it of what forward hooks see of a network, with padding and strides where there are some."""
+    of = masked_population(SMOOTH[:2], name, channels)
+    data = images_of(of, 3)
     found = ENGINE.input_products(of, data)
     for model in range(len(of)):
         network, seen = plain(of, model), {}
-        for layer, index in of.architecture.module_indices(of.factors[model].dropout > 0).items():
-            network.module_list[index].register_forward_hook(
-                lambda m, given, _, layer=layer, seen=seen: seen.update({layer: given[0]})
+        for layer in of.architecture.layers:
+            network.get_submodule(layer.name).register_forward_hook(
+                lambda module, given, _, name=layer.name, seen=seen: seen.update({name: (module, given[0].detach())})
             )
         network(data.images)
-        for layer in of.architecture.layers:
-            rows = seen[layer.name].detach()
-            if layer.is_conv:
-                rows = nn.Unfold(layer.kernel)(rows).mT.flatten(0, 1)
-            torch.testing.assert_close(found[f"{layer.name}.weight"][model], rows.mT @ rows, **ROUNDING)
+        for layer, (module, rows) in seen.items():
+            if isinstance(module, nn.Conv2d):
+                unfold = nn.Unfold(module.kernel_size, padding=module.padding, stride=module.stride)
+                rows = unfold(rows).mT.flatten(0, 1)
+            torch.testing.assert_close(found[f"{layer}.weight"][model], rows.mT @ rows, **ROUNDING)
 
 
 def test_gates_and_noise_are_those_of_evaluation():
