@@ -19,6 +19,7 @@ from zootwins.architectures.architecture import get_architecture
 from zootwins.population import ImageData, native_engine
 from zootwins.population.randomness import data_order, weight_words
 from zootwins.population.torch_engine import TorchEngine
+from zootwins.population.trajectory import Moment
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import gradual_pruning, magnitude_pruning, random_pruning
 from zootwins.sparsifiers.base import SparsifierInputs
@@ -68,14 +69,19 @@ def originals_population(originals):
     )
 
 
+def changed_masks(plan, epoch, of):
+    """The masks that a plan sets before an epoch; None if it leaves them as they are."""
+    before = of.masks
+    plan.change(Moment(epoch, 0, 3, plan.epochs), of)
+    return None if of.masks is before else of.masks
+
+
 def trained_masks(method, settings, originals):
     """The masks at every epoch of a run, by the plan alone, and the population at its end."""
     of = method.population(SparsifierInputs("zoo", originals), settings)
     data, plan, masks = shown(originals).train, method.plan(settings), []
     for epoch in range(1, settings.epochs + 1):
-        new = plan.masks(epoch, of)
-        if new is not None:
-            of.set_masks(new)
+        plan.change(Moment(epoch, 0, 3, settings.epochs), of)
         masks.append(of.masks)
         TorchEngine().train_epoch(of, data, epoch)
     return masks, of
@@ -155,7 +161,7 @@ def test_a_masked_weight_stays_masked_among_other_zeros():
     kept["fc1.weight"].flatten(1)[:, -100:] = False
     of.parameters["fc1.weight"].flatten(1)[:, :300] = 0
     of.set_masks(kept)
-    masks = method.plan(settings).masks(2, of)
+    masks = changed_masks(method.plan(settings), 2, of)
     assert not masks["fc1.weight"][1::2].flatten(1)[:, -100:].any()
 
 
@@ -186,7 +192,7 @@ def test_what_the_extended_distribution_cannot_reach_is_refused_before_training(
 def test_a_start_before_training(method):
     originals = some_originals()
     initial = {name: torch.randn_like(tensor) for name, tensor in originals.parameters.items()}
-    settings = method.Settings(**SHORT, inputs="init")
+    settings = method.Settings(**SHORT, start="init")
     assert method.needs_initial(settings)
     assert not method.needs_initial(method.Settings(**SHORT))
     of = method.population(SparsifierInputs("zoo", originals, initial=initial), settings)
@@ -204,8 +210,8 @@ def test_one_step_at_the_start_is_magnitude_pruning_layer_by_layer():
         gradual.population(SparsifierInputs("zoo", originals), settings),
         once.population(SparsifierInputs("zoo", originals), layerwise),
     )
-    ours.set_masks(gradual.plan(settings).masks(1, ours))
-    assert gradual.plan(settings).masks(2, ours) is None
+    assert changed_masks(gradual.plan(settings), 1, ours)
+    assert changed_masks(gradual.plan(settings), 2, ours) is None
     ours.keys = theirs.keys
     data = shown(originals).train
     for each in (ours, theirs):
@@ -263,9 +269,8 @@ def test_weights_that_may_return_equal_plain_pytorch():
     expected = [train_one_regrowing(of, twin, data, settings, ratio) for twin, ratio in enumerate(settings.ratios * 2)]
     steps = 0
     for epoch in range(1, settings.epochs + 1):
-        before, new = of.masks, plan.masks(epoch, of)
+        before, new = of.masks, changed_masks(plan, epoch, of)
         if new is not None:
-            of.set_masks(new)
             returned += sum(int((new[name] & ~before[name]).sum()) for name in before)
             for twin, (_, seen) in enumerate(expected):
                 for mask, name in zip(seen[steps], new, strict=True):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from zootwins.architectures.architecture import Architecture
     from zootwins.population import Population
-    from zootwins.population.trajectory import Plan
+    from zootwins.population.trajectory import Moment, Plan
 
 
 DISTRIBUTIONS = ("uniform", "global", "extended")  # in the order of the axis's values 0, 1 and 2
@@ -121,7 +121,12 @@ class Gradual(pruning.Pruning):
     def plan(self, settings: Schedule) -> Plan:
         from zootwins.population.trajectory import Plan
 
-        return Plan(settings.epochs, prediction_states=(0, settings.epochs), masks=partial(self.masks, settings))
+        return Plan(settings.epochs, prediction_states=(0, settings.epochs), change=partial(self.change, settings))
+
+    def change(self, settings: Schedule, moment: Moment, population: Population) -> None:
+        """Set the masks that are due; see `Plan.change`."""
+        if (masks := self.masks(settings, moment.epoch, population)) is not None:
+            population.set_masks(masks)
 
     def masks(self, settings: Schedule, epoch: int, population: Population) -> dict[str, Tensor] | None:
         """The masks that the schedule asks for before an epoch; see `Plan.masks`.
