@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from zootwins.images import corruptions
+from zootwins.images import CORRUPTIONS, corruptions
 from zootwins.images.corruptions import PARAMETERS, SEVERITIES, corrupt, save_shifted, shifted_sets
 from zootwins.images.datasets import StoredData
 from zootwins.run.errors import InputError
@@ -22,6 +22,10 @@ def data(images: torch.Tensor) -> StoredData:
     splits = ("train", "validation", "test")
     means = (0.5,) * images.shape[1]
     return StoredData(dict.fromkeys(splits, images), dict.fromkeys(splits, labels), means, means)
+
+
+def test_the_names_that_figures_show_are_those_that_there_are():
+    assert tuple(PARAMETERS) == CORRUPTIONS
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

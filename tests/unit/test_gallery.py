@@ -17,6 +17,8 @@ from zootwins.run import provenance
 from zootwins.zoos.sources import FACTORS, TrainSource
 
 PAPER = Path(__file__).parents[2] / "resources" / "paper"
+SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
+MAKERS = {one.rule for one in (*TABLES.values(), *FIGURES.values())}
 
 
 def test_reading_the_registries_loads_no_heavy_library():
@@ -24,6 +26,16 @@ def test_reading_the_registries_loads_no_heavy_library():
     heavy = {"torch", "pandas", "scipy", "numpy", "matplotlib"}
     code = f"import sys, zootwins.reporting.gallery.figures; print({heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_no_table_and_no_figure_imports_torch():
+    """Importing it takes longer than making most of them; what needs tensors imports them where it does."""
+    scripts = [path for path in SCRIPTS.glob("*.py") if path.stem in MAKERS or path.stem == "make_explorer"]
+    modules = {table.module for table in TABLES.values()} | {figure.module for figure in FIGURES.values()}
+    modules |= {name for path in scripts for name in provenance._source(path).imports if provenance._file(name)}
+    code = f"import sys; [__import__(name) for name in {sorted(modules)}]; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("False\n", "")
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)

@@ -22,8 +22,9 @@ from zootwins.population.probe import (
     train_heads,
     with_ones,
 )
-from zootwins.population.randomness import data_order, stream_key
+from zootwins.population.randomness import data_order
 from zootwins.population.torch_engine import TorchEngine
+from zootwins.run.keys import stream_key
 
 MODELS, TWINS, SAMPLES, WIDTH = 3, 2, 50, 7
 RULE = {"batch_size": 16, "momentum": 0.9, "weight_decay": 5e-4}  # the last batch has 2 samples

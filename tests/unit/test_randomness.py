@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from zootwins.population.randomness import data_order, normals, philox, stream_key, to_uniform, uniforms
+from zootwins.population.randomness import data_order, normals, philox, to_uniform, uniforms
+from zootwins.run.keys import stream_key
 
 WORD = 0xFFFFFFFF
 

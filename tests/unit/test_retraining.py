@@ -257,7 +257,7 @@ def test_without_a_mask_it_is_training(inputs):
     network = originals.architecture
     trained = train_zoo(TorchEngine(), originals.models, originals.factors, network, data, 2, "zoo").tensors
     of = LotteryTicket().population(inputs, METHODS[1][1].model_copy(update={"lr": None}))
-    from zootwins.population.randomness import stream_key
+    from zootwins.run.keys import stream_key
 
     of.keys = torch.tensor([stream_key("zoo", model, "train") for model in originals.models for _ in range(3)])
     again = record_trajectory(TorchEngine(), of, data, Plan(2)).tensors

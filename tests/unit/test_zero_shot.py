@@ -42,9 +42,9 @@ from zootwins.experiments.representations.zero_shot_tables import (
 )
 from zootwins.population import ImageData, ImageSet, Population
 from zootwins.population.masks import pruning_masks
-from zootwins.population.randomness import stream_key
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
+from zootwins.run.keys import stream_key
 from zootwins.zoos.originals import Originals, model_factors
 
 THRESHOLD = 3.0

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from zootwins.population.variational import log_alpha
-from zootwins.population.weights import is_convolution
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.storage.shards import TwinShard
 
@@ -30,6 +28,9 @@ def pruned_weights(shards: Sequence[TwinShard], point: Point, layers: Sequence[s
 
 
 def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) -> np.ndarray:
+    from zootwins.population.variational import log_alpha
+    from zootwins.population.weights import is_convolution
+
     name, twin = f"{layer}.weight", shard.twin(point.at)
     if f"mask.{name}" in shard.shapes:
         pruned = ~shard.twins(f"mask.{name}")[:, twin]

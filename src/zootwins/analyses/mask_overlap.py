@@ -6,12 +6,14 @@ layer: (Σ n·a·b) / (Σ n·(a + b − a·b)), a and b being the shares of a la
 methods agree on because both spare the same layers is therefore no overlap.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from zootwins.analyses.cells import texts, value_interval
 from zootwins.analyses.intervals import mean_interval
@@ -19,10 +21,14 @@ from zootwins.analyses.matched import by_sparsity
 from zootwins.analyses.pairing import method_pairs
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.state_of_sparsity import SPARSITIES
-from zootwins.population.weights import Weights
 from zootwins.sparsifiers.base import Settings
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import TwinShard
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zootwins.population.weights import Weights
 
 NEAR = 0.05  # of sparsity
 ALL = "all"  # layers

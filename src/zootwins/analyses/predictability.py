@@ -8,10 +8,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LinearRegression, RidgeCV
-from sklearn.model_selection import KFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.intervals import interval
@@ -52,6 +48,11 @@ def cross_validated_r2(features: np.ndarray, target: np.ndarray, *, ridge: bool)
         target: `[models]`, accuracies as fractions.
         ridge: standardise and penalise, the penalty chosen within the training folds; else ordinary least squares.
     """
+    from sklearn.linear_model import LinearRegression, RidgeCV
+    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     if len(target) < LEAST_MODELS or np.ptp(target) == 0:
         return np.nan, np.nan, np.nan
     model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)) if ridge else LinearRegression()

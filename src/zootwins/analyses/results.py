@@ -12,8 +12,7 @@ from zootwins.analyses.status import split_diverged
 from zootwins.catalogue.entries import Zoo
 from zootwins.sparsifiers.base import Point
 from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
-from zootwins.storage.frames import read_parquet
-from zootwins.zoos.originals import read_models
+from zootwins.storage.frames import read_models, read_parquet
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from zootwins.analyses.pairing import TOLERANCE
 from zootwins.analyses.results import ZooResults
-from zootwins.population.randomness import sample_by_key
+from zootwins.run.keys import sample_by_key
 from zootwins.sparsifiers.base import Point
 
 PILOT_SHARE = 0.25

@@ -10,8 +10,8 @@ import torch
 
 from zootwins.population import ImageSet, Population
 from zootwins.population.batched_network import noisy_predictions
-from zootwins.population.randomness import stream_key
 from zootwins.population.variational import GaussianNoise
+from zootwins.run.keys import stream_key
 from zootwins.sparsifiers.base import Point
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.originals import Originals

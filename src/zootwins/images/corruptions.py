@@ -18,14 +18,15 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
+from zootwins.images import SEVERITIES
 from zootwins.images.datasets import StoredData, import_torchvision, named_data, normalise
 from zootwins.population import ImageSet
-from zootwins.population.randomness import normals, stream_key
+from zootwins.population.randomness import normals
 from zootwins.run.errors import InputError
+from zootwins.run.keys import stream_key
 from zootwins.storage import tensor_files
 from zootwins.storage.files import remedy
 
-SEVERITIES = (1, 2, 3, 4, 5)
 _AT_ONCE = 1024  # images whose noise is held at a time
 
 # The parameter of each severity, by the edge of the images in pixels.

@@ -9,8 +9,6 @@ stream). A *site* is where a number is used: see `Architecture.noise_offsets`, `
 `gate_offsets`.
 """
 
-from collections.abc import Iterable
-from hashlib import blake2b
 from math import pi
 
 import torch
@@ -25,17 +23,6 @@ _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _MASK = 0xFFFFFFFF
 _ORDER_CHUNK = 1 << 21  # numbers drawn at once: bounds the temporaries to some 100 MB
-
-
-def stream_key(*name: object) -> int:
-    """A 64-bit key (as a signed integer) for the random stream of, say, (zoo, model, method, ratio)."""
-    text = "\x1f".join(str(part) for part in name)
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
-
-
-def sample_by_key(numbers: Iterable[int], count: int, *name: object) -> list[int]:
-    """So many of the numbers, in order: those whose keys are lowest. More of them begin with fewer of them."""
-    return sorted(sorted(numbers, key=lambda number: stream_key(*name, number))[:count])
 
 
 def philox(counter: tuple[Tensor | int, Tensor | int, Tensor | int, int], keys: Tensor) -> tuple[Tensor, ...]:

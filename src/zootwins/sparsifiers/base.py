@@ -169,7 +169,7 @@ def repeated(factors: Sequence[Factors], times: int, lr: float | None) -> list[F
 
 def twin_keys(method: str, start: SparsifierInputs, axes: Sequence[Axis]) -> list[int]:
     """The random stream of every twin, keyed by zoo, model, method and place on the axes, the last axis fastest."""
-    from zootwins.population.randomness import stream_key
+    from zootwins.run.keys import stream_key
 
     return [
         stream_key(start.zoo, model, method, *(f"{value:g}" for value in values))

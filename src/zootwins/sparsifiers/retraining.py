@@ -141,7 +141,7 @@ def new_parameters(inputs: SparsifierInputs) -> dict[str, Tensor]:
     import torch
 
     from zootwins.population.initialisation import initial_parameters
-    from zootwins.population.randomness import stream_key
+    from zootwins.run.keys import stream_key
 
     originals = inputs.originals
     initial = [

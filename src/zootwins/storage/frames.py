@@ -21,6 +21,8 @@ FORMER_COLUMNS = {
     "riddle": "number",
     "candidate": "hypothesis",
 }
+# Columns of models.csv that are texts, whatever they look like: a model may be called NA or null.
+_TEXTS = ("model", "original", "status", "reason", "activation", "init", "optimizer", "dialect")
 log = logging.getLogger(__name__)
 
 
@@ -68,6 +70,15 @@ def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
         InputError: if the file is not as it was written; it names the file and the remedy.
     """
     return renamed(pd.read_csv(BytesIO(checksums.check_beside(path)), **options), path)
+
+
+def read_models(path: str | Path) -> pd.DataFrame:
+    """Read models.csv: one row per model of the zoo, with those that were excluded and why.
+
+    Raises:
+        InputError: if the file is not as it was written.
+    """
+    return read_csv(path, converters=dict.fromkeys(_TEXTS, str))
 
 
 def renamed(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:

@@ -13,10 +13,7 @@ from zootwins.population import Factors
 from zootwins.run.errors import InputError
 from zootwins.storage import tensor_files
 from zootwins.storage.files import remedy
-from zootwins.storage.frames import read_csv
-
-# Columns of models.csv that are texts, whatever they look like: a model may be called NA or null.
-_TEXTS = ("model", "original", "status", "reason", "activation", "init", "optimizer", "dialect")
+from zootwins.storage.frames import read_models
 
 
 @dataclass(frozen=True)
@@ -117,15 +114,6 @@ def _read_rows(path: str | Path, kind: str, *dtypes: torch.dtype) -> tuple[Tenso
             wanted = f"{expected[0]} [{len(index)}, …]"
             raise InputError(f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, not {wanted}; {remedy(path)}")
     return index, tensors, metadata
-
-
-def read_models(path: str | Path) -> pd.DataFrame:
-    """models.csv: one row a model of the zoo, with those that were excluded and why.
-
-    Raises:
-        InputError: if the file is not as it was written.
-    """
-    return read_csv(path, converters=dict.fromkeys(_TEXTS, str))
 
 
 def model_factors(models: pd.DataFrame) -> dict[int, Factors]:

@@ -9,8 +9,8 @@ import torch
 from zootwins.architectures.architecture import Architecture
 from zootwins.population import Engine, Factors, ImageData, Population
 from zootwins.population.initialisation import initial_parameters
-from zootwins.population.randomness import stream_key
 from zootwins.population.trajectory import Plan, ignore, record_trajectory
+from zootwins.run.keys import stream_key
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.sources import FACTORS, TrainSource

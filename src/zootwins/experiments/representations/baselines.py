@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor
 
-from zootwins.experiments.representations import probes
+from zootwins.experiments.representations import ALL_EPOCHS, probes
 from zootwins.experiments.representations.alignment import Arranged
 from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.losses import normalise_alpha
@@ -22,7 +22,6 @@ from zootwins.experiments.representations.tokens import Tokens
 
 SIZED_MODELS = 8  # that tell what a size is worth: each has many states, and recovery takes its time
 SIZES = (64, 128, 256, 500, 700, 1000, 1400, 2000)
-ALL = -1  # all epochs
 _TOLD_STATES, _TOLD_WEIGHTS = 2_000, 200_000  # that boosted trees learn from, at most: training has tens of thousands
 
 
@@ -126,8 +125,8 @@ def by_size(splits: Mapping[str, VdStates], scale: Tensor) -> pd.DataFrame:
         if numbers > LargestWeights.of_places(tokens):
             code = LargestWeights(tokens, numbers)
             errors["largest"] = (code.recover(code(test))[0] - test).square().sum(1)
-        for (predictor, error), epoch in product(errors.items(), (ALL, *np.unique(epochs))):
-            there = torch.from_numpy((epochs == epoch) | (epoch == ALL))
+        for (predictor, error), epoch in product(errors.items(), (ALL_EPOCHS, *np.unique(epochs))):
+            there = torch.from_numpy((epochs == epoch) | (epoch == ALL_EPOCHS))
             r2 = 1 - (error[there].double().sum() / total[there].double().sum()).item()
             rows.append({"predictor": predictor, "numbers": numbers, "epoch": epoch, "r2": r2})
     return pd.DataFrame(rows)

@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 
 from zootwins.analyses.predictability import weight_statistics
-from zootwins.experiments.representations import probes
+from zootwins.experiments.representations import TARGETS, probes
 from zootwins.experiments.representations.alignment import arrange, mean_reference
 from zootwins.experiments.representations.baselines import (
     Reconstruction,
@@ -23,7 +23,7 @@ from zootwins.experiments.representations.baselines import (
 from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.losses import normalise_alpha, weight_errors
 from zootwins.experiments.representations.model import AutoEncoder
-from zootwins.experiments.representations.states import TARGETS, VdStates
+from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 
 BOOSTED = ("representation", "weight_statistics")

@@ -15,8 +15,8 @@ from zootwins.experiments.representations.losses import alpha_errors, nt_xent, w
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.tokens import Tokens, erase
-from zootwins.population.randomness import stream_key
 from zootwins.population.trajectory import ignore
+from zootwins.run.keys import stream_key
 from zootwins.storage.resume import Resume
 
 log = logging.getLogger(__name__)

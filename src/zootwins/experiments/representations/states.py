@@ -10,14 +10,13 @@ from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture, Spec, stored_architecture
 from zootwins.experiments.representations.tokens import KINDS, Tokens
-from zootwins.population.randomness import stream_key
 from zootwins.population.variational import log_alpha, noisy_parameters
 from zootwins.run.errors import InputError
+from zootwins.run.keys import stream_key
 from zootwins.storage.shards import TwinShard
 
 log = logging.getLogger(__name__)
 
-TARGETS = ("accuracy", "sparsity", "epoch", "generalization_gap")
 TRAIN, VALIDATION = 0.7, 0.15  # the rest is for the test
 LEAST_MODELS = 9  # fewer leave no model to test, beside two to choose by
 
@@ -30,7 +29,7 @@ class VdStates:
         tokens: the arrangement of the vectors.
         weights: dense weights and biases (μ), float32 `[rows, parameters]`.
         alphas: clamped log α, float32 `[rows, parameters]`, 0 where a parameter has none.
-        table: model, index, and the `TARGETS` (fractions; test accuracy), one line a row.
+        table: model, index, and the targets of probes (fractions; test accuracy), one line a row.
         left_out: names of the models that diverged, of which there are no rows.
     """
 

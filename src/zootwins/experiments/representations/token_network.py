@@ -16,7 +16,7 @@ from zootwins.experiments.representations.predictors import Pairs, Predictor
 from zootwins.experiments.representations.representation_training import layer_scale
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.weight_features import FEATURES, weight_features
-from zootwins.population.randomness import stream_key
+from zootwins.run.keys import stream_key
 
 CONTEXT, HIDDEN = 16, 64  # numbers that a neuron tells its weights; width of the network that every weight passes
 STEPS, BATCH, LR = 600, 8, 2e-3

@@ -17,6 +17,7 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 
 from zootwins.analyses.metrics import agreement
+from zootwins.experiments.representations import METHODS, OWN, RATIOS
 from zootwins.experiments.representations.alignment import arrange
 from zootwins.experiments.representations.decisions import DECODED
 from zootwins.experiments.representations.evaluation import contexts
@@ -29,33 +30,16 @@ from zootwins.experiments.representations.token_network import token_network
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.weight_features import saliency
 from zootwins.population import Engine, Factors, ImageData, Population, layer_sparsity
-from zootwins.population.randomness import stream_key
 from zootwins.run.errors import InputError
+from zootwins.run.keys import stream_key
 from zootwins.zoos.originals import Originals
 
 log = logging.getLogger(__name__)
 
-LEARNED = ("decoder", "decoder_mask", "token_network", "boosting", "boosting_uniform", "prior")
 PREDICTED = ("token_network", "boosting", "boosting_images", "saliency", "prior")
 OF_IMAGES = ("boosting_images", "saliency")  # told of gradients on training images; no twins are made of them
-GIVEN = ("vd", "vd_mask", "mp", "mp_layers", "mp_uniform", "random")
-METHODS = (*LEARNED, *GIVEN)
-"""What is compared, each pruned once to the same number of weights and then fine-tuned for an epoch:
-
-- decoder: decoded weights, those of highest decoded log α pruned;
-- decoder_mask: the model's own weights, pruned at the same places;
-- token_network, boosting, prior: own weights, those of highest predicted log α pruned;
-- boosting_uniform: the same share of every layer, those of highest predicted log α there;
-- vd: the weights of the trained twin, those of its highest log α pruned;
-- vd_mask: own weights, pruned at the same places;
-- mp: own weights, the smallest pruned;
-- mp_layers, mp_uniform: the smallest in each layer, as many there as in vd, or the same share of all layers;
-- random: own weights, any pruned.
-"""
-RATIOS = (0.5, 0.7, 0.8, 0.9)
 _NEAR = 3.0  # of log α: what learners see of it saturates so far from the threshold
 ACROSS_MODELS = 32  # of another zoo, the first ones: each is fine-tuned sixty times
-OWN = "vd"  # beside the ratios: each model at its trained twin's own sparsity
 
 
 def sparsifying_shift(

@@ -7,7 +7,7 @@ from zootwins.analyses.cells import QUANTITIES as HEADINGS
 from zootwins.analyses.cells import lines, mean_std, texts, value_interval
 from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.paper_tables import summary
-from zootwins.experiments.representations.zero_shot import METHODS, OWN, RATIOS
+from zootwins.experiments.representations import METHODS, OWN, RATIOS
 
 MEASURES = ("accuracy", "sparsity", "agreement")
 REFERENCES = {"over_mp": "mp", "over_prior": "prior"}  # what twins are compared with, model by model

@@ -47,6 +47,7 @@ PARTS = {
     "own_masks_part": "unrelated models, own masks",
     "one_mask_part": "unrelated models, one mask",
 }
+POINTS = 11  # on the line between two parts, at which accuracy is measured
 FIRST = {"member": 1}  # the part that the others of its mixture are paired with
 BINS = 15  # of calibration, as SMS has it
 

@@ -12,11 +12,9 @@ from torch import Tensor
 
 from zootwins.analyses.status import status_of
 from zootwins.experiments.soups.evaluation import ArmShards
-from zootwins.experiments.soups.gains import PARTS
+from zootwins.experiments.soups.gains import PARTS, POINTS
 from zootwins.experiments.soups.phases import evaluated_lanes
 from zootwins.population import Engine, ImageSet
-
-POINTS = 11
 
 
 def pair_scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from zootwins.catalogue.soups import Soups
 from zootwins.population import Factors
-from zootwins.population.randomness import stream_key
+from zootwins.run.keys import stream_key
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from zootwins.experiments.transfer.candidates import ORIGINAL, Candidate
 from zootwins.experiments.transfer.full import transfer_full
 from zootwins.experiments.transfer.linear import transfer_linear
 from zootwins.population import Engine, ImageData
-from zootwins.population.randomness import sample_by_key
 from zootwins.population.trajectory import ignore
+from zootwins.run.keys import sample_by_key
 from zootwins.storage.resume import Resume
 from zootwins.zoos.originals import Originals
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zootwins.experiments.transfer.backbones import Backbones
-from zootwins.population.randomness import stream_key
+from zootwins.run.keys import stream_key
 
 log = logging.getLogger(__name__)
 

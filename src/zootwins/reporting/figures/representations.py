@@ -10,11 +10,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zootwins.experiments.representations.baselines import ALL
+from zootwins.experiments.representations import ALL_EPOCHS, OWN, TARGETS
 from zootwins.experiments.representations.representation_tables import OURS, PREDICTORS
 from zootwins.experiments.representations.representation_tables import QUANTITIES as PREDICTED
-from zootwins.experiments.representations.states import TARGETS
-from zootwins.experiments.representations.zero_shot import OWN
 from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as TOLD_FROM
 from zootwins.reporting.figures import COLOURS, COLUMN, styled
 
@@ -144,7 +142,7 @@ def latent_size(sizes: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     figure, grid = plt.subplots(len(zoos), 1, figsize=(COLUMN, 0.6 + 1.9 * len(zoos)), squeeze=False)
     for axes, (zoo, table) in zip(grid[:, 0], zoos, strict=True):
         last = table["epoch"].max()
-        shown = {ALL: ("all epochs", 1.6), 0: ("epoch 0", 0.8), round(last / 2): (f"epoch {last / 2:.0f}", 0.8)}
+        shown = {ALL_EPOCHS: ("all epochs", 1.6), 0: ("epoch 0", 0.8), round(last / 2): (f"epoch {last / 2:.0f}", 0.8)}
         shown[last] = (f"epoch {last:.0f}", 0.8)
         for (predictor, (label, colour)), (number, (epoch, (text, width))) in product(
             SIZED.items(), enumerate(shown.items())

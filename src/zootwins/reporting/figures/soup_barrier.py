@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED, UNRELATED
-from zootwins.experiments.soups.gains import one_number, with_soups
-from zootwins.experiments.soups.pairs import POINTS
+from zootwins.experiments.soups.gains import POINTS, one_number, with_soups
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
@@ -29,6 +28,8 @@ def soup_gain(zoos: Sequence[ZooResults]) -> Figure:
 
     The scale is linear from −1 to 1 and logarithmic beyond.
     """
+    import seaborn as sns  # slow to import, and other figures of soups take a constant from here
+
     shown = with_soups(zoos)
     if not shown:
         return message(NO_SOUPS)

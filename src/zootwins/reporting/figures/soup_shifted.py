@@ -11,7 +11,7 @@ from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import one_number, percent, with_soups
 from zootwins.experiments.soups.soup_tables import all_shifted
-from zootwins.images.corruptions import PARAMETERS, SEVERITIES
+from zootwins.images import CORRUPTIONS, SEVERITIES
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.soup_gain import NO_SOUPS
 
@@ -48,7 +48,7 @@ def _models(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _corruptions(axes: Axes, table: pd.DataFrame) -> None:
-    for name in PARAMETERS:
+    for name in CORRUPTIONS:
         means = table[table["set"] == name].groupby("severity")["gain"].mean()
         axes.plot(means.index, means, marker="o", markersize=2, linewidth=0.9, label=name)
     axes.axhline(0, color="#555555", linewidth=0.8)
