@@ -23,14 +23,14 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 from torch import Tensor
 
-from zootwins.experiments.representations import Settings, probes
+from zootwins.experiments.representations import TARGETS, Settings, probes
 from zootwins.experiments.representations.alignment import arrange, mean_reference
 from zootwins.experiments.representations.baselines import principal_components
 from zootwins.experiments.representations.evaluation import contexts, reconstruct, reconstruction_r2
 from zootwins.experiments.representations.largest import LargestWeights
 from zootwins.experiments.representations.losses import normalise_alpha
 from zootwins.experiments.representations.representation_training import layer_scale, train
-from zootwins.experiments.representations.states import TARGETS, VdStates, load_states, split_models
+from zootwins.experiments.representations.states import VdStates, load_states, split_models
 from zootwins.experiments.representations.storage import Representation
 from zootwins.storage.shards import read_shard
 

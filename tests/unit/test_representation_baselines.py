@@ -15,9 +15,8 @@ from sklearn.metrics import r2_score
 
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
 from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
-from zootwins.experiments.representations import baselines, probes
+from zootwins.experiments.representations import ALL_EPOCHS, TARGETS, baselines, probes
 from zootwins.experiments.representations.baselines import (
-    ALL,
     by_size,
     epoch_alone,
     largest_weights,
@@ -38,7 +37,7 @@ from zootwins.experiments.representations.representation_tables import (
     table3,
 )
 from zootwins.experiments.representations.representation_training import layer_scale, train
-from zootwins.experiments.representations.states import TARGETS, load_states, split_models
+from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.run.errors import InputError
@@ -96,8 +95,8 @@ def test_by_size_is_what_the_components_and_the_largest_weights_give_back(untrai
     basis = torch.linalg.svd(train_rows - train_rows.mean(0), full_matrices=False).Vh[:20]
     centred = test_rows - train_rows.mean(0)
     expected = (centred @ basis.T).square().sum() / centred.square().sum()
-    assert table["pca", 20, ALL] == pytest.approx(expected.item(), abs=1e-4)
-    assert ("pca", 2000, ALL) not in table.index  # more than the training states have components
+    assert table["pca", 20, ALL_EPOCHS] == pytest.approx(expected.item(), abs=1e-4)
+    assert ("pca", 2000, ALL_EPOCHS) not in table.index  # more than the training states have components
     there = torch.from_numpy((splits["test"].table["epoch"] == 0).to_numpy().copy())
     magnitudes = test_rows.abs()
     kept = 2000 - -(-test_rows.shape[1] // 24)  # a bit a parameter, 24 a number

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zootwins.experiments.representations.states import TARGETS
-from zootwins.experiments.representations.zero_shot import METHODS, OWN
+from zootwins.experiments.representations import METHODS, OWN, TARGETS
 from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as TOLD_FROM
 from zootwins.reporting.figures.representations import FIGURES
 

@@ -15,6 +15,7 @@ from reference import network_of
 from synthetic import ARCHITECTURE, SAMPLES, SETTINGS, make_models, make_shard
 from zootwins.analyses.paper_findings import FAILS, HOLDS
 from zootwins.architectures.architecture import get_architecture
+from zootwins.experiments.representations import METHODS, OWN
 from zootwins.experiments.representations.decisions import MAGNITUDE, auc, decisions_table
 from zootwins.experiments.representations.fisher import fisher_information
 from zootwins.experiments.representations.model import AutoEncoder
@@ -25,8 +26,6 @@ from zootwins.experiments.representations.token_network import token_network
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.weight_features import FEATURES, weight_features
 from zootwins.experiments.representations.zero_shot import (
-    METHODS,
-    OWN,
     PREDICTED,
     compare_twins,
     predict_alphas,

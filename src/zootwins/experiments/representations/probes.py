@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
-from zootwins.experiments.representations.states import TARGETS
+from zootwins.experiments.representations import TARGETS
 
 PENALTIES = np.logspace(-4, 6, 21)
 TREES, TREE_LR = 300, 0.1
