@@ -20,6 +20,7 @@ from zootwins.population.engines import get_engine
 from zootwins.population.native_engine import ACTIVATION_CODES, LEVEL_VARIABLE, NativeEngine
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
+from zootwins.run.keys import stream_key
 
 _native = native_engine._native
 pytestmark = pytest.mark.skipif(
@@ -51,7 +52,7 @@ def make_population(models, *, name="cnn_s", channels=1, vd=False, spread=0.0, s
         for key, value in parameters.items():
             if key.endswith("log_sigma2"):
                 value += spread * normal(value.shape[1:])
-    keys = torch.tensor([randomness.stream_key("test", seed, model) for model in range(len(models))])
+    keys = torch.tensor([stream_key("test", seed, model) for model in range(len(models))])
     return Population(architecture, models, keys, parameters, weights=weights)
 
 

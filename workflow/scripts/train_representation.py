@@ -9,10 +9,9 @@ from zootwins.experiments.representations.states import announcement, load_state
 from zootwins.experiments.representations.storage import Representation, save_representation
 from zootwins.population.engines import get_device
 from zootwins.run.job import announce, job, progress, provenance, resume_file
-from zootwins.storage.frames import write_csv
+from zootwins.storage.frames import read_models, write_csv
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard
-from zootwins.zoos.originals import read_models
 
 with job(snakemake):
     zoo, seed = snakemake.wildcards.zoo, int(snakemake.wildcards.seed)

@@ -78,7 +78,7 @@ class Population:
 
     Attributes:
         factors: one entry a model; batch sizes are equal, everything else may differ.
-        keys: int64 `[models]`, each model's random stream (`randomness.stream_key`).
+        keys: int64 `[models]`, each model's random stream (`zootwins.run.keys.stream_key`).
         parameters: `{layer}.weight` and `{layer}.bias`, each `[models, *shape]`; with noise also
             `{layer}.log_sigma2` (as the weight) and, for convolutions, `{layer}.bias_log_sigma2` (as the bias), with
             gates `{layer}.log_alpha` (as the weight).
