@@ -46,7 +46,7 @@ def test_a_shard_without_models_has_empty_tables(tmp_path, data):
     empty = ArmShards(shards, of)
     table = scores(ENGINE, empty, data.test)
     found = shifted_scores(ENGINE, empty, [ShiftedSet("gaussian_noise", 3, data.test)], table)
-    assert (len(table), len(found), len(pair_scores(ENGINE, empty, data.test))) == (0, 0, 0)
+    assert (len(table), len(found), len(pair_scores(ENGINE, empty, data))) == (0, 0, 0)
     assert with_shifted(table, found).empty
 
 
@@ -108,7 +108,7 @@ def test_ensembles_of_the_networks(arm_shards, table, data):
 
 
 def test_pairs_lie_on_the_line(arm_shards, data):
-    pairs = pair_scores(ENGINE, arm_shards, data.test)
+    pairs = pair_scores(ENGINE, arm_shards, data)
     assert len(pairs) == 3 * 2 * 2 * 2
     row = pairs.query("index == 1 and goal == 0.9 and phase == 2 and member == 3").squeeze()
     networks = arm_shards.networks("member", 2)

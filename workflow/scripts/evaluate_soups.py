@@ -17,8 +17,9 @@ with job(snakemake):
     originals = load_originals(*paths, snakemake.params.architecture, *shard_slice(snakemake.wildcards.shard))
     held = next(iter(shards.values())).index
     arm_shards = ArmShards(shards, originals.at([originals.index.index(index) for index in held]))
-    test = load_dataset(snakemake.input.dataset).test
-    table, pairs = scores(engine, arm_shards, test), pair_scores(engine, arm_shards, test)
+    data = load_dataset(snakemake.input.dataset)
+    table = scores(engine, arm_shards, data.test)
+    pairs = pair_scores(engine, arm_shards, data)
     shifted = shifted_scores(
         engine, arm_shards, (one for path in snakemake.input.shifted for one in shifted_sets(path)), table
     )

@@ -28,8 +28,7 @@ def pruned_weights(shards: Sequence[TwinShard], point: Point, layers: Sequence[s
 
 
 def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) -> np.ndarray:
-    from zootwins.population.variational import log_alpha
-    from zootwins.population.weights import is_convolution
+    from zootwins.population.variational import reaches
 
     name, twin = f"{layer}.weight", shard.twin(point.at)
     if f"mask.{name}" in shard.shapes:
@@ -37,7 +36,7 @@ def _of_shard(shard: TwinShard, point: Point, layer: str, settings: Settings) ->
     else:
         state = shard.weight_state(point.epoch)
         weights, variances = (shard.twins(one)[:, twin, state] for one in (name, f"{layer}.log_sigma2"))
-        pruned = log_alpha(weights, variances, is_conv=is_convolution(weights)) >= settings.threshold
+        pruned = reaches(settings.threshold, weights, variances)
     return pruned.flatten(2).numpy()
 
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from zootwins.population.variational import log_alpha
-from zootwins.population.weights import is_convolution
+from zootwins.population.variational import reaches
 from zootwins.run.errors import InputError
 from zootwins.storage.shards import TwinShard
 
@@ -57,5 +56,4 @@ def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
 
 def _pruned(shard: TwinShard, layer: str, model: int, threshold: float) -> torch.Tensor:
     weights, variances = (shard.tensor(f"{layer}.{kind}", model) for kind in ("weight", "log_sigma2"))
-    alpha = log_alpha(weights, variances, is_conv=is_convolution(weights))  # states in the place of models
-    return (alpha >= threshold).flatten(1).int()
+    return reaches(threshold, weights, variances).flatten(1).int()

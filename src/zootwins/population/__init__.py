@@ -108,7 +108,7 @@ class Population:
     def __post_init__(self) -> None:
         shapes = self.architecture.buffer_shapes
         if shapes:
-            given = {name: tensor for name, tensor in self.parameters.items() if name in shapes} | self.buffers
+            given = self.buffers | {name: tensor for name, tensor in self.parameters.items() if name in shapes}
             new = self.architecture.new_buffers(len(self.factors))
             self.buffers = {name: given.get(name, new[name]) for name in shapes}
             self.parameters = {name: tensor for name, tensor in self.parameters.items() if name not in shapes}

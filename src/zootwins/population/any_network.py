@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,25 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
+from zootwins.architectures.activations import activation_module
 from zootwins.architectures.architecture import Architecture, OwnActivation
 from zootwins.population.variational import EPSILON, log_alpha
 
 if TYPE_CHECKING:
-    from zootwins.population.batched_network import ActivationRun, Draws
+    from zootwins.population import Population
+    from zootwins.population.batched_network import Draws
 
+_STATISTICS_BATCH = 128  # images
 _made = threading.local()  # modules by what they are made from; `functional_call` puts a thread's tensors into them
+
+
+@dataclass(frozen=True)
+class ActivationRun:
+    """Neighbouring models that share an activation; equal names stand for equal functions."""
+
+    models: slice
+    name: str
+    function: Callable[[Tensor], Tensor]
 
 
 def forward_any(
@@ -74,6 +87,37 @@ def _alike(
         logits, taken = of_one({name: tensor[0] for name, tensor in tensors.items()}, images[0])
         return logits[None], {name: tensor[None] for name, tensor in taken.items()}
     return vmap(of_one, in_dims=(0, 0 if own_images else None))(tensors, images if own_images else images[0])
+
+
+@torch.no_grad()
+def recomputed_buffers(population: Population, images: Tensor) -> dict[str, Tensor]:
+    """Return the buffers of batch normalisation that belong to the population's weights: means over training images.
+
+    Averages of networks need this: their activations are distributed unlike those of the networks that were averaged.
+    As `torch.optim.swa_utils.update_bn` does, with batches of `_STATISTICS_BATCH` images, and without dropout.
+
+    Args:
+        population: as it is; plain weights.
+        images: of the training split, `[samples, channels, height, width]`.
+    """
+    architecture = population.architecture
+    dtype = next(iter(population.parameters.values())).dtype
+    new = architecture.new_buffers(len(population)).items()
+    fresh = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in new}
+    for model in range(len(population) if fresh else 0):
+        name = population.factors[model].activation
+        run = ActivationRun(slice(0, 1), name, activation_module(name))
+        network = _module(architecture, run, training=True, clamp=None)
+        norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        momenta = [module.momentum for module in norms]
+        for module in norms:
+            module.momentum = None  # a plain mean over the batches
+        own = {key: tensor[model] for key, tensor in (population.parameters | fresh).items()}
+        for batch in images.to(dtype).split(_STATISTICS_BATCH):
+            functional_call(network, own, (batch,))
+        for module, momentum in zip(norms, momenta, strict=True):
+            module.momentum = momentum
+    return fresh
 
 
 def _take(taken: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -5,7 +5,7 @@ matrix product with its patches (im2col) and needs no transposition. Other netwo
 same random numbers at the same sites, and agree to float rounding.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -16,22 +16,13 @@ from torch.nn import functional as F
 from zootwins.architectures.activations import activation_module
 from zootwins.architectures.architecture import Architecture, OwnActivation
 from zootwins.population import Engine, ImageSet, Population, class_dtype
-from zootwins.population.any_network import forward_any
+from zootwins.population.any_network import ActivationRun, forward_any
 from zootwins.population.randomness import normals, uniforms
 from zootwins.population.variational import EPSILON, FC_CLAMP, log_alpha
 
 _MODELS_AT_ONCE, _SAMPLES_AT_ONCE = 16, 50  # the noise of the small CNN: 16 MB as floats, twice that as words
 _NO_EPOCH = 0  # whose noise training never draws
 _NUMBERS_AT_ONCE = 1 << 20  # in the largest temporary
-
-
-@dataclass(frozen=True)
-class ActivationRun:
-    """Neighbouring models that share an activation; equal names stand for equal functions."""
-
-    models: slice
-    name: str
-    function: Callable[[Tensor], Tensor]
 
 
 def activation_runs(population: Population, models: Tensor) -> list[ActivationRun]:

@@ -65,7 +65,8 @@ class Plan:
         change: changes the population in place before every epoch, by `Population.set_masks` and the like.
         every: `change` is called after so many optimiser steps too, counted over the whole training; None: only before
             epochs.
-        averaged_from: the first epoch after which the parameters count in their mean (stochastic weight averaging);
+        averaged_from: the first epoch after which parameters and buffers count in their mean (stochastic weight
+            averaging);
             None: no mean is taken.
     """
 
@@ -94,7 +95,7 @@ class Training:
         self.engine, self.population, self.images, self.plan = engine, population, images, plan
         self.epoch = 0
         # of the parameters after the epochs that count in their mean
-        averaged = {} if plan.averaged_from is None else population.parameters
+        averaged = {} if plan.averaged_from is None else population.tensors
         self._sums = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in averaged.items()}
         self._averaged = 0
 
@@ -119,8 +120,8 @@ class Training:
             parts.append((batches, scores))
         if plan.averaged_from is not None and epoch >= plan.averaged_from:
             self._averaged += 1
-            for name, parameter in population.parameters.items():
-                self._sums[name] += parameter
+            for name, tensor in population.tensors.items():
+                self._sums[name] += tensor
         return parts[0][1] if len(parts) == 1 else self._joined(parts)
 
     def _parts(self, steps: int) -> list[range]:
@@ -140,8 +141,8 @@ class Training:
 
     def mean(self) -> dict[str, Tensor]:
         """Return the mean of the parameters after the epochs from `plan.averaged_from` on; NaN before these."""
-        parameters = self.population.parameters
-        return {name: (total / self._averaged).to(parameters[name].dtype) for name, total in self._sums.items()}
+        tensors = self.population.tensors
+        return {name: (total / self._averaged).to(tensors[name].dtype) for name, total in self._sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the training goes on from."""
@@ -259,8 +260,8 @@ class _Recorder:
             self.records.add(name, (trained | evaluated)[name].double())
         self.records.add(SPARSITY, evaluated[SPARSITY])
         if state in self.weight_states:
-            for name, parameter in population.parameters.items():
-                self.records.add(name, parameter)
+            for name, tensor in population.tensors.items():
+                self.records.add(name, tensor)
         if state in self.plan.prediction_states:
             self.records.add(PREDICTIONS, evaluated[PREDICTIONS])
 

@@ -41,6 +41,11 @@ def log_alpha(parameter: Tensor, log_sigma2: Tensor, *, is_conv: bool, linear_cl
     return (log_sigma2 - 2 * (parameter.abs() + EPSILON).log()).clamp(-bound, bound)
 
 
+def reaches(threshold: float, parameter: Tensor, log_sigma2: Tensor) -> Tensor:
+    """Return where log α is at or above a threshold, bool of the parameter's shape; clamps are beyond thresholds."""
+    return log_sigma2 - 2 * (parameter.abs() + EPSILON).log() >= threshold
+
+
 def kl_divergence(log_alpha: Tensor) -> Tensor:
     """Approximate KL divergence from the log-uniform prior, elementwise: zero where α is infinite."""
     return -(K1 * torch.sigmoid(K2 + K3 * log_alpha) - 0.5 * torch.log1p(torch.exp(-log_alpha)) - K1)
@@ -81,9 +86,8 @@ class GaussianNoise(Weights):
         pruned = {}
         for name, parameter in parameters.items():
             if name in partners:
-                alpha = self._log_alpha(name, parameters, partners[name])
-                pruned[name] = torch.where(alpha >= self.threshold, 0, parameter)
-            elif name.endswith((".weight", ".bias")):
+                pruned[name] = torch.where(reaches(self.threshold, parameter, parameters[partners[name]]), 0, parameter)
+            elif not name.endswith("log_sigma2"):
                 pruned[name] = parameter
         return pruned
 

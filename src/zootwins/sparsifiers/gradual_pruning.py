@@ -115,7 +115,7 @@ class Gradual(pruning.Pruning):
             population,
             factors=[factors for factors in population.factors for _ in range(times)],
             keys=population.keys.repeat_interleave(times),
-            parameters={name: p.repeat_interleave(times, dim=0) for name, p in population.parameters.items()},
+            parameters={name: p.repeat_interleave(times, dim=0) for name, p in population.tensors.items()},
         )
 
     def plan(self, settings: Schedule) -> Plan:

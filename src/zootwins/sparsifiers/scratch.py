@@ -61,7 +61,7 @@ class Scratch(retraining.Retraining):
         from zootwins.population.masks import interleaved
 
         population, scales = super().population(inputs, settings), settings.sparse_init
-        plain = population.parameters
+        plain = population.tensors
         rescaled = {name: scaled(tensor, population.masks.get(name)) for name, tensor in plain.items()}
         return replace(
             population,

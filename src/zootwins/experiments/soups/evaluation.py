@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zootwins.analyses.status import DIVERGED, split_diverged, status_of
 from zootwins.experiments.soups.gains import OF_MEMBERS, quality
-from zootwins.experiments.soups.phases import Dense, evaluated_lanes, pruned
+from zootwins.experiments.soups.phases import Dense, evaluated_lanes, grid_of, pruned
 from zootwins.images.corruptions import PARAMETERS, ShiftedSet
 from zootwins.population import Engine, ImageSet
 from zootwins.storage.shards import TwinShard
@@ -74,7 +74,7 @@ class Predictions:
 def look(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, images: ImageSet) -> Predictions:
     """What an arm's networks of a phase say of a set of images."""
     networks = arm_shards.networks(arm, phase)
-    grid = networks["fc2.bias"].shape[:3]
+    grid = grid_of(networks)
     found = engine.evaluate(evaluated_lanes(arm_shards.originals, networks), images, ("probabilities",))
     return Predictions(found.predictions.unflatten(0, grid).numpy(), found.probabilities.unflatten(0, grid).numpy())
 

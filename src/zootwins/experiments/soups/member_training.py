@@ -107,7 +107,7 @@ class Retraining:
             if training.epoch < epochs:
                 self._save(training.epoch, lambda: {name: training.state_dict()})
         means = {f"mean.{key}": tensor for key, tensor in training.mean().items()}
-        self.finished[name] = {key: tensor.clone() for key, tensor in population.parameters.items()} | means
+        self.finished[name] = {key: tensor.clone() for key, tensor in population.tensors.items()} | means
         self._save(0, dict)
         return self.finished[name]
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from zootwins.analyses.status import status_of
 from zootwins.experiments.soups.evaluation import ArmShards
 from zootwins.experiments.soups.gains import PARTS, POINTS
-from zootwins.experiments.soups.phases import evaluated_lanes
-from zootwins.population import Engine, ImageSet
+from zootwins.experiments.soups.phases import evaluated_lanes, grid_of, trained_tensors, with_own_statistics
+from zootwins.population import Engine, ImageData
 
 
-def pair_scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFrame:
+def pair_scores(engine: Engine, arm_shards: ArmShards, data: ImageData) -> pd.DataFrame:
     """A row a model, goal, phase and pair of parts.
 
     Columns: index, goal, phase, kind, member (the second part's), status (whether one of the two diverged), distance
@@ -25,7 +25,7 @@ def pair_scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.Dat
     and the accuracies on the line, `line_0` (the first part) to `line_10`.
     """
     parts = [
-        _pairs(engine, arm_shards, arm, phase, test).assign(phase=phase, kind=PARTS[arm])
+        _pairs(engine, arm_shards, arm, phase, data).assign(phase=phase, kind=PARTS[arm])
         for arm in arm_shards.arms
         if arm in PARTS
         for phase in arm_shards.phases
@@ -33,13 +33,15 @@ def pair_scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.Dat
     return pd.concat(parts, ignore_index=True)
 
 
-def _pairs(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, test: ImageSet) -> pd.DataFrame:
+def _pairs(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, data: ImageData) -> pd.DataFrame:
     networks = arm_shards.networks(arm, phase)
     ends = arm_shards.tensor(arm, "test_accuracy", phase).double().numpy()
     predictions = arm_shards.tensor(arm, "predictions", phase)
-    differences = {name: (tensor[:, :, 1:] - tensor[:, :, :1]).double() for name, tensor in networks.items()}
+    differences = {
+        name: (tensor[:, :, 1:] - tensor[:, :, :1]).double() for name, tensor in trained_tensors(networks).items()
+    }
     squares = sum(tensor.flatten(3).square().sum(3) for tensor in differences.values())
-    between = [_accuracy(engine, arm_shards, networks, point / (POINTS - 1), test) for point in range(1, POINTS - 1)]
+    between = [_accuracy(engine, arm_shards, networks, point / (POINTS - 1), data) for point in range(1, POINTS - 1)]
     line = np.stack([ends[:, :, :1] + np.zeros_like(ends[:, :, 1:]), *between, ends[:, :, 1:]])
     models, goals, others = np.indices(line.shape[1:]).reshape(3, -1)
     diverged = ~arm_shards.tensor(arm, "test_loss", phase).isfinite().numpy()
@@ -68,12 +70,16 @@ def barrier(line: np.ndarray) -> np.ndarray:
 
 
 def _accuracy(
-    engine: Engine, arm_shards: ArmShards, networks: dict[str, Tensor], share: float, test: ImageSet
+    engine: Engine, arm_shards: ArmShards, networks: dict[str, Tensor], share: float, data: ImageData
 ) -> np.ndarray:
     """Accuracy of the networks at a share of the way from the first run to each other, `[models, goals, runs − 1]`."""
-    on_line = {
-        name: torch.lerp(tensor[:, :, :1].expand_as(tensor[:, :, 1:]), tensor[:, :, 1:], share)
-        for name, tensor in networks.items()
+    others = {name: tensor[:, :, 1:] for name, tensor in networks.items()}
+    on_line = others | {
+        name: torch.lerp(tensor[:, :, :1].expand_as(others[name]), others[name], share)
+        for name, tensor in trained_tensors(networks).items()
     }
-    grid = on_line["fc2.bias"].shape[:3]
-    return engine.evaluate(evaluated_lanes(arm_shards.originals, on_line), test).accuracy.unflatten(0, grid).numpy()
+    on_line = with_own_statistics(arm_shards.originals, on_line, data.train)
+    grid = grid_of(on_line)
+    return (
+        engine.evaluate(evaluated_lanes(arm_shards.originals, on_line), data.test).accuracy.unflatten(0, grid).numpy()
+    )

@@ -17,7 +17,8 @@ from zootwins.experiments.soups.member_training import Lengths, Retraining
 from zootwins.experiments.soups.merging import Networks, greedy, merge
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.experiments.soups.schedules import allr_start
-from zootwins.population import Engine, Factors, ImageData, Population
+from zootwins.population import Engine, Factors, ImageData, ImageSet, Population
+from zootwins.population.any_network import recomputed_buffers
 from zootwins.population.masks import pruning_masks
 from zootwins.population.trajectory import evaluate_state, ignore
 from zootwins.storage.resume import Resume
@@ -88,7 +89,10 @@ def pruned(networks: Networks, weights: Sequence[str], ratios: Sequence[float]) 
 
 def norm_taken(before: Networks, after: Networks) -> Tensor:
     """The norm of what pruning took, as a share of the norm of all parameters before; `[models, goals, runs]`."""
-    norms = [sum(tensor.double().flatten(3).square().sum(3) for tensor in one.values()) for one in (before, after)]
+    norms = [
+        sum(tensor.double().flatten(3).square().sum(3) for tensor in trained_tensors(one).values())
+        for one in (before, after)
+    ]
     return ((norms[0] - norms[1]).clamp(min=0) / norms[0]).sqrt()
 
 
@@ -121,9 +125,32 @@ def as_population(
     )
 
 
+def grid_of(networks: Networks) -> torch.Size:
+    """Return the numbers of models, goals and runs."""
+    return next(iter(networks.values())).shape[:3]
+
+
+def trained_tensors(networks: Networks) -> Networks:
+    """Return the weights and biases, without the running statistics of batch normalisation."""
+    return {name: tensor for name, tensor in networks.items() if name.endswith((".weight", ".bias"))}
+
+
+def with_own_statistics(originals: Originals, networks: Networks, images: ImageSet) -> Networks:
+    """Return averaged networks with the statistics of batch normalisation that training images give them.
+
+    Args:
+        originals: the models, in the networks' order.
+        networks: whose statistics are those of the networks that were averaged.
+        images: that are trained on.
+    """
+    buffers = recomputed_buffers(evaluated_lanes(originals, networks), images.images)
+    return {**networks, **{name: tensor.unflatten(0, grid_of(networks)) for name, tensor in buffers.items()}}
+
+
 def evaluated_lanes(originals: Originals, networks: Networks) -> Population:
     """Networks of a shard's models as a population to be evaluated."""
-    repeats = networks["fc2.bias"].shape[1] * networks["fc2.bias"].shape[2]
+    _, goals, runs = grid_of(networks)
+    repeats = goals * runs
     factors = [own for own in originals.factors for _ in range(repeats)]
     return as_population(originals.architecture, networks, factors)
 
@@ -143,7 +170,7 @@ def as_trajectory(engine: Engine, originals: Originals, data: ImageData, states:
 
 def _scores(engine: Engine, originals: Originals, data: ImageData, networks: Networks) -> dict[str, Tensor]:
     """Each `[models, goals, runs, …]`."""
-    grid = networks["fc2.bias"].shape[:3]
+    grid = grid_of(networks)
     found = evaluate_state(engine, evaluated_lanes(originals, networks), data)
     unknown = torch.full((grid.numel(),), torch.nan)
     return {name: tensor.unflatten(0, grid) for name, tensor in (dict.fromkeys(SCORES, unknown) | found).items()}
@@ -192,24 +219,32 @@ class _Phases:
     def next(self, phase: int) -> dict[str, Networks]:
         """The networks of every arm after a phase; phases come in their order."""
         members = self._members(phase)
-        state: dict[str, Networks] = {"member": members["soup"], "soup": merge(members["soup"])}
+        state: dict[str, Networks] = {"member": members["soup"], "soup": self._merged(members["soup"])}
         if "greedy" in self.arms:
             accuracy = self._validation(members["greedy"])
-            state["greedy"] = merge(members["greedy"], greedy(members["greedy"], accuracy, self._validation))
+            chosen = greedy(members["greedy"], accuracy, lambda merged: self._validation(self._refreshed(merged)))
+            state["greedy"] = self._merged(members["greedy"], chosen)
         if "imp" in self.arms:
-            state["imp"], state["average"] = members["imp"], merge(members["imp"])
-            state["reprune"] = pruned(state["average"], self.weights, self._ratios(phase))[0]
+            state["imp"], state["average"] = members["imp"], self._merged(members["imp"])
+            state["reprune"] = self._refreshed(pruned(state["average"], self.weights, self._ratios(phase))[0])
         if LONG in self.arms:
-            state[LONG], state["swa"] = self._long(phase)
+            state[LONG], mean = self._long(phase)
+            state["swa"] = self._refreshed(mean)
         self.tops = {chain: state[chain] for chain in self.tops if chain in state}
         return state
+
+    def _merged(self, networks: Networks, chosen: Tensor | None = None) -> Networks:
+        return self._refreshed(merge(networks, chosen))
+
+    def _refreshed(self, networks: Networks) -> Networks:
+        return with_own_statistics(self.dense.originals, networks, self.data.train)
 
     def _ratios(self, phase: int) -> list[float]:
         return [self.recipe.sparsity(goal, phase) for goal in self.recipe.goals]
 
     def _validation(self, networks: Networks) -> Tensor:
         """Accuracy on validation images, float64 `[models, goals, runs]`."""
-        grid = networks["fc2.bias"].shape[:3]
+        grid = grid_of(networks)
         lanes = evaluated_lanes(self.dense.originals, networks)
         return self.engine.evaluate(lanes, self.data.validation).accuracy.unflatten(0, grid)
 

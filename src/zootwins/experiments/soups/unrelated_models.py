@@ -14,7 +14,15 @@ from torch import Tensor
 
 from zootwins.experiments.soups.member_training import Lengths, Retraining
 from zootwins.experiments.soups.merging import Networks, merge
-from zootwins.experiments.soups.phases import Dense, as_population, as_trajectory, highest_rates, norm_taken, pruned
+from zootwins.experiments.soups.phases import (
+    Dense,
+    as_population,
+    as_trajectory,
+    highest_rates,
+    norm_taken,
+    pruned,
+    with_own_statistics,
+)
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.population import Engine, ImageData
 from zootwins.population.trajectory import ignore
@@ -78,13 +86,14 @@ def mix_unrelated_models(
     retraining = Retraining(engine, data.train, recipe.epochs(1), resume, on_epoch)
     shared = _on_one_mask(zoo, own, groups, recipe, retraining)
     ratios = [recipe.sparsity(goal, 1) for goal in recipe.goals]
+    originals = zoo.originals.at(kept)
+    mixed_own = pruned(merge(own), zoo.originals.architecture.weight_names, ratios)[0]
     arms = {
-        "own_masks": pruned(merge(own), zoo.originals.architecture.weight_names, ratios)[0],
+        "own_masks": with_own_statistics(originals, mixed_own, data.train),
         "own_masks_part": own,
-        "one_mask": merge(shared),
+        "one_mask": with_own_statistics(originals, merge(shared), data.train),
         "one_mask_part": shared,
     }
-    originals = zoo.originals.at(kept)
     return {arm: as_trajectory(engine, originals, data, [networks]) for arm, networks in arms.items()}, kept
 
 
