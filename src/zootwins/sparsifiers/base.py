@@ -20,7 +20,7 @@ from zootwins.storage.shards import Axis
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zootwins.population import Factors, Population
+    from zootwins.population import Engine, Factors, ImageData, Population
     from zootwins.population.trajectory import Plan
     from zootwins.population.weights import Weights
     from zootwins.storage.shards import TwinShard
@@ -74,12 +74,16 @@ class SparsifierInputs:
         twins: the shards of the same models by the methods that `Sparsifier.needs` names.
         initial: the same models' parameters before training, by name, `[models, …]`; None unless
             `Sparsifier.needs_initial`.
+        data: the images that the twins are trained on.
+        engine: what computes gradients, Hessian products and inputs of layers on them.
     """
 
     zoo: str
     originals: Originals
     twins: Mapping[str, TwinShard] = field(default_factory=dict)
     initial: Mapping[str, Tensor] | None = None
+    data: ImageData | None = None
+    engine: Engine | None = None
 
 
 class Sparsifier(ABC):
@@ -150,6 +154,10 @@ class Sparsifier(ABC):
     @abstractmethod
     def plan(self, settings: Settings) -> Plan:
         """How the population is trained, and of which states predictions are kept."""
+
+    def training(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
+        """The plan, of methods whose masks depend on more than the population's state."""
+        return self.plan(settings)
 
     def weights(self, settings: Settings) -> Weights:
         """What the population's parameters stand for: ordinary weights, noise, gates."""

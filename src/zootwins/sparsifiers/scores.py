@@ -5,7 +5,7 @@ state of the twins for those tensors.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -116,14 +116,27 @@ class Gradient:
 
 @dataclass(frozen=True)
 class GradientFlow:
-    """w·Hg on some training images of each class: GraSP."""
+    """w·Hg on some training images of each class, at logits divided by a temperature: GraSP."""
 
     images_per_class: int = 10
+    temperature: float = 200.0
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
         images = state.images(self.images_per_class, "gradient flow", per_class=True)
-        return gradient_flow(state.weights, state.hessian_products(images, state.gradients(images)))
+        # dividing the head by the temperature divides the logits; derivatives follow by the chain rule
+        head = state.population.architecture.weight_names[-1]
+        whole = state.population
+        scaled = {head, head.removesuffix("weight") + "bias"}
+        state.population = replace(
+            whole, parameters={n: p / self.temperature if n in scaled else p for n, p in whole.parameters.items()}
+        )
+        gradients = state.gradients(images)
+        gradients[head] = gradients[head] / self.temperature**2
+        products = state.hessian_products(images, gradients)
+        products[head] = products[head] / self.temperature
+        state.population = whole
+        return gradient_flow(state.weights, products)
 
 
 class SynapticFlow:

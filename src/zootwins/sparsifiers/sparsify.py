@@ -1,6 +1,7 @@
 """From dense models to their twins, by any sparsifier: one population, one trajectory."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from zootwins.population import Engine, ImageData
 from zootwins.population.trajectory import ignore, record_trajectory
@@ -25,12 +26,13 @@ def sparsify(
         A trajectory whose tensors start with `[models, *axes, states, …]`; of a method with masks also the last ones,
         as `mask.{layer}.weight`, bool `[models, *axes, …]`.
     """
+    inputs = replace(inputs, data=data, engine=engine)
     population = sparsifier.population(inputs, settings)
     trajectory = record_trajectory(
         engine,
         population,
         data,
-        sparsifier.plan(settings),
+        sparsifier.training(inputs, settings),
         weight_states=weight_states,
         resume=resume,
         on_epoch=on_epoch,
