@@ -90,6 +90,81 @@ use rule sparsify as shuffled_mask with:
         method="shuffled",
 
 
+use rule sparsify as n_of_m with:
+    wildcard_constraints:
+        method="nm",
+
+
+use rule sparsify as acdc with:
+    wildcard_constraints:
+        method="acdc",
+
+
+use rule sparsify as iterative_pruning with:
+    wildcard_constraints:
+        method="imp",
+
+
+use rule sparsify as rigl with:
+    wildcard_constraints:
+        method="rigl",
+
+
+use rule sparsify as sparse_evolution with:
+    wildcard_constraints:
+        method="set",
+
+
+use rule sparsify as snip with:
+    wildcard_constraints:
+        method="snip",
+
+
+use rule sparsify as grasp with:
+    wildcard_constraints:
+        method="grasp",
+
+
+use rule sparsify as synflow with:
+    wildcard_constraints:
+        method="synflow",
+
+
+use rule sparsify as taylor_pruning with:
+    wildcard_constraints:
+        method="taylor",
+
+
+use rule sparsify as wanda with:
+    wildcard_constraints:
+        method="wanda",
+
+
+use rule sparsify as obc with:
+    wildcard_constraints:
+        method="obc",
+
+
+use rule sparsify as woodfisher with:
+    wildcard_constraints:
+        method="woodfisher",
+
+
+use rule sparsify as feedback_pruning with:
+    wildcard_constraints:
+        method="dpf",
+
+
+use rule sparsify as soft_threshold with:
+    wildcard_constraints:
+        method="str",
+
+
+use rule sparsify as channel_pruning with:
+    wildcard_constraints:
+        method="channels",
+
+
 rule import_twins:
     """Read a shard of published variational twins and evaluate them again, at every epoch."""
     input:

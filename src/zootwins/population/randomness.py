@@ -77,6 +77,11 @@ def layer_words(architecture: Architecture, keys: Tensor) -> dict[str, Tensor]:
     return _by_weight(architecture, weight_words(keys, architecture.gate_offsets[-1]))
 
 
+def layer_uniforms(architecture: Architecture, keys: Tensor, epoch: int, first: int) -> dict[str, Tensor]:
+    """`gate_uniforms` by the weights' names, float32 `[models, …]` of their shapes."""
+    return _by_weight(architecture, gate_uniforms(keys, epoch, first, architecture.gate_offsets[-1]))
+
+
 def layer_normals(architecture: Architecture, keys: Tensor) -> dict[str, Tensor]:
     """A standard normal number for what each weight starts from, by the weights' names, float32 `[models, …]`."""
     return _by_weight(architecture, _normals(keys, 0, 0, 1, architecture.gate_offsets[-1], START)[:, 0])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SCORES = {
     "magnitude": "zootwins.sparsifiers.scores:Magnitude",
     "random": "zootwins.sparsifiers.scores:Random",
+    "fresh_random": "zootwins.sparsifiers.scores:FreshRandom",
     "saliency": "zootwins.sparsifiers.scores:Saliency",
     "gradient": "zootwins.sparsifiers.scores:Gradient",
     "gradient_flow": "zootwins.sparsifiers.scores:GradientFlow",

@@ -18,6 +18,21 @@ REGISTRY = {
     "scratch": "zootwins.sparsifiers.scratch:Scratch",
     "lottery": "zootwins.sparsifiers.lottery_ticket:LotteryTicket",
     "shuffled": "zootwins.sparsifiers.shuffled_mask:ShuffledMask",
+    "nm": "zootwins.sparsifiers.n_of_m:NOfM",
+    "acdc": "zootwins.sparsifiers.acdc:ACDC",
+    "imp": "zootwins.sparsifiers.iterative_pruning:IterativePruning",
+    "rigl": "zootwins.sparsifiers.rigl:RigL",
+    "set": "zootwins.sparsifiers.sparse_evolution:SparseEvolution",
+    "snip": "zootwins.sparsifiers.snip:Snip",
+    "grasp": "zootwins.sparsifiers.grasp:Grasp",
+    "synflow": "zootwins.sparsifiers.synflow:SynFlow",
+    "taylor": "zootwins.sparsifiers.taylor_pruning:TaylorPruning",
+    "wanda": "zootwins.sparsifiers.wanda:Wanda",
+    "obc": "zootwins.sparsifiers.obc:OBC",
+    "woodfisher": "zootwins.sparsifiers.woodfisher:WoodFisher",
+    "dpf": "zootwins.sparsifiers.feedback_pruning:FeedbackPruning",
+    "str": "zootwins.sparsifiers.soft_threshold:SoftThresholds",
+    "channels": "zootwins.sparsifiers.channel_pruning:ChannelPruning",
 }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture
 from zootwins.population.batched_network import ActivationRun, forward
-from zootwins.population.randomness import layer_words
+from zootwins.population.randomness import layer_uniforms, layer_words
 from zootwins.sparsifiers.state import State
 from zootwins.sparsifiers.updates import removal_costs, state_fisher, state_hessians
 
@@ -92,6 +92,16 @@ class Random:
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
         return layer_words(state.population.architecture, state.population.keys)
+
+
+class FreshRandom:
+    """Random numbers of the twin's own stream, others at every moment: what SET grows by."""
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores."""
+        population, moment = state.population, state.moment
+        first = moment.step * population.batch_size
+        return layer_uniforms(population.architecture, population.keys, moment.epoch, first)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,54 @@
+"""Channel pruning (Li et al. 2017): whole output channels go, so that a smaller dense network computes the same.
+
+Channels are ranked by the weights that make and take them (`channels.channel_scores`). Twins are trained at full size
+with masks; `channels.shrunk` makes the smaller network.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from zootwins.run.settings import Ascending, Percent
+from zootwins.sparsifiers import composed
+from zootwins.sparsifiers.base import SweepParameter
+from zootwins.sparsifiers.composition import ALLOCATIONS, SCORES, STRUCTURES, Composition, part
+
+
+class Settings(composed.Settings):
+    """Settings of channel pruning; sparsities in percent."""
+
+    sparsities: Annotated[tuple[Percent, ...], Ascending] = Field(
+        min_length=1,
+        description="Percent of the output channels to prune, those of the last layer not counted; an unpruned control "
+        "is always fine-tuned beside them.",
+    )
+    importance: Literal["l1", "l2", "taylor"] = Field(
+        "l2", description="What channels are ranked by: sums of |w|, of w², or of |w·∂L/∂w|."
+    )
+    allocation: Literal["uniform", "global"] = Field(
+        "uniform",
+        description="`uniform`: the same share of every layer's channels, so that all twins have the same shapes; "
+        "`global`: channels are ranked together.",
+    )
+
+
+class ChannelPruning(composed.Composed):
+    """One-shot pruning of trained models by channels."""
+
+    id = "channels"
+    title = "Channel pruning"
+    short = "Channels"
+    colour = "#5D3A9B"
+    section = "channel_pruning"
+    sweep = SweepParameter("sparsity", "Pruned channels, %", "{:g} % of channels pruned")
+    Settings = Settings
+
+    def composition(self, settings: Settings, ratio: float) -> Composition:
+        return Composition(
+            part(SCORES, "saliency" if settings.importance == "taylor" else "magnitude"),
+            part(ALLOCATIONS, settings.allocation),
+            structure=part(STRUCTURES, "channels", power=2 if settings.importance == "l2" else 1),
+            min_left=settings.min_left,
+        )

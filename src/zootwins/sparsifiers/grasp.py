@@ -1,0 +1,33 @@
+"""GraSP (Wang et al. 2020): before training the weights stay whose removal would weaken the gradient most, w·Hg."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from zootwins.run.settings import Positive
+from zootwins.sparsifiers import at_initialisation, composed
+from zootwins.sparsifiers.composition import SCORES, Composition, part
+
+
+class Settings(at_initialisation.Settings):
+    """Settings of GraSP; sparsities in percent."""
+
+    images_per_class: int = Field(10, ge=1, description="Training images of each class that weights are scored on.")
+    temperature: Positive = Field(200.0, description="What the logits are divided by for the scores.")
+
+
+class Grasp(composed.Composed):
+    """One-shot pruning before training, ranked over the whole network."""
+
+    id = "grasp"
+    title = "GraSP"
+    short = "GraSP"
+    colour = "#661100"
+    section = "grasp"
+    Settings = Settings
+
+    def composition(self, settings: Settings, ratio: float) -> Composition:
+        score = part(
+            SCORES, "gradient_flow", images_per_class=settings.images_per_class, temperature=settings.temperature
+        )
+        return Composition(score, min_left=settings.min_left)

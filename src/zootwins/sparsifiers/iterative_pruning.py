@@ -1,0 +1,51 @@
+"""Iterative magnitude pruning (Frankle et al. 2020): prune a share of what is left, rewind, train, and again.
+
+The first round prunes the trained original. Each round removes the same share of what is left, ranked over the whole
+network, so that the last one reaches the requested sparsity: ten rounds to 89.3 % remove 20 % each. With `rewind: init`
+the weights that stay return to their values before training, which makes the last round a lottery ticket; with
+`rewind: none` they train on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from zootwins.sparsifiers import composed
+from zootwins.sparsifiers.composition import SCORES, Composition, part
+
+
+class Settings(composed.Settings):
+    """Settings of iterative magnitude pruning; sparsities in percent."""
+
+    rounds: int = Field(ge=1, le=100, description="Rounds of pruning and training; they share the epochs equally.")
+    rewind: Literal["init", "none"] = Field(
+        "init", description="Whether each round begins from the values before training, or trains on."
+    )
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Settings:
+        if self.epochs % self.rounds:
+            raise ValueError(f"epochs {self.epochs}, rounds {self.rounds}: epochs have to be a multiple of rounds")
+        return self
+
+
+class IterativePruning(composed.Composed):
+    """Rounds of pruning, rewinding and training."""
+
+    id = "imp"
+    title = "Iterative magnitude pruning"
+    short = "IMP"
+    colour = "#999933"
+    section = "iterative_pruning"
+    Settings = Settings
+
+    def needs_initial(self, settings: Settings) -> bool:
+        return settings.rewind == "init" or super().needs_initial(settings)
+
+    def composition(self, settings: Settings, ratio: float) -> Composition:
+        from zootwins.sparsifiers.schedules import Rounds
+
+        schedule = Rounds(settings.rounds, settings.epochs // settings.rounds, settings.rewind == "init")
+        return Composition(part(SCORES, "magnitude"), schedule=schedule, min_left=settings.min_left)

@@ -1,0 +1,28 @@
+"""SNIP (Lee et al. 2019): before training the weights stay that the loss is most sensitive to, |w·∂L/∂w|."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from zootwins.sparsifiers import at_initialisation, composed
+from zootwins.sparsifiers.composition import SCORES, Composition, part
+
+
+class Settings(at_initialisation.Settings):
+    """Settings of SNIP; sparsities in percent."""
+
+    images: int = Field(100, ge=1, description="Training images that weights are scored on.")
+
+
+class Snip(composed.Composed):
+    """One-shot pruning before training, ranked over the whole network."""
+
+    id = "snip"
+    title = "SNIP"
+    short = "SNIP"
+    colour = "#AA4499"
+    section = "snip"
+    Settings = Settings
+
+    def composition(self, settings: Settings, ratio: float) -> Composition:
+        return Composition(part(SCORES, "saliency", images=settings.images), min_left=settings.min_left)

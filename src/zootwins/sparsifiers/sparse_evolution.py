@@ -1,0 +1,24 @@
+"""Sparse evolutionary training (SET, Mocanu et al. 2018): the smallest weights go, and as many come at random places.
+
+As in the codes of RigL, whose schedule it shares, weights go by their magnitude.
+"""
+
+from __future__ import annotations
+
+from zootwins.sparsifiers import rigl
+
+
+class Settings(rigl.Settings):
+    """Settings of sparse evolutionary training; sparsities in percent."""
+
+
+class SparseEvolution(rigl.RigL):
+    """Weights grow at random."""
+
+    id = "set"
+    title = "Sparse evolutionary training"
+    short = "SET"
+    colour = "#DDCC77"
+    section = "sparse_evolution"
+    Settings = Settings
+    growth = "fresh_random"

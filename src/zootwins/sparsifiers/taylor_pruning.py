@@ -1,0 +1,34 @@
+"""First-order Taylor pruning (Molchanov et al. 2017): of a trained model the weights of the least |w·∂L/∂w| go."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from zootwins.sparsifiers import composed
+from zootwins.sparsifiers.composition import ALLOCATIONS, SCORES, Composition, part
+
+
+class Settings(composed.Settings):
+    """Settings of Taylor pruning; sparsities in percent."""
+
+    images: int = Field(512, ge=1, description="Training images that weights are scored on.")
+    allocation: Literal["global", "uniform", "erk", "lamp"] = Field(
+        "global", description="How the sparsity is divided among the layers; global: weights are ranked together."
+    )
+
+
+class TaylorPruning(composed.Composed):
+    """One-shot pruning of trained models."""
+
+    id = "taylor"
+    title = "Taylor pruning"
+    short = "Taylor"
+    colour = "#888888"
+    section = "taylor_pruning"
+    Settings = Settings
+
+    def composition(self, settings: Settings, ratio: float) -> Composition:
+        score, allocation = part(SCORES, "saliency", images=settings.images), part(ALLOCATIONS, settings.allocation)
+        return Composition(score, allocation, min_left=settings.min_left)
