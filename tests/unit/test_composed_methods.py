@@ -37,7 +37,7 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def data():
-    one = images(64)
+    one = images(population([factors(0)], dtype=torch.float32), 64)
     return ImageData(one, one, one)
 
 
@@ -102,7 +102,7 @@ def test_acdc_alternates_and_ends_sparse(inputs, data):
     tensors = made("acdc", inputs, data, epochs=5)  # sparse 1, dense 2, sparse 3, dense 4, sparse 5
     sparsity = tensors["sparsity"][:, 2].double() @ inputs.originals.architecture.weight_shares
     assert sparsity.ge(0.85).tolist() == [[True, True, False, True, False, True]] * 2
-    assert (sparsity[:, [2, 4]] < 0.01).all()
+    assert (sparsity[0, [2, 4]] < 0.01).all()  # the other model has units that are always 0
 
 
 def test_imp_rewinds_and_nests(inputs, data):
@@ -161,7 +161,7 @@ def test_dpf_masks_its_largest_dense_weights(inputs, data):
 
 def test_str_grows_sparser_with_the_penalty(inputs, data):
     sparsifier = get_sparsifier("str")
-    settings = sparsifier.Settings(penalties=(1, 1e6), epochs=3, ramp=0, initial_s=-4, threshold_lr=0.5)
+    settings = sparsifier.Settings(penalties=(1e-3, 1e6), epochs=3, ramp=0, initial_s=-6, threshold_lr=0.3)
     tensors = sparsify(TorchEngine(), sparsifier, settings, inputs, data).tensors
     sparsity = tensors["sparsity"][..., -1, :].double() @ inputs.originals.architecture.weight_shares
     assert (sparsity[:, 1] > sparsity[:, 0] + 0.1).all()

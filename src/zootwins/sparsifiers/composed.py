@@ -197,7 +197,13 @@ def _part(population: Population, place: int, places: int) -> Population:
 
 def _join(population: Population, parts: list[Population]) -> None:
     """Give a population the parameters, masks and moments of its parts, in place."""
+    import torch
+
     from zootwins.population.masks import interleaved
 
+    if any(part.masks for part in parts):
+        for part in parts:
+            dense = {n: torch.ones_like(part.parameters[n], dtype=torch.bool) for n in part.architecture.weight_names}
+            part.masks = dense | dict(part.masks)
     for kind in ("parameters", "masks", "optimizer_state"):
         setattr(population, kind, interleaved([getattr(part, kind) for part in parts]))
