@@ -22,7 +22,7 @@ SETTINGS = {
     "rigl": {"every": 1, "until": 1.0},
     "set": {"every": 1, "until": 1.0},
     "synflow": {"iterations": 10},
-    "dpf": {"end": 1},
+    "dpf": {"end": 1, "every": 100},
 } | {method: {} for method in ONE_SHOT if method != "synflow"}
 
 

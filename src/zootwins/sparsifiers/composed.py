@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from zootwins.sparsifiers import pruning
-from zootwins.sparsifiers.composition import Composition, Moment
+from zootwins.sparsifiers.composition import Composition
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zootwins.population import ImageSet, Population
-    from zootwins.population.trajectory import Plan
+    from zootwins.population import Population
+    from zootwins.population.trajectory import Moment, Plan
     from zootwins.sparsifiers.base import SparsifierInputs
+    from zootwins.sparsifiers.state import State
 
 
 class Settings(pruning.Settings):
@@ -35,7 +36,7 @@ class Settings(pruning.Settings):
 
 
 class Composed(pruning.Pruning):
-    """Twins of several sparsities, each by a composition."""
+    """State of several sparsities, each by a composition."""
 
     Settings = Settings
 
@@ -51,8 +52,11 @@ class Composed(pruning.Pruning):
 
     def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
         """The twins before training, pruned where that is due."""
+        from zootwins.population.trajectory import Moment
+
         population = super().population(inputs, settings)
-        self.change(inputs, settings, 1, population)
+        steps = len(population.batches(inputs.data.train))
+        self.change(inputs, settings, Moment(1, 0, steps, settings.epochs), population)
         return population
 
     def plan(self, settings: Settings) -> Plan:
@@ -61,76 +65,29 @@ class Composed(pruning.Pruning):
         return Plan(settings.epochs, prediction_states=(0, settings.epochs))
 
     def training(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
-        return replace(self.plan(settings), masks=partial(self._later, inputs, settings))
+        return replace(self.plan(settings), change=partial(self._later, inputs, settings), every=self.every(settings))
 
-    def _later(self, inputs: SparsifierInputs, settings: Settings, epoch: int, population: Population) -> None:
-        if epoch > 1:  # what is due before the first is there
-            self.change(inputs, settings, epoch, population)
+    def every(self, settings: Settings) -> int | None:
+        """After how many optimiser steps masks may change, beside the boundaries of epochs; None: at these alone."""
+        return self.composition(settings, settings.ratios[-1]).schedule.every
 
-    def change(self, inputs: SparsifierInputs, settings: Settings, epoch: int, population: Population) -> None:
-        """Do to all twins, in place, what is due before an epoch."""
-        steps = 1 if inputs.data is None else -(-len(inputs.data.train) // population.batch_size)
-        moment, ratios = Moment(epoch, 0, steps, settings.epochs), settings.ratios
-        parts = []
+    def _later(self, inputs: SparsifierInputs, settings: Settings, moment: Moment, population: Population) -> None:
+        if moment.taken:  # what is due before training is there
+            self.change(inputs, settings, moment, population)
+
+    def change(self, inputs: SparsifierInputs, settings: Settings, moment: Moment, population: Population) -> None:
+        """Do to all twins, in place, what is due at a moment."""
+        from zootwins.sparsifiers.state import State
+
+        ratios, parts = settings.ratios, []
         for place, ratio in enumerate(ratios):
-            state = Twins(_part(population, place, len(ratios)), moment, inputs)
+            state = State(_part(population, place, len(ratios)), moment, inputs, [{"ratio": ratio}])
             _change(self.composition(settings, ratio), ratio, state)
             parts.append(state.population)
         _join(population, parts)
 
 
-@dataclass
-class Twins:
-    """The twins of one sparsity at a moment; see `composition.State`."""
-
-    population: Population
-    moment: Moment
-    inputs: SparsifierInputs
-
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        return {name: self.population.parameters[name] for name in self.population.architecture.weight_names}
-
-    def images(self, count: int, name: str, per_class: bool = False) -> ImageSet:
-        import torch
-
-        from zootwins.population import ImageSet
-        from zootwins.population.randomness import data_order, stream_key
-
-        data = self.inputs.data.train
-        key = torch.tensor([stream_key(self.inputs.zoo, name)], dtype=torch.int64)
-        order = data_order(key, 0, len(data))[0]
-        if per_class:
-            labels = data.labels[order]
-            chosen = torch.cat([order[labels == label][:count] for label in labels.unique().tolist()])
-        else:
-            chosen = order[:count]
-        return ImageSet(data.images[chosen], data.labels[chosen])
-
-    def gradients(self, images: ImageSet | None = None) -> dict[str, Tensor]:
-        from zootwins.population.randomness import data_order
-
-        data, chosen = images or self.inputs.data.train, None
-        if images is None:
-            first = self.moment.step * self.population.batch_size
-            order = data_order(self.population.keys, self.moment.epoch, len(data))
-            chosen = order[:, first : first + self.population.batch_size]
-        return self._weights_of(self.inputs.engine.gradients(self.population, data, chosen))
-
-    def image_gradients(self, images: ImageSet) -> dict[str, Tensor]:
-        return self._weights_of(self.inputs.engine.image_gradients(self.population, images))
-
-    def hessian_products(self, images: ImageSet, vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return self.inputs.engine.hessian_products(self.population, images, vectors)
-
-    def input_products(self, images: ImageSet) -> dict[str, Tensor]:
-        return self.inputs.engine.input_products(self.population, images)
-
-    def _weights_of(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: tensors[name] for name in self.population.architecture.weight_names}
-
-
-def _change(composition: Composition, ratio: float, state: Twins) -> None:
+def _change(composition: Composition, ratio: float, state: State) -> None:
     """Do to the twins of one sparsity what is due: exchange or prune, rewind, reset moments."""
     schedule, population, moment = composition.schedule, state.population, state.moment
     masks = _masks(composition, ratio, state)
@@ -144,7 +101,7 @@ def _change(composition: Composition, ratio: float, state: Twins) -> None:
         population.optimizer_state = {n: tensor * 0 for n, tensor in population.optimizer_state.items()}
 
 
-def _masks(composition: Composition, ratio: float, state: Twins) -> dict[str, Tensor] | None:
+def _masks(composition: Composition, ratio: float, state: State) -> dict[str, Tensor] | None:
     """The masks that are due, or None if those that there are stay."""
     import torch
 
@@ -167,7 +124,7 @@ def _masks(composition: Composition, ratio: float, state: Twins) -> dict[str, Te
     return masks
 
 
-def _pruned(composition: Composition, ratio: float, share: float, state: Twins) -> dict[str, Tensor]:
+def _pruned(composition: Composition, ratio: float, share: float, state: State) -> dict[str, Tensor]:
     """The masks of a share of all weights pruned; what is masked stays so."""
     import torch
 
@@ -190,7 +147,7 @@ def _part(population: Population, place: int, places: int) -> Population:
         keys=population.keys[rows],
         **{
             kind: {name: tensor[rows] for name, tensor in getattr(population, kind).items()}
-            for kind in ("parameters", "masks", "optimizer_state", "shadows")
+            for kind in ("parameters", "masks", "optimizer_state", "buffers", "shadows")
         },
     )
 
@@ -205,5 +162,5 @@ def _join(population: Population, parts: list[Population]) -> None:
         for part in parts:
             dense = {n: torch.ones_like(part.parameters[n], dtype=torch.bool) for n in part.architecture.weight_names}
             part.masks = dense | dict(part.masks)
-    for kind in ("parameters", "masks", "optimizer_state"):
+    for kind in ("parameters", "masks", "optimizer_state", "buffers"):
         setattr(population, kind, interleaved([getattr(part, kind) for part in parts]))

@@ -1,8 +1,8 @@
 """Dynamic pruning with feedback (DPF, Lin et al. 2020): masked weights train on and may come back with their values.
 
 Networks are computed with the masked weights, and their gradients move the dense ones (`population.masked_dense`). The
-mask of the largest weights, ranked over the whole network, is made anew before every epoch, the sparsity rising by the
-cubic schedule of gradual pruning (ZIB-IOL/BIMP makes it anew every 16 steps).
+mask of the largest weights, ranked over the whole network, is made anew every few steps (16 in ZIB-IOL/BIMP), the
+sparsity rising epoch by epoch by the cubic schedule of gradual pruning.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from zootwins.sparsifiers import pruning
 if TYPE_CHECKING:
     from zootwins.population import Population
     from zootwins.population.masked_dense import MaskedDense
-    from zootwins.population.trajectory import Plan
+    from zootwins.population.trajectory import Moment, Plan
     from zootwins.sparsifiers.base import SparsifierInputs
 
 
 class Settings(pruning.Settings):
     """Settings of dynamic pruning with feedback; sparsities in percent."""
 
+    every: int = Field(16, ge=1, description="Optimiser steps after which masks are made anew.")
     end: int = Field(ge=0, description="The requested sparsity is reached after so many epochs.")
 
     @model_validator(mode="after")
@@ -60,16 +61,17 @@ class FeedbackPruning(pruning.Pruning):
     def plan(self, settings: Settings) -> Plan:
         from zootwins.population.trajectory import Plan
 
-        return Plan(settings.epochs, prediction_states=(0, settings.epochs), masks=partial(self.refresh, settings))
+        change = partial(self.refresh, settings)
+        return Plan(settings.epochs, (0, settings.epochs), change=change, every=settings.every)
 
-    def refresh(self, settings: Settings, epoch: int, population: Population) -> None:
-        """Mask anew, in place, before an epoch; the masks are parameters of the population."""
+    def refresh(self, settings: Settings, moment: Moment, population: Population) -> None:
+        """Mask anew, in place; the masks are parameters of the population."""
         from zootwins.population.masked_dense import mask_of
         from zootwins.population.masks import keep_highest
 
         names, places = population.architecture.weight_names, len(settings.ratios)
         for place, ratio in enumerate(settings.ratios):
             magnitudes = {name: population.parameters[name][place::places].abs() for name in names}
-            masks = keep_highest(magnitudes, settings.due(epoch - 1) * ratio)
+            masks = keep_highest(magnitudes, settings.due(moment.epoch - 1) * ratio)
             for name, mask in masks.items():
                 population.parameters[mask_of(name)][place::places] = mask.to(magnitudes[name].dtype)

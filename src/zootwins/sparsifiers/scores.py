@@ -136,16 +136,14 @@ class GradientFlow:
         images = state.images(self.images_per_class, "gradient flow", per_class=True)
         # dividing the head by the temperature divides the logits; derivatives follow by the chain rule
         head = state.population.architecture.weight_names[-1]
-        whole = state.population
         scaled = {head, head.removesuffix("weight") + "bias"}
-        state.population = replace(
-            whole, parameters={n: p / self.temperature if n in scaled else p for n, p in whole.parameters.items()}
-        )
-        gradients = state.gradients(images)
+        parameters = state.population.parameters.items()
+        cooled = {name: p / self.temperature if name in scaled else p for name, p in parameters}
+        near_uniform = replace(state, population=replace(state.population, parameters=cooled))
+        gradients = near_uniform.gradients(images)
         gradients[head] = gradients[head] / self.temperature**2
-        products = state.hessian_products(images, gradients)
+        products = near_uniform.hessian_products(images, gradients)
         products[head] = products[head] / self.temperature
-        state.population = whole
         return gradient_flow(state.weights, products)
 
 
