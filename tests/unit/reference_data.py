@@ -33,9 +33,9 @@ def weights() -> dict[str, Tensor]:
 
 
 def parameters() -> dict[str, Tensor]:
-    """Its weights and biases."""
+    """Its weights and biases, a copy, since engines train in place."""
     data = reference("network")
-    return {name: data[name][None] for name in architecture().parameter_shapes}
+    return {name: data[name][None].clone() for name in architecture().parameter_shapes}
 
 
 def gradients() -> dict[str, Tensor]:
