@@ -43,7 +43,7 @@ def test_48_steps_are_the_published():
             refresh(tensors, gone)
         images, labels = network["images"].double()[chosen], network["labels"][None, chosen]
         logits, _ = forward(
-            architecture(), [ActivationRun(slice(0, 1), torch.tanh)], WEIGHTS.trained(tensors), images[None]
+            architecture(), [ActivationRun(slice(0, 1), "tanh", torch.tanh)], WEIGHTS.trained(tensors), images[None]
         )
         optimizer.zero_grad()
         F.cross_entropy(logits, labels).backward()
