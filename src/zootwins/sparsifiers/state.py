@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from zootwins.population import ImageSet, Population
-from zootwins.population.randomness import data_order, stream_key
+from zootwins.population.randomness import data_order
 from zootwins.population.trajectory import Moment
+from zootwins.run.keys import stream_key
 from zootwins.sparsifiers.base import SparsifierInputs
 
 
