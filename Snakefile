@@ -25,6 +25,7 @@ include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/soups.smk"
 include: "rules/transfer.smk"
+include: "rules/published.smk"
 include: "rules/verify.smk"
 
 

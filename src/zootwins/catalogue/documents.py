@@ -79,6 +79,13 @@ class Source(Section):
         return self
 
 
+class Publication(Section):
+    """The legal side of a release; it can only be made where both are given."""
+
+    license: str | None = Field(None, description="SPDX identifier of the licence, such as CC-BY-4.0.")
+    authors: Annotated[tuple[str, ...], Once] = Field((), description="Names to cite.")
+
+
 class ZooEntry(Section):
     """A zoo of the catalogue."""
 
@@ -125,6 +132,9 @@ class ZooEntry(Section):
     )
     soups: Literal[False] | dict[str, Any] = Field(
         {}, description="Keys of the configuration's section that differ for this zoo; false: no soups."
+    )
+    publication: Publication = Field(
+        Publication(), description="What `results/published/{zoo}` says of its licence and authors."
     )
 
 

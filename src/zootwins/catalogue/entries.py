@@ -35,6 +35,7 @@ class Zoo:
         twins_of: the id of the zoo whose variational twins the source holds; such a zoo is imported, not trained.
         dialect: how the source's files are laid out; recognised if None.
         factors: generating factors of all models that the source's files do not record.
+        publication: licence and authors of a release.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Zoo:
     initial_weights: str = "checkpoint"
     compare_with: str | None = None
     twins_of: str | None = None
+    publication: Mapping[str, Any] = field(default_factory=dict)
     archive: ArchiveSource | None = None
     directory: str | None = None
     train: TrainSource | None = None
@@ -89,9 +91,8 @@ class Zoo:
         values["methods"] = {method: settings.model_dump() for method, settings in self.methods.items()}
         for name in ("archive", "train"):
             values[name] = values[name] and values[name].model_dump()
-        dropped = (
-            () if origin else ("archive", "directory", "train", "twins_of", "initial_weights", "dialect", "factors")
-        )
+        sources = ("archive", "directory", "train", "twins_of", "initial_weights", "dialect", "factors", "publication")
+        dropped = () if origin else sources
         return {name: value for name, value in values.items() if name not in dropped}
 
     @classmethod
@@ -344,6 +345,7 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
         },
         initial_weights=entry.initial_weights or ("factors" if source.train else "checkpoint"),
         compare_with=entry.compare_with,
+        publication=entry.publication.model_dump(),
         twins_of=entry.twins_of,
         archive=source.archive,
         directory=source.directory,

@@ -1,0 +1,220 @@
+"""Baselines of the benchmark: what simple predictors reach, so that a method has something to beat.
+
+Weight statistics are those of Unterthiner et al. (2020): mean, variance and five percentiles of each tensor.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from zootwins.benchmark.tasks import Task, prunable
+from zootwins.publishing.loading import PublishedZoo
+
+PERCENTILES = (0, 25, 50, 75, 100)
+COMPONENTS = 50
+_PENALTIES = np.logspace(-3, 5, 17)  # ridge's, in units of standardised features
+_MASK_WEIGHTS = 200_000  # that a predictor of masks learns from, at most
+_SEED = 0
+
+
+def weight_statistics(zoo: PublishedZoo, networks: np.ndarray) -> np.ndarray:
+    """Return mean, variance and percentiles 0, 25, 50, 75, 100 of each tensor, `[networks, 7 · tensors]`."""
+    vectors, columns, start = zoo.vectors(networks).double().numpy(), [], 0
+    for shape in zoo.about["parameters"].values():
+        part = vectors[:, start : start + int(np.prod(shape))]
+        start += part.shape[1]
+        columns += [part.mean(1), part.var(1), *np.percentile(part, PERCENTILES, axis=1)]
+    return np.stack(columns, axis=1)
+
+
+def _statistics(task: Task, items: np.ndarray) -> np.ndarray:
+    return weight_statistics(task.zoo, task.inputs[items])
+
+
+def _zeros(task: Task, items: np.ndarray) -> np.ndarray:
+    """Share of zeros in each tensor: what a sparsifier leaves in plain sight."""
+    vectors = task.zoo.vectors(task.inputs[items]).numpy() == 0
+    sizes = [int(np.prod(shape)) for shape in task.zoo.about["parameters"].values()]
+    return np.stack([part.mean(1) for part in np.split(vectors, np.cumsum(sizes)[:-1], axis=1)], axis=1)
+
+
+def _components(task: Task, items: np.ndarray) -> np.ndarray:
+    return _pca(task.zoo, tuple(task.inputs[task.train])).transform(task.zoo.vectors(task.inputs[items]).numpy())
+
+
+@lru_cache(maxsize=4)
+def _pca(zoo: PublishedZoo, networks: tuple[int, ...]) -> PCA:
+    vectors = zoo.vectors(sorted(set(networks))).numpy()
+    return PCA(min(COMPONENTS, *vectors.shape), random_state=_SEED).fit(vectors)
+
+
+def _epoch(task: Task, items: np.ndarray) -> np.ndarray:
+    return task.zoo.index["epoch"].to_numpy()[task.inputs[items]][:, None]
+
+
+def _nothing(task: Task, items: np.ndarray) -> np.ndarray:
+    return np.zeros((len(items), 1))
+
+
+FEATURES: dict[str, Callable[[Task, np.ndarray], np.ndarray]] = {
+    "mean": _nothing,
+    "epoch": _epoch,
+    "zeros": _zeros,
+    "statistics": _statistics,
+    "pca": _components,
+}
+
+
+def _with_condition(task: Task, items: np.ndarray, features: np.ndarray, *, crossed: bool) -> np.ndarray:
+    """Append which twin is asked for, one column for each; for linear models also its products with the features."""
+    conditions = np.unique(task.conditions[task.train])
+    if len(conditions) < 2:
+        return features
+    asked = (task.conditions[items][:, None] == conditions).astype(float)
+    if not crossed:
+        return np.concatenate([features, asked], axis=1)
+    return np.concatenate([asked, (asked[:, :, None] * features[:, None]).reshape(len(items), -1)], axis=1)
+
+
+def _fitted(task: Task, features: str, model, *, crossed: bool):
+    """Fit a model on the training items and return it with the features of the test items."""
+    own = FEATURES[features]
+    scaler = StandardScaler().fit(own(task, task.train))
+    inputs = [
+        _with_condition(task, items, scaler.transform(own(task, items)), crossed=crossed)
+        for items in (task.train, task.test)
+    ]
+    return model.fit(inputs[0], task.targets[task.train]), inputs[1]
+
+
+def _ridge(task: Task, features: str) -> np.ndarray:
+    model, inputs = _fitted(task, features, RidgeCV(_PENALTIES), crossed=True)
+    return model.predict(inputs)
+
+
+def _trees(task: Task, features: str) -> np.ndarray:
+    model, inputs = _fitted(task, features, HistGradientBoostingRegressor(random_state=_SEED), crossed=False)
+    return model.predict(inputs)
+
+
+def _logistic(task: Task, features: str) -> np.ndarray:
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    model, inputs = _fitted(task, features, model, crossed=False)
+    return model.predict(inputs)
+
+
+def _tree_classes(task: Task, features: str) -> np.ndarray:
+    model, inputs = _fitted(task, features, HistGradientBoostingClassifier(random_state=_SEED), crossed=False)
+    return model.predict(inputs)
+
+
+def _tree_probability(task: Task, features: str) -> np.ndarray:
+    targets = task.targets[task.train]
+    if len(np.unique(targets)) < 2:
+        return np.full(len(task.test), float(np.mean(targets)))
+    model, inputs = _fitted(task, features, HistGradientBoostingClassifier(random_state=_SEED), crossed=False)
+    return model.predict_proba(inputs)[:, list(model.classes_).index(True)]
+
+
+def _nearest(task: Task, features: str) -> np.ndarray:
+    """Cosine similarity of a twin's vector with each dense original's."""
+    candidates = np.unique(task.targets[task.test])
+    twins = task.zoo.vectors(task.inputs[task.test]).double()
+    dense = task.zoo.vectors(candidates).double()
+    norms = twins.norm(dim=1)[:, None] * dense.norm(dim=1)
+    return (twins @ dense.T / norms.clamp(min=1e-12)).numpy()
+
+
+def _random_order(task: Task, features: str) -> np.ndarray:
+    candidates = np.unique(task.targets[task.test])
+    return np.random.default_rng(_SEED).random((len(task.test), len(candidates)))
+
+
+def _magnitude(task: Task, features: str) -> np.ndarray:
+    """Small weights first."""
+    return -task.zoo.vectors(task.inputs[task.test])[:, prunable(task.zoo)].abs().numpy()
+
+
+def _prior(task: Task, features: str) -> np.ndarray:
+    """How often the training models' twins of the same kind are pruned at each weight."""
+    weights = prunable(task.zoo)
+    shares = {}
+    for condition in np.unique(task.conditions[task.test]):
+        alike = task.train[task.conditions[task.train] == condition]
+        shares[condition] = (task.zoo.vectors(task.targets[alike])[:, weights].numpy() == 0).mean(0)
+    return np.stack([shares[condition] for condition in task.conditions[task.test]])
+
+
+def _mask_trees(task: Task, features: str) -> np.ndarray:
+    """Boosted trees per weight: its magnitude, rank and place, and the prior, over the twin that is asked for."""
+    rng = np.random.default_rng(_SEED)
+    weights = prunable(task.zoo)
+    per_item = max(1, _MASK_WEIGHTS // len(task.train))
+    inputs, targets = [], []
+    prior = _prior_of_items(task, task.train)
+    masks = task.zoo.vectors(task.targets[task.train])[:, weights].numpy() == 0
+    for item, of_weights in enumerate(_weight_features(task, task.train, prior)):
+        chosen = rng.choice(len(of_weights), min(per_item, len(of_weights)), replace=False)
+        inputs.append(of_weights[chosen])
+        targets.append(masks[item][chosen])
+    model = HistGradientBoostingClassifier(random_state=_SEED).fit(np.concatenate(inputs), np.concatenate(targets))
+    tested = _weight_features(task, task.test, _prior_of_items(task, task.test))
+    return np.stack([model.predict_proba(of_weights)[:, 1] for of_weights in tested])
+
+
+def _prior_of_items(task: Task, items: np.ndarray) -> np.ndarray:
+    """The mean mask of the other training originals' twins of the same kind, `[items, weights]`."""
+    weights = prunable(task.zoo)
+    masks = task.zoo.vectors(task.targets[task.train])[:, weights].numpy() == 0
+    of_train = task.conditions[task.train]
+    rows = []
+    for item in items:
+        alike = np.flatnonzero((of_train == task.conditions[item]) & (task.train != item))
+        rows.append(masks[alike].mean(0) if len(alike) else masks.mean(0))
+    return np.stack(rows)
+
+
+def _weight_features(task: Task, items: np.ndarray, prior: np.ndarray):
+    weights = prunable(task.zoo)
+    shapes = [shape for shape in task.zoo.about["parameters"].values() if len(shape) > 1]
+    layer = np.repeat(np.arange(len(shapes)), [int(np.prod(shape)) for shape in shapes])
+    magnitudes = task.zoo.vectors(task.inputs[items])[:, weights].abs().numpy()
+    sparsity = task.zoo.index["point"].to_numpy()[task.targets[items]]
+    for row, magnitude in enumerate(magnitudes):
+        rank = np.empty(len(magnitude))
+        rank[magnitude.argsort()] = np.linspace(0, 1, len(magnitude))
+        yield np.stack([magnitude, rank, layer, prior[row], np.full(len(magnitude), sparsity[row])], axis=1)
+
+
+_REGRESSION = {
+    "mean": (_ridge, "mean"),
+    "epoch": (_ridge, "epoch"),
+    "statistics": (_ridge, "statistics"),
+    "boosted trees": (_trees, "statistics"),
+    "PCA": (_ridge, "pca"),
+}
+BASELINES = {
+    "accuracy": _REGRESSION,
+    "sparsity": {"mean": (_ridge, "mean"), "statistics": (_ridge, "statistics"), "zeros": (_ridge, "zeros")},
+    "method": {
+        "zeros": (_logistic, "zeros"),
+        "statistics": (_logistic, "statistics"),
+        "boosted trees": (_tree_classes, "statistics"),
+    },
+    "twin_accuracy": {name: one for name, one in _REGRESSION.items() if name != "epoch"},
+    "twin_collapse": {"condition": (_tree_probability, "mean"), "boosted trees": (_tree_probability, "statistics")},
+    "original": {"chance": (_random_order, ""), "cosine similarity": (_nearest, "")},
+    "mask": {"magnitude": (_magnitude, ""), "prior": (_prior, ""), "boosted trees": (_mask_trees, "")},
+}
+
+
+def predict(task: Task, baseline: str) -> np.ndarray:
+    """Return a baseline's predictions for the test items of a task; it learns from the training items alone."""
+    predictor, features = BASELINES[task.id][baseline]
+    return predictor(task, features)

@@ -1,0 +1,65 @@
+"""The leaderboard: every baseline on every task, with intervals over splits."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from zootwins.benchmark.baselines import BASELINES, predict
+from zootwins.benchmark.tasks import TASKS, evaluate, get_task
+from zootwins.publishing.loading import PublishedZoo
+
+SPLITS = 5  # the frozen one and four others
+CONFIDENCE = 0.95
+
+
+def score_baselines(zoo: PublishedZoo, splits: int = SPLITS) -> pd.DataFrame:
+    """Score all baselines on all tasks of a zoo.
+
+    Returns:
+        One row per task, baseline, metric and split (0 is the frozen one): task, baseline, metric, split, value, items
+        (number of test items), originals (number of test originals).
+
+    Raises:
+        InputError: if the zoo is too small for a task.
+    """
+    rows = []
+    for name in TASKS:
+        for split in range(splits):
+            task = get_task(name, zoo, split)
+            tested = zoo.index["original"].to_numpy()[task.inputs[task.test]]
+            numbers = {"split": split, "items": len(task.test), "originals": len(np.unique(tested))}
+            for baseline in BASELINES[name]:
+                scores = evaluate(task, predict(task, baseline))
+                rows += [
+                    {"task": name, "baseline": baseline, "metric": metric, "value": value, **numbers}
+                    for metric, value in scores.items()
+                ]
+    return pd.DataFrame(rows)
+
+
+def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
+    """Summarise scores over the splits.
+
+    Args:
+        scores: of `score_baselines`.
+
+    Returns:
+        One row per task, baseline and metric: the frozen split's value, the mean over splits and its 95 % interval
+        (Student's t over splits, which share originals, so that it is too narrow rather than too wide), splits with a
+        defined value, test items and originals of the frozen split.
+    """
+    rows = []
+    for keys, part in scores.groupby(["task", "baseline", "metric"], sort=False):
+        values = part["value"].dropna().to_numpy()
+        frozen = part[part["split"] == 0].iloc[0]
+        reach = np.nan
+        if len(values) > 1:
+            quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+            reach = quantile * values.std(ddof=1) / np.sqrt(len(values))
+        mean = values.mean() if len(values) else np.nan
+        rows.append(
+            dict(zip(("task", "baseline", "metric"), keys, strict=True))
+            | {"frozen_split": frozen["value"], "mean": mean, "low": mean - reach, "high": mean + reach}
+            | {"splits": len(values), "items": int(frozen["items"]), "originals": int(frozen["originals"])}
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,1 @@
+"""Publish a population so that others can load it: weights, index, documentation, and the readers of all three."""

@@ -1,0 +1,23 @@
+"""Publication of a zoo with its twins."""
+
+from pathlib import Path
+
+from zootwins.catalogue.entries import Zoo
+from zootwins.publishing.release import write_release
+from zootwins.run.job import job, log, provenance
+from zootwins.storage.shards import read_shard
+from zootwins.zoos.originals import load_originals, read_models
+
+with job(snakemake):
+    zoo = Zoo.of(snakemake.params.zoo)
+    models = read_models(snakemake.input.models)
+    originals = load_originals(
+        snakemake.input.originals, snakemake.input.models, zoo.architecture, 0, snakemake.params.zoo["models"]
+    )
+    twins = (
+        (read_shard(path), settings) for method, settings in zoo.methods.items() for path in snakemake.input[method]
+    )
+    index = write_release(
+        Path(snakemake.output[0]), snakemake.params.about, originals, models, twins, provenance(snakemake)
+    )
+    log.info("%s: %d networks of %d originals", snakemake.output[0], len(index), len(originals))
