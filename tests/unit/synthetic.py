@@ -3,6 +3,7 @@
 Accuracies fall with sparsity and follow the originals', so that figures made of it look like a population's.
 """
 
+import json
 from itertools import product
 from pathlib import Path
 
@@ -140,9 +141,12 @@ def make_shard(path: Path, method: str, models: pd.DataFrame, seed: int = 0) -> 
         if method == "mp" and name.endswith("weight"):
             kept = rng.random((*grid[:2], *weight_shape)) >= np.array(ratios).reshape(-1, *(1,) * len(weight_shape))
             tensors[f"mask.{name}"] = torch.tensor(kept)
+            tensors[name] = weights * torch.tensor(kept)[:, :, None]
     trajectory = Trajectory(states, states, prediction_states, tensors)
     axes = get_sparsifier(method).axes(SETTINGS_OF[method])
-    write_trajectory(path, method, trajectory, models["model"], models["index"].tolist(), axes=axes)
+    metadata = {"configuration": json.dumps({"settings": SETTINGS_OF[method].model_dump()})}
+    index = models["index"].tolist()
+    write_trajectory(path, method, trajectory, models["model"], index, axes=axes, metadata=metadata)
     return read_shard(path)
 
 

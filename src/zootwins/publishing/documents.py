@@ -223,7 +223,7 @@ def write_croissant(folder: Path, release: Release, version: str, files: Iterabl
 
 
 def _croissant(folder: Path, release: Release, version: str, files: Iterable[str]) -> dict[str, Any]:
-    kinds = {".parquet": "application/vnd.apache.parquet", ".json": "application/json"}
+    kinds = {".parquet": "application/x-parquet", ".json": "application/json"}
     distribution = [
         {
             "@type": "cr:FileObject",
@@ -304,6 +304,7 @@ CONTEXT = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -323,6 +324,7 @@ CONTEXT = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",

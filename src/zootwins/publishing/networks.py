@@ -49,6 +49,7 @@ def dense_networks(originals: Originals, models: pd.DataFrame) -> Networks:
             "original_index": list(originals.index),
             "method": ORIGINAL,
             "settings": "{}",
+            "point": np.nan,
             "epoch": table["epoch"].to_numpy(),
             "test_accuracy": table["test_accuracy"].to_numpy(),
         }
@@ -68,7 +69,7 @@ def twin_networks(shard: TwinShard, settings: Settings, architecture) -> Iterato
     weights = {name: tensor.reshape(*leading, *tensor.shape[1 + len(shard.axes) :]) for name, tensor in weights.items()}
     scores = {name: shard.twins(name) for name in SCORES}
     points = list(sparsifier.curve(settings))
-    control = sparsifier.control(settings)
+    control = sparsifier.dense_control(settings)
     for point in [*([control] if control and control not in points else []), *points]:
         twin, state = shard.twin(point.at), list(shard.states).index(point.epoch)
         rows = pd.DataFrame(
