@@ -8,10 +8,15 @@ def publication(wildcards):
     return {"zoo": zoo.id, **about, **zoo.publication}
 
 
+def published_scores(wildcards):
+    return [f"results/metrics/{wildcards.zoo}/{method}/scores.parquet" for method in zoo_of(wildcards).methods]
+
+
 rule publish:
     """Publish the originals of a zoo and their twins by all of its methods."""
     input:
         unpack(shards_by_method),
+        scores=published_scores,
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
     output:

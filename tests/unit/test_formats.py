@@ -11,7 +11,7 @@ EXACT = 1e-12  # float64, sums of some dozens of products in another order
 
 
 def chain(flattened: int = 4) -> dict[str, torch.Tensor]:
-    """conv 3→4, 3×3; conv 4→2, 2×2; linear 2·flattened→5; linear 5→3."""
+    """Conv 3→4, 3×3; conv 4→2, 2×2; linear 2·flattened→5; linear 5→3."""
     generator = torch.Generator().manual_seed(0)
     shapes = {
         "conv1.weight": (4, 3, 3, 3),
@@ -63,7 +63,9 @@ def test_messages_through_the_linear_part_are_the_network():
     maps = torch.randn(2, 2, 2, dtype=torch.float64)  # one image after the second convolution
     start, hidden, end = 3 + 4, 3 + 4 + 8, 3 + 4 + 8 + 5
     values = maps.flatten() @ graph.edges[start:hidden, hidden:end, 0] + graph.nodes[hidden:end, 0]
-    assert torch.allclose(values, F.linear(maps.flatten(), parameters["fc1.weight"], parameters["fc1.bias"]), atol=EXACT)
+    assert torch.allclose(
+        values, F.linear(maps.flatten(), parameters["fc1.weight"], parameters["fc1.bias"]), atol=EXACT
+    )
 
 
 def test_small_kernels_are_centred_in_the_largest():

@@ -12,13 +12,24 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 import zootwins
-from synthetic import ARCHITECTURE, MP_EPOCHS, PERCENTS, SETTINGS_OF, VD_EPOCHS, make_models, make_shard
+from synthetic import (
+    ARCHITECTURE,
+    MP_EPOCHS,
+    PERCENTS,
+    SETTINGS_OF,
+    VD_EPOCHS,
+    make_models,
+    make_predictions,
+    make_shard,
+)
+from zootwins.analyses.metrics import collect_metrics
 from zootwins.population import Factors
 from zootwins.publishing import weights
 from zootwins.publishing.loading import load
 from zootwins.publishing.networks import SPLITS, split_of_originals
 from zootwins.publishing.release import write_release
 from zootwins.run.errors import InputError
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.twins import evaluated_parameters
 from zootwins.zoos.originals import Originals
 
@@ -44,6 +55,17 @@ def originals(models: pd.DataFrame) -> Originals:
     return Originals(ARCHITECTURE, models["model"].tolist(), models["index"].tolist(), factors, parameters)
 
 
+def scores_of(shard, models: pd.DataFrame) -> pd.DataFrame:
+    """The long table of a shard's scores, with the sparsity that its weights have."""
+    curve = get_sparsifier(shard.method).curve(SETTINGS_OF[shard.method])
+    scores = collect_metrics([shard], *make_predictions(models), ARCHITECTURE, curve).scores
+    evaluated = evaluated_parameters(shard)
+    zeros = torch.cat(
+        [(evaluated[name] == 0).flatten(1 + len(shard.axes) + 1) for name in ARCHITECTURE.weight_names], -1
+    )
+    return scores.assign(sparsity=zeros.double().mean(-1).flatten().numpy())
+
+
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
     """A release of 14 originals with twins by mp and vd, the shards, and the originals."""
@@ -51,7 +73,7 @@ def release(tmp_path_factory):
     models = make_models(MODELS)
     shards = {method: make_shard(folder / f"{method}.safetensors", method, models) for method in ("mp", "vd")}
     dense = originals(models)
-    twins = [(shard, SETTINGS_OF[method]) for method, shard in shards.items()]
+    twins = [(shard, scores_of(shard, models), SETTINGS_OF[method]) for method, shard in shards.items()]
     write_release(folder / "published", ABOUT, dense, models, twins, {"configuration": "{}"})
     return folder / "published", shards, dense
 
@@ -118,7 +140,14 @@ def test_files_are_cut_by_size(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "BYTES_PER_FILE", 100_000)
     models = make_models(MODELS)
     shard = make_shard(tmp_path / "mp.safetensors", "mp", models)
-    write_release(tmp_path / "published", ABOUT, originals(models), models, [(shard, SETTINGS_OF["mp"])], {})
+    write_release(
+        tmp_path / "published",
+        ABOUT,
+        originals(models),
+        models,
+        [(shard, scores_of(shard, models), SETTINGS_OF["mp"])],
+        {},
+    )
     zoo = load(tmp_path / "published")
     assert zoo.index["file"].nunique() > 3
     assert torch.equal(zoo.vectors(), torch.stack([zoo.vector(row) for row in range(len(zoo))]))

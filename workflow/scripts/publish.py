@@ -5,6 +5,7 @@ from pathlib import Path
 from zootwins.catalogue.entries import Zoo
 from zootwins.publishing.release import write_release
 from zootwins.run.job import job, log, provenance
+from zootwins.storage.frames import read_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import load_originals, read_models
 
@@ -14,8 +15,11 @@ with job(snakemake):
     originals = load_originals(
         snakemake.input.originals, snakemake.input.models, zoo.architecture, 0, snakemake.params.zoo["models"]
     )
+    scores = dict(zip(zoo.methods, map(read_parquet, snakemake.input.scores), strict=True))
     twins = (
-        (read_shard(path), settings) for method, settings in zoo.methods.items() for path in snakemake.input[method]
+        (read_shard(path), scores[method], settings)
+        for method, settings in zoo.methods.items()
+        for path in snakemake.input[method]
     )
     index = write_release(
         Path(snakemake.output[0]), snakemake.params.about, originals, models, twins, provenance(snakemake)

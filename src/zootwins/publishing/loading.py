@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,8 @@ class PublishedZoo:
 
     Attributes:
         folder: of the release.
-        about: what zoo.json says: zoo, title, dataset, architecture, channels, image_size, provenance.
+        about: what zoo.json says: zoo, title, dataset, architecture, channels, classes, image_size,
+            shapes of parameters and buffers, provenance.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any]):
@@ -78,11 +79,28 @@ class PublishedZoo:
         """One row per network; see the data card for its columns. Methods below take a row's position in it."""
         return pd.read_parquet(self.folder / INDEX)
 
+    def state_dict(self, network: int) -> dict[str, Tensor]:
+        """Return a network's parameters and buffers by name; pruned weights are 0."""
+        return self._read(network, (*self.about["parameters"], *self.about["buffers"]))
+
     def parameters(self, network: int) -> dict[str, Tensor]:
-        """Return a network's weights and biases by name, pruned weights being 0, float32."""
+        """Return a network's parameters by name, float32; pruned weights are 0."""
+        return self._read(network, self.about["parameters"])
+
+    def _read(self, network: int, names: Iterable[str]) -> dict[str, Tensor]:
         row = self.index.iloc[network]
         file = self._opened(row["file"])
-        return {name: file.get_slice(name)[int(row["row"])] for name in self.about["parameters"]}
+        return {
+            name: file.get_tensor(name)[int(row["row"])]
+            if name in self._scalars
+            else file.get_slice(name)[int(row["row"])]
+            for name in names
+        }
+
+    @cached_property
+    def _scalars(self) -> set[str]:
+        """Buffers of shape `[]`, of which a file has `[rows]`."""
+        return {name for name, shape in self.about["buffers"].items() if not shape}
 
     def vector(self, network: int) -> Tensor:
         """Return a network's parameters as one vector, float32 `[parameters]`, ordered as `about["parameters"]`."""
@@ -104,13 +122,13 @@ class PublishedZoo:
 
     def module(self, network: int) -> nn.Module:
         """Return a network as a torch.nn.Module in evaluation mode; it takes images as the zoo was trained on."""
-        from zootwins.population.architectures import Network, get_architecture, to_state_dict
+        from zootwins.architectures.architecture import get_architecture
 
         row = self.index.iloc[network]
-        architecture = get_architecture(self.about["architecture"], self.about["channels"])
-        module = Network(architecture, row["activation"], row["dropout"]).eval()
-        module.load_state_dict(to_state_dict(self.parameters(network), architecture, row["dropout"]))
-        return module
+        images = {key: self.about[key] for key in ("channels", "classes", "image_size")}
+        module = get_architecture(self.about["architecture"], **images).module(row["activation"], row["dropout"])
+        module.load_state_dict(self.state_dict(network))
+        return module.eval()
 
     def dataset(self, split: str | None = None, target: str = "test_accuracy") -> Dataset:
         """Return networks as a torch Dataset of pairs (vector, target).

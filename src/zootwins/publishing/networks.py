@@ -9,16 +9,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from zootwins.analyses.status import DIVERGED, OK
 from zootwins.population import layer_sparsity
 from zootwins.sparsifiers.base import Settings
-from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.twins import evaluated_parameters
-from zootwins.storage.shards import TwinShard
+from zootwins.storage.shards import SCORES, TwinShard
 from zootwins.zoos.originals import Originals
 
 ORIGINAL = "original"  # the method of a dense model
 SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}  # shares of the originals
-SCORES = ("train_accuracy", "validation_accuracy", "validation_loss", "test_accuracy", "test_loss")
 FACTORS = ("seed", "activation", "init", "optimizer", "lr", "weight_decay", "momentum", "dropout")
 
 
@@ -28,11 +27,11 @@ class Networks:
 
     Attributes:
         rows: without the columns of the place in the release (`file`, `row`) and of the split.
-        parameters: weights and biases as they were evaluated, pruned weights being 0, by name, `[rows, …]`.
+        tensors: parameters and buffers as they were evaluated, pruned weights being 0, by name, `[rows, …]`.
     """
 
     rows: pd.DataFrame
-    parameters: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor]
 
 
 def dense_networks(originals: Originals, models: pd.DataFrame) -> Networks:
@@ -43,6 +42,9 @@ def dense_networks(originals: Originals, models: pd.DataFrame) -> Networks:
         models: models.csv.
     """
     table = models.set_index("index").loc[list(originals.index)]
+    tensors, architecture = originals.parameters, originals.architecture
+    finite = torch.stack([tensor.flatten(1).isfinite().all(1) for tensor in tensors.values()]).all(0).numpy()
+    sparsity = layer_sparsity(tensors, architecture).double() @ architecture.weight_shares
     rows = pd.DataFrame(
         {
             "original": list(originals.models),
@@ -51,50 +53,44 @@ def dense_networks(originals: Originals, models: pd.DataFrame) -> Networks:
             "settings": "{}",
             "point": np.nan,
             "epoch": table["epoch"].to_numpy(),
+            "status": np.where(finite, OK, DIVERGED),
+            "sparsity": np.where(finite, sparsity.numpy(), np.nan),
             "test_accuracy": table["test_accuracy"].to_numpy(),
         }
     )
-    return _described(rows, originals.parameters, originals.architecture)
+    return Networks(rows, {name: tensors[name] for name in architecture.tensor_shapes})
 
 
-def twin_networks(shard: TwinShard, settings: Settings, architecture) -> Iterator[Networks]:
-    """Yield the twins of a shard's models at each point of the method's trade-off curve, its dense control included.
+def twin_networks(shard: TwinShard, scores: pd.DataFrame, settings: Settings) -> Iterator[Networks]:
+    """Yield the twins of a shard's models, a point of the method's trade-off curve at a time.
+
+    Args:
+        shard: twins by one method.
+        scores: the method's long table (results/metrics/{zoo}/{method}/scores.parquet).
+        settings: of the method.
 
     Raises:
         InputError: if the weights of a point's epoch were not kept (`keep_states`).
     """
-    sparsifier = get_sparsifier(shard.method)
     weights = evaluated_parameters(shard)
     leading = (len(shard.models), len(shard.coordinates))
     weights = {name: tensor.reshape(*leading, *tensor.shape[1 + len(shard.axes) :]) for name, tensor in weights.items()}
-    scores = {name: shard.twins(name) for name in SCORES}
-    points = list(sparsifier.curve(settings))
-    control = sparsifier.dense_control(settings)
-    for point in [*([control] if control and control not in points else []), *points]:
-        twin, state = shard.twin(point.at), list(shard.states).index(point.epoch)
-        rows = pd.DataFrame(
-            {
-                "original": list(shard.models),
-                "original_index": list(shard.index),
-                "method": shard.method,
-                "settings": settings.model_dump_json(),
-                "point": point.value,
-                "epoch": point.epoch,
-                **{axis.name: shard.coordinates[twin][axis.name] for axis in shard.axes},
-                **{name: scores[name][:, twin, state].numpy() for name in SCORES},
-            }
+    position = {index: row for row, index in enumerate(shard.index)}
+    axes = [axis.name for axis in shard.axes]
+    points = scores[scores["point"].notna() & scores["index"].isin(position)]
+    for (epoch, *place), part in points.groupby(["epoch", *axes], sort=False):
+        twin, state = shard.twin(dict(zip(axes, place, strict=True))), shard.weight_state(int(epoch))
+        models = [position[index] for index in part["index"]]
+        rows = part.drop(columns=["model", "index"]).assign(
+            original=part["model"] if "model" in part else [shard.models[row] for row in models],
+            original_index=part["index"],
+            method=shard.method,
+            settings=settings.model_dump_json(),
+            status=part["status"].astype(object),
         )
-        kept = shard.weight_state(point.epoch)
-        parameters = {name: tensor[:, twin, kept] for name, tensor in weights.items()}
-        yield _described(rows, parameters, architecture)
-
-
-def _described(rows: pd.DataFrame, parameters: Mapping[str, Tensor], architecture) -> Networks:
-    """Add what the weights themselves show: sparsity, and whether all of them are finite."""
-    finite = torch.stack([tensor.flatten(1).isfinite().all(1) for tensor in parameters.values()]).all(0).numpy()
-    sparsity = layer_sparsity(parameters, architecture).double() @ architecture.weight_shares
-    rows = rows.assign(sparsity=np.where(finite, sparsity.numpy(), np.nan), status=np.where(finite, "ok", "diverged"))
-    return Networks(rows, parameters)
+        yield Networks(
+            rows.reset_index(drop=True), {name: tensor[models, twin, state] for name, tensor in weights.items()}
+        )
 
 
 def split_of_originals(zoo: str, originals: Iterable[str]) -> dict[str, str]:
@@ -113,9 +109,9 @@ def index_of(zoo: str, networks: Iterable[pd.DataFrame], models: pd.DataFrame) -
     """Join the rows of all networks with the factors of their originals and the split.
 
     Returns:
-        One row per network: id, zoo, original, original_index, method, settings (JSON), the sweep parameter `point`,
-        the method's axes (such as ratio), epoch, status, sparsity, accuracies (fractions), losses,
-        generalization_gap, the originals' generating factors and test accuracy, split; then the rest.
+        One row per network: id, zoo, original, original_index, method, the sweep parameter `point`, epoch, status,
+        sparsity, the method's axes (such as ratio), accuracies (fractions) and losses, settings (JSON), the originals'
+        generating factors and test accuracy, split, and the place of the weights.
     """
     table = pd.concat(list(networks), ignore_index=True)
     factors = models.set_index("index")[[name for name in FACTORS if name in models]]
@@ -123,8 +119,9 @@ def index_of(zoo: str, networks: Iterable[pd.DataFrame], models: pd.DataFrame) -
     table["original_test_accuracy"] = table["original_index"].map(models.set_index("index")["test_accuracy"])
     table["split"] = table["original"].map(split_of_originals(zoo, table["original"]))
     table["zoo"] = zoo
-    if "train_accuracy" in table:
-        table["generalization_gap"] = table["train_accuracy"] - table["test_accuracy"]
     table.insert(0, "id", [f"{zoo}/{number:06d}" for number in range(len(table))])
     first = ("id", "zoo", "original", "original_index", "method", "point", "epoch", "status", "sparsity")
-    return table[[*first, *(name for name in table if name not in first)]]
+    scores = [name for name in (*SCORES, "generalization_gap") if name in table]
+    last = (*scores, "settings", *factors.columns, "original_test_accuracy", "split", "file", "row")
+    axes = [name for name in table if name not in (*first, *last)]
+    return table[[*first, *axes, *last]]

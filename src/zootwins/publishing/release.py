@@ -27,7 +27,7 @@ def write_release(
     about: Mapping[str, Any],
     originals: Originals,
     models: pd.DataFrame,
-    twins: Iterable[tuple[TwinShard, Settings]],
+    twins: Iterable[tuple[TwinShard, pd.DataFrame, Settings]],
     provenance: Mapping[str, str],
 ) -> pd.DataFrame:
     """Write a release into a folder, which is emptied first.
@@ -37,7 +37,7 @@ def write_release(
         about: zoo, title, dataset, architecture (as the catalogue has it), license (SPDX identifier) and authors.
         originals: the dense models that were not excluded.
         models: models.csv.
-        twins: every shard with the settings of its method.
+        twins: every shard with its method's table of scores and settings.
         provenance: configuration and software of the run.
 
     Returns:
@@ -51,8 +51,8 @@ def write_release(
     folder.mkdir(parents=True)
     with WeightFiles(folder) as weights:
         weights.add(dense_networks(originals, models))
-        for shard, settings in twins:
-            for networks in twin_networks(shard, settings, originals.architecture):
+        for shard, scores, settings in twins:
+            for networks in twin_networks(shard, scores, settings):
                 weights.add(networks)
     index = index_of(about["zoo"], weights.rows, models)
     index.to_parquet(folder / INDEX, index=False)
@@ -92,9 +92,9 @@ def _describe(folder: Path, about: Mapping[str, Any], originals: Originals, prov
     description = {
         "format": FORMAT,
         **{key: about[key] for key in ("zoo", "title", "dataset", "architecture", "license", "authors")},
-        "channels": architecture.channels,
-        "image_size": architecture.image_size,
+        **architecture.images,
         "parameters": {name: list(shape) for name, shape in architecture.parameter_shapes.items()},
+        "buffers": {name: list(shape) for name, shape in architecture.buffer_shapes.items()},
         "provenance": dict(provenance),
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str), encoding="utf-8")

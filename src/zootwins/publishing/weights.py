@@ -1,6 +1,6 @@
 """Weights of a release: few safetensors files with tensors `[rows, …]`, since hubs limit the number of files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +30,7 @@ class WeightFiles:
     def add(self, networks: Networks) -> None:
         """Append networks; writes a file whenever enough are waiting."""
         self._waiting.append(networks)
-        if sum(_bytes(one.parameters) for one in self._waiting) >= BYTES_PER_FILE:
+        if sum(_bytes(one.tensors) for one in self._waiting) >= BYTES_PER_FILE:
             self.flush()
 
     def flush(self) -> None:
@@ -38,8 +38,8 @@ class WeightFiles:
         if not self._waiting:
             return
         name = f"weights-{self._files:05d}.safetensors"
-        names = list(self._waiting[0].parameters)
-        tensors = {key: torch.cat([one.parameters[key] for one in self._waiting]).contiguous() for key in names}
+        names = list(self._waiting[0].tensors)
+        tensors = {key: torch.cat([one.tensors[key] for one in self._waiting]).contiguous() for key in names}
         save_file(tensors, self.folder / name, metadata={"format": "pt"})
         (self.folder / name).chmod(0o644)  # safetensors writes files for their owner alone
         rows = pd.concat([one.rows for one in self._waiting], ignore_index=True)
@@ -55,8 +55,8 @@ class WeightFiles:
             self.flush()
 
 
-def _bytes(parameters: dict[str, Tensor]) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in parameters.values())
+def _bytes(tensors: Mapping[str, Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 def weight_files(folder: Path) -> Iterator[Path]:
