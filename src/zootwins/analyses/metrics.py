@@ -53,8 +53,13 @@ def collect_metrics(
         curve: the method's operating points.
 
     Raises:
-        InputError: if the shards do not hold every original exactly once.
+        InputError: if there are no originals, or the shards do not hold every one of them exactly once.
     """
+    if not len(index):
+        raise InputError(
+            f"{shards[0].path.parent}: every model that the run takes is excluded, for the reasons in the zoo's "
+            "models.csv; raise max_models in the configuration, or leave the zoo out"
+        )
     _check_complete(shards, index)
     tables = [
         _shard_metrics(shard, predictions[np.searchsorted(index, shard.index)], architecture, curve) for shard in shards
