@@ -31,7 +31,11 @@ def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             for name, size in (("compression", "weights"), ("speed_up", "multiply_adds")):
                 left = remaining_share(layers, size)
                 low, high = mean_interval(left)
-                row |= {name: _inverse(left.mean()), f"{name}_low": _inverse(high), f"{name}_high": _inverse(low)}
+                row |= {
+                    name: _inverse(left.mean() if len(left) else np.nan),
+                    f"{name}_low": _inverse(high),
+                    f"{name}_high": _inverse(low),
+                }
             rows.append(row)
     columns = ["zoo", "method", "point", "accuracy_mean", "accuracy_std", "accuracy_models"]
     columns += ["accuracy_low", "accuracy_high", "change_mean", "change_std", "change_low", "change_high", "sparsity"]
@@ -51,7 +55,7 @@ def remaining_share(layers: pd.DataFrame, size: str) -> np.ndarray:
 
 
 def _inverse(share: float) -> float:
-    return 1 / share if share > 0 else np.inf  # bounds of small zoos can lie below 0
+    return np.inf if share <= 0 else 1 / share  # bounds of small zoos can lie below 0; NaN stays NaN
 
 
 def arrange_compression(table: pd.DataFrame) -> pd.DataFrame:

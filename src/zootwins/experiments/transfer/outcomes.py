@@ -46,8 +46,8 @@ def outcomes(results: ZooResults) -> pd.DataFrame:
 def main_outcomes(results: ZooResults) -> pd.DataFrame:
     """The same of linear transfer from the last features by SGD, and of full transfer."""
     table = outcomes(results)
-    places = list(zip(table["layer"], table["solver"], strict=True))
-    return table[[place == MAIN[mode] for place, mode in zip(places, table["mode"], strict=True)]]
+    places = zip(table["layer"], table["solver"], table["mode"], strict=True)
+    return table[np.array([(layer, solver) == MAIN[mode] for layer, solver, mode in places], dtype=bool)]
 
 
 def networks(table: pd.DataFrame) -> Iterator[tuple[tuple, pd.DataFrame]]:

@@ -25,6 +25,8 @@ from zootwins.experiments.transfer.outcomes import (
 
 REFERENCE = Path(__file__).with_name("reference.csv")
 KEYS = ["zoo", *PLACE, *NETWORK]
+_MEAN = ["mean", "std", "models", "low", "high"]
+_INCREASE = [f"error_increase{end}" for end in ("", "_low", "_high")]
 _COEFFICIENTS = [f"{name}{end}" for name in ("tau", "r") for end in ("", "_low", "_high", "_p")]
 
 
@@ -47,7 +49,8 @@ def transfer_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                 "lr": part["lr"].mean(),
             }
             rows.append(row)
-    return pd.DataFrame(rows)
+    columns = ["class_accuracy", "upstream_accuracy", *_INCREASE, "restarts", "lr"]
+    return pd.DataFrame(rows, columns=[*KEYS, "sparsity", *_MEAN, *columns])
 
 
 def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -60,7 +63,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             row = dict(zip(KEYS, (results.zoo.id, *key), strict=True))
             row |= {"sparsity": 100 * part["sparsity"].mean(), **summary(change)}
             rows.append(row | {"better": 100 * (change > 0).mean(), "p": wilcoxon(change)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*KEYS, "sparsity", *_MEAN, "better", "p"])
 
 
 def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def _method(axes: Axes, results: ZooResults, method: str) -> None:
     accuracies = at_sparsity(results.curve(method), GRID)
     originals = results.originals["test_accuracy"].reindex(accuracies.index)
     changes = 100 * accuracies.sub(originals, axis=0).to_numpy(dtype=float)  # [models, sparsities]
-    there = np.isfinite(changes).mean(axis=0) >= LEAST
+    there = np.isfinite(changes).sum(axis=0) >= max(1, LEAST * len(changes))
     if not there.any():
         return
     if len(changes) <= FAINT_UP_TO:

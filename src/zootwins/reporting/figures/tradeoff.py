@@ -40,6 +40,8 @@ def tradeoff(zoos: Sequence[ZooResults]) -> Figure:
 def _panel(axes: Axes, results: ZooResults) -> None:
     for method in results.zoo.methods:
         table = results.curve(method)
+        if table.empty:
+            continue
         points = table.groupby("point")[["sparsity", "test_accuracy"]]
         mean, std = 100 * points.mean(), 100 * points.std()
         axes.plot(

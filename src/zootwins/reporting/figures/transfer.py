@@ -31,7 +31,7 @@ def colour_of(method: str) -> str:
 
 def has_transfer(zoos: Sequence[ZooResults]) -> bool:
     """Whether there is anything to draw."""
-    return any(len(results.tables["transfer"]) for results in zoos)
+    return any(len(main_outcomes(results)) for results in zoos)
 
 
 def panels(zoos: Sequence[ZooResults], height: float) -> tuple[Figure, Iterator[Panel]]:

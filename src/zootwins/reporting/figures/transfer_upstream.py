@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
@@ -30,12 +31,11 @@ def transfer_upstream(zoos: Sequence[ZooResults]) -> Figure:
                 upstream, downstream, MARKERS.get(method, "o"), color=colour_of(method), markersize=2.5, alpha=0.7,
                 markeredgewidth=0,
             )  # fmt: skip
-            taus.append((method, stats.kendalltau(upstream, downstream).statistic))
+            taus.append((method, stats.kendalltau(upstream, downstream).statistic if len(own) > 1 else np.nan))
         for line, (method, tau) in enumerate(taus):
-            axes.text(
-                0.03, 0.97 - 0.1 * line, f"τ = {tau:.2f}", transform=axes.transAxes, color=colour_of(method),
-                fontsize=5.5, va="top",
-            )  # fmt: skip
+            text = f"τ = {tau:.2f}" if np.isfinite(tau) else "τ: too few models, or all equal"
+            place = {"transform": axes.transAxes, "va": "top", "fontsize": 5.5}
+            axes.text(0.03, 0.97 - 0.1 * line, text, color=colour_of(method), **place)
     figure.supxlabel("Accuracy on the zoo's own test images, %", fontsize=7)
     figure.supylabel("Accuracy on the task, %", fontsize=7)
     legend(figure, list(shown), "none")

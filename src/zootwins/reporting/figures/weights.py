@@ -19,10 +19,10 @@ def weights(zoos: Sequence[ZooResults]) -> Figure:
 
     Reads the tables `vd/prune_shares` (`zootwins.analyses.prune_shares`).
     """
-    pruned = [results for results in zoos if "vd/prune_shares" in results.tables]
+    pruned = [results for results in zoos if len(results.tables.get("vd/prune_shares", ()))]
     shares = [(results.zoo.title, results.tables["vd/prune_shares"]) for results in pruned]
     if not shares:
-        return message("None of the zoos has variational dropout.")
+        return message("None of the zoos has twins by variational dropout.")
     heights = [0.55 + 0.12 * len(_epochs(table)) for _, table in shares]
     figure = plt.figure(figsize=(COLUMN, sum(heights) + 0.45))
     *parts, footer = figure.subfigures(len(shares) + 1, height_ratios=[*heights, 0.45])
