@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset, random_split
 
+from zootwins.architectures.architecture import CLASSES
 from zootwins.population import ImageData, ImageSet
 from zootwins.run.errors import InputError, one_line
 from zootwins.storage import tensor_files
@@ -81,15 +82,17 @@ class StoredData:
 
     Attributes:
         images: `[samples, channels, height, width]` by split.
-        labels: uint8 `[samples]` by split.
+        labels: uint8 `[samples]` by split, int16 of more than 256 classes.
         mean: per channel, of pixels in 0 … 1; meaningless where images are float32.
         std: per channel, likewise.
+        classes: how many the data set has.
     """
 
     images: Mapping[str, Tensor]
     labels: Mapping[str, Tensor]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    classes: int = CLASSES
 
 
 DIGITS = "digits"  # scikit-learn's, which come with it: real ones, to transfer to without a download
@@ -252,7 +255,11 @@ def save_dataset(path: str | Path, data: StoredData, provenance: Mapping[str, st
     tensors = {f"{split}.images": images for split, images in data.images.items()}
     tensors |= {f"{split}.labels": labels for split, labels in data.labels.items()}
     tensor_files.write(
-        path, "dataset", tensors, {"mean": json.dumps(data.mean), "std": json.dumps(data.std)}, provenance
+        path,
+        "dataset",
+        tensors,
+        {"mean": json.dumps(data.mean), "std": json.dumps(data.std), "classes": json.dumps(data.classes)},
+        provenance,
     )
 
 
@@ -265,18 +272,20 @@ def load_stored(path: str | Path) -> StoredData:
     tensors, metadata = tensor_files.read(path, "dataset")
     try:
         mean, std = (tuple(map(float, json.loads(metadata[key]))) for key in ("mean", "std"))
+        classes = int(json.loads(metadata.get("classes", str(CLASSES))))
         images, labels = ({split: tensors[f"{split}.{kind}"] for split in SPLITS} for kind in ("images", "labels"))
     except (KeyError, TypeError, ValueError, RecursionError):
         raise InputError(f"{path}: not all of a data set; {remedy(path)}") from None
     for split in SPLITS:
         kinds, shape, samples = (images[split].dtype, labels[split].dtype), images[split].shape, labels[split].shape
         if (
-            kinds not in ((torch.uint8, torch.uint8), (torch.float32, torch.uint8))
+            kinds[0] not in (torch.uint8, torch.float32)
+            or kinds[1] not in (torch.uint8, torch.int16)
             or len(shape) != 4
             or (samples, len(mean), len(std)) != (shape[:1], shape[1], shape[1])
         ):
             raise InputError(f"{path}: {split} has no images with labels and a normalisation; {remedy(path)}")
-    return StoredData(images, labels, mean, std)
+    return StoredData(images, labels, mean, std, classes)
 
 
 def load_dataset(path: str | Path) -> ImageData:
@@ -288,5 +297,5 @@ def _image_data(data: StoredData) -> ImageData:
     splits = {}
     for split, images in data.images.items():
         normalised = normalise(images, data.mean, data.std) if images.dtype == torch.uint8 else images
-        splits[split] = ImageSet(normalised, data.labels[split].long())
+        splits[split] = ImageSet(normalised, data.labels[split].long(), data.classes)
     return ImageData(**splits)

@@ -52,6 +52,11 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def batches(self, size: int) -> list["ImageSet"]:
+        """Return the images in their order, so many at a time; the last ones may be fewer."""
+        parts = zip(self.images.split(size), self.labels.split(size), strict=True)
+        return [replace(self, images=images, labels=labels) for images, labels in parts]
+
     def to(self, device: torch.device, dtype: torch.dtype) -> "ImageSet":
         return replace(self, images=self.images.to(device, dtype), labels=self.labels.to(device))
 

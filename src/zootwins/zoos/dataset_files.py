@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import TensorDataset
 
 from zootwins.architectures.architecture import CLASSES
 from zootwins.images.datasets import HALF, MNIST, SPLIT_SEED, SPLITS, StoredData, normalise
+from zootwins.population import class_dtype
 from zootwins.run.errors import InputError
 from zootwins.storage import torch_files
 from zootwins.storage.torch_files import RefusedFileError
+from zootwins.zoos.pickled_data import ALLOWED, plain
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ HELD_OUT = 0.1  # of the training images, where a zoo has no validation split
 _AT_ONCE = 1024  # images whose temporaries are held at a time
 
 
-def read_dataset_pt(content: bytes, where: str) -> StoredData:
+def read_dataset_pt(content: bytes, where: str, classes: int | None = None) -> StoredData:
     """Return the data of a `dataset.pt`: trainset, valset and testset, images and labels as the models saw them.
 
     Images come back as uint8 where they are pixels normalised in one of the known ways, exactly; else as they are.
@@ -30,43 +31,74 @@ def read_dataset_pt(content: bytes, where: str) -> StoredData:
     Args:
         content: of the file.
         where: which file it is, for messages.
+        classes: how many classes the data have, if the zoo says it; else ten, or as many as the labels need.
 
     Raises:
         InputError: if it is none, or holds anything that would have to be executed.
     """
     try:
-        stored = torch_files.load(content, allowed=[TensorDataset])
+        stored = torch_files.load(content, allowed=ALLOWED)
     except RefusedFileError as error:
         raise InputError(
             f"{where}: not a data set of plain tensors ({error}); it is refused, not executed: name a data set in "
             "the catalogue and remove the file, or ask the zoo's authors"
         ) from None
-    images, labels = {}, {}
     try:
-        for split, part in _parts(stored).items():
-            images[split], labels[split] = _image_tensors(part, SPLITS[split], where)
-        if "validation" not in images:
-            _hold_out(images, labels, where)
+        return _read(stored, where, classes)
     except RefusedFileError as error:
         raise InputError(
             f"{where}: {error}; save it again as a dict of TensorDatasets trainset, valset and testset with normalised "
             "float images [samples, channels, height, width] and whole numbers as labels, or remove it and name a data "
             "set in the catalogue"
         ) from None
-    shapes = {tuple(part.shape[1:]) for part in images.values()}
-    if len(shapes) > 1:
-        raise InputError(f"{where}: its splits have images of different shapes ({shapes}); ask the zoo's authors")
-    return _as_pixels(images, labels)
 
 
-def _as_pixels(images: dict[str, Tensor], labels: dict[str, Tensor]) -> StoredData:
+def _read(stored: object, where: str, classes: int | None) -> StoredData:
+    images, labels, normalisations = {}, {}, []
+    for split, part in _parts(stored).items():
+        key = SPLITS[split]
+        pixels, values, normalisation, augmentations = plain(part, key)
+        if augmentations:
+            log.warning("%s: %s was augmented by %s, twins are not", where, key, ", ".join(augmentations))
+        images[split] = pixels if normalisation else _images(pixels, key, where)
+        labels[split] = _labels(values, key, where)
+        if images[split].ndim != 4 or images[split].shape[1] not in (1, 3) or 0 in images[split].shape:
+            raise RefusedFileError(f"{key} has images {list(images[split].shape)}")
+        if labels[split].shape != images[split].shape[:1]:
+            raise RefusedFileError(f"{key} has {len(images[split])} images and labels {list(labels[split].shape)}")
+        normalisations.append(normalisation)
+    if len(shapes := {tuple(part.shape[1:]) for part in images.values()}) > 1:
+        raise RefusedFileError(f"its splits have images of different shapes ({shapes})")
+    classes = _checked_classes(labels, classes)
+    if "validation" not in images:
+        _hold_out(images, labels, where)
+    if normalisations[0] is None and all(each is None for each in normalisations):
+        return _as_pixels(images, labels, classes)
+    if None in normalisations or len({str(each) for each in normalisations}) > 1:
+        raise RefusedFileError("its splits are normalised differently")
+    mean, std = (tuple(values.tolist()) for values in normalisations[0])
+    return StoredData(images, labels, mean, std, classes)
+
+
+def _checked_classes(labels: dict[str, Tensor], classes: int | None) -> int:
+    """Return the number of classes, with the labels in the smallest type that holds them."""
+    highest = max(int(part.max()) for part in labels.values())
+    classes = classes or max(CLASSES, highest + 1)
+    if min(int(part.min()) for part in labels.values()) < 0 or highest >= min(classes, 1 << 15):
+        raise RefusedFileError(f"has labels outside 0 … {classes - 1}")
+    for split, part in labels.items():
+        labels[split] = part.to(class_dtype(classes))
+    return classes
+
+
+def _as_pixels(images: dict[str, Tensor], labels: dict[str, Tensor], classes: int) -> StoredData:
     channels = images["test"].shape[1]
     for normalisation in (MNIST, HALF):
         mean, std = ((value * channels)[:channels] for value in normalisation)
         pixels = {split: _to_pixels(part, mean, std) for split, part in images.items()}
         if all(part is not None for part in pixels.values()):
-            return StoredData(pixels, labels, mean, std)
-    return StoredData(images, labels, (0.0,) * channels, (1.0,) * channels)
+            return StoredData(pixels, labels, mean, std, classes)
+    return StoredData(images, labels, (0.0,) * channels, (1.0,) * channels, classes)
 
 
 def _parts(stored: object) -> dict[str, Any]:
@@ -97,29 +129,15 @@ def _hold_out(images: dict[str, Tensor], labels: dict[str, Tensor], where: str) 
     )  # fmt: skip
 
 
-def _pair(part: object, key: str) -> tuple[Tensor, Tensor]:
-    """Return images and labels of a TensorDataset or a pair, as they are stored."""
-    tensors = vars(part).get("tensors") if isinstance(part, TensorDataset) else part
-    if not isinstance(tensors, tuple | list) or len(tensors) != 2 or not all(isinstance(t, Tensor) for t in tensors):
-        raise RefusedFileError(f"{key} is no TensorDataset of images and labels")
-    return tuple(tensors)
-
-
-def _image_tensors(part: object, key: str, where: str) -> tuple[Tensor, Tensor]:
-    """Return images, float32 `[samples, channels, height, width]`, and labels, uint8, of one part."""
-    pixels, classes = _pair(part, key)
+def _images(pixels: Tensor, key: str, where: str) -> Tensor:
+    """Return images as finite float32."""
     if not pixels.dtype.is_floating_point:
         raise RefusedFileError(f"{key} has images of {pixels.dtype}, and how they were normalised is not recorded")
     images = torch_files.as_floats(pixels)
     if images.ndim == 3 and images.shape[1] == images.shape[2]:
         images = images[:, None]
         log.info("%s: %s has images without a channel: one grey channel", where, key)
-    labels = _labels(classes, key, where)
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape or labels.shape != images.shape[:1]:
-        raise RefusedFileError(f"{key} has images {list(images.shape)} and labels {list(labels.shape)}")
-    if labels.min() < 0 or labels.max() >= CLASSES:
-        raise RefusedFileError(f"{key} has labels outside 0 … {CLASSES - 1}")
-    return images, labels.to(torch.uint8)
+    return images
 
 
 def _labels(values: Tensor, key: str, where: str) -> Tensor:

@@ -52,7 +52,13 @@ def read_checkpoints(
         InputError: if a model has none, with what to do.
     """
     with open_members(path) as members:
-        read = open_zoo(members, dialect, factors).models(originals.architecture, 0, originals.models, recorded=False)
+        raw_zoo = open_zoo(members, dialect, factors)
+        if raw_zoo.initial_epoch is None:
+            raise InputError(
+                f"{path}: {raw_zoo.title} has no weights before training; set {zoo}'s initial_weights: factors in the "
+                "catalogue if seed and init determine them, or do without what starts from them"
+            )
+        read = raw_zoo.models(originals.architecture, raw_zoo.initial_epoch, originals.models, recorded=False)
         raw = {model.name: model for model in read}
     for name in originals.models:
         if name not in raw or raw[name].reason:
@@ -63,7 +69,7 @@ def read_checkpoints(
                 "catalogue's initial_weights: factors if seed and init determine them, or do without what starts from "
                 "them (lottery_ticket, start: init, transfer's scratch and untrained)"
             )
-    return _stacked(originals, [raw[name].checkpoints[0] for name in originals.models])
+    return _stacked(originals, [raw[name].checkpoints[raw_zoo.initial_epoch] for name in originals.models])
 
 
 def load_initial(path: str | Path, originals: Originals) -> dict[str, Tensor]:

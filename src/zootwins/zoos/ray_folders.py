@@ -21,6 +21,7 @@ RESULTS_LIMIT, PARAMS_LIMIT = 16 << 20, 1 << 20  # bytes; real ones have 60 and 
 TEXTS = ("params.json", "result.json")
 WEIGHTS = ("checkpoints", "checkpoints.safetensors", "model.safetensors")  # names of a checkpoint's weights
 _CHECKPOINT = re.compile(rf"checkpoint_([0-9]{{1,9}})/(?:{'|'.join(map(re.escape, WEIGHTS))})")
+_NO_MODELS = "lr_sweep"  # WeightCLIP's trials of learning rates
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".txz", ".tar.bz2")
 
 
@@ -89,6 +90,8 @@ def _candidates(members: Members) -> dict[str, ModelFolder]:
     found: dict[str, ModelFolder] = {}
     for name in members.names:
         folder, _, file = name.rpartition("/")
+        if _NO_MODELS in folder.split("/"):
+            continue
         if file in WEIGHTS:
             folder, _, checkpoint = folder.rpartition("/")
             file = f"{checkpoint}/{file}"

@@ -50,10 +50,12 @@ class RawZoo(ABC):
         title: what it is, for people.
         members: the files.
         given: generating factors that the catalogue gives where the zoo's files have none.
+        initial_epoch: the epoch of checkpoints before training; None if there are none.
     """
 
     id: ClassVar[str]
     title: ClassVar[str]
+    initial_epoch: ClassVar[int | None] = 0
 
     def __init__(self, members: Members, given: Mapping[str, Any] | None = None):
         self.members = members

@@ -162,7 +162,9 @@ class RayZoo(RawZoo):
             raise InputError(
                 f"{users_file(self.members.path)}: {error}; without a dataset.pt the catalogue's dataset is taken"
             ) from None
-        return read_dataset_pt(content, f"{users_file(self.members.path)}: {name}")
+        classes = first_params(self.members).get("model::o_dim")
+        classes = classes if isinstance(classes, int) and classes > 1 else None
+        return read_dataset_pt(content, f"{users_file(self.members.path)}: {name}", classes)
 
 
 @contextmanager
