@@ -19,6 +19,7 @@ from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.randomness import data_order, gate_uniforms
 from zootwins.population.variational import FC_CLAMP, GaussianNoise
+from zootwins.run.errors import InputError
 
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
 _CPU_BLOCK = 16  # models of a chain trained together on a CPU: their temporaries stay in the cache
@@ -263,6 +264,19 @@ def _put_back(buffers: Mapping[str, Tensor], before: Mapping[str, Tensor], moves
         tensor.copy_(torch.where(stood, before[name], tensor))
 
 
+def refuse_other_optimizers(factors: Sequence[Factors]) -> None:
+    """Refuse to train models by an optimiser that the engine lacks.
+
+    Raises:
+        InputError: naming it.
+    """
+    for name in sorted({model.optimizer for model in factors} - {"adam", "sgd"}):
+        raise InputError(
+            f"optimizer {name}: its models are imported and evaluated, but cannot be trained yet; name another one for "
+            "them, or leave them out of the zoo"
+        )
+
+
 class _Optimizer:
     """Adam and SGD with momentum as `torch.optim` computes them, one formula with coefficients for each model.
 
@@ -286,6 +300,7 @@ class _Optimizer:
             own_lr: the learning rate of what has an Adam of its own, else 0, `[numbers]`.
         """
         self.lr, self.weight_decay, momentum = column("lr"), column("weight_decay") * decays, column("momentum")
+        refuse_other_optimizers(factors)
         self.adam = torch.tensor([f.optimizer == "adam" for f in factors], device=self.lr.device)[:, None]
         if own_lr.any():
             self.adam, self.lr = self.adam | (own_lr > 0), torch.where(own_lr > 0, own_lr, self.lr)

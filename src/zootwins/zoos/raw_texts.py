@@ -40,7 +40,7 @@ FACTOR_KEYS = {  # generating factor → key of params.json
     "dropout": "model::dropout",
     "batch_size": "training::batchsize",
 }
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "sgd", "adamw", "rmsprop")  # that are known by name; engines refuse those that they lack
 NOT_RECORDED = -999  # what the authors' code writes where it has no number
 _ACTIVATION_NAMES = {"leakyrelu": "leaky_relu"}  # as the authors' code calls them, by ours
 
