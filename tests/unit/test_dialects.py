@@ -289,7 +289,7 @@ def test_models_by_an_optimiser_that_engines_lack_are_evaluated_but_not_trained(
     zoo = import_small_cnns(write_zip(tmp_path / "zoo.zip", small_cnn_files(grey)), grey, epoch=1)
     factors = list(model_factors(zoo.models).values())
     population = Population(zoo.architecture, factors, torch.zeros(4, dtype=torch.int64), zoo.parameters)
-    with pytest.raises(InputError, match="optimizer rmsprop: .* cannot be trained yet"):
+    with pytest.raises(InputError, match=r"optimizer rmsprop: .* cannot be trained yet"):
         TorchEngine().train_epoch(population, grey, 1)
 
 

@@ -101,9 +101,11 @@ def import_zoo(
         if model.reason:
             log.warning("excluded %s: %s", model.name, model.reason)
     if all(model.reason for model in raw):
+        elsewhere = raw[0].reason.startswith(("wrong shapes", "missing checkpoint"))
         raise InputError(
-            f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; "
-            "correct architecture, dataset or epoch in the catalogue if the zoo is whole"
+            f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; correct "
+            + ("architecture, dataset or epoch" * elsewhere or "the zoo's files, or its entry")
+            + " in the catalogue"
         )
     models = _models_table(raw, zoo.id)
     refuse_too_many_excluded(path, models, max_broken_share)
