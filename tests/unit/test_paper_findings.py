@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from synthetic import make_results
+from zootwins.analyses import paper_findings
 from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN, Finding, findings_table, mean_finding
 
 
@@ -72,6 +73,17 @@ def test_mp_against_vd(results):
         assert verdict(with_table(results, "mp/scores", test_accuracy=better), finding, "mp − vd") == HOLDS
     worse = with_table(results, "mp/agreement", agreement=0.0)
     assert verdict(worse, "agrees more", "mp − vd") == FAILS
+
+
+def test_mp_has_to_beat_vd_up_to_80_percent_and_no_further(results, monkeypatch):
+    """It is ahead at 40 %, behind by more at 70 %, and far ahead at 90 %, which does not count."""
+    rows = [
+        {"index": index, "point": -1.0, "epoch": 99, "sparsity": sparsity, "difference": difference + 1e-4 * index}
+        for index in range(14)
+        for sparsity, difference in ((0.4, 0.01), (0.7, -0.05), (0.9, 0.5))
+    ]
+    monkeypatch.setattr(paper_findings, "method_differences", lambda *of: pd.DataFrame(rows))
+    assert verdict(results, "MP beats VD up to 80%", "mp − vd") == FAILS
 
 
 def test_larger_layers(results):

@@ -94,6 +94,15 @@ def test_the_exact_optimum_is_one(features, labels, scale, classes):
     assert (values[0] < values[1:]).all()
 
 
+def test_the_exact_optimum_of_two_classes_is_one(features, labels):
+    x, y, decay = with_ones(features[0, 0]), labels % 2, 5e-4
+    head = exact_head(x, y, decay, 2).requires_grad_()
+    loss = F.cross_entropy(x @ head.T, y) + decay / 2 * head.square().sum()
+    (gradient,) = torch.autograd.grad(loss, head)
+    assert head.shape == (2, x.shape[1])
+    assert gradient.abs().max() < 1e-7
+
+
 @pytest.mark.parametrize("scale", [1e2, 1e5])
 def test_the_exact_optimum_is_found_on_large_collinear_features(features, labels, scale):
     """As those of a network that was not trained and whose weights are all positive."""

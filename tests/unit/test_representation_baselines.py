@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
-from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
@@ -139,17 +138,25 @@ def test_an_auto_encoder_returns_the_weights_that_it_holds_and_its_context_is_le
     assert "largest.powers" not in trained.state_dict()
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(30, 50), (50, 30)])
-def test_ridge_is_scikit_learns(rows, columns):
+@pytest.mark.parametrize("columns", [50, 20])
+def test_ridge_is_the_closed_form_with_the_best_penalty(columns):
     rng = np.random.default_rng(0)
-    features, targets = rng.normal(size=(rows, columns)) * rng.random(columns), rng.normal(size=(rows, 2))
-    features[:, 3] = 2.0  # does not vary
-    std = np.where(features.std(0) > 0, features.std(0), 1)
-    standardised = (features - features.mean(0)) / std
-    path = probes.RidgePath.fit(features, targets)
-    for penalty in (1e-4, 1.0, 1e3):
-        expected = Ridge(penalty).fit(standardised, targets).predict(standardised)
-        np.testing.assert_allclose(path.predict(features, penalty), expected, atol=1e-9)
+    features = {split: rng.normal(size=(30, columns)) * rng.random(columns) for split in probes.SPLITS}
+    for values in features.values():
+        values[:, 3] = 2.0  # does not vary
+    targets = {split: values[:, :2] + 0.1 * rng.normal(size=(30, 2)) for split, values in features.items()}
+    mean, std = features["train"].mean(0), features["train"].std(0)
+    x = {split: (values - mean) / np.where(std > 0, std, 1) for split, values in features.items()}
+    middle = targets["train"].mean(0)
+    found = []
+    for penalty in probes.PENALTIES:
+        normal = x["train"].T @ x["train"] + penalty * np.eye(columns)
+        weights = np.linalg.solve(normal, x["train"].T @ (targets["train"] - middle))
+        errors = ((x["validation"] @ weights + middle - targets["validation"]) ** 2).sum(0)
+        found.append((errors, x["test"] @ weights + middle))
+    best = np.argmin([errors for errors, _ in found], axis=0)
+    expected = np.stack([found[best[target]][1][:, target] for target in range(2)], axis=1)
+    np.testing.assert_allclose(probes.ridge(features, targets), expected, atol=1e-9)
 
 
 def linear_splits(nothing: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

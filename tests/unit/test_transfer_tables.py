@@ -9,6 +9,7 @@ import pytest
 from synthetic import make_models, make_transfer, make_zoo
 from zootwins.analyses import intervals
 from zootwins.analyses.results import ZooResults
+from zootwins.experiments.transfer import transfer_findings
 from zootwins.experiments.transfer.outcomes import error_increase, main_outcomes, outcomes
 from zootwins.experiments.transfer.transfer_findings import findings_table
 from zootwins.experiments.transfer.transfer_tables import (
@@ -142,6 +143,18 @@ def test_the_claims_are_told_as_they_were_made(results):
     assert set(shuffled["verdict"]) == {"holds"}
     assert shuffled["finding"].str.startswith("on shuffled pixels by less than 1 point").all()
     assert set(table["claim"]) == {1, 2, 3, 4, 5, 6, 7, 8}
+
+
+def test_at_equal_sparsity_means_within_the_others_range():
+    """Twins that none of the other method's is about as sparse as do not count; half a percent beyond its end does."""
+    made = {"vd": [(0.3, 0.9), (0.6, 0.5), (0.904, 0.4), (0.95, 0.9)], "mp": [(0.5, 0.4), (0.7, 0.2), (0.9, 0.1)]}
+    rows = [
+        {"mode": "linear", "method": method, "index": 7, "point": at, "sparsity": at, "accuracy": accuracy}
+        for method, twins in made.items()
+        for at, accuracy in twins
+    ]
+    differences = transfer_findings._less_at_equal_sparsity(pd.DataFrame(rows), "linear", "vd", "mp")
+    assert differences.to_dict() == {7: pytest.approx(((0.5 - 0.3) + (0.4 - 0.1)) / 2)}
 
 
 def test_networks_without_an_accuracy_are_left_out(results):

@@ -79,15 +79,30 @@ def method_differences(results: ZooResults, method: str, against: str) -> pd.Dat
     Returns:
         index, point, epoch (of the other method), sparsity, difference (both as fractions).
     """
-    curves = dict(_curves(results.curve(method), "test_accuracy"))
-    parts = []
-    for index, other in results.curve(against).groupby("index"):
-        if index not in curves:  # all of the method's twins diverged
-            continue
-        matched = interpolated(*curves[index], other["sparsity"])
-        parts.append(other[["index", "point", "epoch", "sparsity"]].assign(difference=matched - other["test_accuracy"]))
-    columns = ["index", "point", "epoch", "sparsity", "difference"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns, dtype=np.float64)
+    rows = equal_sparsity_differences(results.curve(method), results.curve(against))
+    return rows[["index", "point", "epoch", "sparsity", "difference"]]
+
+
+def equal_sparsity_differences(
+    rows: pd.DataFrame, others: pd.DataFrame, quantity: str = "test_accuracy"
+) -> pd.DataFrame:
+    """Return each model's quantity by one method less that by another, at the sparsities of the other's twins.
+
+    Args:
+        rows: of the method's curve, with index, point, sparsity and the quantity: it is interpolated (`interpolated`).
+        others: of the other's twins, with index, sparsity and the quantity.
+
+    Returns:
+        The rows of `others`, of models that both have, with the `difference`; NaN where none of the model's twins is
+        about as sparse.
+    """
+    curves = dict(_curves(rows, quantity))
+    parts = [
+        other.assign(difference=interpolated(*curves[index], other["sparsity"]) - other[quantity])
+        for index, other in others.groupby("index")
+        if index in curves  # else all of the method's twins diverged
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else others.iloc[:0].assign(difference=np.nan)
 
 
 def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:

@@ -92,11 +92,12 @@ def holm(p: ArrayLike) -> np.ndarray:
     Among the tests whose adjusted value is below 0.05 there is, with 95 % probability, none without a difference,
     however the tests depend on each other. NaN are no tests and stay.
     """
+    from statsmodels.stats.multitest import multipletests  # half a second, for one table
+
     adjusted = _floats(p).copy()
-    tests = np.flatnonzero(~np.isnan(adjusted))
-    order = tests[np.argsort(adjusted[tests], kind="stable")]
-    steps = adjusted[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    tests = ~np.isnan(adjusted)
+    if tests.any():
+        adjusted[tests] = multipletests(adjusted[tests], method="holm")[1]
     return adjusted
 
 

@@ -4,61 +4,19 @@ Whatever a probe can choose, a penalty or a number of trees, it chooses on the v
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import eigh
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
 
 from zootwins.experiments.representations import TARGETS
 
 PENALTIES = np.logspace(-4, 6, 21)
 TREES, TREE_LR = 300, 0.1
-_RANK = 1e-12  # eigenvalues below this share of the greatest are rounding
 SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class RidgePath:
-    """Ridge regressions with every penalty, from one eigendecomposition; features and targets are centred.
-
-    Attributes:
-        mean, std: of the features, `[features]`; one that does not vary counts as 0.
-        target_mean: `[targets]`.
-        vectors: right singular vectors of the features, `[features, rank]`, and `values`, their singular values'
-            squares.
-        products: of features, in the vectors' basis, and targets, `[rank, targets]`.
-    """
-
-    mean: np.ndarray
-    std: np.ndarray
-    target_mean: np.ndarray
-    vectors: np.ndarray
-    values: np.ndarray
-    products: np.ndarray
-
-    @classmethod
-    def fit(cls, features: np.ndarray, targets: np.ndarray) -> "RidgePath":
-        """Of features `[rows, features]`, which are standardised, and targets `[rows, targets]`."""
-        features, targets = features.astype(np.float64), targets.astype(np.float64)
-        mean, std, target_mean = features.mean(0), features.std(0), targets.mean(0)
-        std = np.where(std > 0, std, np.inf)
-        standardised = (features - mean) / std
-        rows, columns = standardised.shape
-        values, vectors = eigh(standardised.T @ standardised if columns <= rows else standardised @ standardised.T)
-        kept = values > values[-1] * _RANK
-        values, vectors = values[kept], vectors[:, kept]
-        if columns > rows:
-            vectors = standardised.T @ (vectors / np.sqrt(values))
-        products = vectors.T @ (standardised.T @ (targets - target_mean))
-        return cls(mean, std, target_mean, vectors, values, products)
-
-    def predict(self, features: np.ndarray, penalty: float) -> np.ndarray:
-        """Targets `[rows, targets]` of features `[rows, features]`."""
-        coefficients = self.vectors @ (self.products / (self.values + penalty)[:, None])
-        return (features - self.mean) / self.std @ coefficients + self.target_mean
 
 
 def ridge(features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -68,15 +26,16 @@ def ridge(features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray])
         features: `[rows, features]` of each of the `SPLITS`; standardised by the training split.
         targets: their values, `[rows, targets]`.
     """
-    path = RidgePath.fit(features["train"], targets["train"])
+    scaler = StandardScaler().fit(features["train"].astype(np.float64))
+    standardised = {split: scaler.transform(values.astype(np.float64)) for split, values in features.items()}
     best = np.full(targets["train"].shape[1], -np.inf)
     predicted = np.full(targets["test"].shape, np.nan)
     for penalty in PENALTIES:
-        scores = r2_score(
-            targets["validation"], path.predict(features["validation"], penalty), multioutput="raw_values"
-        )
+        model = Ridge(penalty).fit(standardised["train"], targets["train"].astype(np.float64))
+        found = model.predict(standardised["validation"])
+        scores = r2_score(targets["validation"], found, multioutput="raw_values")
         better = scores > best
-        predicted[:, better] = path.predict(features["test"], penalty)[:, better]
+        predicted[:, better] = model.predict(standardised["test"])[:, better]
         best = np.where(better, scores, best)
     return predicted
 

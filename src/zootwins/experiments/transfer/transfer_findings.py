@@ -13,6 +13,7 @@ from scipy import stats
 from zootwins.analyses.cells import lines, texts, value_interval
 from zootwins.analyses.correlation import UNDEFINED, kendall, pearson
 from zootwins.analyses.intervals import interval
+from zootwins.analyses.pairing import equal_sparsity_differences
 from zootwins.analyses.paper_findings import Finding, mean_finding
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
@@ -100,19 +101,14 @@ def _interaction(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str
 
 
 def _less_at_equal_sparsity(table: pd.DataFrame, mode: str, method: str, against: str) -> pd.Series:
-    """Of each model, the accuracy of one method's twins less that of another's, which is interpolated; by index.
+    """Return each model's mean accuracy of one method's twins less that of another's at equal sparsity, by index.
 
-    NaN outside the range of sparsities that the other's twins of the model have.
+    The other's accuracy is interpolated; twins that none of the other's is about as sparse as do not count.
     """
     rows = table[table["mode"] == mode]
-    other = {index: part.sort_values("sparsity") for index, part in rows[rows["method"] == against].groupby("index")}
-
-    def difference(part: pd.DataFrame) -> float:
-        curve = other[part.name]
-        known = np.interp(part["sparsity"], curve["sparsity"], curve["accuracy"], left=np.nan, right=np.nan)
-        return (part["accuracy"] - known).mean()
-
-    return rows[rows["method"] == method].groupby("index")[["sparsity", "accuracy"]].apply(difference)
+    own, other = (rows[rows["method"] == one] for one in (method, against))
+    differences = equal_sparsity_differences(other, own, "accuracy")
+    return -differences.groupby("index")["difference"].mean()
 
 
 def _order(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from textwrap import fill
 
+import networkx as nx
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
@@ -35,30 +36,14 @@ def parse_rule_graph(dot: str) -> list[Edge]:
 
 
 def reduce_edges(edges: Iterable[Edge]) -> list[Edge]:
-    """The edges that no longer way stands for (the transitive reduction of an acyclic graph)."""
-    edges = list(edges)
-    after: dict[str, set[str]] = {}
-    for a, b in edges:
-        after.setdefault(a, set()).add(b)
-
-    def reaches(start: str, end: str) -> bool:
-        return any(step == end or reaches(step, end) for step in after.get(start, ()))
-
-    return [(a, b) for a, b in edges if not any(reaches(step, b) for step in after[a] if step != b)]
+    """Return the edges that no longer way stands for (the transitive reduction of an acyclic graph), sorted."""
+    return sorted(nx.transitive_reduction(nx.DiGraph(edges)).edges)
 
 
 def layers_of(edges: Iterable[Edge]) -> dict[str, int]:
-    """The layer of each node, 0 at the top: as low as possible, above all that it leads to."""
-    edges = list(edges)
-    heights: dict[str, int] = {}
-
-    def height(node: str) -> int:
-        if node not in heights:
-            heights[node] = max((1 + height(b) for a, b in edges if a == node), default=0)
-        return heights[node]
-
-    top = max(height(node) for edge in edges for node in edge)
-    return {node: top - level for node, level in heights.items()}
+    """Return the layer of each node, 0 at the top: as low as possible, above all that it leads to."""
+    lowest_first = list(nx.topological_generations(nx.DiGraph(edges).reverse()))
+    return {node: layer for layer, nodes in enumerate(reversed(lowest_first)) for node in sorted(nodes)}
 
 
 @styled
