@@ -247,7 +247,10 @@ def as_trained_on(data: StoredData) -> dict[str, TensorDataset]:
     """The content of a `dataset.pt` of this data."""
     image_data = _image_data(data)
     sets = {key: getattr(image_data, split) for split, key in SPLITS.items()}
-    return {key: TensorDataset(part.images, part.labels) for key, part in sets.items()} | {"dataset_seed": SPLIT_SEED}
+    return {key: TensorDataset(part.images, part.labels) for key, part in sets.items()} | {
+        "dataset_seed": SPLIT_SEED,
+        "classes": data.classes,
+    }
 
 
 def save_dataset(path: str | Path, data: StoredData, provenance: Mapping[str, str]) -> None:

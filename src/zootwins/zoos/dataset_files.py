@@ -69,7 +69,8 @@ def _read(stored: object, where: str, classes: int | None) -> StoredData:
         normalisations.append(normalisation)
     if len(shapes := {tuple(part.shape[1:]) for part in images.values()}) > 1:
         raise RefusedFileError(f"its splits have images of different shapes ({shapes})")
-    classes = _checked_classes(labels, classes)
+    own = stored.get("classes")  # in what Zoo Twins writes
+    classes = _checked_classes(labels, own if isinstance(own, int) and own > 1 else classes)
     if "validation" not in images:
         _hold_out(images, labels, where)
     if normalisations[0] is None and all(each is None for each in normalisations):

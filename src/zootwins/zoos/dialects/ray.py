@@ -40,11 +40,13 @@ class RayZoo(RawZoo):
         epoch_key: the key of result.json that says of which epoch a row is.
         accuracy_unit: what a recorded accuracy of every image is.
         factor_keys: the keys of params.json by generating factor.
+        classes_key: the key of params.json that says how many classes the data have; empty if there is none.
     """
 
     epoch_key: ClassVar[str] = "training_iteration"
     accuracy_unit: ClassVar[float] = 1.0
     factor_keys: ClassVar[Mapping[str, str]] = FACTOR_KEYS
+    classes_key: ClassVar[str] = ""
 
     @cached_property
     def folders(self) -> list[ModelFolder]:
@@ -162,7 +164,7 @@ class RayZoo(RawZoo):
             raise InputError(
                 f"{users_file(self.members.path)}: {error}; without a dataset.pt the catalogue's dataset is taken"
             ) from None
-        classes = first_params(self.members).get("model::o_dim")
+        classes = first_params(self.members).get(self.classes_key) if self.classes_key else None
         classes = classes if isinstance(classes, int) and classes > 1 else None
         return read_dataset_pt(content, f"{users_file(self.members.path)}: {name}", classes)
 

@@ -32,6 +32,7 @@ class WeightClip(RayZoo):
     epoch_key: ClassVar[str] = "epoch"
     accuracy_unit: ClassVar[float] = 100.0
     initial_epoch: ClassVar[int | None] = None
+    classes_key: ClassVar[str] = "model::o_dim"
     factor_keys: ClassVar[Mapping[str, str]] = FACTOR_KEYS | {
         "optimizer": "optimizer",
         "lr": "lr",
