@@ -6,7 +6,7 @@ from sys import argv
 
 from snakemake.cli import get_argument_parser
 
-from zootwins.catalogue.targets import too_long, unknown_target
+from zootwins.catalogue.targets import FORMER_NAMES, too_long, unknown_target
 
 
 def check_sparsifiers():
@@ -29,7 +29,11 @@ def check_targets(words):
     Args:
         words: the command line, which is taken apart only where one of them may be such a target.
     """
-    doubtful = [word for word in words if normpath(word).startswith("results/") or get_close_matches(word, RULE_NAMES)]
+    doubtful = [
+        word
+        for word in words
+        if normpath(word).startswith("results/") or word in FORMER_NAMES or get_close_matches(word, RULE_NAMES)
+    ]
     if all(not too_long(word) and (makes(word) or Path(word).exists()) for word in doubtful):
         return
     files = expand("results/tables/{table}{form}", table=chain(*RULE_TABLES.values()), form=TABLE_FORMS)

@@ -90,3 +90,10 @@ def test_a_csv_is_a_csv_and_its_checksum_is_one_that_sha256sum_checks(tmp_path):
     write_csv(TABLE.head(1), path)
     path.write_bytes(path.with_name("other.csv").read_bytes())
     assert "models.csv: damaged (it does not match models.csv.sha256)" in refusal(read_csv, path)
+
+
+def test_columns_of_the_previous_version_are_read_under_their_new_names(tmp_path, caplog):
+    write_parquet(TABLE.rename(columns={"kept": "one_class"}), tmp_path / "table.parquet", METADATA)
+    pd.testing.assert_frame_equal(read_parquet(tmp_path / "table.parquet"), TABLE.rename(columns={"kept": "collapsed"}))
+    (record,) = caplog.records
+    assert record.getMessage().endswith("has columns of the previous version: one_class is now collapsed")

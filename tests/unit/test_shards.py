@@ -117,3 +117,13 @@ def test_shards_of_two_engines_are_told(tmp_path, caplog):
     warn_of_mixture(shards)
     (record,) = caplog.records
     assert f"{paths[2]} by torch, {paths[1]} by native" in record.getMessage()
+
+
+def test_a_tensor_of_the_previous_version_is_read_under_its_new_name(tmp_path, caplog):
+    score = torch.rand(2, 3)
+    names, states = ["a", "b"], [0, 1, 2]
+    trajectory = Trajectory(states, states, states, {"clean_train_accuracy": score})
+    write_trajectory(tmp_path / "a.safetensors", "vd", trajectory, names, [0, 1])
+    assert torch.equal(read_shard(tmp_path / "a.safetensors").tensor("eval_mode_train_accuracy"), score)
+    (record,) = caplog.records
+    assert record.getMessage().endswith("its clean_train_accuracy is now eval_mode_train_accuracy")

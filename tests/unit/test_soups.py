@@ -46,6 +46,13 @@ native = pytest.mark.skipif(not native_engine.is_available(), reason="the native
 ENGINE = NativeEngine() if native_engine.is_available() else TorchEngine()  # the quicker one
 
 
+def test_the_former_name_of_unrelated_models_is_still_a_control(caplog):
+    given = SETTINGS.model_dump() | {"controls": ["dense", "strangers"]}
+    assert Soups(**given).controls == ("dense", "unrelated_models")
+    (record,) = caplog.records
+    assert record.getMessage() == "soups.controls: strangers is now unrelated_models; rename it"
+
+
 def originals(models=(0, 1, 2), dtype=torch.float32) -> Originals:
     of = population(MODELS, dtype=dtype)
     rows = list(models)
@@ -381,7 +388,7 @@ def test_originals_are_left_alone():
     assert all(torch.equal(of.parameters[name], tensor) for name, tensor in before.items())
 
 
-# --- strangers
+# --- unrelated models
 
 
 def test_partners_are_the_next_models_of_the_same_activation():

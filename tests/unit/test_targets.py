@@ -50,3 +50,9 @@ def test_a_relative_path_leads_to_one_file_whichever_folder_it_is_in(tmp_path):
     for part in ("cat.yaml: zoos.z", str(folders[0] / "zoo.zip"), str(folders[2] / "zoo.zip"), "absolute path"):
         assert part in str(caught.value)
     assert located_once(folders[2] / "zoo.zip", folders, "key") == folders[2] / "zoo.zip"
+
+
+def test_names_of_the_previous_version_are_told():
+    message = unknown_target("results/tables/paired_methods.csv", KNOWN, {})
+    assert message.endswith(": is now called results/tables/equal_sparsity_comparison.csv")
+    assert unknown_target("mix_strangers", KNOWN, {}).endswith(": is now called mix_unrelated_models")

@@ -6,6 +6,14 @@ from os.path import normpath
 from pathlib import PurePosixPath
 from typing import Any
 
+# Tables, figures and rules of the previous version, and what they are called now.
+FORMER_NAMES = {
+    "paired_difference": "method_difference",
+    "paired_methods": "equal_sparsity_comparison",
+    "candidates": "hypotheses",
+    "collect_candidates": "collect_hypotheses",
+    "mix_strangers": "mix_unrelated_models",
+}
 _LONGEST_NAME = 255  # bytes, on all common file systems
 
 
@@ -27,7 +35,11 @@ def unknown_target(target: str, known: Iterable[str], catalogue: Mapping[str, An
         known: names of rules, and paths of tables and figures.
         catalogue: the zoos by id.
     """
-    parts = PurePosixPath(normpath(target)).parts
+    path = PurePosixPath(normpath(target))
+    former, *suffixes = path.name.split(".")
+    if former in FORMER_NAMES:
+        return f"{target}: is now called {path.with_name('.'.join((FORMER_NAMES[former], *suffixes)))}"
+    parts = path.parts
     if parts[:1] == ("results",) and parts[1:2] not in (("tables",), ("figures",)) and len(parts) > 3:
         if parts[2] not in catalogue:
             return f"{target}: there is no zoo {parts[2]!r}; the catalogue has {', '.join(catalogue)}"
