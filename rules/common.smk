@@ -16,7 +16,7 @@ from zootwins.catalogue.yaml_files import read_yaml
 from zootwins.storage.shards import shard_slice
 from zootwins.run.errors import InputError
 from zootwins.run.paths import check_date
-from zootwins.run.provenance import code_digest
+from zootwins.run.provenance import code_digest, digest
 from zootwins.zoos.identity import folder_digest
 from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, module_of, sparsifiers
 
@@ -66,20 +66,47 @@ def from_root(path):
     return relpath(ROOT / path)
 
 
-def source_of(zoo):
-    """The archive or folder that a zoo comes from, as seen from here; refused if it is nowhere or from the future."""
+def given(find, name, *read):
+    """A path of the catalogue, as seen from here; refused if it is nowhere or from the future.
+
+    Args:
+        find: looks it up by the name of its zoo or data set.
+        read: what is made of it; where one of these is there, it can be gone.
+    """
     try:
-        path = RUN.source_path(zoo)
+        path = find(name)
         check_date(path)
     except InputError as error:
         refuse(error)
-    read = [Path(f"results/zoos/{zoo}/{name}") for name in ("raw.zip", "models.csv")]
     made = any(rule.is_producer(str(path)) for rule in workflow.rules)
-    if not (path.exists() or made or any(file.exists() for file in read)):
-        refuse(RUN.missing_source(zoo))
+    if not (path.exists() or made or any(Path(file).exists() for file in read)):
+        refuse(RUN.missing(path))
     if contains_wildcard(relpath(path)):
         refuse(f"{path}: Snakemake takes a name in braces for a wildcard; rename the file or its folder")
     return relpath(path)
+
+
+def source_of(zoo):
+    """The archive or folder that a zoo comes from."""
+    return given(RUN.source_path, zoo, f"results/zoos/{zoo}/raw.zip", f"results/zoos/{zoo}/models.csv")
+
+
+def files_of_dataset(name):
+    """What a data set is read from, but for files in data_dir: the same ones elsewhere make nothing run again."""
+    entry = RUN.datasets.get(name)
+    if entry is None or not (entry.zoo or entry.path):
+        return []
+    return [f"results/zoos/{entry.zoo}/dataset.safetensors" if entry.zoo else given(RUN.dataset_path, name)]
+
+
+def dataset_settings(name):
+    """What the catalogue says of a data set, as plain values, and which files a folder holds; `archive` as it is."""
+    entry = RUN.datasets.get(name)
+    if entry is None:
+        return name
+    folder = Path(files_of_dataset(name)[0]) if entry.folder else None
+    held = folder and sorted((str(file.relative_to(folder)), file.stat().st_size) for file in folder.rglob("*.*"))
+    return {"name": name, "entry": entry.plain(), "files": held and digest(held)}
 
 
 def zoo_of(wildcards):
@@ -266,7 +293,11 @@ def lookup_vd_epochs(wildcards):
 
 
 def lookup_dataset(wildcards):
-    return zoo_of(wildcards).dataset
+    return dataset_settings(zoo_of(wildcards).dataset)
+
+
+def files_of_zoos_dataset(wildcards):
+    return files_of_dataset(zoo_of(wildcards).dataset)
 
 
 def method_settings(wildcards):

@@ -28,8 +28,12 @@ def soup_settings(wildcards):
     return settings.of_variant(variant, members)
 
 
-def shifted_set_names(wildcards):
-    return list(soups_of(wildcards.zoo).shifted_sets)
+def shifted_set_settings(wildcards):
+    return [dataset_settings(name) for name in soups_of(wildcards.zoo).shifted_sets]
+
+
+def files_of_shifted_sets(wildcards):
+    return [file for name in soups_of(wildcards.zoo).shifted_sets for file in files_of_dataset(name)]
 
 
 def soup_arms(variant):

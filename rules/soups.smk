@@ -4,7 +4,8 @@
 rule corrupt_dataset:
     """A data set's test images, corrupted at five severities, and those of other data sets."""
     input:
-        "results/zoos/{zoo}/dataset.safetensors",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+        others=files_of_shifted_sets,
     output:
         "results/zoos/{zoo}/shifted.safetensors",
     log:
@@ -18,7 +19,7 @@ rule corrupt_dataset:
         mem_mb=growing(4000),
         runtime=60,
     params:
-        shifted_sets=shifted_set_names,
+        shifted_sets=shifted_set_settings,
         code=code_of("corrupt_dataset"),
     script:
         "../workflow/scripts/corrupt_dataset.py"

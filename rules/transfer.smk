@@ -6,6 +6,7 @@ rule prepare_task:
     input:
         upstream="results/zoos/{zoo}/dataset.safetensors",
         zoo=task_of_zoo,
+        data=files_of_tasks_dataset,
     output:
         "results/tasks/{zoo}/{task}.safetensors",
     log:

@@ -25,7 +25,11 @@ def task_variant(wildcards):
 
 def task_dataset(wildcards):
     """The data set of a task, where it is not a zoo's."""
-    return task_source(wildcards).dataset
+    return dataset_settings(task_source(wildcards).dataset)
+
+
+def files_of_tasks_dataset(wildcards):
+    return files_of_dataset(task_source(wildcards).dataset)
 
 
 def task_of_zoo(wildcards):

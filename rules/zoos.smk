@@ -32,6 +32,7 @@ checkpoint prepare_dataset:
     """The image data that a zoo was trained on: its own where it brings it along, else torchvision's."""
     input:
         raw_zoo=published_raw_zoo,
+        data=files_of_zoos_dataset,
     output:
         "results/zoos/{zoo}/dataset.safetensors",
     log:

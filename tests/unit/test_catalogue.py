@@ -473,7 +473,7 @@ def test_a_variant_of_soups_depends_on_its_own_settings_alone(tmp_path):
         ({"goals": [90, 90]}, r"soups.goals: \[90, 90\]: .* is listed twice"),
         ({"goals": [100]}, "soups.goals.0: 100: input should be less than 100"),
         ({"phase": 2}, "there is no key 'phase' here; did you mean phases"),
-        ({"shifted_sets": ["digit"]}, "soups.shifted_sets.0: 'digit': is not one of 'mnist', "),
+        ({"shifted_sets": ["digit"]}, "soups.shifted_sets: 'digit' is no data set; did you mean digits"),
         (
             {"shifted_sets": ["mnist"]},
             "soups.shifted_sets: labels of mnist mean something else than those of fashion_mnist_m",

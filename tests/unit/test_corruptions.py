@@ -4,7 +4,7 @@ import torch
 
 from zootwins.images import CORRUPTIONS, corruptions
 from zootwins.images.corruptions import PARAMETERS, SEVERITIES, corrupt, save_shifted, shifted_sets
-from zootwins.images.datasets import StoredData
+from zootwins.images.datasets import StoredData, torchvision_data
 from zootwins.run.errors import InputError
 
 
@@ -70,15 +70,18 @@ def test_translation_is_by_whole_pixels():
     assert (moved[..., :2, :] == 0).all()
 
 
-def test_other_sizes_are_refused():
-    with pytest.raises(InputError, match="28 and of 32 pixels, these have 8"):
-        corrupt(pixels()[..., :8, :8], "blur", 1)
+def test_other_sizes_take_the_strength_of_32_pixels_and_lengths_that_grow_with_the_edge():
+    for name, known in PARAMETERS.items():
+        for edge in (28, 32):
+            assert [corruptions.parameter(name, severity, edge) for severity in SEVERITIES] == list(known[edge])
+        times = 3 if name in ("blur", "translation") else 1
+        assert corruptions.parameter(name, 2, 96) == times * known[32][1]
 
 
 def test_sets_come_back_normalised_and_in_order(tmp_path):
     stored = data(pixels())
     path = tmp_path / "shifted.safetensors"
-    save_shifted(path, stored, (), tmp_path, {})
+    save_shifted(path, stored, {}, {})
     sets = list(shifted_sets(path))
     assert [(one.name, one.severity) for one in sets] == [(name, s) for name in sorted(PARAMETERS) for s in SEVERITIES]
     blur = next(one for one in sets if (one.name, one.severity) == ("blur", 3))
@@ -87,20 +90,19 @@ def test_sets_come_back_normalised_and_in_order(tmp_path):
     assert torch.equal(blur.images.labels, stored.labels["test"].long())
 
 
-def test_other_data_sets_have_labels_of_their_own(tmp_path, monkeypatch):
+def test_other_data_sets_have_labels_of_their_own(tmp_path):
     other = data(pixels(samples=5))
-    monkeypatch.setattr(corruptions, "named_data", lambda name, folder: other)
     path = tmp_path / "shifted.safetensors"
-    save_shifted(path, data(pixels()), ("usps",), tmp_path, {})
+    save_shifted(path, data(pixels()), {"usps": other}, {})
     last = list(shifted_sets(path))[-1]
     assert (last.name, last.severity, len(last.images)) == ("usps", 0, 5)
     with pytest.raises(InputError, match=r"images of svhn are \[1, 28, 28\], those of the zoo \[3, 32, 32\]"):
-        save_shifted(path, data(pixels(channels=3, edge=32)), ("svhn",), tmp_path, {})
+        save_shifted(path, data(pixels(channels=3, edge=32)), {"svhn": other}, {})
 
 
 def test_scikit_learns_digits_are_a_set(tmp_path):
     path = tmp_path / "shifted.safetensors"
-    save_shifted(path, data(pixels()), ("digits",), tmp_path, {})
+    save_shifted(path, data(pixels()), {"digits": torchvision_data("digits", tmp_path)}, {})
     digits = next(one for one in shifted_sets(path) if one.name == "digits")
     assert digits.images.images.shape == (500, 1, 28, 28)
     assert digits.images.labels.unique().tolist() == list(range(10))
@@ -108,7 +110,7 @@ def test_scikit_learns_digits_are_a_set(tmp_path):
 
 def test_numbers_that_are_no_pixels_are_left_alone(tmp_path):
     path = tmp_path / "shifted.safetensors"
-    save_shifted(path, data(pixels().float()), ("usps",), tmp_path, {})
+    save_shifted(path, data(pixels().float()), {"usps": data(pixels())}, {})
     assert list(shifted_sets(path)) == []
     with pytest.raises(InputError, match="not there"):
         list(shifted_sets(tmp_path / "other.safetensors"))

@@ -4,7 +4,6 @@ import bz2
 import hashlib
 import pickle
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -16,23 +15,16 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch.utils.data import random_split
 
-from zootwins.images import datasets
-from zootwins.images.datasets import (
-    FILES,
-    SOURCES,
-    grey,
-    load_dataset,
-    load_stored,
-    named_data,
-    resized,
-    save_dataset,
-    torchvision_data,
-)
+from zootwins.images import datasets, torchvision_files
+from zootwins.images.datasets import grey, load_dataset, load_stored, resized, save_dataset, torchvision_data
+from zootwins.images.entries import Split, built_in
+from zootwins.images.torchvision_files import FILES, import_torchvision
 from zootwins.run.errors import InputError
 
 BUNDLED = Path(__file__).parents[2] / "resources/data"
 TRAIN, VALIDATION, TEST = 12, 8, 6
 FIRST_DIGITS = [2, 1, 4, 2, 6, 6, 9, 8, 2, 4, 9, 3]  # of the test split
+SOURCES = {name: entry for name, entry in built_in().items() if entry.torchvision}
 RNG = np.random.default_rng(0)
 LABELS = {"train": np.arange(TRAIN + VALIDATION) % 10, "test": np.arange(TEST) % 10}
 
@@ -88,8 +80,8 @@ def write_cifar10(folder: Path) -> None:
 
 def write_files(source: str, folder: Path, monkeypatch) -> None:
     """Small files of a data set's real format; torchvision is told their checksums."""
-    torchvision = datasets.import_torchvision().datasets
-    name = SOURCES[source].dataset
+    torchvision = import_torchvision().datasets
+    name = SOURCES[source].torchvision
     if name in ("MNIST", "FashionMNIST"):
         write_idx(folder, name)
         return
@@ -114,8 +106,9 @@ def write_files(source: str, folder: Path, monkeypatch) -> None:
 @pytest.fixture
 def small(monkeypatch):
     """Every data set split into 12 + 8 training and 6 test images."""
-    sizes = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-    monkeypatch.setattr(datasets, "SOURCES", {name: replace(of, **sizes) for name, of in SOURCES.items()})
+    split = Split(train=TRAIN, validation=VALIDATION, test=TEST)
+    few = {name: entry.model_copy(update={"split": split}) for name, entry in SOURCES.items()}
+    monkeypatch.setattr(datasets, "built_in", lambda: few)
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +121,7 @@ def no_network(monkeypatch):
 
 def authors_transform(source: str):
     """What the generators of ModelZoos/ModelZooDataset compose for each data set."""
-    t = datasets.import_torchvision().transforms
+    t = import_torchvision().transforms
     gray, colour = [t.Normalize((0.5,), (0.5,))], [t.Normalize((0.5,) * 3, (0.5,) * 3)]
     steps = {
         "mnist": [t.ToTensor(), t.Normalize((0.1307,), (0.3081,))],
@@ -150,8 +143,8 @@ def test_images_are_bit_for_bit_what_the_authors_models_saw(source, tmp_path, sm
     save_dataset(path, torchvision_data(source, tmp_path), {})
     loaded = load_dataset(path)
 
-    kind = getattr(datasets.import_torchvision().datasets, SOURCES[source].dataset)
-    by_name = {"SVHN": "split", "STL10": "split"}.get(SOURCES[source].dataset)
+    kind = getattr(import_torchvision().datasets, SOURCES[source].torchvision)
+    by_name = {"SVHN": "split", "STL10": "split"}.get(SOURCES[source].torchvision)
     arguments = [{by_name: "train"}, {by_name: "test"}] if by_name else [{"train": True}, {"train": False}]
     whole, test = (kind(tmp_path, transform=authors_transform(source), **each) for each in arguments)
     train, validation = random_split(whole, [TRAIN, VALIDATION], generator=torch.Generator().manual_seed(42))
@@ -176,7 +169,7 @@ def test_the_bundled_mini_set_is_balanced_and_split_as_the_big_one():
 def test_data_that_is_missing_and_cannot_be_downloaded_is_one_line_with_the_remedy(source, tmp_path):
     with pytest.raises(InputError, match="set data_dir to the folder that has them so") as caught:
         torchvision_data(source, tmp_path)
-    assert FILES[SOURCES[source].dataset] in str(caught.value)
+    assert FILES[SOURCES[source].torchvision] in str(caught.value)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert ("no network" in str(caught.value)) == (source != "fashion_mnist_mini")
@@ -194,13 +187,13 @@ def test_damaged_files_are_one_line_with_the_remedy(source, tmp_path, small, mon
 
 def test_a_set_of_another_size_is_refused(tmp_path):
     write_idx(tmp_path, "FashionMNIST")
-    with pytest.raises(InputError, match="has 20 training and 6 test images, fashion_mnist needs 60000 and 10000"):
+    with pytest.raises(InputError, match="fashion_mnist: has 20 training and 6 test images of its own, "):
         torchvision_data("fashion_mnist", tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path, small, monkeypatch):
     write_idx(tmp_path, "MNIST")
-    monkeypatch.setattr(datasets.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(torchvision_files.os, "access", lambda path, mode: False)
     assert len(torchvision_data("mnist", tmp_path).labels["train"]) == TRAIN
     assert [path.name for path in tmp_path.iterdir()] == ["MNIST"]
 
@@ -208,7 +201,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path, small, m
 def test_digits_are_scikit_learns_at_another_size(tmp_path):
     """Every digit once, its pixels those that PIL makes of the 8×8 ones; the split is the same on every machine."""
     whole = load_digits()
-    data = named_data("digits", tmp_path)
+    data = torchvision_data("digits", tmp_path)
     assert {split: tuple(images.shape) for split, images in data.images.items()} == {
         "train": (1000, 1, 28, 28),
         "validation": (297, 1, 28, 28),
@@ -219,7 +212,7 @@ def test_digits_are_scikit_learns_at_another_size(tmp_path):
     expected = sorted((image.tobytes(), int(label)) for image, label in zip(bilinear, whole.target, strict=True))
     found = [
         (image.numpy().tobytes(), int(label))
-        for split in datasets.SPLITS
+        for split in data.images
         for image, label in zip(data.images[split], data.labels[split], strict=True)
     ]
     assert sorted(found) == expected

@@ -70,7 +70,7 @@ def whole(kind: str) -> bytes:
             images, labels = ({split: values[f"{split}.{name}"] for split in SPLITS} for name, values in DATA.items())
             if kind == "shifted":  # corruptions are defined for 28 and 32 pixels
                 images["test"] = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
-                save_shifted(path, StoredData(images, labels, (0.5,), (0.5,)), (), folder, {})
+                save_shifted(path, StoredData(images, labels, (0.5,), (0.5,)), {}, {})
             else:
                 save_dataset(path, StoredData(images, labels, (0.5,), (0.5,)), {})
         return path.read_bytes()

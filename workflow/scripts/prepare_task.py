@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from zootwins.experiments.transfer.tasks import prepare_task
-from zootwins.images.datasets import load_stored, named_data, save_dataset
+from zootwins.images.datasets import load_stored, save_dataset
+from zootwins.images.reading import Request
 from zootwins.run.job import job, log, provenance
 from zootwins.run.paths import located
 
@@ -14,7 +15,8 @@ with job(snakemake):
     else:
         # no parameter of the rule: see prepare_dataset
         data_dir = located(snakemake.config["data_dir"], Path(snakemake.scriptdir).parents[1])
-        data, origin = named_data(snakemake.params.dataset, data_dir), snakemake.params.dataset
+        wanted = Request.of(snakemake.params.dataset)
+        data, origin = wanted.read(data_dir, snakemake.input.data), wanted.name
     task = prepare_task(data, upstream, snakemake.params.variant)
     log.info("%s: %s", origin, {split: list(images.shape) for split, images in task.images.items()})
     save_dataset(snakemake.output[0], task, provenance(snakemake, origin=origin))

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model, model_validator
 
 from zootwins.architectures.registry import checked_spec
-from zootwins.catalogue.datasets import DATASETS
 from zootwins.catalogue.experiments import Representations
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import Transfer
+from zootwins.images.entries import DatasetEntry
 from zootwins.run.settings import Once, Section
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
 from zootwins.zoos.dialects import DIALECTS
@@ -91,9 +91,10 @@ class ZooEntry(Section):
 
     title: Title | None = Field(None, description="The zoo's name in tables and figures, which no other zoo has.")
     source: Source
-    dataset: Literal[*DATASETS, "archive"] = Field(
-        description="Image data, with the transforms and splits of the paper (`digits` are scikit-learn's). A "
-        "`dataset.pt` in the zoo's archive goes before it; `archive` insists on one."
+    dataset: str | dict[str, Any] = Field(
+        description="Image data: the name of a data set, of the catalogue's section `datasets` or of those that every "
+        "catalogue has (docs/own_data.md), or a section as there. A `dataset.pt` in the zoo's archive overrides it; "
+        "`archive` insists on one."
     )
     architecture: Annotated[Any, AfterValidator(checked_spec)] = Field(
         description="The network: an id of the registry (docs/own_network.md lists them), such as `cnn_s`; an id with "
@@ -183,5 +184,9 @@ def catalogue_model() -> type[BaseModel]:
         "Catalogue",
         __base__=Section,
         __doc__="What every zoo is made of. A configuration's `zoos` chooses from it.",
+        datasets=(
+            dict[ZooId, DatasetEntry],
+            Field({}, description="Data sets of your own, by name; every catalogue has those of docs/own_data.md."),
+        ),
         zoos=(dict[ZooId, entry], ...),
     )

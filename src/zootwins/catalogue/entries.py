@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from zootwins.architectures.registry import Spec, canonical, get_design
-from zootwins.catalogue.datasets import DATASETS, same_classes
+from zootwins.catalogue.datasets import (
+    ARCHIVE,
+    check_borrowed,
+    check_dataset,
+    named_datasets,
+    same_classes,
+    zoo_dataset,
+)
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model
 from zootwins.catalogue.messages import validated
 from zootwins.catalogue.soups import Soups
 from zootwins.catalogue.transfer import MASKS_OF, TaskSource
 from zootwins.catalogue.yaml_files import read_yaml
+from zootwins.images.entries import DatasetEntry
 from zootwins.run.errors import InputError, Mistakes
 from zootwins.run.paths import located, located_once
 from zootwins.sparsifiers.base import Point, Settings
@@ -113,6 +121,7 @@ class Run:
         catalogue: every zoo of the catalogue with this run's settings, by id.
         soups: settings of the soups of every zoo that has some, by id.
         folders: those that the catalogue's paths may be relative to, the first one first.
+        datasets: the data sets by name, those written inside a zoo's entry among them.
     """
 
     config: Any
@@ -120,6 +129,7 @@ class Run:
     catalogue: Mapping[str, Zoo]
     soups: Mapping[str, Soups]
     folders: tuple[Path, ...]
+    datasets: Mapping[str, DatasetEntry]
 
     def source_path(self, zoo: str) -> Path | None:
         """The archive or folder on this machine that a zoo comes from; None of one to be downloaded or trained.
@@ -140,12 +150,21 @@ class Run:
             raise InputError(f"{key}: {found} is a file, not a folder; write source: {{archive: {{path: {path}}}}}")
         return found
 
-    def missing_source(self, zoo: str) -> str:
-        """What to tell a user whose zoo's archive or folder is nowhere."""
-        entry = self.catalogue[zoo]
-        kind, path = ("directory", entry.directory) if entry.directory else ("archive.path", entry.archive.path)
+    def dataset_path(self, name: str) -> Path | None:
+        """The user's file or folder that a data set is read from; None of one that comes from elsewhere.
+
+        Raises:
+            InputError: if two folders have different files of this name.
+        """
+        entry = self.datasets.get(name)
+        if entry is None or entry.path is None:
+            return None
+        return located_once(entry.path, self.folders, f"{self.config.catalogue}: data set {name}")
+
+    def missing(self, path: Path) -> str:
+        """What to tell a user whose archive, folder or data set is nowhere."""
         looked = " or ".join(dict.fromkeys(str(folder.absolute()) for folder in self.folders))
-        return f"{self.config.catalogue}: zoos.{zoo}.source.{kind}: {path} is not in {looked}; correct the path"
+        return f"{self.config.catalogue}: {path} is not in {looked}; correct the path in the catalogue"
 
     def models(self, zoo: str) -> int:
         """How many of a zoo's models the run takes, from the first."""
@@ -238,10 +257,10 @@ class Run:
         tasks = []
         for task in self.config.transfer.tasks:
             source = TaskSource.of(task)
-            if (source.zoo or source.dataset) not in (self.catalogue if source.zoo else DATASETS):
+            if (source.zoo or source.dataset) not in (self.catalogue if source.zoo else self.datasets):
                 raise InputError(f"configuration: transfer.tasks: {task!r}: there is no such data set or zoo")
             dataset = self.catalogue[source.zoo].dataset if source.zoo else source.dataset
-            same = dataset == self.catalogue[zoo].dataset and dataset != "archive"  # each archive brings its own
+            same = dataset == self.catalogue[zoo].dataset and dataset != ARCHIVE  # each archive brings its own
             if source.variant or (source.zoo != zoo and not same):
                 tasks.append(task)
         if not tasks:
@@ -266,20 +285,27 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     if isinstance(config.get("catalogue"), str):  # else the configuration's mistake is enough
         with mistakes.collected():
             where = str(located(config["catalogue"], root))
-            entries = validated(catalogue_model(), _load(Path(where)), where).zoos
+            document = validated(catalogue_model(), _load(Path(where)), where)
+            entries, datasets = document.zoos, named_datasets(document.datasets, where)
     mistakes.refuse()
     with mistakes.collected():
         _check_known("zoos", configuration.zoos, entries, configuration.catalogue)
     catalogue, soups = {}, {}
     for zoo, entry in entries.items():
         with mistakes.collected():
-            catalogue[zoo] = _zoo(zoo, entry, configuration, where)
+            catalogue[zoo] = _zoo(zoo, entry, configuration, where, datasets)
         if entry.soups is not False:
             with mistakes.collected():
                 soups[zoo] = _soups(zoo, entry, configuration, where)
     mistakes.refuse()
+    data_of = {zoo.id: zoo.dataset for zoo in catalogue.values()}
     with mistakes.collected():
         _check_titles(catalogue, where)
+    with mistakes.collected():
+        check_borrowed(datasets, data_of, where)
+    for zoo, settings in soups.items():
+        with mistakes.collected():
+            _check_shifted(zoo, settings, datasets, data_of, configuration, where)
     for zoo in catalogue.values():
         if zoo.twins_of is not None:
             with mistakes.collected():
@@ -288,7 +314,7 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
         with mistakes.collected():
             catalogue[zoo].check_points()
     mistakes.refuse()
-    return Run(configuration, configuration.zoos, catalogue, soups, (Path(where).parent, Path(), root))
+    return Run(configuration, configuration.zoos, catalogue, soups, (Path(where).parent, Path(), root), datasets)
 
 
 def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:
@@ -330,12 +356,12 @@ def _load(path: Path) -> Any:
     return read_yaml(path)
 
 
-def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
+def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, DatasetEntry]) -> Zoo:
     source, methods = entry.source, _methods(name, entry, config, where)
     zoo = Zoo(
         id=name,
         title=entry.title or name,
-        dataset=entry.dataset,
+        dataset=zoo_dataset(name, entry.dataset, datasets, where),
         architecture=entry.architecture,
         models=entry.models,
         epoch=entry.epoch,
@@ -357,7 +383,7 @@ def _zoo(name: str, entry: Any, config: Any, where: str) -> Zoo:
         raise InputError(
             f"{where}: zoos.{name}: variational_dropout: false contradicts twins_of; leave one of them out"
         )
-    if zoo.train and zoo.dataset == "archive":
+    if zoo.train and zoo.dataset == ARCHIVE:
         raise InputError(f"{where}: zoos.{name}.dataset: source.train has no archive; name a data set")
     if zoo.train and zoo.train.models != zoo.models:
         raise InputError(
@@ -405,14 +431,24 @@ def _soups(name: str, entry: Any, config: Any, where: str) -> Soups:
     """The settings of a zoo's soups; their learning rate is magnitude pruning's where they have none of their own."""
     merged = config.soups.model_dump() | entry.soups
     settings = validated(Soups, merged, where, f"zoos.{name}.soups")
-    foreign = [one for one in settings.shifted_sets if not same_classes(one, entry.dataset)]
-    if foreign and name in config.zoos:
-        raise InputError(
-            f"{where}: zoos.{name}.soups.shifted_sets: labels of {', '.join(foreign)} mean something else than those "
-            f"of {entry.dataset}; leave it out"
-        )
     pruning = config.magnitude_pruning.model_dump() | (entry.magnitude_pruning or {})
     return settings if "lr" in entry.soups or settings.lr else settings.model_copy(update={"lr": pruning["lr"]})
+
+
+def _check_shifted(
+    name: str,
+    settings: Soups,
+    datasets: Mapping[str, DatasetEntry],
+    data_of: Mapping[str, str],
+    config: Any,
+    where: str,
+) -> None:
+    """Refuse shifted sets that there are not, or, of a zoo that is run, whose labels mean something else."""
+    key = f"{where}: zoos.{name}.soups.shifted_sets"
+    for one in settings.shifted_sets:
+        check_dataset(one, datasets, key)
+        if name in config.zoos and not same_classes(one, data_of[name], datasets, data_of):
+            raise InputError(f"{key}: labels of {one} mean something else than those of {data_of[name]}; leave it out")
 
 
 def _points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:

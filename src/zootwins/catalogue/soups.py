@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from zootwins.catalogue.datasets import DATASETS
 from zootwins.run.settings import NotNegative, Once, Percent, Positive, Section
 
 Members = Annotated[int, Field(ge=2, le=100)]
@@ -57,7 +56,7 @@ class Soups(Section):
         description="dense: soups of unpruned models; constant: at a constant learning rate; unrelated_models: "
         "averages of different models of the zoo. Phase 1 alone."
     )
-    shifted_sets: Annotated[tuple[Literal[*DATASETS], ...], Once] = Field(
+    shifted_sets: Annotated[tuple[str, ...], Once] = Field(
         (),
         description="Other data sets, by their names in the catalogue, whose test images the models are tried on as "
         "well: of the same shape and classes.",

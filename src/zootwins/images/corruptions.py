@@ -2,14 +2,16 @@
 
 Noise, blur, contrast and JPEG have the severities of CIFAR-C (hendrycks/robustness, `make_cifar_c.py`) for images of 32
 pixels and of MNIST-C (google-research/mnist-c, `corruptions.py`) for 28; those of rotation, translation and shear are
-ours. Pixels are corrupted before normalisation and rounded to 8 bits again, as those data sets are stored. All of it is
-deterministic: noise comes from the counter-based generator, an image's by its place among the test images.
+ours, and so are all of images of another size. Pixels are corrupted before normalisation and rounded to 8 bits again,
+as those data sets are stored. All of it is deterministic: noise comes from the counter-based generator, an image's by
+its place among the test images.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,10 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
+from zootwins.architectures.architecture import CLASSES
 from zootwins.images import SEVERITIES
-from zootwins.images.datasets import StoredData, import_torchvision, named_data, normalise
+from zootwins.images.datasets import StoredData, normalise
+from zootwins.images.torchvision_files import import_torchvision
 from zootwins.population import ImageSet
 from zootwins.population.randomness import normals
 from zootwins.run.errors import InputError
@@ -42,6 +46,9 @@ PARAMETERS = {
 }
 
 
+_IN_PIXELS = ("blur", "translation")
+
+
 def corrupt(images: Tensor, corruption: str, severity: int) -> Tensor:
     """Images as a corruption leaves them.
 
@@ -50,13 +57,20 @@ def corrupt(images: Tensor, corruption: str, severity: int) -> Tensor:
         corruption: one of `PARAMETERS`.
         severity: from 1 to 5.
 
-    Raises:
-        InputError: for images of another size than 28 or 32 pixels.
     """
-    edge = images.shape[-1]
-    if edge not in PARAMETERS[corruption]:
-        raise InputError(f"corruptions: there are severities for images of 28 and of 32 pixels, these have {edge}")
-    return _CORRUPTIONS[corruption](images, PARAMETERS[corruption][edge][severity - 1])
+    return _CORRUPTIONS[corruption](images, parameter(corruption, severity, min(images.shape[-2:])))
+
+
+def parameter(corruption: str, severity: int, edge: int) -> float:
+    """The strength of a corruption of images with an edge of so many pixels.
+
+    Of other sizes than 28 and 32 it is that of 32; lengths in pixels grow with the edge.
+    """
+    known = PARAMETERS[corruption]
+    if edge in known:
+        return known[edge][severity - 1]
+    strength = known[_LARGE][severity - 1]
+    return strength * edge / _LARGE if corruption in _IN_PIXELS else strength
 
 
 def _noise(images: Tensor, deviation: float) -> Tensor:
@@ -98,8 +112,8 @@ def _rotation(images: Tensor, degrees: float) -> Tensor:
     return _affine(images, angle=degrees)
 
 
-def _translation(images: Tensor, pixels: int) -> Tensor:
-    return _affine(images, translate=[pixels, pixels])
+def _translation(images: Tensor, pixels: float) -> Tensor:
+    return _affine(images, translate=[ceil(pixels)] * 2)
 
 
 def _shear(images: Tensor, degrees: float) -> Tensor:
@@ -148,14 +162,14 @@ class ShiftedSet:
 
 
 def save_shifted(
-    path: str | Path, data: StoredData, others: tuple[str, ...], data_dir: str | Path, provenance: Mapping[str, str]
+    path: str | Path, data: StoredData, others: Mapping[str, StoredData], provenance: Mapping[str, str]
 ) -> None:
     """Write the corruptions of a data set's test images, and the test images of other data sets.
 
     Data without pixels (a foreign `dataset.pt`, normalised in an unknown way) has none of either.
 
     Raises:
-        InputError: for another data set that is not to be had, or of another shape.
+        InputError: for another data set without pixels, or of another shape.
     """
     test = data.images["test"]
     tensors: dict[str, Tensor] = {}
@@ -163,17 +177,17 @@ def save_shifted(
         for name in PARAMETERS:
             tensors[f"{name}/labels"] = data.labels["test"].clone()
             tensors |= {f"{name}/{severity}": corrupt(test, name, severity) for severity in SEVERITIES}
-        for name in others:
-            tensors[f"{name}/0"], tensors[f"{name}/labels"] = _other(name, test, data_dir)
-    tensor_files.write(
-        path, "shifted", tensors, {"mean": json.dumps(data.mean), "std": json.dumps(data.std)}, provenance
-    )
+        for name, other in others.items():
+            tensors[f"{name}/0"], tensors[f"{name}/labels"] = _other(name, other, test)
+    described = {name: json.dumps(getattr(data, name)) for name in ("mean", "std", "classes")}
+    tensor_files.write(path, "shifted", tensors, described, provenance)
 
 
-def _other(name: str, like: Tensor, data_dir: str | Path) -> tuple[Tensor, Tensor]:
+def _other(name: str, other: StoredData, like: Tensor) -> tuple[Tensor, Tensor]:
     """Test images and labels of another data set."""
-    other = named_data(name, data_dir)
     images = other.images["test"]
+    if images.dtype != torch.uint8:
+        raise InputError(f"configuration: soups.shifted_sets: images of {name} are no pixels; take another")
     if images.shape[1:] != like.shape[1:]:
         raise InputError(
             f"configuration: soups.shifted_sets: images of {name} are {list(images.shape[1:])}, those of the zoo "
@@ -191,10 +205,11 @@ def shifted_sets(path: str | Path) -> Iterator[ShiftedSet]:
     metadata, shapes = tensor_files.check(path, "shifted")
     try:
         mean, std = (tuple(map(float, json.loads(metadata[key]))) for key in ("mean", "std"))
+        classes = int(json.loads(metadata.get("classes", str(CLASSES))))  # files of version 0.2 have ten
         names = [name.split("/") for name in sorted(shapes) if not name.endswith("/labels")]
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: holds something else than shifted images; {remedy(path)}") from None
     with safe_open(path, "pt") as file:
         for name, severity in names:
             pixels, labels = file.get_tensor(f"{name}/{severity}"), file.get_tensor(f"{name}/labels")
-            yield ShiftedSet(name, int(severity), ImageSet(normalise(pixels, mean, std), labels.long()))
+            yield ShiftedSet(name, int(severity), ImageSet(normalise(pixels, mean, std), labels.long(), classes))

@@ -12,6 +12,7 @@ from torch import Tensor
 from zootwins.images.datasets import SPLIT_SEED, SPLITS, StoredData, grey, resized
 from zootwins.run.errors import InputError
 
+TURNS = 4  # classes of the task `rotated`
 Variant = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
@@ -39,7 +40,8 @@ def prepare_task(data: StoredData, upstream: StoredData, variant: str = "") -> S
         for number, split in enumerate(SPLITS):
             generator = torch.Generator().manual_seed(SPLIT_SEED + number)
             images[split], labels[split] = VARIANTS[variant](images[split], labels[split], generator)
-    return StoredData(images, labels, upstream.mean, upstream.std)
+    classes = max(data.classes, TURNS) if variant == "rotated" else data.classes
+    return StoredData(images, labels, upstream.mean, upstream.std, classes)
 
 
 def fitted(images: Tensor, channels: int, edge: int) -> Tensor:
@@ -56,9 +58,9 @@ def fitted(images: Tensor, channels: int, edge: int) -> Tensor:
 
 def _rotated(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Each image turned by 0 to 3 quarters; the number of quarters is its class."""
-    turns = torch.randint(4, (len(images),), generator=generator)
+    turns = torch.randint(TURNS, (len(images),), generator=generator)
     turned = images.clone()
-    for quarters in range(1, 4):
+    for quarters in range(1, TURNS):
         turned[turns == quarters] = images[turns == quarters].rot90(quarters, (2, 3))
     return turned, turns.to(torch.uint8)
 
