@@ -77,7 +77,7 @@ def disguised(tensors) -> TensorDataset:
         dataset(testset=TensorDataset(IMAGES.repeat(1, 2, 1, 1), IMAGE_LABELS)),
         dataset(testset=TensorDataset(IMAGES[..., 1:], IMAGE_LABELS)),
         dataset(testset=TensorDataset(IMAGES / 0, IMAGE_LABELS)),
-        dataset(testset=TensorDataset(IMAGES, IMAGE_LABELS + 1)),
+        dataset(testset=TensorDataset(IMAGES, IMAGE_LABELS + 32_767)),
         dataset(testset=TensorDataset(IMAGES, -IMAGE_LABELS)),
         dataset(testset=TensorDataset(IMAGES, IMAGE_LABELS + 0.5)),
         dataset(testset=TensorDataset(IMAGES, torch.ones(12, 10))),
