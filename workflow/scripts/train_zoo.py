@@ -28,6 +28,7 @@ with job(snakemake):
         data,
         settings.epochs,
         zoo,
+        settings.schedule,
         kept_states(snakemake.params.keep_states, settings.epochs),
         resume,
         progress(snakemake, len(models)),

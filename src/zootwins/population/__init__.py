@@ -29,12 +29,14 @@ class Factors:
     seed: int | None
     activation: str
     init: str | None
-    optimizer: str  # "adam", or "sgd" (with momentum)
+    optimizer: str  # one of `torch_engine.OPTIMIZERS`
     lr: float
     weight_decay: float
     momentum: float
     dropout: float
     batch_size: int
+    l2: float = 0.0  # times the sum of squares of the layers' weights, added to the loss; biases have none
+    schedule: str = "constant"  # of the learning rate; says how a model was trained, and twins do without
 
 
 @dataclass(frozen=True)

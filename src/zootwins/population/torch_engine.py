@@ -19,8 +19,9 @@ from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.randomness import data_order, gate_uniforms
 from zootwins.population.variational import FC_CLAMP, GaussianNoise
-from zootwins.run.errors import InputError
 
+OPTIMIZERS = ("adam", "sgd", "nesterov", "adamw", "rmsprop")  # as in torch.optim; nesterov: SGD's
+RMSPROP_ALPHA, RMSPROP_EPSILON = 0.99, 1e-8  # torch.optim.RMSprop's defaults
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
 _CPU_BLOCK = 16  # models of a chain trained together on a CPU: their temporaries stay in the cache
 _GPU_NUMBERS = 1 << 30  # activations of the models trained together on a GPU
@@ -162,6 +163,7 @@ class _EpochRun:
             self._column,
             self._row(population.weights.decays),
             self._row(lambda name: population.weights.own_lr(name) or 0),
+            self._row(lambda name: name in population.architecture.weight_names),
             state["steps"][models].to(device),
             None if lr_factors is None else lr_factors[models].to(device, self.flat.dtype),
         )
@@ -264,24 +266,11 @@ def _put_back(buffers: Mapping[str, Tensor], before: Mapping[str, Tensor], moves
         tensor.copy_(torch.where(stood, before[name], tensor))
 
 
-def refuse_other_optimizers(factors: Sequence[Factors]) -> None:
-    """Refuse to train models by an optimiser that the engine lacks.
-
-    Raises:
-        InputError: naming it.
-    """
-    for name in sorted({model.optimizer for model in factors} - {"adam", "sgd"}):
-        raise InputError(
-            f"optimizer {name}: its models are imported and evaluated, but cannot be trained yet; name another one for "
-            "them, or leave them out of the zoo"
-        )
-
-
 class _Optimizer:
-    """Adam and SGD with momentum as `torch.optim` computes them, one formula with coefficients for each model.
+    """The `OPTIMIZERS` as `torch.optim` computes them, one formula with coefficients for each model.
 
-    Both keep a running sum of gradients (Adam's first moment, SGD's momentum buffer) and step along it; Adam also
-    divides by the root of the second moment.
+    All keep a running sum of gradients (Adam's first moment, SGD's momentum buffer) and step along it; Adam also
+    divides by the root of the second moment, RMSprop before it sums.
     """
 
     def __init__(
@@ -290,6 +279,7 @@ class _Optimizer:
         column: Callable[[str], Tensor],
         decays: Tensor,
         own_lr: Tensor,
+        kernels: Tensor,
         steps: Tensor,
         lr_factors: Tensor | None,
     ):
@@ -298,12 +288,23 @@ class _Optimizer:
         Args:
             decays: 1 where weight decay acts, `[numbers]`.
             own_lr: the learning rate of what has an Adam of its own, else 0, `[numbers]`.
+            kernels: 1 where a penalty of squares acts, `[numbers]`.
         """
         self.lr, self.weight_decay, momentum = column("lr"), column("weight_decay") * decays, column("momentum")
-        refuse_other_optimizers(factors)
-        self.adam = torch.tensor([f.optimizer == "adam" for f in factors], device=self.lr.device)[:, None]
+        own = own_lr > 0
+
+        def are(*names: str) -> Tensor:
+            return torch.tensor([f.optimizer in names for f in factors], device=self.lr.device)[:, None]
+
+        self.adam, self.momentum = are("adam", "adamw"), momentum
+        self.nesterov, self.rmsprop, decoupled = (_where_any(are(name), own) for name in OPTIMIZERS_BESIDE)
+        self.decoupled_decay = None if decoupled is None else torch.where(decoupled, self.weight_decay, 0)
+        if decoupled is not None:
+            self.weight_decay = torch.where(decoupled, 0, self.weight_decay)
+        if any(f.l2 for f in factors):
+            self.weight_decay = self.weight_decay + 2 * column("l2") * kernels
         if own_lr.any():
-            self.adam, self.lr = self.adam | (own_lr > 0), torch.where(own_lr > 0, own_lr, self.lr)
+            self.adam, self.lr = self.adam | own, torch.where(own, own_lr, self.lr)
         self.decay = torch.where(self.adam, ADAM_BETAS[0], momentum)
         self.share = torch.where(self.adam, 1 - ADAM_BETAS[0], torch.ones_like(momentum))
         self.steps, self.lr_factors = steps[:, None], lr_factors
@@ -334,11 +335,28 @@ class _Optimizer:
     ) -> None:
         exp_avg, exp_avg_sq = moments
         gradient = gradient.addcmul(flat, self.weight_decay)
+        if self.decoupled_decay is not None:
+            flat.mul_(1 - lr * self.decoupled_decay)
         if pruned is not None:
             gradient = gradient.masked_fill(pruned, 0)  # not a product: it may be infinite
-        exp_avg.mul_(self.decay).addcmul_(gradient, self.share)
+        squares = None if self.rmsprop is None else exp_avg_sq * RMSPROP_ALPHA + gradient.square() * (1 - RMSPROP_ALPHA)
         exp_avg_sq.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1 - ADAM_BETAS[1]).mul_(self.adam)
+        if squares is not None:
+            exp_avg_sq.copy_(torch.where(self.rmsprop, squares, exp_avg_sq))
+            gradient = torch.where(self.rmsprop, gradient / (squares.sqrt() + RMSPROP_EPSILON), gradient)
+        exp_avg.mul_(self.decay).addcmul_(gradient, self.share)
+        direction = exp_avg
+        if self.nesterov is not None:
+            direction = torch.where(self.nesterov, gradient + self.momentum * exp_avg, exp_avg)
         corrections = [(1 - beta ** self.steps.double()).to(flat.dtype) for beta in ADAM_BETAS]
         denominator = torch.where(self.adam, (exp_avg_sq / corrections[1]).sqrt() + ADAM_EPSILON, 1)
         step_size = torch.where(self.adam, lr / corrections[0], lr)
-        flat.sub_(step_size * exp_avg / denominator)
+        flat.sub_(step_size * direction / denominator)
+
+
+OPTIMIZERS_BESIDE = ("nesterov", "rmsprop", "adamw")  # those that need operations of their own
+
+
+def _where_any(models: Tensor, own: Tensor) -> Tensor | None:
+    """Where an optimiser acts that models `[models, 1]` have, but for what has an Adam of its own; None if nowhere."""
+    return models & ~own if models.any() else None

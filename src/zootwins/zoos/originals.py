@@ -122,7 +122,8 @@ def model_factors(models: pd.DataFrame) -> dict[int, Factors]:
 
 
 def _factors(row: dict) -> Factors:
-    values = {field.name: row[field.name] for field in fields(Factors)}
+    # files of version 0.2 have no columns of what was not there to vary
+    values = {field.name: row[field.name] for field in fields(Factors) if field.name in row}
     texts = {name: values[name] or None for name in ("activation", "init", "optimizer")}
     seed = None if pd.isna(values["seed"]) else int(values["seed"])
     return Factors(**values | texts | {"seed": seed, "batch_size": int(values["batch_size"])})

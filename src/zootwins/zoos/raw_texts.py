@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zootwins.architectures.activations import ACTIVATIONS
 from zootwins.run.errors import InputError
+from zootwins.zoos.sources import OPTIMIZERS
 
 if TYPE_CHECKING:
     from zootwins.architectures.architecture import Architecture
@@ -40,7 +41,8 @@ FACTOR_KEYS = {  # generating factor → key of params.json
     "dropout": "model::dropout",
     "batch_size": "training::batchsize",
 }
-OPTIMIZERS = ("adam", "sgd", "adamw", "rmsprop")  # that are known by name; engines refuse those that they lack
+L2_KEY, SCHEDULE_KEY = "optim::l2", "optim::schedule"  # our own; the authors' zoos have neither
+_MOMENTUM = 0.9  # of SGD in the authors' code, which does not record it
 NOT_RECORDED = -999  # what the authors' code writes where it has no number
 _ACTIVATION_NAMES = {"leakyrelu": "leaky_relu"}  # as the authors' code calls them, by ours
 
@@ -94,9 +96,13 @@ def parse_factors(
         optimizer=optimizer,
         lr=_number(values, keys["lr"]),
         weight_decay=_number(values, keys["weight_decay"]),
-        momentum=_number(values, keys["momentum"], 0.9) if optimizer == "sgd" else 0.0,  # 0.9: the authors' code
+        momentum=_number(values, keys["momentum"], 0.9)
+        if optimizer in ("sgd", "nesterov")
+        else 0.0,  # 0.9: the authors' code
         dropout=_number(values, keys["dropout"]),
         batch_size=_integer(values, keys["batch_size"]),
+        l2=_number(values, L2_KEY, 0.0),
+        schedule=str(values.get(SCHEDULE_KEY, "constant")),
     )
     if factors.lr <= 0 or factors.weight_decay < 0 or not 0 <= factors.dropout < 1 or factors.batch_size < 1:
         raise BrokenModelError("params.json: learning rate, weight decay, dropout or batch size is out of range")
@@ -173,6 +179,8 @@ def params_json(factors: "Factors", architecture: "Architecture") -> dict[str, A
         "optim::momentum": factors.momentum,
         "training::batchsize": factors.batch_size,
         "seed": factors.seed,
+        **({L2_KEY: factors.l2} if factors.l2 else {}),
+        **({SCHEDULE_KEY: factors.schedule} if factors.schedule != "constant" else {}),
     }
 
 

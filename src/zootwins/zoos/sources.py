@@ -10,6 +10,7 @@ from zootwins.run.settings import NotNegative, Positive, Section, Share
 
 # The generating factors that a zoo may vary beside the seed: columns of models.csv, fields of `Factors`, and the lists
 # of a zoo that is trained here.
+OPTIMIZERS = ("adam", "sgd", "nesterov", "adamw", "rmsprop")
 FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
 
 
@@ -58,17 +59,41 @@ class GivenFactors(Section):
     batch_size: int | None = Field(None, ge=1)
 
 
+class Schedule(Section):
+    """How the learning rate changes while a zoo is trained; twins are trained at constant rates, or as they say."""
+
+    name: Literal["constant", "cosine", "onecycle"] = Field(
+        "constant", description="Falling as a cosine epoch by epoch, or rising and falling step by step (OneCycleLR)."
+    )
+    warmup_epochs: int = Field(0, ge=0, description="Epochs in which the rate rises linearly before.")
+    cycle: int | None = Field(
+        None, ge=1, description="Epochs, warm-up among them, after which the schedule would end; null: all."
+    )
+
+    @property
+    def label(self) -> str:
+        """In models.csv."""
+        warmup = f", warm-up {self.warmup_epochs}" if self.warmup_epochs else ""
+        return self.name + warmup + (f", of {self.cycle}" if self.cycle else "")
+
+
 class TrainSource(Section):
     """Generating factors of a zoo to be trained: every combination of the lists, with `seeds` seeds."""
 
     seeds: int = Field(ge=1, description="Seeds a combination.")
     activation: tuple[Literal[*ACTIVATIONS], ...] = Field(min_length=1)
     init: tuple[Literal["uniform", "normal", "kaiming_uniform", "kaiming_normal"], ...] = Field(min_length=1)
-    optimizer: tuple[Literal["adam", "sgd"], ...] = Field(min_length=1)
+    optimizer: tuple[Literal[*OPTIMIZERS], ...] = Field(
+        min_length=1, description="As torch.optim has them; adamw decouples weight decay, nesterov is SGD's momentum."
+    )
     lr: tuple[Positive, ...] = Field(min_length=1)
     weight_decay: tuple[NotNegative, ...] = Field(min_length=1)
     dropout: tuple[Share, ...] = Field((0.0,), min_length=1)
-    momentum: Share = Field(0.9, description="Of SGD.")
+    momentum: Share = Field(0.9, description="Of sgd and nesterov.")
+    l2: NotNegative = Field(
+        0.0, description="Times the sum of squares of the layers' weights, biases not among them, added to the loss."
+    )
+    schedule: Schedule = Field(Schedule(), description="Of the learning rate.")
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(10, ge=1)
     seed_mode: Literal["shared", "drawn"] = Field(
@@ -82,6 +107,12 @@ class TrainSource(Section):
 
     @model_validator(mode="after")
     def _enough(self) -> "TrainSource":
+        cycle = self.schedule.cycle or self.epochs
+        if cycle < self.epochs or self.schedule.warmup_epochs >= cycle:
+            raise ValueError(
+                f"schedule: warm-up of {self.schedule.warmup_epochs} and cycle of {cycle} epochs do not fit into "
+                f"{self.epochs} epochs; the warm-up is shorter than the cycle, and the cycle lasts all epochs"
+            )
         if self.sample is not None and self.sample > self.combinations:
             raise ValueError(f"sample: {self.sample} of {self.combinations} models cannot be drawn; lower it")
         return self

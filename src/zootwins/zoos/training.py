@@ -13,7 +13,10 @@ from zootwins.population.trajectory import Plan, ignore, record_trajectory
 from zootwins.run.keys import stream_key
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
-from zootwins.zoos.sources import FACTORS, TrainSource
+from zootwins.zoos.schedules import lr_factors
+from zootwins.zoos.sources import FACTORS, Schedule, TrainSource
+
+CONSTANT = Schedule()
 
 
 def positions(settings: TrainSource) -> list[int]:
@@ -38,8 +41,9 @@ def generating_factors(settings: TrainSource) -> list[Factors]:
     for values in product(*(getattr(settings, name) for name in FACTORS)):
         shared = dict(zip(FACTORS, values, strict=True))
         for seed in range(1, settings.seeds + 1):
-            momentum = settings.momentum if shared["optimizer"] == "sgd" else 0.0
-            factors.append(Factors(seed=seed, momentum=momentum, batch_size=settings.batch_size, **shared))
+            momentum = settings.momentum if shared["optimizer"] in ("sgd", "nesterov") else 0.0
+            own = {"seed": seed, "momentum": momentum, "l2": settings.l2, "schedule": settings.schedule.label}
+            factors.append(Factors(batch_size=settings.batch_size, **own, **shared))
     if settings.seed_mode == "drawn":
         factors = [replace(f, seed=stream_key("seed", index) % 2**31) for index, f in enumerate(factors)]
     return [factors[place] for place in positions(settings)]
@@ -63,6 +67,7 @@ def train_zoo(
     data: ImageData,
     epochs: int,
     zoo: str,
+    schedule: Schedule = CONSTANT,
     weight_states: Sequence[int] | None = None,
     resume: Resume | None = None,
     on_epoch: Callable[[int, int], None] = ignore,
@@ -75,6 +80,10 @@ def train_zoo(
         torch.tensor([stream_key(zoo, model, "train") for model in models], dtype=torch.int64),
         {name: torch.stack([parameters[name] for parameters in initial]) for name in architecture.tensor_shapes},
     )
+    rates = None
+    if schedule != CONSTANT:
+        rates = lr_factors(schedule, epochs, len(population.batches(data.train)))
+    plan = Plan(epochs, lr_factors=rates if rates is None else lambda epoch: rates[epoch - 1].expand(len(models), -1))
     return record_trajectory(
-        engine, population, data, Plan(epochs), weight_states=weight_states, resume=resume, on_epoch=on_epoch
+        engine, population, data, plan, weight_states=weight_states, resume=resume, on_epoch=on_epoch
     )
