@@ -5,8 +5,7 @@ import torch
 
 from reference_data import architecture, weights
 from zootwins.population.masks import keep_highest
-from zootwins.sparsifiers import composition
-from zootwins.sparsifiers.composition import ALLOCATIONS, SCORES, STRUCTURES, UPDATES, part
+from zootwins.sparsifiers.parts import ALLOCATIONS, SCORES, STRUCTURES, UPDATES, part
 
 WEIGHTS = 2416
 
@@ -94,4 +93,4 @@ def test_wandas_score_takes_the_norms_of_the_inputs():
         expected = torch.zeros_like(score).flatten(2)
         expected[..., 3] = weights()[name].abs().flatten(2)[..., 3] * 2 * 7**0.5
         torch.testing.assert_close(score.flatten(2), expected)
-    assert composition.part(SCORES, "magnitude")(Twins())["fc1.weight"].shape == (1, 20, 36)
+    assert part(SCORES, "magnitude")(Twins())["fc1.weight"].shape == (1, 20, 36)

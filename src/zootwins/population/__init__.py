@@ -163,6 +163,23 @@ class Population:
             }
             self.optimizer_state["steps"] = torch.zeros(len(self), dtype=torch.int64)
 
+    def replace_tensors(self, models: Tensor, tensors: Mapping[str, Tensor]) -> None:
+        """Give the models where `models` `[models]` is True other parameters and buffers; what is masked stays 0.
+
+        Args:
+            tensors: by name, `[models, …]`.
+        """
+        for name, tensor in tensors.items():
+            held = self.buffers if name in self.buffers else self.parameters
+            held[name] = torch.where(models.view(-1, *[1] * (tensor.ndim - 1)), tensor, held[name])
+        self.parameters = _masked(self.parameters, self.masks)
+
+    def reset_optimizer(self, models: Tensor) -> None:
+        """Give the models where `models` `[models]` is True a fresh optimiser: all moments and counts of steps at 0."""
+        for name, tensor in self.optimizer_state.items():
+            fresh = models.view(-1, *[1] * (tensor.ndim - 1))
+            self.optimizer_state[name] = tensor.masked_fill(fresh, 0)
+
     def batches(self, data: ImageSet) -> range:
         """Return the numbers of an epoch's batches."""
         return range(-(-len(data) // self.batch_size))

@@ -4,6 +4,7 @@ Scores are `[models, …]` by the weight's name; the lowest go, the first among 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import floor, prod
 
 import torch
@@ -72,6 +73,7 @@ def _lamp(score: Tensor) -> Tensor:
     return torch.empty_like(squares).scatter(1, order, shares).view(score.shape)
 
 
+@dataclass(frozen=True)
 class Uniform(Allocation):
     """The same sparsity in every layer."""
 
@@ -80,6 +82,7 @@ class Uniform(Allocation):
         return dict.fromkeys(architecture.weight_names, ratio)
 
 
+@dataclass(frozen=True)
 class Erk(Allocation):
     """Erdős-Rényi-Kernel: layers with many inputs and outputs are sparser."""
 
@@ -93,6 +96,7 @@ class Erk(Allocation):
         return {name: 1 - counts[name] / sizes[name] for name in shapes}
 
 
+@dataclass(frozen=True)
 class Lamp(Allocation):
     """One ranking of layer-adaptive scores."""
 
@@ -101,9 +105,41 @@ class Lamp(Allocation):
         return lamp_scores(scores)
 
 
+@dataclass(frozen=True)
 class Rows(Uniform):
     """The same sparsity in every output's row of weights."""
 
     def ranking(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return numbers that rank row by row."""
         return {name: row_ranking(score) for name, score in scores.items()}
+
+
+@dataclass(frozen=True)
+class Extended(Allocation):
+    """The first layer dense, the last at most 80 % sparse, the others as sparse as the whole then needs.
+
+    The extended distribution of The State of Sparsity (Gale, Elsen, Hooker 2019); 0.8 is the authors' number.
+    """
+
+    last_layer: float = 0.8
+
+    def ratios(self, architecture: Architecture, ratio: float) -> dict[str, float]:
+        """Return each layer's share to prune.
+
+        Raises:
+            ValueError: if the layers between the first and the last have too few weights.
+        """
+        first, *between, last = architecture.layers
+        of_last, weights = min(ratio, self.last_layer), sum(layer.weights for layer in between)
+        of_others = (ratio * architecture.weights - of_last * last.weights) / weights
+        if of_others > 1:
+            highest = 100 * (weights + self.last_layer * last.weights) / architecture.weights
+            raise ValueError(
+                f"{100 * ratio:g} % cannot be reached by extended, one of distributions, which on {architecture.name} "
+                f"comes to {int(10 * highest) / 10:g} % at most; leave one of them out"
+            )
+        return {
+            f"{first.name}.weight": 0.0,
+            **{f"{layer.name}.weight": of_others for layer in between},
+            f"{last.name}.weight": of_last,
+        }

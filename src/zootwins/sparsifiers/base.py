@@ -148,11 +148,11 @@ class Sparsifier(ABC):
         return self.curve(settings)
 
     @abstractmethod
-    def population(self, start: SparsifierInputs, settings: Settings) -> Population:
+    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
         """The twins before training, `[models · axes]`, the last axis fastest."""
 
     @abstractmethod
-    def plan(self, settings: Settings) -> Plan:
+    def plan(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
         """How the population is trained, and of which states predictions are kept."""
 
     def training(self, inputs: SparsifierInputs, settings: Settings) -> Plan:

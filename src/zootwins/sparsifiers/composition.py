@@ -3,18 +3,15 @@
 A `Score` rates weights; an `Allocation` says how a requested sparsity is divided among the layers; a `Schedule` says
 when how much of it is due, what rewinds and what may return; a `Structure` says what is pruned together. Each part is
 a small frozen dataclass in a module of its kind (`scores`, `allocations`, `schedules`, `structures`, `updates`) with a
-line in the table of its kind here, under the name that configurations use. Counting follows one rule: exactly
-round(sparsity · weights) go, the first among equals.
-
-Snakemake reads this module whenever it starts; the parts are therefore named here, not imported.
+line in `parts`, under the name that configurations use. Counting follows one rule: exactly round(sparsity · weights)
+go, the first among equals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,40 +19,6 @@ if TYPE_CHECKING:
     from zootwins.architectures.architecture import Architecture
     from zootwins.population.trajectory import Moment
     from zootwins.sparsifiers.state import State
-
-SCORES = {
-    "magnitude": "zootwins.sparsifiers.scores:Magnitude",
-    "random": "zootwins.sparsifiers.scores:Random",
-    "fresh_random": "zootwins.sparsifiers.scores:FreshRandom",
-    "saliency": "zootwins.sparsifiers.scores:Saliency",
-    "gradient": "zootwins.sparsifiers.scores:Gradient",
-    "gradient_flow": "zootwins.sparsifiers.scores:GradientFlow",
-    "synaptic_flow": "zootwins.sparsifiers.scores:SynapticFlow",
-    "activation_weighted": "zootwins.sparsifiers.scores:ActivationWeighted",
-    "fisher": "zootwins.sparsifiers.scores:FisherSaliency",
-    "removal_costs": "zootwins.sparsifiers.scores:RemovalCosts",
-}
-ALLOCATIONS = {
-    "global": "zootwins.sparsifiers.composition:Allocation",
-    "uniform": "zootwins.sparsifiers.allocations:Uniform",
-    "erk": "zootwins.sparsifiers.allocations:Erk",
-    "lamp": "zootwins.sparsifiers.allocations:Lamp",
-    "rows": "zootwins.sparsifiers.allocations:Rows",
-}
-STRUCTURES = {
-    "unstructured": "zootwins.sparsifiers.composition:Structure",
-    "n_of_m": "zootwins.sparsifiers.structures:NM",
-    "channels": "zootwins.sparsifiers.channels:Channels",
-}
-UPDATES = {
-    "fisher": "zootwins.sparsifiers.updates:FisherUpdate",
-    "least_squares": "zootwins.sparsifiers.updates:LeastSquares",
-}
-
-
-def part(table: Mapping[str, str], name: str, **settings: Any) -> Any:
-    """Make the part of a name, such as `part(ALLOCATIONS, "erk")`; KeyError if the table has none."""
-    return resolve_name(table[name])(**settings)
 
 
 class Score(Protocol):
@@ -66,6 +29,7 @@ class Score(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class Allocation:
     """Divides a sparsity among layers; this base class ranks all weights of a network together (`global`)."""
 
@@ -86,12 +50,14 @@ class Schedule:
     """Says when masks change and how; this base class prunes everything at once before training (`one_shot`).
 
     Attributes:
+        immediate: what is due before training is done before the first state is recorded, not after it.
         every: masks change after so many optimiser steps too, counted over the whole training; None: only at the
             boundaries of epochs.
         rounds: a change is reached in so many rounds, each scored anew under the masks of the one before.
         remembers: masked weights are remembered as they were, ranked with the others, and return so.
     """
 
+    immediate: bool = True
     every: int | None = None
     rounds: int = 1
     remembers: bool = False
@@ -117,6 +83,7 @@ class Schedule:
         return False
 
 
+@dataclass(frozen=True)
 class Structure:
     """Says what is pruned together; this base class prunes single weights (`unstructured`)."""
 

@@ -5,19 +5,15 @@ Frankle and Carbin (2019), as The State of Sparsity (Gale, Elsen, Hooker 2019) r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zootwins.sparsifiers import retraining
-from zootwins.sparsifiers.base import SparsifierInputs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
 
 
 class Settings(retraining.Settings):
     """Settings of lottery tickets; sparsities in percent."""
+
+    @property
+    def from_initial(self) -> bool:
+        return True
 
 
 class LotteryTicket(retraining.Retraining):
@@ -29,9 +25,3 @@ class LotteryTicket(retraining.Retraining):
     colour = "#117733"
     section = "lottery_ticket"
     Settings = Settings
-
-    def needs_initial(self, settings: Settings) -> bool:
-        return True
-
-    def parameters(self, inputs: SparsifierInputs, settings: Settings) -> Mapping[str, Tensor]:
-        return inputs.initial

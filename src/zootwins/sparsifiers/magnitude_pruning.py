@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from zootwins.sparsifiers import pruning
-from zootwins.sparsifiers.base import SparsifierInputs
+from zootwins.sparsifiers.composition import Allocation, Composition
 
 if TYPE_CHECKING:
-    from zootwins.population import Population
-    from zootwins.population.trajectory import Plan
+    from collections.abc import Mapping
 
 
 class Settings(pruning.Settings):
@@ -36,16 +35,8 @@ class MagnitudePruning(pruning.Pruning):
     section = "magnitude_pruning"
     Settings = Settings
 
-    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
-        from zootwins.population.masks import interleaved, pruning_masks
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.allocations import Uniform
+        from zootwins.sparsifiers.scores import Magnitude
 
-        originals = inputs.originals
-        weights = {name: originals.parameters[name] for name in originals.architecture.weight_names}
-        population = super().population(inputs, settings)
-        population.set_masks(interleaved([pruning_masks(weights, ratio, settings.scope) for ratio in settings.ratios]))
-        return population
-
-    def plan(self, settings: Settings) -> Plan:
-        from zootwins.population.trajectory import Plan
-
-        return Plan(settings.epochs, prediction_states=(0, settings.epochs))
+        return Composition(Magnitude(), Allocation() if settings.scope == "global" else Uniform())

@@ -71,7 +71,7 @@ class Penalised(Sparsifier):
             weights=weights,
         )
 
-    def plan(self, settings: Settings) -> Plan:
+    def plan(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
         from zootwins.population.trajectory import Plan
 
         return Plan(settings.epochs, prediction_states=(0, settings.epochs), penalty=partial(penalty_weights, settings))

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zootwins.sparsifiers import gradual_pruning
+from zootwins.sparsifiers import gradual_pruning, pruning
+from zootwins.sparsifiers.composition import Composition
+from zootwins.sparsifiers.schedules import Cubic
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from zootwins.population import Population
+    from collections.abc import Mapping
 
 
-class Settings(gradual_pruning.Schedule):
+class Settings(gradual_pruning.CubicSettings):
     """Settings of random pruning; sparsities in percent."""
 
 
-class RandomPruning(gradual_pruning.Gradual):
+class RandomPruning(pruning.Pruning):
     """Every twin's order is its own, and the same at every epoch."""
 
     id = "rp"
@@ -30,7 +30,8 @@ class RandomPruning(gradual_pruning.Gradual):
     section = "random_pruning"
     Settings = Settings
 
-    def scores(self, population: Population) -> dict[str, Tensor]:
-        from zootwins.population.randomness import layer_words
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.allocations import Uniform
+        from zootwins.sparsifiers.scores import Random
 
-        return layer_words(population.architecture, population.keys)
+        return Composition(Random(), Uniform(), Cubic(settings.begin, at["end"]))

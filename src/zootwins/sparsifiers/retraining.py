@@ -10,22 +10,20 @@ saves), and between them is the state after as many epochs as training and pruni
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from zootwins.run.errors import InputError
 from zootwins.run.settings import Ascending, Percent
 from zootwins.sparsifiers import pruning
 from zootwins.sparsifiers.base import SparsifierInputs
-from zootwins.storage.files import remedy
+from zootwins.sparsifiers.composition import Composition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from zootwins.population import Population
     from zootwins.population.trajectory import Plan
 
 
@@ -68,7 +66,7 @@ class Settings(pruning.Settings):
 class Retraining(pruning.Pruning):
     """Twins that are trained under the masks of other twins; a method says from which weights."""
 
-    Settings = Settings
+    shuffled: ClassVar[bool] = False  # whether each layer's mask is in a random order
     stream = "retraining"  # of all methods: their twins of a model and ratio see the same images in the same order
 
     def needs(self, settings: Settings) -> tuple[str, ...]:
@@ -105,32 +103,14 @@ class Retraining(pruning.Pruning):
             )
         return settings.model_copy(update={"epochs": total, "pruning_epochs": pruning_epochs})
 
-    def masks(self, inputs: SparsifierInputs, settings: Settings, keys: Tensor) -> dict[str, Tensor]:
-        """The twins' masks by the weights' names, bool `[models · ratios, …]`.
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.scores import KeptBy
+        from zootwins.sparsifiers.structures import AsScored
 
-        Args:
-            keys: of the twins' random streams, int64 `[models · ratios]`.
+        return Composition(KeptBy(settings.masks, self.shuffled), structure=AsScored())
 
-        Raises:
-            InputError: if the shard that they come from is of other models.
-        """
-        shard = inputs.twins[settings.masks]
-        if list(shard.models) != list(inputs.originals.models):
-            raise InputError(f"{shard.path}: holds other models than their originals; {remedy(shard.path)}")
-        defaults = {axis.name: axis.values[0] for axis in shard.axes}  # as at the operating points
-        twins = [shard.twin(defaults | {"ratio": ratio}) for ratio in settings.ratios]
-        names = inputs.originals.architecture.weight_names
-        return {name: shard.twins(f"mask.{name}")[:, twins].flatten(0, 1) for name in names}
-
-    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
-        population = super().population(inputs, settings)
-        population.set_masks(self.masks(inputs, settings, population.keys))
-        return population
-
-    def plan(self, settings: Settings) -> Plan:
-        from zootwins.population.trajectory import Plan
-
-        return Plan(settings.epochs, prediction_states=sorted({0, *settings.budgets}))
+    def plan(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
+        return replace(super().plan(inputs, settings), prediction_states=sorted({0, *settings.budgets}))
 
 
 def new_parameters(inputs: SparsifierInputs) -> dict[str, Tensor]:

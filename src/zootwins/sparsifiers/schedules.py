@@ -16,6 +16,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Cubic(Schedule):
+    """Gradual pruning (Zhu and Gupta 2017): 1 − (1 − p)³ of the requested sparsity is due at the share p of the way.
+
+    Masks change before epochs; the first state recorded is that of the dense twins.
+
+    Attributes:
+        begin: nothing is pruned before so many epochs.
+        end: all is due after so many.
+        remembers: see `Schedule`.
+    """
+
+    begin: int
+    end: float
+    remembers: bool = False
+    immediate = False
+
+    def progress(self, moment: Moment, ratio: float) -> float | None:
+        """Return the share of the requested sparsity that is due; None before `begin` and after `end`."""
+        trained = moment.epoch - 1
+        if moment.step or not self.begin <= trained <= self.end:
+            return None
+        return 1 - (1 - (trained - self.begin) / (self.end - self.begin)) ** 3 if self.begin < self.end else 1.0
+
+
+@dataclass(frozen=True)
 class Alternating(Schedule):
     """AC/DC (Peste et al. 2021): dense warm-up, sparse and dense phases in turn, and a last sparse phase.
 

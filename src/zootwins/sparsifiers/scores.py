@@ -13,8 +13,10 @@ from torch import Tensor
 from zootwins.architectures.architecture import Architecture
 from zootwins.population.batched_network import ActivationRun, forward
 from zootwins.population.randomness import layer_uniforms, layer_words
+from zootwins.run.errors import InputError
 from zootwins.sparsifiers.state import State
 from zootwins.sparsifiers.updates import removal_costs, state_fisher, state_hessians
+from zootwins.storage.files import remedy
 
 
 def magnitude(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -78,6 +80,7 @@ def synaptic_flow(
     }
 
 
+@dataclass(frozen=True)
 class Magnitude:
     """|w|."""
 
@@ -86,6 +89,7 @@ class Magnitude:
         return magnitude(state.weights)
 
 
+@dataclass(frozen=True)
 class Random:
     """One permutation of each layer's weights, drawn from the twin's own stream; the same whenever it is asked."""
 
@@ -102,6 +106,45 @@ class FreshRandom:
         population, moment = state.population, state.moment
         first = moment.step * population.batch_size
         return layer_uniforms(population.architecture, population.keys, moment.epoch, first)
+
+
+@dataclass(frozen=True)
+class KeptBy:
+    """1 where the final mask of another method's twin, of the same original and sparsity, keeps a weight, else 0.
+
+    Attributes:
+        method: whose twins; of several at a sparsity, the one at the operating points.
+        shuffled: whether each layer's entries are in an order drawn from the twin's own stream.
+    """
+
+    method: str
+    shuffled: bool = False
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Return the scores.
+
+        Raises:
+            InputError: if the shard that the masks come from is of other models.
+        """
+        shard, population = state.inputs.twins[self.method], state.population
+        if list(shard.models) != list(state.inputs.originals.models):
+            raise InputError(f"{shard.path}: holds other models than their originals; {remedy(shard.path)}")
+        defaults = {axis.name: axis.values[0] for axis in shard.axes}
+        twins = [shard.twin(defaults | {"ratio": at["ratio"]}) for at in state.places]
+        masks = {
+            name: shard.twins(f"mask.{name}")[:, twins].flatten(0, 1).float()
+            for name in population.architecture.weight_names
+        }
+        if not self.shuffled:
+            return masks
+        words = layer_words(population.architecture, population.keys)
+        return {name: permuted(mask, words[name]) for name, mask in masks.items()}
+
+
+def permuted(masks: Tensor, words: Tensor) -> Tensor:
+    """Return masks `[twins, …]`, each with its entries in the order of the random numbers of the same shape."""
+    order = words.flatten(1).argsort(dim=1, stable=True)
+    return masks.flatten(1).gather(1, order).view_as(masks)
 
 
 @dataclass(frozen=True)
@@ -147,6 +190,7 @@ class GradientFlow:
         return gradient_flow(state.weights, products)
 
 
+@dataclass(frozen=True)
 class SynapticFlow:
     """|θ·∂R/∂θ| without data: SynFlow."""
 

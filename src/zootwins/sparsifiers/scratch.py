@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from zootwins.run.settings import Once
 from zootwins.sparsifiers import retraining
-from zootwins.sparsifiers.base import Axis, Point, SparsifierInputs
+from zootwins.sparsifiers.base import Axis, SparsifierInputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +35,10 @@ class Settings(retraining.Settings):
         """The scales as values of an axis: 1 where weights are scaled."""
         return tuple(float(SCALES.index(scale)) for scale in self.init_scales)
 
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return (*super().axes, Axis("sparse_init", self.sparse_init))
+
 
 class Scratch(retraining.Retraining):
     """A new seed, one for all twins of a model; those of one ratio differ by the scale of their weights alone."""
@@ -47,29 +50,16 @@ class Scratch(retraining.Retraining):
     section = "scratch"
     Settings = Settings
 
-    def axes(self, settings: Settings) -> tuple[Axis, ...]:
-        return (*super().axes(settings), Axis("sparse_init", settings.sparse_init))
-
-    def curve(self, settings: Settings) -> list[Point]:
-        place = {"sparse_init": settings.sparse_init[0]}
-        return [Point(p.value, p.epoch, {**p.at, **place}) for p in super().curve(settings)]
-
     def parameters(self, inputs: SparsifierInputs, settings: Settings) -> Mapping[str, Tensor]:
         return retraining.new_parameters(inputs)
 
     def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
-        from zootwins.population.masks import interleaved
+        import torch
 
-        population, scales = super().population(inputs, settings), settings.sparse_init
-        plain = population.tensors
-        rescaled = {name: scaled(tensor, population.masks.get(name)) for name, tensor in plain.items()}
-        return replace(
-            population,
-            factors=[factors for factors in population.factors for _ in scales],
-            keys=population.keys.repeat_interleave(len(scales)),
-            parameters=interleaved([rescaled if sparse else plain for sparse in scales]),
-            masks=interleaved([population.masks] * len(scales)),
-        )
+        population, scales = super().population(inputs, settings), torch.tensor(settings.sparse_init) == 1
+        rescaled = {name: scaled(tensor, population.masks.get(name)) for name, tensor in population.parameters.items()}
+        population.replace_tensors(scales.repeat(len(population) // len(scales)), rescaled)
+        return population
 
 
 def scaled(parameters: Tensor, masks: Tensor | None) -> Tensor:

@@ -30,18 +30,7 @@ class ShuffledMask(retraining.Retraining):
     colour = "#999999"
     section = "shuffled_mask"
     Settings = Settings
+    shuffled = True
 
     def parameters(self, inputs: SparsifierInputs, settings: Settings) -> Mapping[str, Tensor]:
         return retraining.new_parameters(inputs)
-
-    def masks(self, inputs: SparsifierInputs, settings: Settings, keys: Tensor) -> dict[str, Tensor]:
-        from zootwins.population.randomness import layer_words
-
-        words = layer_words(inputs.originals.architecture, keys)
-        return {name: permuted(mask, words[name]) for name, mask in super().masks(inputs, settings, keys).items()}
-
-
-def permuted(masks: Tensor, words: Tensor) -> Tensor:
-    """Masks `[twins, …]`, each with its entries in the order of the random numbers of the same shape."""
-    order = words.flatten(1).argsort(dim=1, stable=True)
-    return masks.flatten(1).gather(1, order).view_as(masks)

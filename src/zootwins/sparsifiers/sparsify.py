@@ -32,7 +32,7 @@ def sparsify(
         engine,
         population,
         data,
-        sparsifier.training(inputs, settings),
+        sparsifier.plan(inputs, settings),
         weight_states=weight_states,
         resume=resume,
         on_epoch=on_epoch,

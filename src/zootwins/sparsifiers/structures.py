@@ -52,3 +52,12 @@ class NM(Structure):
         if not any(due.values() if isinstance(due, Mapping) else [due]):
             return {name: torch.ones_like(score, dtype=torch.bool) for name, score in ranking.items()}
         return nm_masks(ranking, self.n, self.m)
+
+
+@dataclass(frozen=True)
+class AsScored(Structure):
+    """All weights stay whose score is above 0: the masks of other twins (`scores.KeptBy`), whatever their sparsity."""
+
+    def choose(self, ranking: dict[str, Tensor], due: float | Mapping[str, float], min_left: int) -> dict[str, Tensor]:
+        """Return which weights stay."""
+        return {name: score > 0 for name, score in ranking.items()}

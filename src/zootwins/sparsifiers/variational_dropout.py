@@ -70,7 +70,7 @@ class VariationalDropout(Sparsifier):
             weights=weights,
         )
 
-    def plan(self, settings: Settings) -> Plan:
+    def plan(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
         from zootwins.population.trajectory import Plan
 
         return Plan(settings.epochs, prediction_states=range(settings.epochs + 1), penalty=kl_weight)

@@ -92,7 +92,7 @@ class VariationalThresholds(Sparsifier):
             {name: torch.stack([each[name] for each in pruned], dim=1).flatten(0, 1) for name in pruned[0]},
         )
 
-    def plan(self, settings: Settings) -> Plan:
+    def plan(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
         from zootwins.population.trajectory import Plan
 
         return Plan(settings.epochs, prediction_states=(0,))
