@@ -120,5 +120,5 @@ def test_the_documented_sparsifier_prunes_each_twin_by_its_own_key(documented):
     assert all((twins.parameters[name][~mask] == 0).all() for name, mask in twins.masks.items())
     alone = method.population(SparsifierInputs("zoo", originals("b")), settings)
     assert torch.equal(alone.masks["fc1.weight"], twins.masks["fc1.weight"][2:])
-    assert isinstance(method.plan(settings), Plan)
+    assert isinstance(method.plan(SparsifierInputs("zoo", originals("a")), settings), Plan)
     assert method.point(settings, method.default_point(settings)).at == {"ratio": 0.9}

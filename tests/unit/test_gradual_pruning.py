@@ -22,11 +22,15 @@ from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.trajectory import Moment
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import gradual_pruning, magnitude_pruning, random_pruning
+from zootwins.sparsifiers.allocations import Extended
 from zootwins.sparsifiers.base import SparsifierInputs
-from zootwins.sparsifiers.gradual_pruning import GradualPruning, extended_ratios
+from zootwins.sparsifiers.gradual_pruning import GradualPruning
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
 from zootwins.sparsifiers.random_pruning import RandomPruning
+from zootwins.sparsifiers.schedules import Cubic
+from zootwins.sparsifiers.scores import Random
 from zootwins.sparsifiers.sparsify import sparsify
+from zootwins.sparsifiers.state import State
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import coordinates, cut_model, read_shard, write_trajectory
 from zootwins.zoos.exporting import shard_models
@@ -79,7 +83,7 @@ def changed_masks(plan, epoch, of):
 def trained_masks(method, settings, originals):
     """The masks at every epoch of a run, by the plan alone, and the population at its end."""
     of = method.population(SparsifierInputs("zoo", originals), settings)
-    data, plan, masks = shown(originals).train, method.plan(settings), []
+    data, plan, masks = shown(originals).train, method.plan(SparsifierInputs("zoo", originals), settings), []
     for epoch in range(1, settings.epochs + 1):
         plan.change(Moment(epoch, 0, 3, settings.epochs), of)
         masks.append(of.masks)
@@ -89,10 +93,10 @@ def trained_masks(method, settings, originals):
 
 def test_the_schedule_is_cubic():
     """s(t) = s_f·(1 − (1 − p)³) at p = 0, ¼, ½, ¾, 1, and beyond."""
-    schedule = gradual_pruning.Settings(sparsities=(80,), epochs=15, begin=2, ends=(10,))
-    due = [schedule.progress(epochs, 10) for epochs in (2, 4, 6, 8, 10)]
+    schedule = Cubic(2, 10)
+    due = [schedule.progress(Moment(epochs + 1, 0, 3, 15), 0.8) for epochs in (2, 4, 6, 8, 10)]
     assert due == pytest.approx([0, 37 / 64, 7 / 8, 63 / 64, 1])
-    assert [schedule.progress(epochs, 10) for epochs in (0, 14)] == [0, 1]
+    assert [schedule.progress(Moment(epochs + 1, 0, 3, 15), 0.8) for epochs in (0, 14)] == [None, None]
     assert due[-1] == 1  # exactly, so that the number of pruned weights is that of magnitude pruning
 
 
@@ -161,7 +165,7 @@ def test_a_masked_weight_stays_masked_among_other_zeros():
     kept["fc1.weight"].flatten(1)[:, -100:] = False
     of.parameters["fc1.weight"].flatten(1)[:, :300] = 0
     of.set_masks(kept)
-    masks = changed_masks(method.plan(settings), 2, of)
+    masks = changed_masks(method.plan(SparsifierInputs("zoo", some_originals()), settings), 2, of)
     assert not masks["fc1.weight"][1::2].flatten(1)[:, -100:].any()
 
 
@@ -172,7 +176,7 @@ def test_a_masked_weight_stays_masked_among_other_zeros():
 def test_the_extended_distribution(name, channels, percent, expected):
     """First layer dense, last at most 80 %, the whole as asked for."""
     architecture = get_architecture(name, channels)
-    ratios = extended_ratios(architecture, percent / 100)
+    ratios = Extended().ratios(architecture, percent / 100)
     shares = dict(zip(architecture.weight_names, architecture.weight_shares.tolist(), strict=True))
     assert sum(ratios[weight] * share for weight, share in shares.items()) == pytest.approx(percent / 100)
     assert ratios["conv1.weight"] == 0
@@ -210,8 +214,9 @@ def test_one_step_at_the_start_is_magnitude_pruning_layer_by_layer():
         gradual.population(SparsifierInputs("zoo", originals), settings),
         once.population(SparsifierInputs("zoo", originals), layerwise),
     )
-    assert changed_masks(gradual.plan(settings), 1, ours)
-    assert changed_masks(gradual.plan(settings), 2, ours) is None
+    plan = gradual.plan(SparsifierInputs("zoo", originals), settings)
+    assert changed_masks(plan, 1, ours)
+    assert changed_masks(plan, 2, ours) is None
     ours.keys = theirs.keys
     data = shown(originals).train
     for each in (ours, theirs):
@@ -233,7 +238,8 @@ def train_one_regrowing(of, twin, data, settings, ratio):
     for epoch in range(1, settings.epochs + 1):
         if settings.begin < epoch <= settings.ends[0] + 1:
             for place, weight in enumerate(weights):
-                number = round(settings.progress(epoch - 1, settings.ends[0]) * ratio * weight.numel())
+                progress = Cubic(settings.begin, settings.ends[0]).progress(Moment(epoch, 0, 3, settings.epochs), ratio)
+                number = round(progress * ratio * weight.numel())
                 threshold = weight.detach().abs().flatten().kthvalue(number).values if number else -1
                 masks[place] = weight.detach().abs() > threshold
                 for moment in ("exp_avg", "exp_avg_sq", "momentum_buffer"):
@@ -265,7 +271,7 @@ def test_weights_that_may_return_equal_plain_pytorch():
     settings = gradual_pruning.Settings(sparsities=(50, 80), epochs=5, begin=1, ends=(4,), lr=3e-2, regrow=True)
     method = GradualPruning()
     of = method.population(SparsifierInputs("zoo", exact), settings)
-    data, plan, returned = images(of, 24), method.plan(settings), 0
+    data, plan, returned = images(of, 24), method.plan(SparsifierInputs("zoo", exact), settings), 0
     expected = [train_one_regrowing(of, twin, data, settings, ratio) for twin, ratio in enumerate(settings.ratios * 2)]
     steps = 0
     for epoch in range(1, settings.epochs + 1):
@@ -365,8 +371,8 @@ def test_a_twin_among_others_has_the_same_bits_alone(method, settings):
 def test_random_masks_are_drawn_evenly_and_anew_for_every_twin():
     method, settings = RandomPruning(), random_pruning.Settings(**SHORT)
     of = method.population(SparsifierInputs("zoo", some_originals()), settings)
-    scores = method.scores(of)
-    again = method.scores(of)
+    state = State(of, Moment(1, 0, 3, settings.epochs), SparsifierInputs("zoo", some_originals()), ())
+    scores, again = Random()(state), Random()(state)
     for name, score in scores.items():
         assert torch.equal(score, again[name])
         ranks = score.flatten(1).argsort(1).argsort(1).double()

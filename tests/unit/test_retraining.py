@@ -24,8 +24,9 @@ from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.gradual_pruning import GradualPruning
 from zootwins.sparsifiers.lottery_ticket import LotteryTicket
 from zootwins.sparsifiers.magnitude_pruning import MagnitudePruning
+from zootwins.sparsifiers.scores import permuted
 from zootwins.sparsifiers.scratch import Scratch, scaled
-from zootwins.sparsifiers.shuffled_mask import ShuffledMask, permuted
+from zootwins.sparsifiers.shuffled_mask import ShuffledMask
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.shards import read_shard, write_trajectory
 from zootwins.zoos.initial import rebuilt
@@ -72,7 +73,7 @@ def kept(population, ratios=3):
 def test_the_budgets_follow_from_the_originals_and_the_masks_method():
     settings = LotteryTicket().resolve_settings(lottery_ticket.Settings(sparsities=(80,), masks="gmp"), OTHERS, 25)
     assert settings.budgets == (25, 28, 50)
-    plan = LotteryTicket().plan(settings)
+    plan = LotteryTicket().plan(SparsifierInputs("zoo", some_originals()), settings)
     assert (plan.epochs, list(plan.prediction_states)) == (50, [0, 25, 28, 50])
     begun = {"gmp": OTHERS["gmp"].model_copy(update={"start": "init", "epochs": 27})}  # pruned while it was trained
     assert LotteryTicket().resolve_settings(lottery_ticket.Settings(sparsities=(80,)), begun, 25).budgets == (

@@ -62,8 +62,8 @@ def test_with_the_keys_of_vd_the_twins_are_those_of_vd(originals):
     theirs = variational_dropout.Settings(epochs=3, threshold=3.0)
     of, reference = VariationalSweep().population(inputs, ours), VariationalDropout().population(inputs, theirs)
     of.keys = reference.keys
-    one = record_trajectory(TorchEngine(), of, data, VariationalSweep().plan(ours)).tensors
-    other = record_trajectory(TorchEngine(), reference, data, VariationalDropout().plan(theirs)).tensors
+    one = record_trajectory(TorchEngine(), of, data, VariationalSweep().plan(inputs, ours)).tensors
+    other = record_trajectory(TorchEngine(), reference, data, VariationalDropout().plan(inputs, theirs)).tensors
     for name in of.parameters:
         torch.testing.assert_close(one[name], other[name], rtol=1e-6, atol=1e-9)
 

@@ -60,7 +60,7 @@ class ToyPruning(Sparsifier):
         population.set_masks(masks)
         return population
 
-    def plan(self, settings):
+    def plan(self, inputs, settings):
         return Plan(settings.epochs, prediction_states=(0, settings.epochs))
 '''
 LINE = '    "toy_1": "zootwins.sparsifiers.toy_pruning:ToyPruning",\n'
