@@ -138,8 +138,12 @@ class Population:
         """Mask other weights from now on: those that go become 0, those that come back start from 0.
 
         Where the population `regrows`, they come back as they went. The tensors given to the population are left as
-        they are; it holds new ones where anything is masked.
+        they are; it holds new ones where anything is masked. Weights that have masks of their own (`Weights.masked`)
+        take these, and nothing becomes 0.
         """
+        if masks and (own := self.weights.masked(self.parameters, masks)) is not None:
+            self.parameters = own
+            return
         if self.regrows:
             self.parameters = {name: self.remembered(name) for name in self.parameters}
             self.shadows = {name: self.parameters[name].masked_fill(mask, 0) for name, mask in masks.items()}

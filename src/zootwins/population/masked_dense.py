@@ -27,6 +27,10 @@ class MaskedDense(Weights):
                 started[mask_of(name)] = torch.ones_like(parameter)
         return started
 
+    def masked(self, parameters: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The parameters with other masks; dense weights stay."""
+        return {**parameters, **{mask_of(name): mask.to(parameters[name].dtype) for name, mask in masks.items()}}
+
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights as networks have them, m⊙w, and biases."""
         return {

@@ -9,6 +9,14 @@ from torch import Tensor
 class Weights:
     """How the parameters that are trained become the weights of networks; engines know the kinds below this class."""
 
+    def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the parameters that training starts from, of networks with these weights and biases."""
+        return dict(parameters)
+
+    def masked(self, parameters: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Return the parameters under other masks, where these are parameters too; None if the population has them."""
+        return None
+
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights and biases as they are evaluated, of the parameters' shapes."""
         return dict(parameters)

@@ -7,10 +7,15 @@ between, there are epochs without sparsity.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field, model_validator
 
-from zootwins.sparsifiers import composed
-from zootwins.sparsifiers.composition import SCORES, Composition, part
+from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(composed.Settings):
@@ -30,7 +35,7 @@ class Settings(composed.Settings):
         return self
 
 
-class ACDC(composed.Composed):
+class ACDC(pruning.Pruning):
     """Sparse and dense phases alternate."""
 
     id = "acdc"
@@ -40,8 +45,9 @@ class ACDC(composed.Composed):
     section = "acdc"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
         from zootwins.sparsifiers.schedules import Alternating
+        from zootwins.sparsifiers.scores import Magnitude
 
         schedule = Alternating(settings.warmup_epochs, settings.phase_epochs, settings.last_epochs, settings.epochs)
-        return Composition(part(SCORES, "magnitude"), schedule=schedule, min_left=settings.min_left)
+        return Composition(Magnitude(), schedule=schedule, min_left=settings.min_left)

@@ -155,10 +155,6 @@ class Sparsifier(ABC):
     def plan(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
         """How the population is trained, and of which states predictions are kept."""
 
-    def training(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
-        """The plan, of methods whose masks depend on more than the population's state."""
-        return self.plan(settings)
-
     def weights(self, settings: Settings) -> Weights:
         """What the population's parameters stand for: ordinary weights, noise, gates."""
         from zootwins.population.weights import Plain

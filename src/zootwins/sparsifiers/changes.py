@@ -28,7 +28,8 @@ def change(compositions: Sequence[Composition], state: State) -> None:
         for number in range(1, 1 + max(schedule.rounds for schedule in schedules)):
             _prune(compositions, state, due, number)
         report_empty_layers(population)
-    fractions = [schedule.exchange(state.moment) for schedule in schedules]
+    pruned = [at["ratio"] > 0 for at in state.places]
+    fractions = [s.exchange(state.moment) if prunes else 0.0 for s, prunes in zip(schedules, pruned, strict=True)]
     if any(fractions):
         _exchange(compositions, state, fractions)
     if any(rewinding := [schedule.rewinds(state.moment) for schedule in schedules]):
@@ -58,7 +59,7 @@ def _prune(compositions: Sequence[Composition], state: State, due: Sequence[floa
     """Set the masks of a round of pruning, the first being 1, and update the weights that stay."""
     population, places = state.population, len(state.places)
     everything = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in state.weights.items()}
-    old = everything | dict(population.masks)
+    old = everything | population.masks
     pruned = [p is not None and number <= c.schedule.rounds for p, c in zip(due, compositions, strict=True)]
     scores = {c.score: c.score(state) for c, prunes in zip(compositions, pruned, strict=True) if prunes}
     masks = []
@@ -72,7 +73,8 @@ def _prune(compositions: Sequence[Composition], state: State, due: Sequence[floa
         masks.append(own)
     new = interleaved(masks)
     for update in {c.update for c, prunes in zip(compositions, pruned, strict=True) if prunes and c.update}:
-        twins = _twins(population, [p and c.update == update for p, c in zip(pruned, compositions, strict=True)])
+        sparse = [prunes and at["ratio"] > 0 for prunes, at in zip(pruned, state.places, strict=True)]
+        twins = _twins(population, [p and c.update == update for p, c in zip(sparse, compositions, strict=True)])
         population.replace_tensors(twins, update(state, old, new))
     population.set_masks(new)
 
@@ -116,21 +118,15 @@ def _lowest(dtype: torch.dtype) -> float | int:
 
 
 def _exchange(compositions: Sequence[Composition], state: State, fractions: Sequence[float]) -> None:
-    """Replace a share of each layer's weights, of the least score by those of the highest growth."""
-    population, places = state.population, len(state.places)
-    growing = {c.growth for c, fraction in zip(compositions, fractions, strict=True) if fraction}
-    growth, scores = {score: score(state) for score in growing}, {}
-    for composition, fraction in zip(compositions, fractions, strict=True):
-        if fraction and composition.score not in scores:
-            scores[composition.score] = composition.score(state)
+    """Replace a share of each layer's weights, the smallest by those of the highest growth."""
+    population, places, weights = state.population, len(state.places), state.weights
+    growth = {c.growth: c.growth(state) for c, fraction in zip(compositions, fractions, strict=True) if fraction}
     masks = []
     for place, (composition, fraction) in enumerate(zip(compositions, fractions, strict=True)):
         own = {name: mask[place::places] for name, mask in population.masks.items()}
         if fraction:
-            weights, grown = (
-                {name: score[place::places] for name, score in rated.items()}
-                for rated in (scores[composition.score], growth[composition.growth])
-            )
-            own = replaced_masks(weights, own, grown, replaced_counts(own, fraction))
+            of_place = {name: weight[place::places] for name, weight in weights.items()}
+            grown = {name: score[place::places] for name, score in growth[composition.growth].items()}
+            own = replaced_masks(of_place, own, grown, replaced_counts(own, fraction))
         masks.append(own)
     population.set_masks(interleaved(masks))

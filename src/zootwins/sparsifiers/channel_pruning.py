@@ -6,14 +6,18 @@ with masks; `channels.shrunk` makes the smaller network.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from zootwins.run.settings import Ascending, Percent
-from zootwins.sparsifiers import composed
+from zootwins.sparsifiers import composed, pruning
 from zootwins.sparsifiers.base import SweepParameter
-from zootwins.sparsifiers.composition import ALLOCATIONS, SCORES, STRUCTURES, Composition, part
+from zootwins.sparsifiers.composition import Composition
+from zootwins.sparsifiers.parts import ALLOCATIONS, SCORES, part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(composed.Settings):
@@ -34,7 +38,7 @@ class Settings(composed.Settings):
     )
 
 
-class ChannelPruning(composed.Composed):
+class ChannelPruning(pruning.Pruning):
     """One-shot pruning of trained models by channels."""
 
     id = "channels"
@@ -45,10 +49,12 @@ class ChannelPruning(composed.Composed):
     sweep = SweepParameter("sparsity", "Pruned channels, %", "{:g} % of channels pruned")
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.channels import Channels
+
         return Composition(
             part(SCORES, "saliency" if settings.importance == "taylor" else "magnitude"),
             part(ALLOCATIONS, settings.allocation),
-            structure=part(STRUCTURES, "channels", power=2 if settings.importance == "l2" else 1),
+            structure=Channels(power=2 if settings.importance == "l2" else 1),
             min_left=settings.min_left,
         )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from zootwins.run.settings import Positive
-from zootwins.sparsifiers import at_initialisation, composed
-from zootwins.sparsifiers.composition import SCORES, Composition, part
+from zootwins.sparsifiers import at_initialisation, pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(at_initialisation.Settings):
@@ -16,7 +21,7 @@ class Settings(at_initialisation.Settings):
     temperature: Positive = Field(200.0, description="What the logits are divided by for the scores.")
 
 
-class Grasp(composed.Composed):
+class Grasp(pruning.Pruning):
     """One-shot pruning before training, ranked over the whole network."""
 
     id = "grasp"
@@ -26,8 +31,8 @@ class Grasp(composed.Composed):
     section = "grasp"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
-        score = part(
-            SCORES, "gradient_flow", images_per_class=settings.images_per_class, temperature=settings.temperature
-        )
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.scores import GradientFlow
+
+        score = GradientFlow(images_per_class=settings.images_per_class, temperature=settings.temperature)
         return Composition(score, min_left=settings.min_left)

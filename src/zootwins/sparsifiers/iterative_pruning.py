@@ -8,12 +8,15 @@ the weights that stay return to their values before training, which makes the la
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from zootwins.sparsifiers import composed
-from zootwins.sparsifiers.composition import SCORES, Composition, part
+from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(composed.Settings):
@@ -31,7 +34,7 @@ class Settings(composed.Settings):
         return self
 
 
-class IterativePruning(composed.Composed):
+class IterativePruning(pruning.Pruning):
     """Rounds of pruning, rewinding and training."""
 
     id = "imp"
@@ -44,8 +47,9 @@ class IterativePruning(composed.Composed):
     def needs_initial(self, settings: Settings) -> bool:
         return settings.rewind == "init" or super().needs_initial(settings)
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
         from zootwins.sparsifiers.schedules import Rounds
+        from zootwins.sparsifiers.scores import Magnitude
 
         schedule = Rounds(settings.rounds, settings.epochs // settings.rounds, settings.rewind == "init")
-        return Composition(part(SCORES, "magnitude"), schedule=schedule, min_left=settings.min_left)
+        return Composition(Magnitude(), schedule=schedule, min_left=settings.min_left)

@@ -6,13 +6,16 @@ rule for what is left where the inputs are no multiple of M, such as the 25 of a
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from zootwins.run.settings import Once
-from zootwins.sparsifiers import base, composed
-from zootwins.sparsifiers.composition import SCORES, STRUCTURES, Composition, part
+from zootwins.sparsifiers import pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def _sparsity(pattern: str) -> float:
@@ -31,7 +34,7 @@ def _increasing(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return ordered
 
 
-class Settings(base.Settings):
+class Settings(pruning.RatioSettings):
     """Settings of N:M sparsity."""
 
     patterns: Annotated[
@@ -41,21 +44,14 @@ class Settings(base.Settings):
         description="`N:M`: of every M neighbours N stay, of a remainder of r inputs ⌈r·N/M⌉. An unpruned control is "
         "always fine-tuned beside them.",
     )
-    min_left: int = Field(0, ge=0, le=0, description="A pattern leaves weights in every layer.")
-    start: str = Field("trained", pattern="^trained$", description="The weights to start from: the originals'.")
 
     @property
     def sparsities(self) -> tuple[float, ...]:
         """What patterns prune of whole groups, in percent."""
         return tuple(map(_sparsity, self.patterns))
 
-    @property
-    def ratios(self) -> tuple[float, ...]:
-        """The same as fractions, the unpruned control (0) first."""
-        return (0.0, *(percent / 100 for percent in self.sparsities))
 
-
-class NOfM(composed.Composed):
+class NOfM(pruning.Pruning):
     """One-shot pruning by magnitude in groups of neighbours."""
 
     id = "nm"
@@ -65,7 +61,10 @@ class NOfM(composed.Composed):
     section = "n_of_m"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
-        pattern = settings.patterns[max(0, settings.ratios.index(ratio) - 1)]  # of the control any
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.scores import Magnitude
+        from zootwins.sparsifiers.structures import NM
+
+        pattern = settings.patterns[max(0, settings.ratios.index(at["ratio"]) - 1)]  # of the control any
         n, m = map(int, pattern.split(":"))
-        return Composition(part(SCORES, "magnitude"), structure=part(STRUCTURES, "n_of_m", n=n, m=m))
+        return Composition(Magnitude(), structure=NM(n=n, m=m))

@@ -6,11 +6,16 @@ inputs of all layers are those of the dense model, on some training images; ever
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from zootwins.run.settings import NotNegative
-from zootwins.sparsifiers import composed
-from zootwins.sparsifiers.composition import ALLOCATIONS, SCORES, UPDATES, Composition, part
+from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(composed.Settings):
@@ -20,7 +25,7 @@ class Settings(composed.Settings):
     damping: NotNegative = Field(0.01, description="Times the mean of the Hessian's diagonal, added to it.")
 
 
-class OBC(composed.Composed):
+class OBC(pruning.Pruning):
     """One-shot pruning of trained models with an update of the weights that stay."""
 
     id = "obc"
@@ -30,11 +35,15 @@ class OBC(composed.Composed):
     section = "obc"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.allocations import Uniform
+        from zootwins.sparsifiers.scores import RemovalCosts
+        from zootwins.sparsifiers.updates import LeastSquares
+
         measured = {"images": settings.images, "damping": settings.damping}
         return Composition(
-            part(SCORES, "removal_costs", **measured),
-            part(ALLOCATIONS, "uniform"),
-            update=part(UPDATES, "least_squares", **measured),
+            RemovalCosts(**measured),
+            Uniform(),
+            update=LeastSquares(**measured),
             min_left=settings.min_left,
         )

@@ -10,6 +10,7 @@ from typing import Any
 SCORES = {
     "magnitude": "scores:Magnitude",
     "random": "scores:Random",
+    "fresh_random": "scores:FreshRandom",
     "kept_by": "scores:KeptBy",
     "saliency": "scores:Saliency",
     "gradient": "scores:Gradient",

@@ -24,13 +24,8 @@ if TYPE_CHECKING:
     from zootwins.sparsifiers.composition import Composition
 
 
-class Settings(base.Settings):
-    """Sparsities in percent."""
-
-    sparsities: Annotated[tuple[Percent, ...], Ascending] = Field(
-        min_length=1,
-        description="Percent of the weights to prune; an unpruned control is always fine-tuned beside them.",
-    )
+class RatioSettings(base.Settings):
+    """Settings that say how sparse twins are, in percent, by `sparsities`."""
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -48,6 +43,15 @@ class Settings(base.Settings):
         return False
 
 
+class Settings(RatioSettings):
+    """Sparsities in percent."""
+
+    sparsities: Annotated[tuple[Percent, ...], Ascending] = Field(
+        min_length=1,
+        description="Percent of the weights to prune; an unpruned control is always fine-tuned beside them.",
+    )
+
+
 class Pruning(Sparsifier):
     """A method that is a composition; a subclass says which one, from its settings.
 
@@ -57,7 +61,7 @@ class Pruning(Sparsifier):
     sweep = SweepParameter("sparsity", "Pruned weights, %", "{:g} % pruned")
 
     @abstractmethod
-    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+    def composition(self, settings: RatioSettings, at: Mapping[str, float]) -> Composition:
         """Return the composition of the twins at a place on the axes; equal settings give equal parts."""
 
     @property
@@ -65,28 +69,28 @@ class Pruning(Sparsifier):
         """What the twins' random streams are keyed by, beside zoo, model and ratio."""
         return self.id
 
-    def axes(self, settings: Settings) -> tuple[Axis, ...]:
+    def axes(self, settings: RatioSettings) -> tuple[Axis, ...]:
         return settings.axes
 
-    def curve(self, settings: Settings) -> list[Point]:
+    def curve(self, settings: RatioSettings) -> list[Point]:
         defaults = {axis.name: axis.values[0] for axis in settings.axes}
         at = [{**defaults, "ratio": ratio} for ratio in settings.ratios]
         return [Point(round(100 * place["ratio"], 6), settings.epochs, place) for place in at]
 
-    def default_point(self, settings: Settings) -> float:
+    def default_point(self, settings: RatioSettings) -> float:
         return min(settings.sparsities, key=lambda percent: abs(percent - 80))
 
-    def dense_control(self, settings: Settings) -> Point:
+    def dense_control(self, settings: RatioSettings) -> Point:
         return self.curve(settings)[0]
 
-    def needs_initial(self, settings: Settings) -> bool:
+    def needs_initial(self, settings: RatioSettings) -> bool:
         return settings.from_initial
 
-    def parameters(self, inputs: SparsifierInputs, settings: Settings) -> Mapping[str, Tensor]:
+    def parameters(self, inputs: SparsifierInputs, settings: RatioSettings) -> Mapping[str, Tensor]:
         """Return what the twins of each model start from, by name, `[models, …]`."""
         return inputs.initial if settings.from_initial else inputs.originals.parameters
 
-    def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
+    def population(self, inputs: SparsifierInputs, settings: RatioSettings) -> Population:
         """Return the twins, pruned as far as is due before the first state is recorded.
 
         Raises:
@@ -105,19 +109,20 @@ class Pruning(Sparsifier):
             except ValueError as error:
                 raise InputError(f"{self.section}.sparsities: {error}") from None
         keys = torch.tensor(twin_keys(self.stream, inputs, [Axis("ratio", ratios)]), dtype=torch.int64)
-        parameters = self.parameters(inputs, settings)
+        parameters, weights = self.parameters(inputs, settings), self.weights(settings)
         population = Population(
             originals.architecture,
             repeated(originals.factors, places, settings.lr),
             keys.repeat_interleave(places // len(ratios)),
-            {name: parameter.repeat_interleave(places, dim=0) for name, parameter in parameters.items()},
+            weights.start({name: tensor.repeat_interleave(places, dim=0) for name, tensor in parameters.items()}),
+            weights=weights,
             regrows=any(composition.schedule.remembers for composition in compositions),
         )
         steps = len(population.batches(inputs.data.train)) if inputs.data else 1
         self._change(inputs, settings, True, Moment(1, 0, steps, settings.epochs), population)
         return population
 
-    def plan(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
+    def plan(self, inputs: SparsifierInputs, settings: RatioSettings) -> Plan:
         from zootwins.population.trajectory import Plan
 
         every = {composition.schedule.every for composition in self._compositions(settings)}
@@ -128,11 +133,11 @@ class Pruning(Sparsifier):
             every=every.pop() if len(every) == 1 else None,
         )
 
-    def _compositions(self, settings: Settings) -> list[Composition]:
+    def _compositions(self, settings: RatioSettings) -> list[Composition]:
         return [self.composition(settings, at) for at in coordinates(settings.axes)]
 
     def _change(
-        self, inputs: SparsifierInputs, settings: Settings, begins: bool, moment: Moment, population: Population
+        self, inputs: SparsifierInputs, settings: RatioSettings, begins: bool, moment: Moment, population: Population
     ) -> None:
         """Change the twins to what is due, `begins` being True before the first state is recorded."""
         from zootwins.sparsifiers.changes import change

@@ -6,13 +6,17 @@ with their largest weights; with `start: init` they begin at random, as the auth
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from zootwins.run.settings import Share
-from zootwins.sparsifiers import composed
-from zootwins.sparsifiers.composition import ALLOCATIONS, SCORES, Composition, part
+from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.composition import Composition
+from zootwins.sparsifiers.parts import ALLOCATIONS, SCORES, part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(composed.Settings):
@@ -26,7 +30,7 @@ class Settings(composed.Settings):
     until: float = Field(0.75, ge=0, le=1, description="Share of the training after which masks stay.")
 
 
-class RigL(composed.Composed):
+class RigL(pruning.Pruning):
     """Weights grow where the gradient is largest."""
 
     id = "rigl"
@@ -37,7 +41,7 @@ class RigL(composed.Composed):
     Settings = Settings
     growth: ClassVar[str] = "gradient"
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
         from zootwins.sparsifiers.schedules import Exchange
 
         return Composition(

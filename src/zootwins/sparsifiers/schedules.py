@@ -41,6 +41,24 @@ class Cubic(Schedule):
 
 
 @dataclass(frozen=True)
+class Refreshed(Schedule):
+    """Masks anew every few steps, at the sparsity that gradual pruning has in that epoch (DPF).
+
+    Attributes:
+        end: the requested sparsity is reached after so many epochs.
+        every: optimiser steps between two masks; they are made before every epoch too.
+    """
+
+    end: int
+    every: int = 16
+    immediate = False
+
+    def progress(self, moment: Moment, ratio: float) -> float:
+        """Return the share of the requested sparsity that is due."""
+        return 1 - (1 - min(1.0, (moment.epoch - 1) / self.end)) ** 3 if self.end else 1.0
+
+
+@dataclass(frozen=True)
 class Alternating(Schedule):
     """AC/DC (Peste et al. 2021): dense warm-up, sparse and dense phases in turn, and a last sparse phase.
 

@@ -98,6 +98,7 @@ class Random:
         return layer_words(state.population.architecture, state.population.keys)
 
 
+@dataclass(frozen=True)
 class FreshRandom:
     """Random numbers of the twin's own stream, others at every moment: what SET grows by."""
 

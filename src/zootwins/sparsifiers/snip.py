@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
-from zootwins.sparsifiers import at_initialisation, composed
-from zootwins.sparsifiers.composition import SCORES, Composition, part
+from zootwins.sparsifiers import at_initialisation, pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(at_initialisation.Settings):
@@ -14,7 +19,7 @@ class Settings(at_initialisation.Settings):
     images: int = Field(100, ge=1, description="Training images that weights are scored on.")
 
 
-class Snip(composed.Composed):
+class Snip(pruning.Pruning):
     """One-shot pruning before training, ranked over the whole network."""
 
     id = "snip"
@@ -24,5 +29,7 @@ class Snip(composed.Composed):
     section = "snip"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
-        return Composition(part(SCORES, "saliency", images=settings.images), min_left=settings.min_left)
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.scores import Saliency
+
+        return Composition(Saliency(images=settings.images), min_left=settings.min_left)

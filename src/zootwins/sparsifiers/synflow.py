@@ -5,10 +5,15 @@ Scores are taken without activation functions, in float64: `scores.synaptic_flow
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
-from zootwins.sparsifiers import at_initialisation, composed
-from zootwins.sparsifiers.composition import SCORES, Composition, part
+from zootwins.sparsifiers import at_initialisation, pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(at_initialisation.Settings):
@@ -17,7 +22,7 @@ class Settings(at_initialisation.Settings):
     iterations: int = Field(100, ge=1, le=1000, description="Rounds of scoring and pruning, all before training.")
 
 
-class SynFlow(composed.Composed):
+class SynFlow(pruning.Pruning):
     """Pruning before training, ranked over the whole network and scored anew in every round."""
 
     id = "synflow"
@@ -27,9 +32,8 @@ class SynFlow(composed.Composed):
     section = "synflow"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
         from zootwins.sparsifiers.schedules import Scored
+        from zootwins.sparsifiers.scores import SynapticFlow
 
-        return Composition(
-            part(SCORES, "synaptic_flow"), schedule=Scored(settings.iterations), min_left=settings.min_left
-        )
+        return Composition(SynapticFlow(), schedule=Scored(settings.iterations), min_left=settings.min_left)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from zootwins.sparsifiers import composed
-from zootwins.sparsifiers.composition import ALLOCATIONS, SCORES, Composition, part
+from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.composition import Composition
+from zootwins.sparsifiers.parts import ALLOCATIONS, part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(composed.Settings):
@@ -19,7 +23,7 @@ class Settings(composed.Settings):
     )
 
 
-class TaylorPruning(composed.Composed):
+class TaylorPruning(pruning.Pruning):
     """One-shot pruning of trained models."""
 
     id = "taylor"
@@ -29,6 +33,8 @@ class TaylorPruning(composed.Composed):
     section = "taylor_pruning"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
-        score, allocation = part(SCORES, "saliency", images=settings.images), part(ALLOCATIONS, settings.allocation)
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.scores import Saliency
+
+        score, allocation = Saliency(images=settings.images), part(ALLOCATIONS, settings.allocation)
         return Composition(score, allocation, min_left=settings.min_left)

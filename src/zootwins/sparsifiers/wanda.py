@@ -5,10 +5,15 @@ The inputs are those of the dense model, on some training images; every output k
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
-from zootwins.sparsifiers import composed
-from zootwins.sparsifiers.composition import ALLOCATIONS, SCORES, Composition, part
+from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(composed.Settings):
@@ -17,7 +22,7 @@ class Settings(composed.Settings):
     images: int = Field(128, ge=1, description="Training images that inputs are measured on.")
 
 
-class Wanda(composed.Composed):
+class Wanda(pruning.Pruning):
     """One-shot pruning of trained models."""
 
     id = "wanda"
@@ -27,6 +32,9 @@ class Wanda(composed.Composed):
     section = "wanda"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
-        score = part(SCORES, "activation_weighted", images=settings.images)
-        return Composition(score, part(ALLOCATIONS, "rows"), min_left=settings.min_left)
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.allocations import Rows
+        from zootwins.sparsifiers.scores import ActivationWeighted
+
+        score = ActivationWeighted(images=settings.images)
+        return Composition(score, Rows(), min_left=settings.min_left)

@@ -5,11 +5,16 @@ The weights that stay are updated as if those that go were independent of each o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from zootwins.run.settings import Positive
-from zootwins.sparsifiers import composed
-from zootwins.sparsifiers.composition import SCORES, UPDATES, Composition, part
+from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.composition import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(composed.Settings):
@@ -22,7 +27,7 @@ class Settings(composed.Settings):
     )
 
 
-class WoodFisher(composed.Composed):
+class WoodFisher(pruning.Pruning):
     """One-shot pruning of trained models, ranked over the whole network, with an update of the weights that stay."""
 
     id = "woodfisher"
@@ -32,8 +37,9 @@ class WoodFisher(composed.Composed):
     section = "woodfisher"
     Settings = Settings
 
-    def composition(self, settings: Settings, ratio: float) -> Composition:
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        from zootwins.sparsifiers.scores import FisherSaliency
+        from zootwins.sparsifiers.updates import FisherUpdate
+
         measured = {"images": settings.images, "block": settings.block, "damping": settings.damping}
-        return Composition(
-            part(SCORES, "fisher", **measured), update=part(UPDATES, "fisher", **measured), min_left=settings.min_left
-        )
+        return Composition(FisherSaliency(**measured), update=FisherUpdate(**measured), min_left=settings.min_left)
