@@ -356,7 +356,13 @@ def archive_settings(wildcards):
 def imported_models(wildcards):
     """How many models a raw zoo has to hold: of a zoo trained here, those that the run takes."""
     zoo = zoo_of(wildcards)
-    return RUN.models(zoo.id) if zoo.train else zoo.models
+    return RUN.models(zoo.id) if zoo.train else zoo.held or zoo.models
+
+
+def sampled_models(wildcards):
+    """How many models a zoo is of those that its source holds; None: all."""
+    zoo = zoo_of(wildcards)
+    return zoo.models if zoo.held else None
 
 
 def code_of(script, *modules):

@@ -142,6 +142,7 @@ checkpoint import_zoo:
         architecture_code=architecture_code,
         epoch=lookup_epoch,
         models=imported_models,
+        sample=sampled_models,
         dialect=lookup_dialect,
         factors=given_factors,
         folder=folder_state,

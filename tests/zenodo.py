@@ -73,7 +73,11 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in ({"Content-Length": str(len(body))} | headers).items():
             self.send_header(name, value)
         self.end_headers()
-        cut = self.server.cuts.pop(0) if self.server.cuts and len(body) > 1 and self.path.endswith(".zip") else None
+        cut = (
+            self.server.cuts.pop(0)
+            if self.server.cuts and len(body) > 2 and self.path.endswith((".zip", ".tar"))
+            else None
+        )
         self.wfile.write(body[:cut])
         self.server.sent.append((self.path, len(body[:cut])))
         if cut is not None:

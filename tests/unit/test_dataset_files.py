@@ -78,6 +78,7 @@ def disguised(tensors) -> TensorDataset:
         dataset(testset=TensorDataset(IMAGES[..., 1:], IMAGE_LABELS)),
         dataset(testset=TensorDataset(IMAGES / 0, IMAGE_LABELS)),
         dataset(testset=TensorDataset(IMAGES, IMAGE_LABELS + 32_767)),
+        dataset(classes=5),
         dataset(testset=TensorDataset(IMAGES, -IMAGE_LABELS)),
         dataset(testset=TensorDataset(IMAGES, IMAGE_LABELS + 0.5)),
         dataset(testset=TensorDataset(IMAGES, torch.ones(12, 10))),

@@ -253,6 +253,18 @@ def test_a_step_of_the_small_cnn_zoo(tmp_path, grey):
         import_small_cnns(path, grey, epoch=2)
 
 
+def test_a_larger_sample_begins_with_a_smaller_one(tmp_path, grey):
+    path = write_zip(tmp_path / "zoo.zip", small_cnn_files(grey))
+    whole = import_small_cnns(path, grey, epoch=1)
+    orders = [list(import_small_cnns(path, grey, epoch=1, sample=number).models.model) for number in (1, 2, 4)]
+    assert orders[2][:2] == orders[1] == [orders[0][0], orders[1][1]]
+    assert sorted(orders[2]) == sorted(whole.models.model) != orders[2]
+    some = import_small_cnns(path, grey, epoch=1, sample=2)
+    rows = [list(whole.models.model).index(name) for name in some.models.model]
+    assert list(some.models["index"]) == [0, 1]
+    assert torch.equal(some.parameters["conv3.weight"], whole.parameters["conv3.weight"][rows])
+
+
 def test_losses_without_the_penalty_are_others(tmp_path, grey):
     files = small_cnn_files(grey, 2, readme_columns=True)
     table = pd.read_csv(BytesIO(gzip.decompress(files["metrics.csv.gz"])))

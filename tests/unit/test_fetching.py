@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import tarfile
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -208,9 +209,35 @@ def test_size_other_than_the_record_says(server, archive, tmp_path):
 @pytest.mark.parametrize("content", [b"not a zip" * 1000, b"x"], ids=["text", "one byte"])
 def test_not_a_zip(server, tmp_path, download, content):
     server.publish({KEY: content})
-    with pytest.raises(InputError, match="not a zip archive"):
+    with pytest.raises(InputError, match="not a zip or tar archive"):
         fetch(server, tmp_path, download=download)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["w:", "w:gz", "w:xz"])
+def test_a_tar_is_fetched_whole_with_resumption_and_checksum(server, tmp_path, mode):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        entry = tarfile.TarInfo("zoo/weights.npy")
+        entry.size = 300_000
+        archive.addfile(entry, io.BytesIO(np.random.default_rng(0).bytes(entry.size)))
+    content = buffer.getvalue()
+    server.publish({"zoo.tar": content})
+    server.cuts = [100_000]
+    sha256 = hashlib.sha256(content).hexdigest()
+    for source in (
+        ArchiveSource(zenodo=RECORD, file="zoo.tar"),
+        ArchiveSource(url=f"{server.base}/files/zoo.tar", sha256=sha256),
+    ):
+        taken = fetch(server, tmp_path, source=source)
+        assert taken["download"] == "full"
+        assert (tmp_path / "raw.zip").read_bytes() == content
+        assert leftovers(tmp_path) == []
+
+
+def test_a_folder_as_an_archive_is_named_as_one(tmp_path):
+    with pytest.raises(InputError, match=r"is a folder: give it in the catalogue as source: \{directory: "):
+        fetch_zoo(ArchiveSource(path=str(tmp_path)), tmp_path / "raw.zip")
 
 
 def test_zip_that_is_no_zoo(server, tmp_path):
@@ -261,7 +288,7 @@ def test_local_archive_becomes_a_link(archive, tmp_path):
     ("content", "source", "message"),
     [
         (None, {}, "no such file.*source.archive.path"),
-        (b"PK nothing", {}, "not a zip archive"),
+        (b"PK nothing", {}, "not a zip or tar archive"),
         (b"PK nothing", {"md5": "0" * 32}, "its md5 is"),
     ],
     ids=["missing", "not a zip", "checksum"],

@@ -20,6 +20,7 @@ with job(snakemake):
         float(snakemake.config["max_broken_share"]),
         dialect=snakemake.params.dialect,
         factors=snakemake.params.factors,
+        sample=snakemake.params.sample,
     )
     for remark in remarks(zoo.models):
         announce(snakemake, f"{remark}; model by model: {snakemake.output.models}")

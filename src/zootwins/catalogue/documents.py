@@ -13,6 +13,7 @@ from zootwins.images.entries import DatasetEntry
 from zootwins.run.settings import Once, Section
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
 from zootwins.zoos.dialects import DIALECTS
+from zootwins.zoos.ray_folders import ARCHIVE_SUFFIXES
 from zootwins.zoos.sources import ArchiveSource, GivenFactors, TrainSource
 
 COMPARISONS = ("agreement", "correlation")
@@ -63,12 +64,18 @@ class Source(Section):
     archive: ArchiveSource | None = None
     directory: str | None = Field(None, description="A folder in the raw layout.")
     train: TrainSource | None = None
+    sample: int | None = Field(
+        None,
+        ge=1,
+        description="Only so many models of an archive or folder, drawn by a hash of their names; a larger sample "
+        "begins with a smaller one. (`train` has a key of its own.)",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _kind_is_named(cls, given: Any) -> Any:
         if isinstance(given, str):
-            kind = "archive: {path: %s}" if given.endswith(".zip") else "directory: %s"
+            kind = "archive: {path: %s}" if given.endswith(ARCHIVE_SUFFIXES) else "directory: %s"
             raise ValueError(f"does not say what it is; write source: {{{kind % given}}}")
         return given
 

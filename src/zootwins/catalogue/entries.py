@@ -27,7 +27,8 @@ from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import shard_ranges
 from zootwins.zoos.sources import ArchiveSource, TrainSource
 
-_ORIGIN = ("archive", "directory", "train", "twins_of", "initial_weights", "dialect", "factors")  # fields of `Zoo`
+# Fields of `Zoo` that say where it comes from.
+_ORIGIN = ("archive", "directory", "train", "twins_of", "initial_weights", "dialect", "factors", "held")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Zoo:
         twins_of: the id of the zoo whose variational twins the source holds; such a zoo is imported, not trained.
         dialect: how the source's files are laid out; recognised if None.
         factors: generating factors of all models that the source's files do not record.
+        models: how many the zoo has: all that the source holds, or a sample of them.
+        held: how many models an archive or folder holds, where the zoo is a sample of them; else None.
         publication: licence and authors of a release.
     """
 
@@ -63,6 +66,7 @@ class Zoo:
     train: TrainSource | None = None
     dialect: str | None = None
     factors: Mapping[str, Any] = field(default_factory=dict)
+    held: int | None = None
 
     def curve(self, method: str) -> list[Point]:
         """The operating points of a method, in the order of its dial; none if the zoo lacks it."""
@@ -363,7 +367,8 @@ def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, Dat
         title=entry.title or name,
         dataset=zoo_dataset(name, entry.dataset, datasets, where),
         architecture=entry.architecture,
-        models=entry.models,
+        models=source.sample or entry.models,
+        held=entry.models if source.sample else None,
         epoch=entry.epoch,
         methods=methods,
         points={
@@ -385,6 +390,11 @@ def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, Dat
         )
     if zoo.train and zoo.dataset == ARCHIVE:
         raise InputError(f"{where}: zoos.{name}.dataset: source.train has no archive; name a data set")
+    if source.sample and (zoo.train or zoo.twins_of or source.sample > entry.models):
+        raise InputError(
+            f"{where}: zoos.{name}.source.sample: takes at most {entry.models} models of an archive or folder of "
+            "originals; correct it, or leave it out"
+        )
     if zoo.train and zoo.train.models != zoo.models:
         raise InputError(
             f"{where}: zoos.{name}.models: says {zoo.models}, but the factors of source.train make {zoo.train.models}; "

@@ -41,6 +41,15 @@ def open_members(path: str | Path) -> Iterator[Members]:
         yield members
 
 
+def is_archive(path: Path) -> bool:
+    """Say whether a file is a zip or begins as a tar does.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    return is_tar(path) or zipfile.is_zipfile(path)
+
+
 def _open(path: Path, opened: ExitStack) -> Members:
     if path.is_dir():
         return FolderMembers(path)

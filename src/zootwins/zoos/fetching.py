@@ -13,19 +13,23 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
 import requests
 
 from zootwins.run.errors import InputError
 from zootwins.storage.files import replacing
+from zootwins.zoos.archives import is_archive
+from zootwins.zoos.dialects import small_cnn_zoo
 from zootwins.zoos.downloads import Client, RemoteFile, verify
+from zootwins.zoos.ray_folders import WEIGHTS
 from zootwins.zoos.remote_zip import RemoteZip
 from zootwins.zoos.sources import ArchiveSource
 
 log = logging.getLogger(__name__)
 
 ZENODO_API = "https://zenodo.org/api"
+_ZIP = b"PK"
+_ALWAYS = {"params.json", "result.json", "config.json", "dataset.pt", *small_cnn_zoo.FILES}
 _CHECKPOINT = re.compile(r"checkpoint_(\d+)")
 
 
@@ -61,7 +65,7 @@ def fetch_zoo(
     output.parent.mkdir(parents=True, exist_ok=True)
     with Client(back_off) as client:
         found, remote = _locate(client, archive, expected, api)
-        if download == "selective" and remote.ranges and not expected:
+        if download == "selective" and remote.ranges and not expected and _is_zip(client, remote):
             taken = _fetch_members(client, remote, output, epoch)
         else:
             taken = _fetch_whole(client, remote, output)
@@ -81,9 +85,9 @@ def needed_members(names: Iterable[str], epoch: int | None = None) -> list[str]:
     checkpoints: dict[str, dict[int, str]] = {}
     for name in names:
         folder, _, file = name.rpartition("/")
-        if file in {"params.json", "result.json", "config.json", "dataset.pt"}:
+        if file in _ALWAYS:
             needed.append(name)
-        elif file == "checkpoints":
+        elif file in WEIGHTS:
             model, _, state = folder.rpartition("/")
             if match := _CHECKPOINT.fullmatch(state):
                 checkpoints.setdefault(model, {})[int(match[1])] = name
@@ -94,18 +98,23 @@ def needed_members(names: Iterable[str], epoch: int | None = None) -> list[str]:
 
 
 def _link(source: Path, output: Path, checksums: Mapping[str, str]) -> dict[str, Any]:
+    if source.is_dir():
+        raise InputError(
+            f"{source}: is a folder: give it in the catalogue as source: {{directory: {source}}}, not as "
+            "source.archive.path"
+        )
     if not source.is_file():
         raise InputError(f"{source}: there is no such file; correct the zoo's source.archive.path in the catalogue")
-    _verify_zip(source, checksums, str(source))
+    _verify_archive(source, checksums, str(source))
     with replacing(output) as temporary:
         temporary.symlink_to(os.path.relpath(source.resolve(), output.parent.resolve()))
     return {"path": str(source), "size": source.stat().st_size, "checksum": _joined(checksums)}
 
 
-def _verify_zip(path: Path, checksums: Mapping[str, str], name: str) -> None:
+def _verify_archive(path: Path, checksums: Mapping[str, str], name: str) -> None:
     verify(path, checksums, name)
-    if not is_zipfile(path):
-        raise InputError(f"{name}: not a zip archive, or not all of it; fetch it again or correct its address")
+    if not is_archive(path):
+        raise InputError(f"{name}: not a zip or tar archive, or not all of it; fetch it again or correct its address")
 
 
 def _locate(
@@ -152,6 +161,12 @@ def _joined(checksums: Mapping[str, str]) -> str | None:
     return ",".join(f"{algorithm}:{value}" for algorithm, value in checksums.items()) or None
 
 
+def _is_zip(client: Client, remote: RemoteFile) -> bool:
+    """Ask for the first bytes: of a tar, members cannot be fetched alone."""
+    with client.get(remote.url, 0, len(_ZIP)) as response:
+        return response.content.startswith(_ZIP)
+
+
 def _part(output: Path, remote: RemoteFile, what: str) -> Path:
     """Where an unfinished download waits for the next run."""
     return output.with_name(f".{output.name}.{remote.key}.{what}.part")
@@ -166,7 +181,7 @@ def _fetch_whole(client: Client, remote: RemoteFile, output: Path) -> dict[str, 
         log.info("%s: %s bytes, %d are here", remote.url, remote.size, have)
         client.copy(remote, part, have, remote.size)
     try:
-        _verify_zip(part, remote.checksums, remote.url)
+        _verify_archive(part, remote.checksums, remote.url)
     except InputError:
         part.unlink()
         raise

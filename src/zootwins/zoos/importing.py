@@ -16,6 +16,7 @@ from torch import Tensor
 from zootwins.architectures.architecture import Architecture, Spec, fitting_architecture
 from zootwins.population import Engine, Factors, ImageSet, Population, class_dtype
 from zootwins.run.errors import InputError
+from zootwins.run.keys import stream_key
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.dialects.base import RawModel, RawZoo
@@ -63,6 +64,7 @@ def import_zoo(
     *,
     dialect: str | None = None,
     factors: Mapping[str, Any] | None = None,
+    sample: int | None = None,
 ) -> ImportedZoo:
     """Read a raw zoo from an archive or folder and evaluate its models on the test split.
 
@@ -76,6 +78,7 @@ def import_zoo(
         max_broken_share: the share of its models that may be excluded, 0 … 1.
         dialect: of the zoo's files; recognised from them if None.
         factors: generating factors of all models, where the files do not have them.
+        sample: only so many of the models, see `sampled`; all if None.
 
     Raises:
         InputError: if the archive is refused, has another number of models, too many that are broken, or models
@@ -90,7 +93,8 @@ def import_zoo(
             raise InputError(
                 f"{path}: holds {len(zoo.names)} models, but the catalogue says {expected}; correct its key models"
             )
-        raw, evaluated = _evaluate_all(zoo, shaped, epoch, engine, test)
+        names = zoo.names if sample is None else sampled(zoo.names, sample)
+        raw, evaluated = _evaluate_all(zoo, names, shaped, epoch, engine, test)
     _log_notes(raw)
     _exclude_odd_batch_sizes(raw)
     read = [raw[number] for number in evaluated.index]
@@ -127,6 +131,11 @@ def import_zoo(
     )
 
 
+def sampled(names: Sequence[str], number: int) -> list[str]:
+    """Return some of the names, by a hash of each: a larger sample begins with a smaller one, in its order."""
+    return sorted(names, key=lambda name: (stream_key("sample", name), name))[:number]
+
+
 @dataclass
 class _Evaluated:
     """The models that could be read, evaluated: `[models, …]`, and their places in the zoo."""
@@ -139,12 +148,17 @@ class _Evaluated:
 
 
 def _evaluate_all(
-    zoo: RawZoo, architecture: Architecture, epoch: int | None, engine: Engine, test: ImageSet
+    zoo: RawZoo,
+    names: Sequence[str],
+    architecture: Architecture,
+    epoch: int | None,
+    engine: Engine,
+    test: ImageSet,
 ) -> tuple[list[RawModel], _Evaluated]:
     """Read and evaluate a zoo, some models at a time; the models come back without their parameters."""
     raw: list[RawModel] = []
     chunks: list[_Evaluated] = []
-    models = zoo.models(architecture, epoch)
+    models = zoo.models(architecture, epoch, names)
     while some := list(islice(models, MODELS_AT_ONCE)):
         readable = [number for number, model in enumerate(some) if not model.reason]
         if readable:

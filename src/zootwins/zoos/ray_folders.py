@@ -22,7 +22,7 @@ TEXTS = ("params.json", "result.json")
 WEIGHTS = ("checkpoints", "checkpoints.safetensors", "model.safetensors")  # names of a checkpoint's weights
 _CHECKPOINT = re.compile(rf"checkpoint_([0-9]{{1,9}})/(?:{'|'.join(map(re.escape, WEIGHTS))})")
 _NO_MODELS = "lr_sweep"  # WeightCLIP's trials of learning rates
-_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".txz", ".tar.bz2")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".txz", ".tar.bz2")
 
 
 @dataclass
@@ -114,7 +114,7 @@ def _is_below(path: str, others: Iterable[str]) -> bool:
 
 def why_no_models(members: Members) -> str:
     """Say what an archive without models holds instead, and what to do."""
-    packed = next((name for name in members.names if name.lower().endswith(_ARCHIVES)), None)
+    packed = next((name for name in members.names if name.lower().endswith(ARCHIVE_SUFFIXES)), None)
     if packed:
         return f"holds another archive, {packed}: unpack it, and give {packed} as the zoo's source.archive.path"
     return (

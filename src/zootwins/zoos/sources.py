@@ -15,10 +15,10 @@ FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
 
 
 class ArchiveSource(Section):
-    """A zip in the raw ModelZoo layout: a path, a URL, or a file of a Zenodo record; what its bytes must hash to."""
+    """A zip or tar with a zoo: a path, a URL, or a file of a Zenodo record; what its bytes must hash to."""
 
-    path: str | None = Field(None, description="A local zip.")
-    url: str | None = Field(None, pattern="^https?://", description="Address of a zip.")
+    path: str | None = Field(None, description="A local zip, tar, tar.gz or tar.xz.")
+    url: str | None = Field(None, pattern="^https?://", description="Address of such a file.")
     zenodo: int | None = Field(
         None, ge=1, description="A Zenodo record's number; its API tells size, checksum and address."
     )

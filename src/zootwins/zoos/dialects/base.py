@@ -1,7 +1,7 @@
 """What a dialect says of a raw zoo: how it is recognised, which models it has, and what is recorded of each."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -84,11 +84,11 @@ class RawZoo(ABC):
         self,
         architecture: "Architecture",
         epoch: int | None,
-        names: Collection[str] | None = None,
+        names: Sequence[str] | None = None,
         *,
         recorded: bool = True,
     ) -> Iterator[RawModel]:
-        """Yield the models, of `names` only if given, each with its checkpoint of `epoch` or, if None, its last.
+        """Yield the models, or those of `names` in their order, each with its checkpoint of `epoch` or else its last.
 
         Args:
             recorded: whether a model without a record of the epoch is excluded.

@@ -5,7 +5,7 @@ rows are matched with checkpoints by what they record, never by their number.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -69,15 +69,16 @@ class RayZoo(RawZoo):
         self,
         architecture: "Architecture",
         epoch: int | None,
-        names: Collection[str] | None = None,
+        names: Sequence[str] | None = None,
         *,
         recorded: bool = True,
     ) -> Iterator[RawModel]:
         goes_on = self._stop_before_their_last_rows if epoch is None else False
-        for folder in self.folders:
-            if names is not None and folder.name not in names:
+        folders = {folder.name: folder for folder in self.folders}
+        for name in folders if names is None else names:
+            if (folder := folders.get(name)) is None:
                 continue
-            model = RawModel(folder.name)
+            model = RawModel(name)
             with excluding(model):
                 model.factors = self._factors(folder)
                 epochs = self._read_history(model, folder)

@@ -10,7 +10,7 @@ starts in it. Tensors are Keras' (height, width, inputs, outputs). The recorded 
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from io import BytesIO
 from os.path import commonpath
@@ -85,7 +85,7 @@ class SmallCnnZoo(RawZoo):
         self,
         architecture: "Architecture",
         epoch: int | None,
-        names: Collection[str] | None = None,
+        names: Sequence[str] | None = None,
         *,
         recorded: bool = True,
     ) -> Iterator[RawModel]:
