@@ -242,7 +242,8 @@ def test_the_small_cnn_zoo_is_read_in_both_conventions(tmp_path, grey, readme_co
     assert list(zoo.models.collapsed) == [False, False, False, True]
     assert any("1 of 4 models are collapsed" in remark for remark in remarks(zoo.models))
     assert list(zoo.models.optimizer)[:2] == ["adam", "rmsprop"]
-    assert list(zoo.models.weight_decay)[:2] == [0.0, 0.02]
+    assert list(zoo.models.weight_decay)[:2] == [0.0, 0.0]
+    assert list(zoo.models.l2)[:2] == [0.0, 0.01]
     assert list(zoo.history[zoo.history.model == "1"].epoch) == sorted(STEPS)
 
 

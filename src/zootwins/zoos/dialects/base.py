@@ -28,7 +28,6 @@ class RawModel:
         original: of a twin, the name of its original.
         notes: what was unwrapped, converted or left out when it was read.
         epoch: that of the checkpoint which was evaluated; None before that.
-        penalty: what the recorded losses hold beside the cross-entropy, as a factor of the sum of squared weights.
     """
 
     name: str
@@ -39,7 +38,6 @@ class RawModel:
     original: str = ""
     notes: list[str] = field(default_factory=list)
     epoch: int | None = None
-    penalty: float = 0.0
 
 
 class RawZoo(ABC):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zootwins.run.errors import InputError, one_line
 from zootwins.zoos.dialects.base import RawModel, RawZoo
 from zootwins.zoos.members import Members, users_file
-from zootwins.zoos.raw_texts import FACTOR_KEYS, BrokenModelError, parse_factors
+from zootwins.zoos.raw_texts import FACTOR_KEYS, L2_KEY, BrokenModelError, parse_factors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,12 +127,14 @@ class SmallCnnZoo(RawZoo):
         if model.epoch not in steps:
             raise BrokenModelError(f"missing checkpoint of epoch {model.epoch} (its last is {max(steps)})")
         first = rows.iloc[0].to_dict()
-        model.penalty = first["config.l2reg"]
         known = {key: value for key, value in first.items() if value == value}  # NaN: an empty field
-        trained = {"optim::wd": 2 * model.penalty, "optim::momentum": 0.0, "training::batchsize": BATCH_SIZE}
+        trained = {
+            "optim::wd": 0.0,
+            "optim::momentum": 0.0,
+            "training::batchsize": BATCH_SIZE,
+            L2_KEY: first["config.l2reg"],
+        }
         model.factors = parse_factors(known | trained, f"{users_file(self.members.path)}: metrics.csv.gz", {}, _KEYS)
-        if model.penalty:
-            model.notes.append("weight_decay is 2 × l2reg, which the originals had on kernels alone, without biases")
         columns = rows.sort_values("step")[["step", *_METRICS.values()]].itertuples(index=False)
         nothing = {f"validation_{metric}": float("nan") for metric in ("loss", "accuracy")}
         model.history = [
@@ -147,7 +149,7 @@ class SmallCnnZoo(RawZoo):
             population.parameters[name].double().square().flatten(1).sum(1)
             for name in population.architecture.weight_names
         )
-        return loss.double() + squares * squares.new_tensor([model.penalty for model in models])
+        return loss.double() + squares * squares.new_tensor([model.factors.l2 for model in models])
 
 
 def _folder(members: Members) -> str | None:
