@@ -2,19 +2,12 @@
 
 import importlib.util
 import re
-import sys
 from types import ModuleType
 
 import pytest
-import torch
 import yaml
 
 from projects import REPOSITORY
-from zootwins.architectures.architecture import get_architecture
-from zootwins.population import Factors
-from zootwins.population.trajectory import Plan
-from zootwins.sparsifiers.base import SparsifierInputs
-from zootwins.zoos.originals import Originals
 
 
 @pytest.fixture(scope="module")
@@ -92,33 +85,3 @@ def test_every_page_is_in_the_navigation_and_every_package_has_one(pages, tmp_pa
     assert set(re.findall(r"[\w/]+\.md", str(navigation))) == written
     assert "zootwins.sparsifiers" in (tmp_path / "pages/reference/api/sparsifiers.md").read_text(encoding="utf-8")
     assert "<!-- file:" not in "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "pages").rglob("*.md"))
-
-
-@pytest.fixture
-def documented(monkeypatch) -> ModuleType:
-    """The module that docs/own_sparsifier.md shows."""
-    text = (REPOSITORY / "docs/own_sparsifier.md").read_text(encoding="utf-8")
-    module = ModuleType("coin_pruning")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], vars(module))
-    return module
-
-
-def originals(*names: str) -> Originals:
-    architecture = get_architecture("cnn_s", 1)
-    factors = Factors(0, "tanh", "uniform", "adam", 1e-3, 0.0, 0.0, 0.0, 10)
-    parameters = {name: torch.ones(len(names), *shape) for name, shape in architecture.parameter_shapes.items()}
-    return Originals(architecture, names, range(len(names)), [factors] * len(names), parameters)
-
-
-def test_the_documented_sparsifier_prunes_each_twin_by_its_own_key(documented):
-    method = documented.CoinPruning()
-    settings = method.Settings(epochs=1, sparsities=(50, 90))
-    twins = method.population(SparsifierInputs("zoo", originals("a", "b")), settings)
-    masks = torch.cat([mask.flatten(1) for mask in twins.masks.values()], dim=1).double()
-    assert masks.mean(1).numpy() == pytest.approx([0.5, 0.1, 0.5, 0.1], abs=0.04)
-    assert all((twins.parameters[name][~mask] == 0).all() for name, mask in twins.masks.items())
-    alone = method.population(SparsifierInputs("zoo", originals("b")), settings)
-    assert torch.equal(alone.masks["fc1.weight"], twins.masks["fc1.weight"][2:])
-    assert isinstance(method.plan(SparsifierInputs("zoo", originals("a")), settings), Plan)
-    assert method.point(settings, method.default_point(settings)).at == {"ratio": 0.9}
