@@ -7,6 +7,8 @@ from browser import open_page
 from synthetic import PERCENTS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
 from zootwins.reporting.explorer import explorer_page, zoo_data
 
+MODELS = 14  # of the made-up zoo
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
@@ -50,6 +52,22 @@ def test_zoo_without_a_method(results):
     assert list(zoo_data(replace(results, zoo=make_zoo(methods={"vd": SETTINGS_OF["vd"]})))["methods"]) == ["vd"]
 
 
+def test_twins_that_diverged_have_no_accuracy(results, tmp_path):
+    """The page draws the others, and takes means and medians of them."""
+    rows = results.tables["mp/scores"]
+    diverged = replace(results, tables={**results.tables, "mp/scores": rows[rows["index"] != 3]})
+    accuracy = zoo_data(diverged)["methods"]["mp"]["accuracy"]
+    assert [row[3] for row in accuracy] == [None] * len(accuracy)
+    path = tmp_path / "explorer.html"
+    path.write_text(explorer_page([diverged]), encoding="utf-8")
+    with open_page(path) as browser:
+        known = [value for value in accuracy[3] if value is not None]
+        assert f"mean twin accuracy {np.mean(known) / 100:.1f} %" in summary(browser)
+        drawn = {model: y for model, _, y in points(browser)}
+        assert drawn.pop(3) is None
+        assert None not in drawn.values()
+
+
 def choose(browser, control, value):
     browser.execute_script(
         "const c = document.getElementById(arguments[0]); c.value = arguments[1];"
@@ -71,13 +89,13 @@ def summary(browser):
 
 
 def test_loads_and_shows_every_model(browser, results):
-    assert len(points(browser)) == 12
-    assert "12 of 12 models shown, at 80 % pruned" in summary(browser)
+    assert len(points(browser)) == MODELS
+    assert f"{MODELS} of {MODELS} models shown, at 80 % pruned" in summary(browser)
     model, x, y = points(browser)[3]
     assert x == pytest.approx(100 * results.models["test_accuracy"][model], abs=0.01)
     assert y == pytest.approx(100 * results.at("mp", 80)["test_accuracy"][model], abs=0.01)
     titles = [option.text for option in browser.find_elements("css selector", "#zoo option")]
-    assert titles == ["Made-up (mini), n = 12", "Other </script> & <b>, n = 12"]
+    assert titles == [f"Made-up (mini), n = {MODELS}", f"Other </script> & <b>, n = {MODELS}"]
 
 
 def test_hover_shows_the_model_and_its_factors(browser):
@@ -101,9 +119,9 @@ def test_filter_leaves_the_models_of_a_factor(browser, results):
     choose(browser, "value", "tanh")
     expected = set(results.models.query("activation == 'tanh'")["index"])
     assert {model for model, _, _ in points(browser)} == expected
-    assert "6 of 12 models shown" in summary(browser)
+    assert f"{MODELS // 2} of {MODELS} models shown" in summary(browser)
     choose(browser, "factor", "")
-    assert len(points(browser)) == 12
+    assert len(points(browser)) == MODELS
 
 
 def test_method_and_step_move_the_points(browser, results):
@@ -122,8 +140,8 @@ def test_brushed_models_are_followed(browser):
     width, height = area.size["width"], area.size["height"]
     drag = ActionChains(browser).move_to_element_with_offset(area, -width // 2 + 2, -height // 2 + 2)
     drag.click_and_hold().move_by_offset(width - 4, height - 4).release().perform()
-    assert "12 followed" in summary(browser)
-    assert len(browser.find_elements("css selector", "#selection tr")) == 13
+    assert f"{MODELS} followed" in summary(browser)
+    assert len(browser.find_elements("css selector", "#selection tr")) == MODELS + 1
     choose(browser, "method", "vd")
-    assert "12 followed" in summary(browser)
+    assert f"{MODELS} followed" in summary(browser)
     assert browser.execute_script("return document.getElementById('paths').data.length") == 13

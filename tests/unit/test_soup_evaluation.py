@@ -12,7 +12,7 @@ from zootwins.experiments.soups.pairs import barrier, pair_scores
 from zootwins.experiments.soups.phases import as_population, axes_of
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.images.corruptions import ShiftedSet
-from zootwins.storage.shards import read_shard, write_trajectory
+from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,7 @@ def test_a_shard_without_models_has_empty_tables(tmp_path, data):
     found = shifted_scores(ENGINE, empty, [ShiftedSet("gaussian_noise", 3, data.test)], table)
     assert (len(table), len(found), len(pair_scores(ENGINE, empty, data))) == (0, 0, 0)
     assert with_shifted(table, found).empty
+    assert with_shifted(table, shifted_scores(ENGINE, empty, [], table)).empty  # no shifted images either
 
 
 def test_calibration_error_by_hand():
@@ -157,3 +158,27 @@ def test_noise_is_that_of_the_last_phase(arm_shards, data):
     }
     expected = noise_of_gains(right["soup"][:, 0] - right["member"].mean(1))
     assert found["noise_variance"].iloc[1] == pytest.approx(expected)
+
+
+def test_networks_that_diverged_are_marked_and_never_chosen(arm_shards, data, tmp_path):
+    """Member 2 of the first model has weights that are not finite: so has what is made of it, and nothing else."""
+    shards = {}
+    for arm, shard in arm_shards.arms.items():
+        tensors = {name: shard.tensor(name).clone() for name in shard.shapes}
+        if arm == "member":
+            tensors["test_loss"][0, 1, 1] = torch.nan
+            tensors["validation_accuracy"][0, 1, 1] = 1.0
+        trajectory = Trajectory([*shard.states], [*shard.weight_states], [*shard.prediction_states], tensors)
+        path = tmp_path / f"{arm}.safetensors"
+        write_trajectory(path, arm, trajectory, shard.models, shard.index, axes=shard.axes)
+        shards[arm] = read_shard(path)
+    broken = ArmShards(shards, arm_shards.originals)
+    table = scores(ENGINE, broken, data.test)
+    of = table[(table["index"] == broken.first.index[0]) & (table["goal"] == broken.goals[1])]
+    lost = of[of["status"] == "diverged"]
+    assert set(lost["arm"]) == {"member", "mean_member", "ensemble"}
+    assert set(lost.loc[lost["arm"] == "member", "member"]) == {2}
+    assert (of.loc[of["arm"] == "best_member", "member"] != 2).all()
+    assert (table["status"] == "diverged").sum() == len(lost)
+    pairs = pair_scores(ENGINE, broken, data)
+    assert set(pairs.loc[pairs["status"] == "diverged", "member"]) == {2}
