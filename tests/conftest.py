@@ -1,7 +1,10 @@
 """Copies of the project that tests may run, change and damage."""
 
+import os
 import shutil
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when libraries are imported; two workers share two cores
 
 import pytest
 import torch

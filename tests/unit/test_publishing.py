@@ -23,7 +23,6 @@ from synthetic import (
     make_shard,
 )
 from zootwins.analyses.metrics import collect_metrics
-from zootwins.population import Factors
 from zootwins.publishing import weights
 from zootwins.publishing.loading import load
 from zootwins.publishing.networks import SPLITS, split_of_originals
@@ -31,7 +30,7 @@ from zootwins.publishing.release import write_release
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.twins import evaluated_parameters
-from zootwins.zoos.originals import Originals
+from zootwins.zoos.originals import Originals, model_factors
 
 MODELS = 14
 ABOUT = {
@@ -50,8 +49,7 @@ def originals(models: pd.DataFrame) -> Originals:
         name: torch.randn(len(models), *shape, generator=generator)
         for name, shape in ARCHITECTURE.parameter_shapes.items()
     }
-    columns = Factors.__annotations__
-    factors = [Factors(**{name: row[name] for name in columns}) for row in models.to_dict("records")]
+    factors = list(model_factors(models).values())
     return Originals(ARCHITECTURE, models["model"].tolist(), models["index"].tolist(), factors, parameters)
 
 

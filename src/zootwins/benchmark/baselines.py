@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -51,7 +52,8 @@ def _components(task: Task, items: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _pca(zoo: PublishedZoo, networks: tuple[int, ...]) -> PCA:
     vectors = zoo.vectors(sorted(set(networks))).numpy()
-    return PCA(min(COMPONENTS, *vectors.shape), random_state=_SEED).fit(vectors)
+    components = min(COMPONENTS, len(vectors) - 1, vectors.shape[1])  # further ones would be noise
+    return PCA(components, random_state=_SEED).fit(vectors)
 
 
 def _epoch(task: Task, items: np.ndarray) -> np.ndarray:
@@ -82,44 +84,52 @@ def _with_condition(task: Task, items: np.ndarray, features: np.ndarray, *, cros
     return np.concatenate([asked, (asked[:, :, None] * features[:, None]).reshape(len(items), -1)], axis=1)
 
 
-def _fitted(task: Task, features: str, model, *, crossed: bool):
-    """Fit a model on the training items and return it with the features of the test items."""
+def _inputs(task: Task, features: str, *, crossed: bool = False) -> list[np.ndarray]:
+    """Return the standardised features of the training and of the test items."""
     own = FEATURES[features]
     scaler = StandardScaler().fit(own(task, task.train))
-    inputs = [
+    return [
         _with_condition(task, items, scaler.transform(own(task, items)), crossed=crossed)
         for items in (task.train, task.test)
     ]
-    return model.fit(inputs[0], task.targets[task.train]), inputs[1]
+
+
+def _regression(task: Task, model, inputs: list[np.ndarray]) -> np.ndarray:
+    """Predict the mean of the twins of the same kind, and by the model what differs from it."""
+    targets = pd.Series(task.targets[task.train].astype(float))
+    means = targets.groupby(task.conditions[task.train]).mean()
+    usual = means.reindex(task.conditions[task.train]).to_numpy()
+    fitted = model.fit(inputs[0], targets.to_numpy() - usual)
+    return means.reindex(task.conditions[task.test]).fillna(targets.mean()).to_numpy() + fitted.predict(inputs[1])
 
 
 def _ridge(task: Task, features: str) -> np.ndarray:
-    model, inputs = _fitted(task, features, RidgeCV(_PENALTIES), crossed=True)
-    return model.predict(inputs)
+    return _regression(task, RidgeCV(_PENALTIES), _inputs(task, features, crossed=True))
 
 
 def _trees(task: Task, features: str) -> np.ndarray:
-    model, inputs = _fitted(task, features, HistGradientBoostingRegressor(random_state=_SEED), crossed=False)
-    return model.predict(inputs)
+    return _regression(task, HistGradientBoostingRegressor(random_state=_SEED), _inputs(task, features))
 
 
 def _logistic(task: Task, features: str) -> np.ndarray:
+    train, test = _inputs(task, features)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    model, inputs = _fitted(task, features, model, crossed=False)
-    return model.predict(inputs)
+    return model.fit(train, task.targets[task.train]).predict(test)
 
 
 def _tree_classes(task: Task, features: str) -> np.ndarray:
-    model, inputs = _fitted(task, features, HistGradientBoostingClassifier(random_state=_SEED), crossed=False)
-    return model.predict(inputs)
+    train, test = _inputs(task, features)
+    model = HistGradientBoostingClassifier(random_state=_SEED)
+    return model.fit(train, task.targets[task.train]).predict(test)
 
 
 def _tree_probability(task: Task, features: str) -> np.ndarray:
     targets = task.targets[task.train]
     if len(np.unique(targets)) < 2:
         return np.full(len(task.test), float(np.mean(targets)))
-    model, inputs = _fitted(task, features, HistGradientBoostingClassifier(random_state=_SEED), crossed=False)
-    return model.predict_proba(inputs)[:, list(model.classes_).index(True)]
+    train, test = _inputs(task, features)
+    model = HistGradientBoostingClassifier(random_state=_SEED).fit(train, targets)
+    return model.predict_proba(test)[:, list(model.classes_).index(True)]
 
 
 def _nearest(task: Task, features: str) -> np.ndarray:
@@ -207,7 +217,12 @@ BASELINES = {
         "statistics": (_logistic, "statistics"),
         "boosted trees": (_tree_classes, "statistics"),
     },
-    "twin_accuracy": {name: one for name, one in _REGRESSION.items() if name != "epoch"},
+    "twin_accuracy": {
+        "condition": (_ridge, "mean"),
+        "statistics": (_ridge, "statistics"),
+        "boosted trees": (_trees, "statistics"),
+        "PCA": (_ridge, "pca"),
+    },
     "twin_collapse": {"condition": (_tree_probability, "mean"), "boosted trees": (_tree_probability, "statistics")},
     "original": {"chance": (_random_order, ""), "cosine similarity": (_nearest, "")},
     "mask": {"magnitude": (_magnitude, ""), "prior": (_prior, ""), "boosted trees": (_mask_trees, "")},

@@ -10,6 +10,7 @@ from zootwins.publishing.loading import PublishedZoo
 
 SPLITS = 5  # the frozen one and four others
 CONFIDENCE = 0.95
+CEILING = "_ceiling"  # ends the name of a metric that says how high another can be
 
 
 def score_baselines(zoo: PublishedZoo, splits: int = SPLITS) -> pd.DataFrame:
@@ -46,10 +47,13 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per task, baseline and metric: the frozen split's value, the mean over splits and its 95 % interval
         (Student's t over splits, which share originals, so that it is too narrow rather than too wide), splits with a
-        defined value, test items and originals of the frozen split.
+        defined value, the ceiling that ties between targets impose on the frozen split, its test items and originals.
     """
     rows = []
-    for keys, part in scores.groupby(["task", "baseline", "metric"], sort=False):
+    ceilings = scores["metric"].str.endswith(CEILING)
+    ceiling = scores[ceilings & (scores["split"] == 0)].drop_duplicates(["task", "metric"])
+    ceiling = ceiling.set_index(["task", "metric"])["value"]
+    for keys, part in scores[~ceilings].groupby(["task", "baseline", "metric"], sort=False):
         values = part["value"].dropna().to_numpy()
         frozen = part[part["split"] == 0].iloc[0]
         reach = np.nan
@@ -60,6 +64,7 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             dict(zip(("task", "baseline", "metric"), keys, strict=True))
             | {"frozen_split": frozen["value"], "mean": mean, "low": mean - reach, "high": mean + reach}
+            | {"ceiling": ceiling.get((keys[0], keys[2] + CEILING), np.nan)}
             | {"splits": len(values), "items": int(frozen["items"]), "originals": int(frozen["originals"])}
         )
     return pd.DataFrame(rows)

@@ -24,10 +24,12 @@ COLUMNS = {
     "method": "Sparsifier, or `original` for the dense model itself.",
     "point": "Value of the method's sweep parameter, such as the requested sparsity in percent.",
     "epoch": "Epoch of the weights; 0 is before training (originals: their checkpoint).",
-    "status": "`ok`, or `diverged` where a weight is not finite.",
+    "status": "`ok`, `collapsed` (all test images in one class) or `diverged` (weights or loss not finite).",
     "sparsity": "Share of the prunable weights that is 0.",
     "settings": "Settings of the method, as JSON.",
     "train_accuracy": "Share of correct predictions while the epoch trained.",
+    "train_loss": "Mean cross-entropy while the epoch trained, nats.",
+    "eval_mode_train_accuracy": "Share of correct predictions on training images in evaluation mode.",
     "validation_accuracy": "Share of correct predictions on validation images.",
     "validation_loss": "Mean cross-entropy on validation images, nats.",
     "test_accuracy": "Share of correct predictions on test images.",
@@ -104,7 +106,7 @@ def write_card(folder: Path, release: Release) -> None:
 
 {_counts(index).to_markdown(index=False)}
 
-Accuracies are fractions. n counts networks; those with weights that are not finite are kept and marked `diverged`.
+Accuracies are fractions. n counts networks, those that collapsed or diverged among them (`status`).
 
 ## Load
 
