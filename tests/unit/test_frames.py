@@ -97,3 +97,9 @@ def test_columns_of_the_previous_version_are_read_under_their_new_names(tmp_path
     pd.testing.assert_frame_equal(read_parquet(tmp_path / "table.parquet"), TABLE.rename(columns={"kept": "collapsed"}))
     (record,) = caplog.records
     assert record.getMessage().endswith("has columns of the previous version: one_class is now collapsed")
+
+
+def test_names_that_look_like_nothing_are_names(tmp_path):
+    frame = pd.DataFrame({"zoo": ["nan", "null", "NA", "none"], "value": [1.5, None, 2.0, 3.0]})
+    write_csv(frame, tmp_path / "table.csv")
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "table.csv"), frame)

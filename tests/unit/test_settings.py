@@ -25,6 +25,7 @@ def test_values_that_can_be_meant_are_taken():
     assert (example.number, example.count, example.switch, example.off) == (1e-3, 4, True, False)
     assert (example.percent, example.with_zero) == ((50.0, 80.0, 99.5), (0.0, 1.0))
     assert Example(decays=[1, 0]).decays == (1.0, 0.0)  # in their order
+    assert Example(number="null").number is None  # as --config passes it
 
 
 @pytest.mark.parametrize(

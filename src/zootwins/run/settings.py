@@ -16,6 +16,13 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
+    def _null_as_text(cls, value: Any, info: ValidationInfo) -> Any:
+        """`--config` passes null as text."""
+        alternatives = get_args(cls.model_fields[info.field_name].annotation)
+        return None if value == "null" and type(None) in alternatives and str not in alternatives else value
+
+    @field_validator("*", mode="before")
+    @classmethod
     def _no_truth_value_as_number(cls, value: Any, info: ValidationInfo) -> Any:
         values = value if isinstance(value, list | tuple) else [value]
         if any(isinstance(one, bool) for one in values) and not _takes_bool(

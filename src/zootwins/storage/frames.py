@@ -66,10 +66,13 @@ def write_csv(frame: pd.DataFrame, path: str | Path, digits: int | None = 6) -> 
 def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
     """What `write_csv` wrote; `options` are those of `pandas.read_csv`.
 
+    Only an empty field is undefined: a zoo may be called nan or null.
+
     Raises:
         InputError: if the file is not as it was written; it names the file and the remedy.
     """
-    return renamed(pd.read_csv(BytesIO(checksums.check_beside(path)), **options), path)
+    content = BytesIO(checksums.check_beside(path))
+    return renamed(pd.read_csv(content, **{"keep_default_na": False, "na_values": [""]} | options), path)
 
 
 def read_models(path: str | Path) -> pd.DataFrame:
