@@ -208,6 +208,10 @@ class Architecture:
             known: {name: _renamed(name, layout) for name in names} for known, layout in self.design.layouts.items()
         }
 
+    def with_classes(self, classes: int) -> "Architecture":
+        """Return the same network with a head for another number of classes."""
+        return get_architecture(json.loads(self.spec), **{**self.images, "classes": classes})
+
     def module(self, activation: str, dropout: float = 0.0) -> nn.Module:
         """Build the plain PyTorch network of one model, with random weights of torch's global generator."""
         return self._built(partial(activation_module, activation), dropout)

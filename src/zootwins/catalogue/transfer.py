@@ -10,7 +10,9 @@ from zootwins.sparsifiers.registry import REGISTRY
 MASKS_OF = "mp"  # the method whose unpruned control twins are compared with, and whose masks the baselines take
 VARIANTS = ("rotated", "inverted", "shuffled")
 Task = Annotated[str, StringConstraints(pattern=rf"^(zoo:)?[a-z][a-z0-9_]*(:({'|'.join(VARIANTS)}))?$")]
-Layer = Literal["conv1", "conv2", "conv3", "fc1"]
+LAST = "last"  # the layer before the head, whatever its name
+HEAD_INPUTS = (LAST, "fc1")  # fc1: the name that it has in cnn_s and cnn_l
+Layer = Annotated[str, StringConstraints(min_length=1)]
 
 
 class TaskSource(NamedTuple):
@@ -51,19 +53,20 @@ class Linear(Training):
 
     layers: Annotated[tuple[Layer, ...], Once] = Field(
         min_length=1,
-        description="Whose activations are classified, fc1 among them: what the old head sees is what figures and "
-        "claims take where they speak of linear transfer.",
+        description="Whose activations are classified, by the network's names, `last` being the layer before the head. "
+        "What the old head sees is among them (last, or fc1 of cnn_s and cnn_l): figures and claims take it where they "
+        "speak of linear transfer.",
     )
-    exact: Annotated[tuple[Literal["conv3", "fc1"], ...], Once] = Field(
-        description="Of these layers, the exact optimum of the regularised loss is computed beside SGD's; those before "
-        "have too many activations for Newton's method."
+    exact: Annotated[tuple[Layer, ...], Once] = Field(
+        description="Of these layers, the exact optimum of the regularised loss is computed beside SGD's. Newton's "
+        "method takes some hundred activations, such as those of conv3 and fc1 in cnn_s and cnn_l."
     )
     weight_decay: float = Field(gt=0, description="On weights and biases; without it the exact optimum may not exist.")
 
     @model_validator(mode="after")
     def _layers_suffice(self) -> "Linear":
-        if "fc1" not in self.layers:
-            raise ValueError("layers: figures and claims take fc1; add it")
+        if not any(layer in HEAD_INPUTS for layer in self.layers):
+            raise ValueError("layers: figures and claims take what the old head sees; add last")
         if missing := [layer for layer in self.exact if layer not in self.layers]:
             raise ValueError(f"exact: {missing[0]} is not in layers; add it there, or leave it out here")
         return self

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zootwins.analyses.status import status_of
+from zootwins.architectures.architecture import CLASSES
 from zootwins.catalogue.transfer import Full
 from zootwins.experiments.transfer.backbones import Backbones
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, tell_diverged, transfer_keys
@@ -23,11 +24,13 @@ from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Axis, Trajectory
 
 
-def full_population(backbones: Backbones, names: tuple[str, str], settings: Full, lrs: Sequence[float]) -> Population:
+def full_population(
+    backbones: Backbones, names: tuple[str, str], settings: Full, lrs: Sequence[float], classes: int = CLASSES
+) -> Population:
     """The candidates with new heads before training, `[models · candidates · restarts, …]`.
 
     The candidates of a model share its initial heads and its order of the images. Pruned weights are masked; the new
-    head is dense.
+    head is dense, and has the task's number of classes.
     """
     grid = (len(backbones), len(backbones.candidates), settings.restarts)
     keys = torch.stack(
@@ -38,14 +41,15 @@ def full_population(backbones: Backbones, names: tuple[str, str], settings: Full
         """`[models, candidates, …]` for all restarts."""
         return tensor[:, :, None].expand(*grid, *tensor.shape[2:]).flatten(0, 2).clone()
 
-    head = backbones.architecture.layers[-1]
-    heads = initial_heads(keys.flatten(), head.inputs).unflatten(0, keys.shape)[:, None]
+    architecture = backbones.architecture.with_classes(classes)
+    head = architecture.head
+    heads = initial_heads(keys.flatten(), head.inputs, classes).unflatten(0, keys.shape)[:, None]
     heads = heads.expand(*grid, *heads.shape[3:]).flatten(0, 2)
     parameters = {name: spread(tensor) for name, tensor in backbones.parameters.items()}
     parameters |= {f"{head.name}.weight": heads[..., :-1].clone(), f"{head.name}.bias": heads[..., -1].clone()}
     rule = {name: getattr(settings, name) for name in ("momentum", "weight_decay", "batch_size")}
     return Population(
-        backbones.architecture,
+        architecture,
         [
             replace(factors, optimizer="sgd", lr=lr, **rule)
             for factors in backbones.factors
@@ -90,7 +94,7 @@ def transfer_full(
         A trajectory whose tensors start with `[models, candidates, restarts, states, …]`; weights and predictions are
         those of the last epoch.
     """
-    population = full_population(backbones, names, settings, lrs)
+    population = full_population(backbones, names, settings, lrs, data.train.classes)
     steps = -(-len(data.train) // settings.batch_size)
 
     def lr_factors(epoch: int) -> Tensor:

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from zootwins.analyses.status import COLLAPSED, status_of
-from zootwins.catalogue.transfer import Linear
+from zootwins.architectures.architecture import Architecture
+from zootwins.catalogue.transfer import HEAD_INPUTS, LAST, Linear
 from zootwins.experiments.transfer.backbones import Backbones
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, tell_diverged, transfer_keys
 from zootwins.population import Engine, ImageData, ImageSet
 from zootwins.population.batched_network import layer_features
 from zootwins.population.probe import exact_head, predicted_classes, regularised_loss, train_heads, with_ones
+from zootwins.run.errors import InputError
 
 SGD, EXACT = "sgd", "exact"
 SCORES = ("validation_accuracy", "accuracy", "class_accuracy", "loss")
@@ -53,6 +55,8 @@ def transfer_linear(
     """
     shape, parts = (len(backbones), len(backbones.candidates)), []
     for layer in settings.layers:
+        layer_of(backbones.architecture, layer)  # what there is not is refused before anything is trained
+    for layer in settings.layers:
         solved = [(SGD, restart) for restart in range(settings.restarts)]
         solved += [(EXACT, 0)] if layer in settings.exact else []
         found = {key: {name: np.full(shape, np.nan) for name in (*SCORES, COLLAPSED)} for key in solved}
@@ -74,17 +78,36 @@ def transfer_linear(
     return pd.concat(parts, ignore_index=True)
 
 
+def layer_of(architecture: Architecture, layer: str) -> str:
+    """Return the name of a layer that the configuration calls by name or `last`.
+
+    Raises:
+        InputError: if the network has no such layer, or fc1 is not its last.
+    """
+    names = [each.name for each in architecture.layers[:-1]]
+    if layer == LAST:
+        return names[-1]
+    if layer not in names or (layer in HEAD_INPUTS and layer != names[-1]):
+        wrong = "is no layer" if layer not in names else "is not the layer before the head"
+        raise InputError(
+            f"transfer.linear.layers: {layer} {wrong} of {architecture.name} ({', '.join(names)}); call what the old "
+            f"head sees {LAST}, and others by these names"
+        )
+    return layer
+
+
 def _features(engine: Engine, backbones: Backbones, data: ImageData, layer: str) -> Iterator[tuple[Place, Features]]:
     """The features of a few networks at a time."""
     splits = {split: getattr(data, split) for split in ("train", "validation", "test")}
-    width = prod(backbones.architecture.layer_after(layer).input_shape) + 1
+    name = layer_of(backbones.architecture, layer)
+    width = prod(backbones.architecture.layer_after(name).input_shape) + 1
     for place in _places(len(backbones), len(backbones.candidates), sum(map(len, splits.values())) * width):
         population = backbones.population(*place)
         grid = tuple(part.stop - part.start for part in place)
         yield (
             place,
             {
-                split: with_ones(layer_features(engine, population, images, layer)).unflatten(0, grid)
+                split: with_ones(layer_features(engine, population, images, name)).unflatten(0, grid)
                 for split, images in splits.items()
             },
         )

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.results import ZooResults
+from zootwins.catalogue.transfer import HEAD_INPUTS
 from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, ORIGINAL
 from zootwins.sparsifiers.registry import get_sparsifier
 
 PLACE = ["task", "mode", "layer", "solver"]  # where and how
 NETWORK = ["method", "point"]
-MAIN = {"linear": ("fc1", "sgd"), "full": ("all", "sgd")}  # the layer and solver that claims speak of
+# The layers and the solver that claims speak of.
+MAIN = {"linear": {(layer, "sgd") for layer in HEAD_INPUTS}, "full": {("all", "sgd")}}
 
 
 def outcomes(results: ZooResults) -> pd.DataFrame:
@@ -47,7 +49,7 @@ def main_outcomes(results: ZooResults) -> pd.DataFrame:
     """The same of linear transfer from the last features by SGD, and of full transfer."""
     table = outcomes(results)
     places = zip(table["layer"], table["solver"], table["mode"], strict=True)
-    return table[np.array([(layer, solver) == MAIN[mode] for layer, solver, mode in places], dtype=bool)]
+    return table[np.array([(layer, solver) in MAIN[mode] for layer, solver, mode in places], dtype=bool)]
 
 
 def networks(table: pd.DataFrame) -> Iterator[tuple[tuple, pd.DataFrame]]:
