@@ -1,20 +1,14 @@
 """Zoo Twins: sparsified twins of whole populations of small neural networks."""
 
-from __future__ import annotations
-
+from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from zootwins.publishing.loading import PublishedZoo
+from typing import Any
 
 __version__ = version("zootwins")
 
 
-def load(path_or_repo: str | Path) -> PublishedZoo:
-    """Load a published zoo: see `zootwins.publishing.loading.load`."""
-    from zootwins.publishing.loading import load as load_release
-
-    return load_release(path_or_repo)
+def __getattr__(name: str) -> Any:
+    """Import `load` (`zootwins.publishing.loading.load`) where it is used: no job's code depends on it."""
+    if name == "load":
+        return import_module("zootwins.publishing.loading").load
+    raise AttributeError(f"module 'zootwins' has no attribute {name!r}")

@@ -1,5 +1,7 @@
 """Export: populations in the raw layout come back through the import as the same tensors with the same accuracies."""
 
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +69,7 @@ def test_originals_come_back(tmp_path):
 def test_a_zoo_trained_here_comes_back_with_its_history(tmp_path, epoch):
     trajectory = train_zoo(ENGINE, NAMES, FACTORS, get_architecture("cnn_s"), DATA, 2, "zoo")
     shard = shard_of(tmp_path, "trained", trajectory)
-    zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]})), epoch)
+    zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, ARCHITECTURE)), epoch)
     for name in ARCHITECTURE.parameter_shapes:
         assert torch.equal(zoo.parameters[name], trajectory.tensors[name][:, epoch])
     assert zoo.history.test_loss.tolist() == trajectory.tensors["test_loss"].flatten().tolist()
@@ -77,10 +79,27 @@ def test_magnitude_twins_come_back_one_a_ratio(tmp_path):
     method, settings = get_sparsifier("mp"), magnitude_pruning.Settings(sparsities=(50.0,), epochs=1, lr=1e-3)
     trajectory = sparsify(ENGINE, method, settings, SparsifierInputs("zoo", ORIGINALS), DATA)
     shard = shard_of(tmp_path, "mp", trajectory, axes=method.axes(settings))
-    zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]})))
+    zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, ARCHITECTURE)))
     assert list(zoo.models.model) == [f"{name},ratio={ratio}" for name in NAMES for ratio in ("0", "0.5")]
     for name in ARCHITECTURE.parameter_shapes:
         assert torch.equal(zoo.parameters[name], trajectory.tensors[name][:, :, 1].flatten(0, 1))
+
+
+def test_exported_twins_keep_their_labels(tmp_path):
+    method, settings = get_sparsifier("mp"), magnitude_pruning.Settings(sparsities=(50.0,), epochs=1, lr=1e-3)
+    trajectory = sparsify(ENGINE, method, settings, SparsifierInputs("zoo", ORIGINALS), DATA)
+    shard = shard_of(tmp_path, "mp", trajectory, axes=method.axes(settings))
+    models = shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, ARCHITECTURE)
+    write_raw_zoo(tmp_path / "zoo.zip", "zoo", {}, models, ARCHITECTURE)
+    with zipfile.ZipFile(tmp_path / "zoo.zip") as archive:
+        folder = f"zoo/{NAMES[1]},ratio=0.5"
+        params = json.loads(archive.read(f"{folder}/params.json"))
+        lines = [json.loads(line) for line in archive.read(f"{folder}/result.json").splitlines()]
+    labels = {"twin::method": "mp", "twin::original": NAMES[1], "twin::ratio": 0.5}
+    assert params.items() >= labels.items()
+    for line in lines:
+        assert line["config"].items() >= labels.items()
+        assert line["sparsity_ratio"] == pytest.approx(0.5)
 
 
 def test_variational_twins_come_back_pruned(tmp_path):
@@ -88,7 +107,9 @@ def test_variational_twins_come_back_pruned(tmp_path):
     trajectory = sparsify(ENGINE, method, settings, SparsifierInputs("zoo", ORIGINALS), DATA)
     shard = shard_of(tmp_path, "vd", trajectory)
     evaluated = method.weights(settings).deterministic
-    zoo = round_trip(tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, evaluated)), epoch=2)
+    zoo = round_trip(
+        tmp_path, list(shard_models([shard], {0: FACTORS[0], 2: FACTORS[1]}, ARCHITECTURE, evaluated)), epoch=2
+    )
     last = {name: tensor[:, 2] for name, tensor in trajectory.tensors.items() if "." in name}
     expected = GaussianNoise(threshold=2.0).deterministic(last)
     assert all(torch.equal(zoo.parameters[name], tensor) for name, tensor in expected.items())

@@ -422,6 +422,6 @@ def test_readers_of_shards_know_the_operating_points_among_further_axes(tmp_path
 
     cut_model(tmp_path / "cut.safetensors", [shard], "b")
     assert list(read_shard(tmp_path / "cut.safetensors").axes) == list(axes)
-    names = [model.name for model in shard_models([shard], dict(enumerate(originals.factors)))]
+    names = [model.name for model in shard_models([shard], dict(enumerate(originals.factors)), originals.architecture)]
     assert len(set(names)) == 2 * 2 * 3 * 3
     assert names[1] == "a,ratio=0,end=2,distribution=0"

@@ -24,7 +24,9 @@ with job(snakemake):
         snakemake.output[0],
         name,
         provenance(snakemake),
-        shard_models(shards, factors, trained_with=lambda own, place: recipe.factors(own, place.get("member"))),
+        shard_models(
+            shards, factors, architecture, trained_with=lambda own, place: recipe.factors(own, place.get("member"))
+        ),
         architecture,
         as_trained_on(data),
     )

@@ -22,7 +22,7 @@ with job(snakemake):
         architecture = stored_architecture(shards[0].path, snakemake.params.architecture, network, shards[0].shapes)
     if population == "trained":
         factors = dict(enumerate(generating_factors(TrainSource(**snakemake.params.train))))
-        models = shard_models(shards, factors)
+        models = shard_models(shards, factors, architecture)
     else:
         table = read_models(snakemake.input.models)
         if population == "originals":
@@ -35,7 +35,9 @@ with job(snakemake):
             settings = sparsifier.Settings(**snakemake.params.settings)
             evaluated = sparsifier.weights(settings).deterministic
             lr = {} if settings.lr is None else {"lr": settings.lr}
-            models = shard_models(shards, model_factors(table), evaluated, lambda own, place: replace(own, **lr))
+            models = shard_models(
+                shards, model_factors(table), architecture, evaluated, lambda own, place: replace(own, **lr)
+            )
     write_raw_zoo(
         snakemake.output[0],
         f"{zoo}_{population}",

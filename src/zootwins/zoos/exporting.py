@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import pandas as pd
 from torch import Tensor
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.population import Factors
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.dialects.base import RawModel
 from zootwins.zoos.originals import Originals
 from zootwins.zoos.raw_texts import METRICS
 
+TRAINED = "trained"  # the method of originals that were trained here, which are nobody's twins
 _SCORES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
@@ -31,14 +34,16 @@ def original_models(originals: Originals, models: pd.DataFrame) -> Iterator[RawM
 def shard_models(
     shards: Iterable[TwinShard],
     factors: Mapping[int, Factors],
+    architecture: Architecture,
     deterministic: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict,
     trained_with: Callable[[Factors, Mapping[str, float]], Factors] = lambda own, place: own,
 ) -> Iterator[RawModel]:
-    """The models of shards, one for each twin, as they are evaluated.
+    """Yield the models of shards, one for each twin, as they are evaluated, with what they are twins of.
 
     Args:
         shards: shards of one zoo and method.
         factors: of the models, by index.
+        architecture: of all the models.
         deterministic: from what was trained to the weights and biases that are evaluated; as they are by default.
         trained_with: the factors of a twin's training, given its original's and its place on the axes.
     """
@@ -48,7 +53,12 @@ def shard_models(
             for column, place in enumerate(shard.coordinates):
                 twin = ",".join([name, *(f"{axis}={value:g}" for axis, value in place.items())])
                 of_twin = {key: tensor[column] for key, tensor in tensors.items()}
-                yield _raw_model(twin, trained_with(factors[index], place), shard, of_twin, deterministic)
+                model = _raw_model(twin, trained_with(factors[index], place), shard, of_twin, deterministic)
+                sparsity = of_twin["sparsity"].double() @ architecture.weight_shares
+                for row, share in zip(model.history, sparsity.tolist(), strict=True):
+                    row["sparsity"] = share
+                labels = {} if shard.method == TRAINED else {"method": shard.method, "original": name, **place}
+                yield replace(model, labels={f"twin::{label}": value for label, value in labels.items()})
 
 
 def _raw_model(name: str, factors: Factors, shard: TwinShard, tensors: dict, deterministic: Callable) -> RawModel:

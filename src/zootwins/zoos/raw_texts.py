@@ -187,7 +187,7 @@ def params_json(factors: "Factors", architecture: "Architecture") -> dict[str, A
 def result_json(history: Iterable[Mapping[str, float]], params: Mapping[str, Any]) -> bytes:
     """Content of result.json: a line an epoch, with the metrics that are not NaN."""
     lines = [
-        {key: row[column] for column, key in METRICS.items() if not math.isnan(row[column])}
+        {key: row[column] for column, key in TWIN_METRICS.items() if not math.isnan(row.get(column, math.nan))}
         | {"training_iteration": int(row["epoch"]), "config": dict(params)}
         for row in history
     ]

@@ -50,7 +50,7 @@ def write_raw_zoo(
             with archive.open(entry, "w") as file:  # written as it is made, for it may be large
                 torch.save(dict(dataset), file)
         for model in models:
-            params = params_json(model.factors, architecture)
+            params = params_json(model.factors, architecture) | dict(model.labels)
             archive.writestr(member(f"{model.name}/params.json"), json.dumps(params, indent=1))
             archive.writestr(member(f"{model.name}/result.json"), result_json(model.history, params))
             for epoch, parameters in model.checkpoints.items():

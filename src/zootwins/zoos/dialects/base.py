@@ -28,6 +28,7 @@ class RawModel:
         original: of a twin, the name of its original.
         notes: what was unwrapped, converted or left out when it was read.
         epoch: that of the checkpoint which was evaluated; None before that.
+        labels: of an exported twin, further entries of params.json: its method, its original and its place on the axes.
     """
 
     name: str
@@ -38,6 +39,7 @@ class RawModel:
     original: str = ""
     notes: list[str] = field(default_factory=list)
     epoch: int | None = None
+    labels: Mapping[str, str | float] = field(default_factory=dict)
 
 
 class RawZoo(ABC):
