@@ -45,9 +45,7 @@ def report_empty_layers(population: Population) -> None:
     empty = {name: int((~mask.flatten(1).any(1)).sum()) for name, mask in population.masks.items()}
     found = ", ".join(f"{name.removesuffix('.weight')} in {count}" for name, count in empty.items() if count)
     if found:
-        log.warning(
-            "pruning left layers of %d twins without weights: %s; min_left protects them", len(population), found
-        )
+        log.warning("of %d twins, layers have no weights left: %s; min_left keeps some", len(population), found)
 
 
 def _twins(population: Population, chosen: Sequence[bool]) -> Tensor:
@@ -61,7 +59,8 @@ def _prune(compositions: Sequence[Composition], state: State, due: Sequence[floa
     everything = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in state.weights.items()}
     old = everything | population.masks
     pruned = [p is not None and number <= c.schedule.rounds for p, c in zip(due, compositions, strict=True)]
-    scores = {c.score: c.score(state) for c, prunes in zip(compositions, pruned, strict=True) if prunes}
+    asked = dict.fromkeys(c.score for c, prunes in zip(compositions, pruned, strict=True) if prunes)
+    scores = {score: score(state) for score in asked}
     masks = []
     for place, composition in enumerate(compositions):
         own = {name: mask[place::places] for name, mask in old.items()}
@@ -120,7 +119,8 @@ def _lowest(dtype: torch.dtype) -> float | int:
 def _exchange(compositions: Sequence[Composition], state: State, fractions: Sequence[float]) -> None:
     """Replace a share of each layer's weights, the smallest by those of the highest growth."""
     population, places, weights = state.population, len(state.places), state.weights
-    growth = {c.growth: c.growth(state) for c, fraction in zip(compositions, fractions, strict=True) if fraction}
+    asked = dict.fromkeys(c.growth for c, fraction in zip(compositions, fractions, strict=True) if fraction)
+    growth = {score: score(state) for score in asked}
     masks = []
     for place, (composition, fraction) in enumerate(zip(compositions, fractions, strict=True)):
         own = {name: mask[place::places] for name, mask in population.masks.items()}
