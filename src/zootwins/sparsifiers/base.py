@@ -171,12 +171,12 @@ def repeated(factors: Sequence[Factors], times: int, lr: float | None) -> list[F
     return [own if lr is None else replace(own, lr=lr) for own in factors for _ in range(times)]
 
 
-def twin_keys(method: str, start: SparsifierInputs, axes: Sequence[Axis]) -> list[int]:
+def twin_keys(method: str, inputs: SparsifierInputs, axes: Sequence[Axis]) -> list[int]:
     """The random stream of every twin, keyed by zoo, model, method and place on the axes, the last axis fastest."""
     from zootwins.run.keys import stream_key
 
     return [
-        stream_key(start.zoo, model, method, *(f"{value:g}" for value in values))
-        for model in start.originals.models
+        stream_key(inputs.zoo, model, method, *(f"{value:g}" for value in values))
+        for model in inputs.originals.models
         for values in product(*(axis.values for axis in axes))
     ]
