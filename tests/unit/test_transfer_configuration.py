@@ -101,7 +101,7 @@ def test_published_twins_have_no_untrained_networks():
     [
         (
             {"layers": ["conv3"], "exact": []},
-            r"transfer\.linear: layers: figures and claims take what the old head sees; add last",
+            r"layers: figures and claims take what the old head sees; add last",
         ),
         ({"layers": ["fc1"], "exact": ["conv3"]}, r"transfer\.linear: exact: conv3 is not in layers; add it there"),
     ],
