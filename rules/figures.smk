@@ -1,24 +1,26 @@
-# Figures of the configured zoos, from long tables alone.
+# Figures of every experiment, from long tables alone, and the explorer.
+RULES = sorted(f"rules/{path.name}" for path in (ROOT / "rules").glob("*.smk"))  # what Figure 1 shows
 
 
 rule make_figure:
-    """A figure as PDF, SVG and PNG."""
+    """A figure of an experiment as PDF, SVG and PNG."""
     input:
-        figure_sources,
+        results=ask(FILES.sources),
+        paper=ask(FILES.beside),
     output:
         multiext("results/figures/{figure}", ".pdf", ".png"),
         report(
             "results/figures/{figure}.svg",
             caption="../workflow/report/figure.rst",
-            category="Figures",
-            labels=report_labels,
+            category=result_value("chapter"),
+            labels=result_value("labels"),
         ),
     log:
         "results/logs/make_figure/{figure}.log",
     benchmark:
         "results/benchmarks/make_figure/{figure}.tsv"
     wildcard_constraints:
-        figure="|".join(RULE_FIGURES["make_figure"]),
+        figure=one_of(figures()),
     conda:
         "../envs/zootwins.yaml"
     threads: 1
@@ -26,8 +28,9 @@ rule make_figure:
         mem_mb=growing(4000),
         runtime=60,
     params:
-        zoos=ANALYSED_ZOOS,
-        code=figure_code,
+        zoos=ask(FILES.zoos),
+        caption=result_value("text"),
+        code=code_with("make_figure", FILES.modules),
     script:
         "../workflow/scripts/make_figure.py"
 
@@ -35,7 +38,7 @@ rule make_figure:
 rule make_explorer:
     """One page to explore every model in, with a browser and without a network."""
     input:
-        explorer_sources,
+        ask(FILES.explored),
     output:
         report(
             "results/explorer.html",
@@ -54,7 +57,7 @@ rule make_explorer:
         mem_mb=growing(4000),
         runtime=30,
     params:
-        zoos=ANALYSED_ZOOS,
+        zoos=[RUN.analysed(zoo) for zoo in RUN.zoos],
         code=code_of("make_explorer", *METHOD_MODULES),
     script:
         "../workflow/scripts/make_explorer.py"
@@ -63,7 +66,7 @@ rule make_explorer:
 rule draw_workflow:
     """Figure 1: the workflow, from its rule graph."""
     input:
-        [from_root(path) for path in WORKFLOW_FILES],
+        [FILES.of_project(path) for path in ("Snakefile", *RULES)],
     output:
         multiext("results/figures/figure1", ".pdf", ".png"),
         report(

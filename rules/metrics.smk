@@ -1,10 +1,11 @@
 # From shards of twins to long tables: the last rules that read weights and predictions.
+from zootwins.catalogue.experiments.paper import PRINTED
 
 
 rule collect_metrics:
     """Accuracy, sparsity and agreement of every twin of a zoo, as long tables."""
     input:
-        shards=method_shards,
+        shards=ask(FILES.twins),
         predictions="results/zoos/{zoo}/predictions.safetensors",
     output:
         scores="results/metrics/{zoo}/{method}/scores.parquet",
@@ -21,11 +22,11 @@ rule collect_metrics:
         mem_mb=growing(4000),
         runtime=60,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        models=run_models,
-        settings=method_settings,
-        code=method_code("collect_metrics"),
+        models=ask(RUN.models),
+        settings=ask(RUN.method_settings),
+        code=code_with("collect_metrics", module_of_method),
     script:
         "../workflow/scripts/collect_metrics.py"
 
@@ -33,7 +34,7 @@ rule collect_metrics:
 rule collect_rank_changes:
     """How each model's rank in its zoo changes from original to twin, with intervals over the test images."""
     input:
-        shards=method_shards,
+        shards=ask(FILES.twins),
         predictions="results/zoos/{zoo}/predictions.safetensors",
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
@@ -49,8 +50,8 @@ rule collect_rank_changes:
         mem_mb=growing(4000),
         runtime=60,
     params:
-        zoo=lookup_analysis,
-        code=method_code("collect_rank_changes"),
+        zoo=ask(RUN.analysed),
+        code=code_with("collect_rank_changes", module_of_method),
     script:
         "../workflow/scripts/collect_rank_changes.py"
 
@@ -78,7 +79,7 @@ rule collect_weight_statistics:
 rule collect_prune_shares:
     """For every weight, the share of a zoo's models in which variational dropout prunes it."""
     input:
-        vd_shards,
+        ask(FILES.vd_twins),
     output:
         "results/metrics/{zoo}/vd/prune_shares.parquet",
     log:
@@ -92,7 +93,7 @@ rule collect_prune_shares:
         mem_mb=growing(2000),
         runtime=120,
     params:
-        threshold=variational_threshold,
+        threshold=zoo_value("methods.vd.threshold"),
         code=code_of("collect_prune_shares"),
     script:
         "../workflow/scripts/collect_prune_shares.py"
@@ -101,13 +102,13 @@ rule collect_prune_shares:
 rule collect_hypotheses:
     """What the paper's unexplained numbers may be, each on a zoo's twins, beside the paper's numbers."""
     input:
-        shards=paper_shards,
-        metrics=hypothesis_sources,
+        shards=ask(FILES.paper_twins),
+        metrics=ask(FILES.paper_metrics),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         predictions="results/zoos/{zoo}/predictions.safetensors",
         dataset="results/zoos/{zoo}/dataset.safetensors",
-        paper=[from_root(f"resources/paper/{table}.csv") for table in PAPER_TABLES],
+        paper=FILES.paper(PRINTED),
     output:
         "results/metrics/{zoo}/hypotheses.parquet",
     log:
@@ -123,11 +124,11 @@ rule collect_hypotheses:
         mem_mb=growing(4000),
         runtime=720,
     params:
-        zoo=lookup_analysis,
-        architecture=lookup_architecture,
+        zoo=ask(RUN.analysed),
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        paper_zoo=lookup_counterpart,
-        paper_models=lookup_paper_models,
+        paper_zoo=ask(FILES.counterpart),
+        paper_models=ask(FILES.counterpart_models),
         code=code_of("collect_hypotheses", *METHOD_MODULES),
     script:
         "../workflow/scripts/collect_hypotheses.py"
@@ -136,7 +137,7 @@ rule collect_hypotheses:
 rule collect_mask_overlap:
     """How much the masks of every two methods of a zoo overlap, model by model, at the same sparsity."""
     input:
-        unpack(shards_by_method),
+        unpack(ask(FILES.twins_by_method)),
     output:
         "results/metrics/{zoo}/mask_overlap.parquet",
     log:
@@ -150,7 +151,7 @@ rule collect_mask_overlap:
         mem_mb=growing(2000),
         runtime=120,
     params:
-        zoo=lookup_analysis,
+        zoo=ask(RUN.analysed),
         code=code_of("collect_mask_overlap", *METHOD_MODULES),
     script:
         "../workflow/scripts/collect_mask_overlap.py"

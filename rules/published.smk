@@ -1,22 +1,11 @@
 # A population as others load it: weights, index, data card, Croissant.
 
 
-def publication(wildcards):
-    """What a release says of its zoo."""
-    zoo = zoo_of(wildcards)
-    about = {name: getattr(zoo, name) for name in ("title", "dataset", "architecture")}
-    return {"zoo": zoo.id, **about, **zoo.publication}
-
-
-def published_scores(wildcards):
-    return [f"results/metrics/{wildcards.zoo}/{method}/scores.parquet" for method in zoo_of(wildcards).methods]
-
-
 rule publish:
     """Publish the originals of a zoo and their twins by all of its methods."""
     input:
-        unpack(shards_by_method),
-        scores=published_scores,
+        unpack(ask(FILES.twins_by_method)),
+        scores=ask(FILES.scores),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
     output:
@@ -32,8 +21,8 @@ rule publish:
         mem_mb=growing(4000),
         runtime=120,
     params:
-        about=publication,
-        zoo=lookup_analysis,
+        about=ask(RUN.publication),
+        zoo=ask(RUN.analysed),
         code=code_of("publish", *METHOD_MODULES),
     script:
         "../workflow/scripts/publish.py"

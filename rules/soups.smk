@@ -1,11 +1,20 @@
 # Sparse model soups: pruned models retrained in several ways, averaged, and pruned further.
+from zootwins.catalogue.soups import ARMS
+
+SOUPS = get_experiment("soups")
+
+
+wildcard_constraints:
+    variant="|".join(ARMS),
+    members=r"\d+",
+    arm="|".join(dict.fromkeys(arm for arms in ARMS.values() for arm in arms)),
 
 
 rule corrupt_dataset:
     """A data set's test images, corrupted at five severities, and those of other data sets."""
     input:
         dataset="results/zoos/{zoo}/dataset.safetensors",
-        others=files_of_shifted_sets,
+        others=ask(SOUPS.shifted_set_files),
     output:
         "results/zoos/{zoo}/shifted.safetensors",
     log:
@@ -19,7 +28,7 @@ rule corrupt_dataset:
         mem_mb=growing(4000),
         runtime=60,
     params:
-        shifted_sets=shifted_set_settings,
+        shifted_sets=ask(SOUPS.shifted_set_settings),
         code=code_of("corrupt_dataset"),
     script:
         "../workflow/scripts/corrupt_dataset.py"
@@ -32,7 +41,7 @@ rule make_soups:
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
-        soup_arms("seed"),
+        SOUPS.outputs("seed"),
     log:
         "results/logs/make_soups/{zoo}/{variant}-{members}/{shard}.log",
     benchmark:
@@ -47,9 +56,9 @@ rule make_soups:
         runtime=1440,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        settings=soup_settings,
+        settings=ask(SOUPS.settings_of_variant),
         engine=ENGINE,
         code=code_of("make_soups"),
     script:
@@ -58,21 +67,21 @@ rule make_soups:
 
 use rule make_soups as make_soups_varied with:
     output:
-        soup_arms("lr"),
+        SOUPS.outputs("lr"),
     wildcard_constraints:
         variant="weight_decay|lr|length",
 
 
 use rule make_soups as make_soups_constant with:
     output:
-        soup_arms("constant"),
+        SOUPS.outputs("constant"),
     wildcard_constraints:
         variant="constant",
 
 
 use rule make_soups as make_soups_dense with:
     output:
-        soup_arms("dense"),
+        SOUPS.outputs("dense"),
     wildcard_constraints:
         variant="dense",
 
@@ -83,9 +92,9 @@ rule mix_unrelated_models:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
-        members=first_members,
+        members=ask(SOUPS.all_members),
     output:
-        soup_arms("unrelated_models"),
+        SOUPS.outputs("unrelated_models"),
     log:
         "results/logs/mix_unrelated_models/{zoo}/{variant}-{members}/{shard}.log",
     benchmark:
@@ -100,10 +109,10 @@ rule mix_unrelated_models:
         runtime=720,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        models=run_models,
-        settings=soup_settings,
+        models=ask(RUN.models),
+        settings=ask(SOUPS.settings_of_variant),
         engine=ENGINE,
         code=code_of("mix_unrelated_models"),
     script:
@@ -113,8 +122,8 @@ rule mix_unrelated_models:
 rule evaluate_soups:
     """Accuracy, fairness and calibration of a shard's soups, shifted images, and what lies between candidates."""
     input:
-        shards=soup_shards,
-        shifted=shifted_images,
+        shards=ask(SOUPS.shards),
+        shifted=ask(SOUPS.shifted),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
@@ -134,7 +143,7 @@ rule evaluate_soups:
         runtime=720,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
         engine=ENGINE,
         code=code_of("evaluate_soups"),
@@ -145,8 +154,8 @@ rule evaluate_soups:
 rule collect_soups:
     """Long tables of all soups of a zoo."""
     input:
-        unpack(soup_tables),
-        shards=judged_soups,
+        unpack(ask(SOUPS.evaluated)),
+        shards=ask(SOUPS.judged),
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
         scores="results/metrics/{zoo}/soups.parquet",
@@ -162,7 +171,7 @@ rule collect_soups:
         mem_mb=growing(6000),
         runtime=60,
     params:
-        soups=soup_kinds,
+        soups=ask(SOUPS.averaged_kinds),
         code=code_of("collect_soups"),
     script:
         "../workflow/scripts/collect_soups.py"
@@ -170,7 +179,7 @@ rule collect_soups:
 
 use rule cut_model as cut_soup with:
     input:
-        shards=soup_shards_of_model,
+        shards=ask(SOUPS.shard_of_model),
         models="results/zoos/{zoo}/models.csv",
     output:
         "results/models/{zoo}/{variant}-{members}-{arm}/{model}.safetensors",
@@ -181,7 +190,7 @@ use rule cut_model as cut_soup with:
 rule export_soups:
     """Write the networks of an arm in the raw ModelZoo layout, a checkpoint a phase."""
     input:
-        shards=exported_soups,
+        shards=ask(SOUPS.arm),
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
@@ -197,38 +206,9 @@ rule export_soups:
         mem_mb=growing(2000),
         runtime=120,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        settings=soup_settings,
+        settings=ask(SOUPS.settings_of_variant),
         code=code_of("export_soups"),
     script:
         "../workflow/scripts/export_soups.py"
-
-
-use rule make_table as make_soup_table with:
-    input:
-        results=soup_table_sources,
-        paper=paper_table,
-    log:
-        "results/logs/make_soup_table/{table}.log",
-    benchmark:
-        "results/benchmarks/make_soup_table/{table}.tsv"
-    wildcard_constraints:
-        table="|".join(RULE_TABLES["make_soup_table"]),
-    params:
-        zoos=ANALYSED_SOUP_ZOOS,
-        code=table_code,
-
-
-use rule make_figure as make_soup_figure with:
-    input:
-        soup_figure_sources,
-    log:
-        "results/logs/make_soup_figure/{figure}.log",
-    benchmark:
-        "results/benchmarks/make_soup_figure/{figure}.tsv"
-    wildcard_constraints:
-        figure="|".join(RULE_FIGURES["make_soup_figure"]),
-    params:
-        zoos=ANALYSED_SOUP_ZOOS,
-        code=figure_code,

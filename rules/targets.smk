@@ -1,22 +1,11 @@
-# Checks, once all rules are known: that every registered sparsifier has one, and that each target can be made.
+# Check, once all rules are known, that each target can be made.
 from difflib import get_close_matches
-from itertools import chain
 from os.path import normpath
 from sys import argv
 
 from snakemake.cli import get_argument_parser
 
 from zootwins.catalogue.targets import FORMER_NAMES, too_long, unknown_target
-
-
-def check_sparsifiers():
-    """Refuse a sparsifier without a rule of its own, which Snakemake would call a missing input."""
-    for sparsifier in sparsifiers():
-        if sparsifier.section not in RULE_NAMES:
-            refuse(
-                f"rules/twins.smk: the sparsifier {sparsifier.id} has no rule; add: use rule sparsify as "
-                f'{sparsifier.section} with: wildcard_constraints: method="{sparsifier.id}"'
-            )
 
 
 def makes(target):
@@ -36,8 +25,7 @@ def check_targets(words):
     ]
     if all(not too_long(word) and (makes(word) or Path(word).exists()) for word in doubtful):
         return
-    files = expand("results/tables/{table}{form}", table=chain(*RULE_TABLES.values()), form=TABLE_FORMS)
-    files += expand("results/figures/{figure}{form}", figure=chain(*RULE_FIGURES.values()), form=FIGURE_FORMS)
+    files = [*FILES.tables(experiments()), *FILES.figures(experiments())]
     for target in set(doubtful) & set(get_argument_parser().parse_known_args(words)[0].targets):
         if reason := too_long(target):
             refuse(reason)
@@ -48,6 +36,5 @@ def check_targets(words):
 RULE_NAMES = [rule.name for rule in workflow.rules]
 # As a module, the workflow is not all there is: other rules may make a target.
 if Path(workflow.main_snakefile).resolve() in {ROOT.resolve() / "Snakefile", ROOT.resolve() / "workflow/Snakefile"}:
-    check_sparsifiers()
     if Path(argv[0]).name in {"snakemake", "__main__.py"}:
         check_targets(argv[1:])

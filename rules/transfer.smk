@@ -1,18 +1,24 @@
 # Do sparse twins transfer? Tasks, linear and full transfer of a shard of models, and the long table of a zoo.
+from zootwins.catalogue.experiments.transfer import MODES
+
+TRANSFER = get_experiment("transfer")
+
+
+wildcard_constraints:
+    task=one_of(TRANSFER.task_names(RUN)),
+    mode=one_of(MODES),
 
 
 rule prepare_task:
     """The images of a task, in the shape and the normalisation that a zoo's networks read."""
     input:
         upstream="results/zoos/{zoo}/dataset.safetensors",
-        zoo=task_of_zoo,
-        data=files_of_tasks_dataset,
+        zoo=ask(TRANSFER.zoo_file),
+        data=ask(TRANSFER.dataset_files),
     output:
         "results/tasks/{zoo}/{task}.safetensors",
     log:
         "results/logs/prepare_task/{zoo}/{task}.log",
-    wildcard_constraints:
-        task=one_of(TASKS),
     conda:
         "../envs/zootwins.yaml"
     threads: 1
@@ -20,10 +26,10 @@ rule prepare_task:
         mem_mb=growing(4000),
         runtime=60,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        dataset=task_dataset,
-        variant=task_variant,
+        dataset=ask(TRANSFER.dataset_settings),
+        variant=ask(TRANSFER.variant),
         code=code_of("prepare_task"),
     script:
         "../workflow/scripts/prepare_task.py"
@@ -50,12 +56,12 @@ rule prune_at_random:
         runtime=720,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        points=random_points,
-        methods=methods_settings,
+        points=ask(TRANSFER.random_points),
+        methods=ask(TRANSFER.read_settings),
         engine=ENGINE,
-        code=transfer_code("prune_at_random"),
+        code=code_with("prune_at_random", TRANSFER.read_modules),
     script:
         "../workflow/scripts/prune_at_random.py"
 
@@ -73,9 +79,6 @@ rule choose_transfer_lr:
         "results/logs/choose_transfer_lr/{zoo}/{task}/{mode}.log",
     benchmark:
         "results/benchmarks/choose_transfer_lr/{zoo}/{task}/{mode}.tsv"
-    wildcard_constraints:
-        task=one_of(TASKS),
-        mode=one_of(MODES),
     conda:
         "../envs/zootwins.yaml"
     threads: 1  # of few models: two such jobs, or linear transfer beside one, fill two cores
@@ -84,11 +87,11 @@ rule choose_transfer_lr:
         runtime=720,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        models=run_models,
+        models=ask(RUN.models),
         pilots=RUN.config.transfer.lr_models,
-        settings=transfer_settings,
+        settings=ask(TRANSFER.training),
         engine=ENGINE,
         code=code_of("choose_transfer_lr"),
     script:
@@ -101,7 +104,7 @@ rule transfer_linear:
     On a GPU the activations of the last hidden layer are extracted; those of others, and the classifiers, on the CPU.
     """
     input:
-        unpack(transferred_files),
+        unpack(ask(TRANSFER.shards)),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         task="results/tasks/{zoo}/{task}.safetensors",
@@ -113,7 +116,6 @@ rule transfer_linear:
     benchmark:
         "results/benchmarks/transfer_linear/{zoo}/{task}/{mode}/{shard}.tsv"
     wildcard_constraints:
-        task=one_of(TASKS),
         mode="linear",
     conda:
         "../envs/zootwins.yaml"
@@ -123,13 +125,13 @@ rule transfer_linear:
         runtime=720,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        candidates=transferred,
-        methods=methods_settings,
-        settings=transfer_settings,
+        candidates=ask(TRANSFER.candidates),
+        methods=ask(TRANSFER.read_settings),
+        settings=ask(TRANSFER.training),
         engine=ENGINE,
-        code=transfer_code("transfer_linear"),
+        code=code_with("transfer_linear", TRANSFER.read_modules),
     script:
         "../workflow/scripts/transfer_linear.py"
 
@@ -137,7 +139,7 @@ rule transfer_linear:
 rule transfer_full:
     """Originals and twins trained on a task, their masks fixed, under new heads."""
     input:
-        unpack(transferred_files),
+        unpack(ask(TRANSFER.shards)),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         task="results/tasks/{zoo}/{task}.safetensors",
@@ -150,7 +152,6 @@ rule transfer_full:
     benchmark:
         "results/benchmarks/transfer_full/{zoo}/{task}/{mode}/{shard}.tsv"
     wildcard_constraints:
-        task=one_of(TASKS),
         mode="full",
     conda:
         "../envs/zootwins.yaml"
@@ -160,13 +161,13 @@ rule transfer_full:
         runtime=720,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        candidates=transferred,
-        methods=methods_settings,
-        settings=transfer_settings,
+        candidates=ask(TRANSFER.candidates),
+        methods=ask(TRANSFER.read_settings),
+        settings=ask(TRANSFER.training),
         engine=ENGINE,
-        code=transfer_code("transfer_full"),
+        code=code_with("transfer_full", TRANSFER.read_modules),
     script:
         "../workflow/scripts/transfer_full.py"
 
@@ -174,7 +175,7 @@ rule transfer_full:
 rule collect_transfer:
     """The long table of a zoo's transfer, to all tasks in both modes."""
     input:
-        transfer_files,
+        ask(TRANSFER.rows),
     output:
         "results/metrics/{zoo}/transfer.parquet",
     log:
@@ -189,13 +190,3 @@ rule collect_transfer:
         code=code_of("collect_transfer"),
     script:
         "../workflow/scripts/collect_transfer.py"
-
-
-use rule make_table as make_transfer_table with:
-    wildcard_constraints:
-        table="|".join(RULE_TABLES["make_transfer_table"]),
-
-
-use rule make_figure as make_transfer_figure with:
-    wildcard_constraints:
-        figure="|".join(RULE_FIGURES["make_transfer_figure"]),

@@ -1,174 +1,51 @@
 # From dense models to their sparsified twins, a shard of models a job.
 
 
-rule sparsify:
-    """Sparsify a shard of models. Each method inherits this rule under a name of its own, which profiles know it by."""
-    input:
-        unpack(needed_by_method),
-        originals="results/zoos/{zoo}/originals.safetensors",
-        models="results/zoos/{zoo}/models.csv",
-        dataset="results/zoos/{zoo}/dataset.safetensors",
-    output:
-        "results/twins/{zoo}/{method}/{shard}.safetensors",
-    log:
-        "results/logs/sparsify/{zoo}/{method}/{shard}.log",
-    benchmark:
-        "results/benchmarks/sparsify/{zoo}/{method}/{shard}.tsv"
-    wildcard_constraints:
-        method=one_of([]),
-    conda:
-        "../envs/zootwins.yaml"
-    threads: 2
-    resources:
-        mem_mb=growing(3000),
-        runtime=720,
-        gpu=GPUS,
-    params:
-        architecture=lookup_architecture,
-        architecture_code=architecture_code,
-        settings=method_settings,
-        engine=ENGINE,
-        keep_states=RUN.config.keep_states,
-        code=method_code("sparsify"),
-    script:
-        "../workflow/scripts/sparsify.py"
+# One rule of each method, which profiles know by the name of the method's section.
+for sparsifier in registry.sparsifiers():
+
+    rule:
+        """Sparsify a shard of models."""
+        name:
+            sparsifier.section
+        input:
+            unpack(ask(FILES.needed_by_twins)),
+            originals="results/zoos/{zoo}/originals.safetensors",
+            models="results/zoos/{zoo}/models.csv",
+            dataset="results/zoos/{zoo}/dataset.safetensors",
+        output:
+            "results/twins/{zoo}/{method}/{shard}.safetensors",
+        log:
+            "results/logs/sparsify/{zoo}/{method}/{shard}.log",
+        benchmark:
+            "results/benchmarks/sparsify/{zoo}/{method}/{shard}.tsv"
+        wildcard_constraints:
+            method=sparsifier.id,
+        conda:
+            "../envs/zootwins.yaml"
+        threads: 2
+        resources:
+            mem_mb=growing(3000),
+            runtime=720,
+            gpu=GPUS,
+        params:
+            architecture=zoo_value("architecture"),
+            architecture_code=architecture_code,
+            settings=ask(RUN.method_settings),
+            engine=ENGINE,
+            keep_states=RUN.config.keep_states,
+            code=code_with("sparsify", module_of_method),
+        script:
+            "../workflow/scripts/sparsify.py"
 
 
-use rule sparsify as magnitude_pruning with:
-    wildcard_constraints:
-        method="mp",
-
-
-use rule sparsify as variational_dropout with:
-    wildcard_constraints:
-        method="vd",
-        zoo=OWN_TWINS,
-
-
-use rule sparsify as gradual_pruning with:
-    wildcard_constraints:
-        method="gmp",
-
-
-use rule sparsify as random_pruning with:
-    wildcard_constraints:
-        method="rp",
-
-
-use rule sparsify as l0_regularization with:
-    wildcard_constraints:
-        method="l0",
-
-
-use rule sparsify as variational_sweep with:
-    wildcard_constraints:
-        method="vds",
-
-
-use rule sparsify as gale_variational_dropout with:
-    wildcard_constraints:
-        method="vdg",
-
-
-use rule sparsify as variational_thresholds with:
-    wildcard_constraints:
-        method="vdt",
-
-
-use rule sparsify as scratch with:
-    wildcard_constraints:
-        method="scratch",
-
-
-use rule sparsify as lottery_ticket with:
-    wildcard_constraints:
-        method="lottery",
-
-
-use rule sparsify as shuffled_mask with:
-    wildcard_constraints:
-        method="shuffled",
-
-
-use rule sparsify as n_of_m with:
-    wildcard_constraints:
-        method="nm",
-
-
-use rule sparsify as acdc with:
-    wildcard_constraints:
-        method="acdc",
-
-
-use rule sparsify as iterative_pruning with:
-    wildcard_constraints:
-        method="imp",
-
-
-use rule sparsify as rigl with:
-    wildcard_constraints:
-        method="rigl",
-
-
-use rule sparsify as sparse_evolution with:
-    wildcard_constraints:
-        method="set",
-
-
-use rule sparsify as snip with:
-    wildcard_constraints:
-        method="snip",
-
-
-use rule sparsify as grasp with:
-    wildcard_constraints:
-        method="grasp",
-
-
-use rule sparsify as synflow with:
-    wildcard_constraints:
-        method="synflow",
-
-
-use rule sparsify as taylor_pruning with:
-    wildcard_constraints:
-        method="taylor",
-
-
-use rule sparsify as wanda with:
-    wildcard_constraints:
-        method="wanda",
-
-
-use rule sparsify as obc with:
-    wildcard_constraints:
-        method="obc",
-
-
-use rule sparsify as woodfisher with:
-    wildcard_constraints:
-        method="woodfisher",
-
-
-use rule sparsify as feedback_pruning with:
-    wildcard_constraints:
-        method="dpf",
-
-
-use rule sparsify as soft_threshold with:
-    wildcard_constraints:
-        method="str",
-
-
-use rule sparsify as channel_pruning with:
-    wildcard_constraints:
-        method="channels",
+ruleorder: import_twins > variational_dropout
 
 
 rule import_twins:
     """Read a shard of published variational twins and evaluate them again, at every epoch."""
     input:
-        raw_zoo=raw_zoo,
+        raw_zoo=known_by_content(FILES.raw_zoo),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
@@ -188,10 +65,10 @@ rule import_twins:
         runtime=120,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        settings=imported_settings,
-        folder=folder_state,
+        settings=zoo_value("methods.vd"),
+        folder=ask(FILES.folder_state),
         engine=ENGINE,
         keep_states=RUN.config.keep_states,
         code=code_of("import_twins"),
@@ -202,7 +79,7 @@ rule import_twins:
 rule cut_model:
     """One model's twins, cut from their shard; the model by its name or its index."""
     input:
-        shards=shards_of_model,
+        shards=ask(FILES.shard_of_model),
         models="results/zoos/{zoo}/models.csv",
     output:
         "results/models/{zoo}/{method}/{model}.safetensors",

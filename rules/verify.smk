@@ -1,20 +1,6 @@
 # Whether what a run made is still as it was written.
 
 
-from zootwins.run.provenance import tables_of_others
-
-
-def warn_of_other_zoos():
-    """Say on the terminal that the folder has tables of other zoos, which those of this run replace."""
-    others = tables_of_others(sorted(Path("results/tables").glob("*.csv")), RUN.zoos)
-    if others:
-        path, zoos = next(iter(others.items()))
-        stderr.write(
-            f"results/tables: {len(others)} tables are of other zoos ({path}: {', '.join(zoos)}); those that this run "
-            f"makes are of {', '.join(RUN.zoos)} and replace them; run in another folder (--directory) to keep both\n"
-        )
-
-
 onstart:
     warn_of_other_zoos()
 
@@ -35,8 +21,8 @@ rule verify:
         mem_mb=growing(4000),
         runtime=240,
     params:
-        needed=made_files,
-        possible=possible_files,
+        needed=ask(FILES.needed),
+        possible=ask(FILES.possible),
         zoos=RUN.zoos,
         report="results/verification.csv",
     script:

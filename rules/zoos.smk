@@ -8,7 +8,7 @@
 rule fetch_zoo:
     """Put a zoo's archive in place, its checksum verified."""
     input:
-        local_archive,
+        ask(FILES.archive),
     output:
         archive="results/zoos/{zoo}/raw.zip",
         source="results/zoos/{zoo}/source.json",
@@ -21,8 +21,8 @@ rule fetch_zoo:
         mem_mb=growing(1000),
         runtime=600,
     params:
-        archive=archive_settings,
-        epoch=fetched_epoch,
+        archive=zoo_value("archive"),
+        epoch=ask(RUN.fetched_epoch),
         code=code_of("fetch_zoo"),
     script:
         "../workflow/scripts/fetch_zoo.py"
@@ -31,8 +31,8 @@ rule fetch_zoo:
 checkpoint prepare_dataset:
     """The image data that a zoo was trained on: its own where it brings it along, else torchvision's."""
     input:
-        raw_zoo=published_raw_zoo,
-        data=files_of_zoos_dataset,
+        raw_zoo=known_by_content(FILES.raw_zoo_with_dataset),
+        data=ask(FILES.zoo_dataset_files),
     output:
         "results/zoos/{zoo}/dataset.safetensors",
     log:
@@ -46,9 +46,9 @@ checkpoint prepare_dataset:
         mem_mb=growing(4000),
         runtime=60,
     params:
-        dataset=lookup_dataset,
-        dialect=lookup_dialect_of_originals,
-        folder=folder_state_of_originals,
+        dataset=ask(FILES.zoo_dataset_settings),
+        dialect=ask(RUN.dialect_of_dataset),
+        folder=ask(FILES.folder_state_of_dataset),
         code=code_of("prepare_dataset"),
     script:
         "../workflow/scripts/prepare_dataset.py"
@@ -72,9 +72,9 @@ rule train_zoo:
         runtime=720,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        settings=train_settings,
+        settings=zoo_value("train"),
         engine=ENGINE,
         keep_states=RUN.config.keep_states,
         code=code_of("train_zoo"),
@@ -85,9 +85,9 @@ rule train_zoo:
 rule export_zoo:
     """Write a population (trained, originals, or the twins by a method) in the raw ModelZoo layout."""
     input:
-        shards=exported_shards,
-        originals=exported_originals,
-        models=exported_models,
+        shards=ask(FILES.exported),
+        originals=ask(FILES.exported_originals),
+        models=ask(FILES.exported_models),
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
         "results/exports/{zoo}/{population}.zip",
@@ -96,7 +96,7 @@ rule export_zoo:
     benchmark:
         "results/benchmarks/export_zoo/{zoo}/{population}.tsv"
     wildcard_constraints:
-        population="|".join(("trained", "originals", *REGISTRY)),
+        population="|".join(("trained", "originals", *registry.REGISTRY)),
     conda:
         "../envs/zootwins.yaml"
     threads: 1
@@ -104,11 +104,11 @@ rule export_zoo:
         mem_mb=growing(2000),
         runtime=120,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        train=train_settings,
-        settings=exported_settings,
-        code=code_of("export_zoo", *(module_of(method) for method in REGISTRY)),
+        train=zoo_value("train"),
+        settings=ask(RUN.exported_settings),
+        code=code_of("export_zoo", *(registry.module_of(method) for method in registry.REGISTRY)),
     script:
         "../workflow/scripts/export_zoo.py"
 
@@ -116,7 +116,7 @@ rule export_zoo:
 checkpoint import_zoo:
     """Read a raw zoo into stacked tensors and a table, each model checked and evaluated again."""
     input:
-        raw_zoo=raw_zoo,
+        raw_zoo=known_by_content(FILES.raw_zoo),
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
         originals="results/zoos/{zoo}/originals.safetensors",
@@ -138,14 +138,14 @@ checkpoint import_zoo:
         runtime=120,
         gpu=GPUS,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        epoch=lookup_epoch,
-        models=imported_models,
-        sample=sampled_models,
-        dialect=lookup_dialect,
-        factors=given_factors,
-        folder=folder_state,
+        epoch=zoo_value("epoch"),
+        models=ask(RUN.imported_models),
+        sample=ask(RUN.sampled_models),
+        dialect=zoo_value("dialect"),
+        factors=zoo_value("factors"),
+        folder=ask(FILES.folder_state),
         engine=ENGINE,
         code=code_of("import_zoo"),
     script:
@@ -155,7 +155,7 @@ checkpoint import_zoo:
 checkpoint initial_weights:
     """The weights that a zoo's models began with: their checkpoints 0, or made again from their factors."""
     input:
-        raw_zoo=raw_zoo_with_initial_weights,
+        raw_zoo=known_by_content(FILES.raw_zoo_with_initial_weights),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
     output:
@@ -173,11 +173,11 @@ checkpoint initial_weights:
         mem_mb=growing(2000),
         runtime=60,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        dialect=lookup_dialect,
-        factors=given_factors,
-        folder=folder_state_of_initial_weights,
+        dialect=zoo_value("dialect"),
+        factors=zoo_value("factors"),
+        folder=ask(FILES.folder_state_of_initial_weights),
         code=code_of("initial_weights"),
     script:
         "../workflow/scripts/initial_weights.py"
@@ -186,8 +186,8 @@ checkpoint initial_weights:
 checkpoint match_twins:
     """Find the original of each published twin: the twins' table, and their originals' weights and predictions."""
     input:
-        unpack(files_of_originals),
-        raw_zoo=raw_zoo,
+        unpack(ask(FILES.of_originals)),
+        raw_zoo=known_by_content(FILES.raw_zoo),
     output:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
@@ -207,11 +207,11 @@ checkpoint match_twins:
         mem_mb=growing(2000),
         runtime=60,
     params:
-        architecture=lookup_architecture,
+        architecture=zoo_value("architecture"),
         architecture_code=architecture_code,
-        epochs=lookup_vd_epochs,
-        models=imported_models,
-        folder=folder_state,
+        epochs=zoo_value("methods.vd.epochs"),
+        models=ask(RUN.imported_models),
+        folder=ask(FILES.folder_state),
         code=code_of("match_twins"),
     script:
         "../workflow/scripts/match_twins.py"

@@ -14,7 +14,8 @@ from snakemake.utils import update_config
 from zootwins.architectures.architecture import get_architecture
 from zootwins.catalogue.documents import catalogue_model, configuration_model
 from zootwins.catalogue.entries import load_run
-from zootwins.catalogue.experiments import Representations
+from zootwins.catalogue.experiments import get_experiment
+from zootwins.catalogue.representations import Representations
 from zootwins.catalogue.soups import Soups
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import sparsifiers
@@ -141,7 +142,7 @@ def test_default_run_is_as_long_as_the_papers():
 def test_zoos_of_representations_are_checked_when_they_are_asked_for(changes, message):
     run = load_run(PAPER | {"keep_states": "final", "representations": PAPER["representations"] | changes}, ROOT)
     with pytest.raises(InputError, match=message):
-        run.representation_zoos()
+        get_experiment("representations").zoos(run)
 
 
 def test_operating_points_are_those_of_tables_1_and_2():
@@ -447,15 +448,17 @@ def test_published_twins_that_contradict_their_originals_are_refused(tmp_path, c
 
 def test_soups_take_the_learning_rate_of_magnitude_pruning_unless_they_have_one(tmp_path):
     run = run_with(tmp_path)
-    assert run.soups["fmnist_mini_seed"].lr == 1e-3
-    assert run.soups["fmnist_mini_random"].lr is None  # each model's own
-    assert run_with(tmp_path, lambda zoo: zoo.update(soups={"lr": 0.5})).soups["fmnist_mini_seed"].lr == 0.5
-    assert run_with(tmp_path, lambda zoo: zoo.update(soups={"lr": None})).soups["fmnist_mini_seed"].lr is None
-    assert "fmnist_mini_seed" not in run_with(tmp_path, lambda zoo: zoo.update(soups=False)).soups
+    assert run.settings["soups"]["fmnist_mini_seed"].lr == 1e-3
+    assert run.settings["soups"]["fmnist_mini_random"].lr is None  # each model's own
+    assert run_with(tmp_path, lambda zoo: zoo.update(soups={"lr": 0.5})).settings["soups"]["fmnist_mini_seed"].lr == 0.5
+    assert (
+        run_with(tmp_path, lambda zoo: zoo.update(soups={"lr": None})).settings["soups"]["fmnist_mini_seed"].lr is None
+    )
+    assert "fmnist_mini_seed" not in run_with(tmp_path, lambda zoo: zoo.update(soups=False)).settings["soups"]
 
 
 def test_a_variant_of_soups_depends_on_its_own_settings_alone(tmp_path):
-    soups = run_with(tmp_path).soups["fmnist_mini_seed"]
+    soups = run_with(tmp_path).settings["soups"]["fmnist_mini_seed"]
     assert soups.variants == ("seed", "weight_decay", "lr", "length", "constant", "dense", "unrelated_models")
     fewer = soups.model_copy(update={"vary": ("lr",), "controls": (), "members": (3, 5), "member_lengths": (1, 2)})
     assert fewer.variants == ("seed", "lr")

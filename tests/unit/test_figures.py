@@ -10,9 +10,9 @@ from synthetic import ARCHITECTURE, MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_resu
 from test_scratch import retraining_results
 from zootwins.analyses.mask_overlap import mask_overlaps
 from zootwins.analyses.prune_shares import prune_shares
+from zootwins.catalogue.experiments import figures
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.layer_size import binned, layer_means
-from zootwins.reporting.gallery.figures import FIGURES
 from zootwins.run.errors import InputError
 from zootwins.storage.shards import Trajectory, read_shard, write_trajectory
 
@@ -39,19 +39,19 @@ def texts(figure):
     return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", figures())
 def test_says_how_many_models_and_is_the_same_when_drawn_again(drawn, name, tmp_path):
     results = drawn(name)
     models = len(results.originals)
     paths = [tmp_path / f"{name}.{suffix}" for suffix in ("pdf", "svg", "png")]
     zoos = [results, replace(results, zoo=replace(results.zoo, id="other"))]
-    figure = FIGURES[name].draw(zoos)
+    figure = figures()[name].draw(zoos)
     assert any(text in texts(figure) for text in (f"n = {models}", f"n ≤ {models}", f"{2 * models} models"))
     assert figure.get_figwidth() == 3.4
     save(figure, paths, {"configuration_digest": "abc"})
     first = [path.read_bytes() for path in paths]
     save(
-        FIGURES[name].draw([results, replace(results, zoo=replace(results.zoo, id="other"))]),
+        figures()[name].draw([results, replace(results, zoo=replace(results.zoo, id="other"))]),
         paths,
         {"configuration_digest": "abc"},
     )
@@ -61,31 +61,31 @@ def test_says_how_many_models_and_is_the_same_when_drawn_again(drawn, name, tmp_
 
 def test_zoos_of_one_title_are_two(results):
     other = replace(results, zoo=replace(results.zoo, id="other"))
-    figure = FIGURES["figure3"].draw([results, other])
+    figure = figures()["figure3"].draw([results, other])
     assert texts(figure).count(f"n = {len(results.originals)}") == 2
 
 
 def test_a_method_of_any_zoo_is_in_the_legend(results):
     first = replace(results, zoo=make_zoo(methods={"vd": SETTINGS_OF["vd"]}))
-    (legend,) = FIGURES["compression"].draw([first, replace(results, zoo=make_zoo("other"))]).legends
+    (legend,) = figures()["compression"].draw([first, replace(results, zoo=make_zoo("other"))]).legends
     assert {text.get_text() for text in legend.get_texts()} == {"VD", "MP"}
 
 
 def test_a_zoo_whose_training_was_not_recorded_is_drawn(results):
     history = results.tables["history"].assign(test_accuracy=np.nan)
-    figure = FIGURES["figure2"].draw([replace(results, tables={**results.tables, "history": history})])
+    figure = figures()["figure2"].draw([replace(results, tables={**results.tables, "history": history})])
     assert "no accuracy recorded" in texts(figure)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", figures())
 def test_zoo_without_variational_dropout(results, name):
     tables = {key: table for key, table in results.tables.items() if not key.startswith("vd")}
     bare = replace(results, zoo=make_zoo(methods={"mp": SETTINGS_OF["mp"]}), tables=tables)
-    assert FIGURES[name].draw([bare]).axes or "None of the zoos" in texts(FIGURES[name].draw([bare]))
+    assert figures()[name].draw([bare]).axes or "None of the zoos" in texts(figures()[name].draw([bare]))
 
 
 def test_tradeoff_shows_the_means(results):
-    axes = FIGURES["figure5"].draw([results]).axes[0]
+    axes = figures()["figure5"].draw([results]).axes[0]
     mp, vd = (container.lines[0] for container in axes.containers)
     final = (
         results.tables["mp/scores"]
@@ -98,7 +98,7 @@ def test_tradeoff_shows_the_means(results):
 
 
 def test_trajectories_show_the_median(results):
-    line = FIGURES["figure2"].draw([results]).axes[1].lines[0]
+    line = figures()["figure2"].draw([results]).axes[1].lines[0]
     median = results.tables["vd/scores"].groupby("epoch")["test_accuracy"].median()
     np.testing.assert_allclose(line.get_ydata(), 100 * median)
 
@@ -138,5 +138,5 @@ def test_layer_means_average_over_models(results):
 def test_metadata_is_readable(results, tmp_path):
     from PIL import Image
 
-    save(FIGURES["figure5"].draw([results]), [tmp_path / "a.png"], {"software": "x"})
+    save(figures()["figure5"].draw([results]), [tmp_path / "a.png"], {"software": "x"})
     assert json.loads(Image.open(tmp_path / "a.png").text["Description"]) == {"software": "x"}

@@ -1,11 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from synthetic import (
+    ARCHITECTURE,
     SETTINGS_OF,
     VD_EPOCHS,
     make_labels,
@@ -27,8 +30,10 @@ from zootwins.analyses.hypotheses import (
     hypotheses,
     hypothesis_table,
 )
+from zootwins.analyses.hypothesis_evidence import ROWS, by_method, gather_evidence
 from zootwins.analyses.layer_spread import over_filters, over_models, over_weights, pruned_weights
 from zootwins.analyses.response import twin_predictions
+from zootwins.population import ImageSet
 from zootwins.reporting.figures.layer_std import layer_std
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Point
@@ -259,4 +264,34 @@ def test_a_zoo_without_operating_points_has_its_other_riddles(evidence):
     bare = replace(evidence, results=replace(evidence.results, zoo=zoo), twins={})
     assert set(hypotheses(bare, 1000)["number"]) == {
         *("finetuned_accuracy", "finetuned_gap", "finetuned_train_accuracy", "layer_std")
+    }
+
+
+def test_evidence_of_a_model_is_all_of_the_same_model(tmp_path, monkeypatch):
+    """Rows are by the models' indices, whatever the order of the file of predictions and the models that it has."""
+    noisy = lambda shards, point, *rest: twin_predictions(shards, point)[0]  # noqa: E731
+    monkeypatch.setattr("zootwins.analyses.hypothesis_evidence.training_mode_predictions", noisy)
+    zoo, models = make_zoo(), make_models(14, excluded=(3,))
+    ok = models[models["status"] == "ok"]
+    shards = by_method(
+        make_shard(tmp_path / f"{method}-{block}.safetensors", method, ok.iloc[7 * block : 7 * block + 7])
+        for method in ("mp", "vd")
+        for block in range(2)
+    )
+    assert [len(of_method) for of_method in shards.values()] == [2, 2]
+    results = replace(make_results(tmp_path, zoo), models=models)
+    predictions = np.arange(16)[:, None].repeat(3, 1)  # each original's are its index
+    order = np.random.default_rng(0).permutation(16)
+    test = ImageSet(torch.zeros(3, 1, 28, 28), torch.arange(3))
+    originals = SimpleNamespace(architecture=ARCHITECTURE)
+    found = gather_evidence(results, shards, originals, predictions[order], order, test)
+    assert found.originals[:, 0].tolist() == ok["index"].tolist()
+    for method in ("mp", "vd"):
+        twins, index = twin_predictions(shards[method], zoo.operating_points("agreement")[method])
+        np.testing.assert_array_equal(found.twins[method], twins)
+        assert index.tolist() == ok["index"].tolist()
+    assert set(found.noisy) == {"vd"}
+    assert found.labels.tolist() == [0, 1, 2]
+    assert {method: set(points) for method, points in found.pruned.items()} == {
+        method: {value for value in ROWS[method] if zoo.point(method, value)} for method in ("mp", "vd")
     }

@@ -13,7 +13,7 @@ from synthetic import (
     make_shard,
     make_zoo,
 )
-from zootwins.analyses.metrics import collect_metrics
+from zootwins.analyses.metrics import collect_metrics, taken
 from zootwins.run.errors import InputError
 
 FLOAT32 = 1e-6  # shards hold float32: sums of fractions agree to their rounding
@@ -126,3 +126,13 @@ def test_another_test_split_is_an_error(tmp_path, models, method):
     predictions, index = make_predictions(models)
     with pytest.raises(InputError, match="predictions on 50 test samples, the originals' on 49"):
         collect_metrics(shards_of(models, method, tmp_path), predictions[:, 1:], index, ARCHITECTURE, CURVES[method])
+
+
+def test_the_originals_of_a_run_are_those_from_the_first():
+    """A zoo of which more was imported before has more rows than the run takes."""
+    index = np.array([0, 2, 3, 7])  # the others were excluded
+    predictions = np.arange(8).reshape(4, 2)
+    chosen, models = taken(predictions, index, 3)
+    assert models.tolist() == [0, 2]
+    assert chosen.tolist() == [[0, 1], [2, 3]]
+    assert taken(predictions, index, 8)[1].tolist() == index.tolist()

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 
 from synthetic import MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
-from zootwins.analyses.paper_tables import paper_order, summary
-from zootwins.reporting import gallery
+from zootwins.analyses.paper_tables import summary
+from zootwins.analyses.results import paper_order
+from zootwins.catalogue.experiments import tables
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import variational_dropout
 
 PAPER = Path(__file__).parents[2] / "resources" / "paper"
-TABLES = {name: table.make for name, table in gallery.TABLES.items() if re.fullmatch(r"table[^3]", name)}
+TABLES = {name: table.make for name, table in tables().items() if re.fullmatch(r"table[^3]", name)}
 FLOAT32 = 1e-5  # percent, from float32 shards
 VD = {"vd": SETTINGS_OF["vd"]}
 

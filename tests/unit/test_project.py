@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from zootwins.sparsifiers.registry import sparsifiers
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,28 +27,44 @@ def test_the_conda_environment_asks_for_what_the_package_needs():
     assert f"python ={project['requires-python'].strip('>=')}" in environment["dependencies"]
 
 
-def test_every_rule_says_what_it_does_and_what_it_takes():
+def rules() -> dict[str, str]:
+    """The body of every rule by its name; of the rule that there is of every sparsifier, by `sparsifier.section`."""
+    found = {}
     for path in (ROOT / "rules").glob("*.smk"):
-        for name, body in re.findall(
-            r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        text = path.read_text(encoding="utf-8")
+        for _, name, body in re.findall(
+            r"^( *)(?:rule|checkpoint) ?(\w*):\n((?:\1 +.*\n|\n)+)", text, flags=re.MULTILINE
         ):
-            for needed in ('"""', "log:", "threads:", "resources:", "mem_mb=", "runtime=", "conda:", "script:"):
-                assert needed in body, f"rule {name} lacks {needed}"
+            found[name or re.search(r"name:\s+(\S+)", body)[1]] = body
+    return found
+
+
+def test_every_rule_says_what_it_does_and_what_it_takes():
+    assert "sparsifier.section" in rules()
+    for name, body in rules().items():
+        for needed in ('"""', "log:", "threads:", "resources:", "mem_mb=", "runtime=", "conda:", "script:"):
+            assert needed in body, f"rule {name} lacks {needed}"
 
 
 def test_every_rule_has_a_script_of_its_name():
-    for path in (ROOT / "rules").glob("*.smk"):
-        for name, script in re.findall(
-            r"^(?:rule|checkpoint) (\w+):\n(?:.*\n)*?\s+\"\.\./(.*?)\"\n*(?=^\S|\Z)",
-            path.read_text(encoding="utf-8"),
-            re.M,
-        ):
-            assert script == f"workflow/scripts/{name}.py"
-            assert (ROOT / script).is_file()
+    for name, body in rules().items():
+        script = re.search(r'script:\s+"\.\./(.*?)"', body)[1]
+        assert script == f"workflow/scripts/{name.replace('sparsifier.section', 'sparsify')}.py"
+        assert (ROOT / script).is_file()
+    scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
+    assert scripts == {*rules(), "sparsify"} - {"sparsifier.section"}
+
+
+def test_rules_have_few_functions_of_their_own():
+    """What a rule asks for is computed in the package, where it is tested."""
+    functions = [
+        re.findall(r"^ *def (\w+)", path.read_text(encoding="utf-8"), re.M) for path in (ROOT / "rules").glob("*.smk")
+    ]
+    assert sum(map(len, functions)) < len(rules())
 
 
 def test_the_snakefile_stays_a_table_of_contents():
-    assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) < 100  # with a target for each experiment
+    assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) < 100
 
 
 def test_scripts_import_what_there_is():
@@ -61,13 +79,11 @@ def test_scripts_import_what_there_is():
 
 def test_the_cluster_profile_knows_every_rule_that_may_want_a_gpu():
     """Its list is a comment, for sites to uncomment, so that nothing else would notice a rule that is not there."""
-    bodies, heirs = {}, {}
-    for path in (ROOT / "rules").glob("*.smk"):
-        text = path.read_text(encoding="utf-8")
-        bodies |= dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.DOTALL | re.MULTILINE))
-        heirs |= {heir: rule for rule, heir in re.findall(r"^use rule (\w+) as (\w+) with:", text, re.MULTILINE)}
-    wanting = {rule for rule, body in bodies.items() if "gpu=GPUS" in body} - {"sparsify"}  # its heirs do its work
-    wanting |= {heir for heir, rule in heirs.items() if "gpu=GPUS" in bodies[rule]}
+    wanting = {name for name, body in rules().items() if "gpu=GPUS" in body}
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk")]
+    heirs = [pair for text in texts for pair in re.findall(r"^use rule (\w+) as (\w+) with:", text, re.MULTILINE)]
+    wanting |= {heir for rule, heir in heirs if rule in wanting}
+    wanting = wanting - {"sparsifier.section"} | {sparsifier.section for sparsifier in sparsifiers()}
     listed = re.findall(
         r"^#   (\w+): [*&]gpu$", (ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"), re.MULTILINE
     )

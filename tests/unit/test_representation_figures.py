@@ -8,7 +8,7 @@ import pytest
 
 from zootwins.experiments.representations import METHODS, OWN, TARGETS
 from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as TOLD_FROM
-from zootwins.reporting.figures.representations import FIGURES
+from zootwins.reporting.figures import representations as figures
 
 LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")
 
@@ -58,7 +58,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 
 def test_latent_space_shows_the_first_seed_of_every_zoo(tables):
-    figure = FIGURES["latent_space"](tables["latent_space"], TITLES)
+    figure = figures.latent_space(tables["latent_space"], TITLES)
     panels = [axes for axes in figure.axes if axes.collections and axes.get_xlabel().startswith("Component 1")]
     assert len(panels) == 4
     for panel in panels:
@@ -68,14 +68,14 @@ def test_latent_space_shows_the_first_seed_of_every_zoo(tables):
 
 
 def test_reconstruction_leaves_the_probes_out(tables):
-    figure = FIGURES["reconstruction"](tables["reconstruction"], TITLES)
+    figure = figures.reconstruction(tables["reconstruction"], TITLES)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["First zoo, 2 seeds", "Second zoo, 2 seeds"]
     means = np.concatenate([line.get_ydata() for line in figure.axes[0].lines if len(line.get_ydata()) == 6])
     assert means == pytest.approx(np.full(12, 50.0))  # percent, of five layers and all
 
 
 def test_property_prediction_shows_the_test_models(tables):
-    figure = FIGURES["property_prediction"](tables["property_prediction"], TITLES)
+    figure = figures.property_prediction(tables["property_prediction"], TITLES)
     assert len(figure.axes) == 8
     points = figure.axes[0].lines[0]
     test = tables["property_prediction"].query("split == 'test' and zoo == 'first'")
@@ -84,7 +84,7 @@ def test_property_prediction_shows_the_test_models(tables):
 
 
 def test_baselines_are_drawn_a_point_a_seed(tables):
-    figure = FIGURES["representation_baselines"](tables["representation_baselines"], TITLES)
+    figure = figures.representation_baselines(tables["representation_baselines"], TITLES)
     assert len(figure.axes) == 12
     weights = figure.axes[0]
     assert [label.get_text() for label in weights.get_yticklabels()] == ["hyper-representation", "PCA"]
@@ -96,7 +96,7 @@ def test_baselines_are_drawn_a_point_a_seed(tables):
 
 
 def test_prune_decisions_have_a_panel_a_zoo_and_its_teacher(tables):
-    figure = FIGURES["prune_decisions"](tables["prune_decisions"], TITLES)
+    figure = figures.prune_decisions(tables["prune_decisions"], TITLES)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[0] == "First zoo: 10 unseen models"
     assert titles[1].replace("\n", " ") == "Second zoo, learned on First zoo: 10 unseen models"
@@ -104,7 +104,7 @@ def test_prune_decisions_have_a_panel_a_zoo_and_its_teacher(tables):
 
 
 def test_zero_shot_has_a_line_a_method_and_the_twins_own_sparsity(tables):
-    figure = FIGURES["zero_shot"](tables["zero_shot"], TITLES)
+    figure = figures.zero_shot(tables["zero_shot"], TITLES)
     assert len(figure.axes) == 4
     pruned = figure.axes[0]
     assert "pruned" in pruned.get_xlabel()

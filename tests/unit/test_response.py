@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as npst
 
-from synthetic import make_models, make_results, make_shard, make_zoo
+from synthetic import make_labels, make_models, make_predictions, make_results, make_shard, make_zoo
 from zootwins.analyses import response
 from zootwins.analyses.response import factor_table, rank_change_table, rank_changes, twin_predictions
 
@@ -92,3 +92,23 @@ def test_as_many_levels_as_models(results):
     assert effects.loc["activation", ["levels", "models"]].tolist() == [2, 2]
     assert effects.loc["activation", "epsilon_squared"] == pytest.approx(1)
     assert np.isnan(with_changes(results, [0.0, 0.0], 2).loc["activation", "epsilon_squared"])
+
+
+def test_each_twin_is_held_against_its_own_original(tmp_path, monkeypatch):
+    """Originals stand in the order of their own file, and those that the run does not take are there too."""
+    monkeypatch.setattr(response, "RESAMPLES", 50)
+    models, zoo = make_models(4), make_zoo()
+    shards = [make_shard(tmp_path / f"{i}.safetensors", "mp", models.iloc[2 * i : 2 * i + 2]) for i in range(2)]
+    point, control = zoo.point("mp", 70), zoo.point("mp", 0)
+    twins, _ = twin_predictions(shards, point)
+    unpruned, _ = twin_predictions(shards, control)
+    originals, labels = make_predictions(make_models(6))[0], make_labels()
+    order = np.array([5, 3, 0, 2, 4, 1])
+    found = response.response(shards, point, control, originals[order], order, labels)
+    expected = rank_changes(originals[:4] == labels, twins == labels)
+    bounds = rank_changes(originals[:4] == labels, unpruned == labels)
+    assert found["index"].tolist() == [0, 1, 2, 3]
+    pd.testing.assert_frame_equal(found[expected.columns], expected)
+    np.testing.assert_array_equal(found[["control_low", "control_high"]], bounds[["low", "high"]])
+    without = response.response(shards, point, None, originals[order], order, labels)
+    assert "control_low" not in without

@@ -10,15 +10,16 @@ from synthetic import ARCHITECTURE, SETTINGS_OF, make_results
 from test_scratch import retraining_results
 from zootwins.analyses.mask_overlap import mask_overlaps
 from zootwins.analyses.prune_shares import prune_shares
+from zootwins.catalogue.experiments import figures, tables
 from zootwins.reporting.explorer import explorer_page
 from zootwins.reporting.figures import save
-from zootwins.reporting.gallery import TABLES
-from zootwins.reporting.gallery.figures import FIGURES
 from zootwins.reporting.typeset import write_texts
 from zootwins.storage.frames import write_csv
 from zootwins.storage.shards import read_shard
 
-OF_ZOOS = [table for table in TABLES.values() if table.rule in ("make_table", "make_soup_table", "make_transfer_table")]
+READER = "zootwins.analyses.results:read_results"
+OF_ZOOS = [table for table in tables().values() if table.reader == READER]
+DRAWN = [name for name, figure in figures().items() if figure.reader == READER]
 SIZES = {"no models": 0, "one model": 1, "two models": 2}
 CLASSES = 10
 
@@ -80,12 +81,12 @@ def test_a_table(whole, table, case, tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_a_figure(whole, name, case, tmp_path):
     results = retraining_results() if name == "scratch_comparison" else whole
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        figure = FIGURES[name].draw(zoos_of(results, case))
+        figure = figures()[name].draw(zoos_of(results, case))
     save(figure, [tmp_path / f"{name}.svg"], {})
 
 

@@ -1,10 +1,15 @@
 """What is said of soups' networks: measures by hand, ensembles, barriers, and shifted images."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from test_soups import ENGINE, SETTINGS, cook, data_of, originals
+from zootwins.experiments.soups import noise
 from zootwins.experiments.soups.evaluation import ArmShards, Predictions, look, scores, shifted_scores, with_shifted
 from zootwins.experiments.soups.gains import calibration_error, class_recalls, quality
 from zootwins.experiments.soups.noise import noise_of_gains, noise_table
@@ -182,3 +187,16 @@ def test_networks_that_diverged_are_marked_and_never_chosen(arm_shards, data, tm
     assert (table["status"] == "diverged").sum() == len(lost)
     pairs = pair_scores(ENGINE, broken, data)
     assert set(pairs.loc[pairs["status"] == "diverged", "member"]) == {2}
+
+
+def test_noise_of_each_soup_is_of_its_own_shards(monkeypatch):
+    """Of two numbers of members one begins with the digits of the other."""
+    monkeypatch.setattr(noise, "noise_table", lambda arms, *rest: pd.DataFrame({"arms": [arms]}))
+    places = [(members, arm, block) for members in (3, 33) for arm in ("soup", "imp_long") for block in range(2)]
+    shards = [SimpleNamespace(path=Path(f"soups/zoo/seed-{members}-{arm}/{block}")) for members, arm, block in places]
+    found = noise.noise_of_soups(shards, [("seed", 3), ("seed", 33)], np.zeros(2), [0])
+    assert found["members"].tolist() == [3, 33]
+    assert found["arms"].tolist() == [
+        {"soup": shards[:2], "imp_long": shards[2:4]},
+        {"soup": shards[4:6], "imp_long": shards[6:]},
+    ]

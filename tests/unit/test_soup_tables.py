@@ -9,13 +9,13 @@ from scipy import stats
 
 from synthetic import make_results, make_zoo
 from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.catalogue.experiments import get_experiment, tables
 from zootwins.experiments.soups import soup_tables
 from zootwins.experiments.soups.gains import arms, gains, unrelated_models, with_soups
 from zootwins.experiments.soups.noise import noise_of_gains
 from zootwins.experiments.soups.soup_findings import soup_findings
-from zootwins.reporting.gallery import TABLES
 
-SOUP_TABLES = [name for name, table in TABLES.items() if table.rule == "make_soup_table"]
+SOUP_TABLES = [table.name for table in get_experiment("soups").tables]
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_models_that_tell_no_classes_apart_have_no_gain(results):
     assert set(soup_tables.barrier_table([blind])["models"]) == {12}
     assert set(soup_tables.shifted_table([blind])["models"]) == {12}
     none = collapsed(results, results.tables["soups"]["arm"].unique(), results.models["index"])
-    assert all(TABLES[name].make([none]).empty for name in SOUP_TABLES)
+    assert all(tables()[name].make([none]).empty for name in SOUP_TABLES)
     later = collapsed(results, ["soup"], [3])  # a soup that fails is a result
     assert set(soup_tables.gain_table([later])["models"]) == {14}
 
@@ -209,7 +209,7 @@ def test_equal_accuracies_are_no_gain(results):
 
 @pytest.mark.parametrize("name", SOUP_TABLES)
 def test_every_table_is_arranged_for_people(results, name):
-    table = TABLES[name]
+    table = tables()[name]
     made = table.make([results, replace(results, zoo=make_zoo("other"))])
     assert set(made["zoo"]) == {"mini", "other"}
     keys = [*made.select_dtypes(exclude="floating").columns, "goal"]

@@ -12,11 +12,11 @@ from plain_networks import module_indices
 from reference import train_one
 from test_torch_engine import factors, images
 from zootwins.architectures.architecture import get_architecture
+from zootwins.catalogue.candidates import Candidate
 from zootwins.catalogue.transfer import Full, Linear
 from zootwins.experiments.transfer import linear as linear_transfer
 from zootwins.experiments.transfer.backbones import Backbones, gather, load_backbones, twin_parameters
 from zootwins.experiments.transfer.baselines import axis, prune_at_random, random_masks
-from zootwins.experiments.transfer.candidates import Candidate
 from zootwins.experiments.transfer.full import full_population, full_rows, transfer_full
 from zootwins.experiments.transfer.linear import transfer_linear
 from zootwins.experiments.transfer.rates import at_the_end, choose_lrs, chosen_lrs

@@ -7,11 +7,13 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from zootwins.catalogue.candidates import Candidate, candidates
 from zootwins.catalogue.entries import Run, load_run
-from zootwins.experiments.transfer.candidates import Candidate, candidates
+from zootwins.catalogue.experiments import get_experiment
 from zootwins.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]
+TRANSFER = get_experiment("transfer")
 ZOO = "fmnist_mini_seed"
 LINEAR = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["transfer"]["linear"]
 
@@ -24,7 +26,7 @@ def run_with(**transfer) -> Run:
 
 
 def who(run: Run, mode: str) -> list[tuple[str, float]]:
-    chosen = candidates(run.transfer_points(ZOO), run.config.transfer, mode)
+    chosen = candidates(TRANSFER.points(run, ZOO), run.config.transfer, mode)
     assert [Candidate.of(candidate.plain()) for candidate in chosen] == chosen
     return [(candidate.method, candidate.value) for candidate in chosen]
 
@@ -41,25 +43,25 @@ def test_the_configuration_of_the_docs_can_be_run():
     update_config(config, yaml.safe_load((ROOT / "config/transfer.yaml").read_text(encoding="utf-8")))
     run = load_run(config, ROOT)
     for zoo in run.zoos:
-        assert [point.value for point in run.transfer_points(zoo)["mp"]] == [0, 50, 80, 90]
-        assert len(run.transfer_tasks(zoo)) == 1
+        assert [point.value for point in TRANSFER.points(run, zoo)["mp"]] == [0, 50, 80, 90]
+        assert len(TRANSFER.tasks(run, zoo)) == 1
 
 
 def test_all_methods_of_a_zoo_are_transferred_where_none_is_named():
     run = run_with(methods=None)
-    assert set(run.transfer_points(ZOO)) == set(run.catalogue[ZOO].methods) > {"mp", "vd", "gmp", "l0"}
+    assert set(TRANSFER.points(run, ZOO)) == set(run.catalogue[ZOO].methods) > {"mp", "vd", "gmp", "l0"}
 
 
 def test_a_zoos_own_data_is_no_task_but_its_variants_are():
     tasks = ("digits", "fashion_mnist_mini", f"zoo:{ZOO}", "zoo:fmnist_mini_random", f"zoo:{ZOO}:rotated", "mnist")
-    assert run_with(tasks=tasks).transfer_tasks(ZOO) == ["digits", f"zoo:{ZOO}:rotated", "mnist"]
+    assert TRANSFER.tasks(run_with(tasks=tasks), ZOO) == ["digits", f"zoo:{ZOO}:rotated", "mnist"]
 
 
 def test_archives_that_bring_their_own_data_are_tasks_for_each_other():
     run = run_with(tasks=[f"zoo:{ZOO}", "zoo:fmnist_mini_random"])
     for zoo in (ZOO, "fmnist_mini_random"):
         run.catalogue[zoo] = replace(run.catalogue[zoo], dataset="archive")
-    assert run.transfer_tasks(ZOO) == ["zoo:fmnist_mini_random"]
+    assert TRANSFER.tasks(run, ZOO) == ["zoo:fmnist_mini_random"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_archives_that_bring_their_own_data_are_tasks_for_each_other():
 )
 def test_points_that_are_not_run_are_named(transfer, message):
     with pytest.raises(InputError, match=message):
-        run_with(**transfer).transfer_points(ZOO)
+        TRANSFER.points(run_with(**transfer), ZOO)
 
 
 def test_other_methods_are_transferred_alone_where_nothing_else_is_asked_for():
@@ -93,7 +95,7 @@ def test_other_methods_are_transferred_alone_where_nothing_else_is_asked_for():
 def test_published_twins_have_no_untrained_networks():
     run = run_with(methods=["vd"], points={"mp": []}, random=[], scratch=[])
     with pytest.raises(InputError, match=r"transfer\.untrained: .* mnist_s_seed_authors, .* set it to false"):
-        run.transfer_points("mnist_s_seed_authors")
+        TRANSFER.points(run, "mnist_s_seed_authors")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_layers_that_are_classified_suffice_for_what_is_asked(linear, message):
 )
 def test_tasks_that_cannot_be_are_named(tasks, message):
     with pytest.raises(InputError, match=message):
-        run_with(tasks=tasks).transfer_tasks(ZOO)
+        TRANSFER.tasks(run_with(tasks=tasks), ZOO)
 
 
 def test_a_task_that_is_misspelled_is_refused_at_once():

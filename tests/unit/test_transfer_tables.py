@@ -9,6 +9,7 @@ import pytest
 from synthetic import make_models, make_transfer, make_zoo
 from zootwins.analyses import intervals
 from zootwins.analyses.results import ZooResults
+from zootwins.catalogue.experiments import get_experiment, tables
 from zootwins.experiments.transfer import transfer_findings
 from zootwins.experiments.transfer.outcomes import error_increase, main_outcomes, outcomes
 from zootwins.experiments.transfer.transfer_findings import findings_table
@@ -18,9 +19,8 @@ from zootwins.experiments.transfer.transfer_tables import (
     reference_table,
     transfer_table,
 )
-from zootwins.reporting.gallery import TABLES
 
-TRANSFER = [name for name, table in TABLES.items() if table.rule == "make_transfer_table"]
+TRANSFER = [table.name for table in get_experiment("transfer").tables]
 
 
 @pytest.fixture(autouse=True)
@@ -182,8 +182,8 @@ def test_difficulty_is_tested_from_six_tasks_on():
 
 @pytest.mark.parametrize("name", TRANSFER)
 def test_every_table_can_be_shown(results, name):
-    table = TABLES[name].make([results])
-    grid = TABLES[name].arrange(table, {"mini": "Made up"})
+    table = tables()[name].make([results])
+    grid = tables()[name].arrange(table, {"mini": "Made up"})
     assert len(grid) == len(table)
     assert "Made up" in grid.index.get_level_values("Zoo")
     assert not grid.isin(["nan"]).any(axis=None)

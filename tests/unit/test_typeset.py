@@ -6,11 +6,11 @@ import pytest
 
 from synthetic import make_results, make_zoo
 from zootwins.analyses.cells import mean_std, value_interval
-from zootwins.reporting.gallery import TABLES
+from zootwins.catalogue.experiments import get_experiment, tables
 from zootwins.reporting.typeset import to_html, to_latex, to_markdown, write_texts
 from zootwins.zoos.sources import FACTORS
 
-OF_RESULTS = [table for table in TABLES.values() if table.rule == "make_table"]
+OF_RESULTS = [*get_experiment("twins").tables, *get_experiment("state_of_sparsity").tables]
 TITLE = r"Mini & 100 %_x|{~$\<b>"
 
 
@@ -49,7 +49,7 @@ def test_every_table_in_every_form(results, table):
 
 
 def test_html_and_markdown_hold_the_cells(results):
-    table = TABLES["table2"]
+    table = tables()["table2"]
     grid = table.arrange(table.make([results]), {"mini_100": "Mini"})
     html = to_html(grid, "Title", "Note")
     assert re.findall(r"<td[^>]*>(.*?)</td>", html) == grid.to_numpy().ravel().tolist()
@@ -60,30 +60,30 @@ def test_html_and_markdown_hold_the_cells(results):
 
 
 def test_mean_and_std_are_where_the_paper_has_them(results):
-    rows = TABLES["table5"].make([results])
-    grid = TABLES["table5"].arrange(rows, {"mini_100": "Mini"})
+    rows = tables()["table5"].make([results])
+    grid = tables()["table5"].arrange(rows, {"mini_100": "Mini"})
     expected = rows[(rows.sparsity_percent == 70) & (rows.epoch == 3) & (rows.metric == "accuracy")]
     cell = grid.loc[("Mini", "14", "Accuracy"), ("70 %", "epoch 3")]
     assert cell == mean_std(expected["mean"], expected["std"]).item()
 
 
 def test_friendly_and_hard_models_come_with_all_of_their_factors(results):
-    table = TABLES["rank_changes"]
+    table = tables()["rank_changes"]
     grid = table.arrange(table.make([results]), {})
     assert list(grid.columns[-len(FACTORS) - 1 :]) == ["seed", *FACTORS]
     assert len(grid) == 2 * (3 + 3)
 
 
 def test_zoos_of_one_title_stay_two(results):
-    rows = TABLES["table6"].make([results])
+    rows = tables()["table6"].make([results])
     both = pd.concat([rows, rows.assign(zoo="other", mean=1.0)])
-    grid = TABLES["table6"].arrange(both, {"mini_100": "Same", "other": "Same"})
+    grid = tables()["table6"].arrange(both, {"mini_100": "Same", "other": "Same"})
     assert len(grid) == 6
 
 
 @pytest.mark.parametrize("name", ["table1", "table7", "table8", "rank_changes", "findings"])
 def test_an_empty_table_is_a_header(results, name):
-    grid = TABLES[name].arrange(TABLES[name].make([results]).iloc[:0], {})
+    grid = tables()[name].arrange(tables()[name].make([results]).iloc[:0], {})
     assert "Zoo" in to_markdown(grid, "Title", "Note")
     assert "toprule" in to_latex(grid, "Title", "Note")
     assert r"below 5 \%, p $<$ 0.05" in to_latex(grid, "Title", "below 5 %, p < 0.05")
@@ -98,11 +98,11 @@ def test_undefined_cells_say_so():
         for value in ("mean", "std")
     ]
     table = pd.DataFrame({"zoo": ["a"], "models": [3]}).reindex(columns=["zoo", "models", *cells])
-    assert (TABLES["table1"].arrange(table, {"a": "A"}) == "–").all(axis=None)
+    assert (tables()["table1"].arrange(table, {"a": "A"}) == "–").all(axis=None)
 
 
 def test_files_carry_their_origin(results, tmp_path):
-    table = TABLES["table4"]
+    table = tables()["table4"]
     grid = table.arrange(table.make([results]), {"mini_100": "Mini"})
     paths = [tmp_path / f"table4{suffix}" for suffix in (".md", ".tex", ".html", ".csv")]
     write_texts(grid, table.title, table.note, paths, {"software": "ours"})

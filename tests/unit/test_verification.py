@@ -27,7 +27,7 @@ from zootwins.storage.files import remedy
 from zootwins.storage.frames import write_csv, write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.storage.tensor_files import KINDS
-from zootwins.storage.verification import verify
+from zootwins.storage.verification import counted, problems, refuse_wrong, verify
 from zootwins.zoos.originals import load_originals, read_initial, read_parameters, read_predictions, write_rows
 
 READERS = {
@@ -294,3 +294,16 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
     assert len(load_originals(weights, tmp_path / "models.csv", "cnn_s", 0, 4)) == 3
     with pytest.raises(InputError, match=r"originals\.safetensors: its tensors are not those of cnn_l; make it"):
         load_originals(weights, tmp_path / "models.csv", "cnn_l", 0, 4)
+
+
+def test_a_report_with_wrong_files_ends_in_one_line():
+    report = pd.DataFrame(
+        {"status": ["ok", "missing", "damaged", "not made", "ok"], "problem": ["", "a: missing", "b: damaged", "", ""]}
+    )
+    assert problems(report) == ["a: missing", "b: damaged"]
+    assert set(counted(report).split(", ")) == {"2 ok", "1 missing", "1 damaged", "1 not made"}
+    with pytest.raises(InputError, match=r"^r\.csv: lists 1 damaged and 1 missing of 5 files, and for each what"):
+        refuse_wrong(report, "r.csv")
+    with pytest.raises(InputError, match=r"lists 1 missing of 4"):
+        refuse_wrong(report[report.status != "damaged"], "r.csv")
+    refuse_wrong(report[report.status.isin(["ok", "not made"])], "r.csv")

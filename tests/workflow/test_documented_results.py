@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from projects import REPOSITORY
-from zootwins.reporting.gallery import TABLES
-from zootwins.reporting.gallery.figures import FIGURES
+from zootwins.catalogue.experiments import experiments
 
 pytestmark = pytest.mark.workflow
 
 REFERENCE = REPOSITORY / "docs/reference"
 ELSEWHERE = {  # not part of `all`
-    *(name for name, table in TABLES.items() if table.target != "tables"),
-    *(name for name, figure in FIGURES.items() if figure.rule != "make_figure"),
-    *("latent_space", "reconstruction", "property_prediction", "representation_baselines", "latent_size"),
+    result.name
+    for experiment in experiments()
+    if not experiment.in_all
+    for result in (*experiment.tables, *experiment.figures)
 }
 
 

@@ -1,6 +1,6 @@
 """Long tables of one zoo and method, from its shards."""
 
-from zootwins.analyses.metrics import collect_metrics
+from zootwins.analyses.metrics import collect_metrics, taken
 from zootwins.analyses.status import announcement, details
 from zootwins.architectures.architecture import stored_architecture
 from zootwins.run.job import announce, job, log, provenance
@@ -13,15 +13,12 @@ with job(snakemake):
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     shards = [read_shard(path) for path in snakemake.input.shards]
     warn_of_mixture(shards)
-    twinned = index < snakemake.params.models
+    first, architecture = shards[0], snakemake.params.architecture
     sparsifier = get_sparsifier(snakemake.wildcards.method)
     metrics = collect_metrics(
         shards,
-        predictions[twinned],
-        index[twinned],
-        stored_architecture(
-            shards[0].path, snakemake.params.architecture, shards[0].metadata.get("network"), shards[0].shapes
-        ),
+        *taken(predictions, index, snakemake.params.models),
+        stored_architecture(first.path, architecture, first.metadata.get("network"), first.shapes),
         sparsifier.curve(sparsifier.Settings(**snakemake.params.settings)),
     )
     metadata = provenance(snakemake, shards=[shard.path.stem for shard in shards])

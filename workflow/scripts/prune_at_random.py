@@ -1,7 +1,7 @@
 """Twins with as many weights of each layer pruned as by magnitude pruning, at random places."""
 
+from zootwins.catalogue.candidates import MASKS_OF, RANDOM
 from zootwins.experiments.transfer.baselines import axis, prune_at_random
-from zootwins.experiments.transfer.candidates import MASKS_OF, RANDOM
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS

@@ -68,6 +68,17 @@ def collect_metrics(
     return Metrics(scores, layers, agreements)
 
 
+def taken(predictions: np.ndarray, index: np.ndarray, models: int) -> tuple[np.ndarray, np.ndarray]:
+    """The originals that the run takes, from the first, of those that were imported.
+
+    Args:
+        predictions: `[originals, samples]`.
+        index: `[originals]`.
+        models: how many rows of models.csv the run takes.
+    """
+    return predictions[index < models], index[index < models]
+
+
 def _check_complete(shards: Sequence[TwinShard], index: np.ndarray) -> None:
     where: dict[int, TwinShard] = {}
     for shard in shards:

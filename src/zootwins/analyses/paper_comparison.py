@@ -9,13 +9,19 @@ Zoos are matched by their id; a catalogue entry's `compare_with` names a zoo of 
 same, and such rows say so (`same_zoo`).
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, mean_std, texts
 from zootwins.analyses.two_samples import Difference, holm, kendall_differ, means_differ, pearson_differ
+from zootwins.storage.frames import read_csv
+
+log = logging.getLogger(__name__)
 
 PAPER_LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")  # of Tables 7 and 8
 RESOLUTION = 0.1  # of the paper's numbers, percent
@@ -94,6 +100,8 @@ def compare(
     joined["flag"] = [
         contradiction(*row) for row in joined[["table", "paper_zoo", "at", "quantity"]].itertuples(index=False)
     ]
+    if joined.empty:
+        log.warning("no zoo of this run is in the paper, and none has compare_with in the catalogue")
     return joined[COLUMNS]
 
 
@@ -255,3 +263,24 @@ def arrange_agreements(table: pd.DataFrame) -> pd.DataFrame:
             "Median distance, SE": texts(table["median_difference_in_se"], "{:.1f}"),
         },
     )
+
+
+def read_comparison(zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]) -> tuple[Any, ...]:
+    """The arguments of `compare`, from files.
+
+    Args:
+        zoos: fields of `Zoo` as plain mappings.
+        files: our tables.
+        paper: the paper's, and last the one of its zoos.
+    """
+    ours = {Path(path).stem: read_csv(path) for path in files}
+    printed = {Path(path).stem: pd.read_csv(path) for path in paper[:-1]}
+    counterparts = {zoo["id"]: zoo["compare_with"] for zoo in zoos if zoo["compare_with"]}
+    return ours, printed, counterparts, pd.read_csv(paper[-1], index_col="zoo")["models"]
+
+
+def read_tables(
+    zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
+) -> tuple[pd.DataFrame, ...]:
+    """Other tables of the run, which need neither zoos nor the paper."""
+    return tuple(map(read_csv, files))

@@ -217,12 +217,6 @@ def _suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
     return [f"{name}_{suffix}" for name in names for suffix in suffixes]
 
 
-def paper_order(zoos: Iterable[ZooResults], paper: pd.DataFrame) -> list[ZooResults]:
-    """Zoos in the order of one of the paper's tables; those that it does not have follow in their own order."""
-    order = {zoo: position for position, zoo in enumerate(paper["zoo"].unique())}
-    return sorted(zoos, key=lambda results: order.get(results.zoo.id, len(order)))
-
-
 def arrange_agreement(table: pd.DataFrame) -> pd.DataFrame:
     """A line a zoo, the methods beside each other."""
     cells = {

@@ -89,6 +89,42 @@ def twin_predictions(shards: Sequence[TwinShard], point: Point) -> tuple[np.ndar
     return np.concatenate(parts), np.concatenate(indices)
 
 
+def response(
+    shards: Sequence[TwinShard],
+    point: Point,
+    dense_control: Point | None,
+    predictions: np.ndarray,
+    index: np.ndarray,
+    labels: np.ndarray,
+) -> pd.DataFrame:
+    """The rank changes of a zoo's models at an operating point, and the bounds of those of unpruned controls.
+
+    Args:
+        shards: the zoo's twins by a method, in order.
+        point: the operating point.
+        dense_control: the method's unpruned control, if it has one.
+        predictions: the originals' predicted classes on the test images, `[originals, samples]`.
+        index: the originals' indices in models.csv, `[originals]`; some may have no twins.
+        labels: the right classes, `[samples]`.
+
+    Returns:
+        A row a twin, as `rank_changes`, with its index before and `control_low`, `control_high` behind.
+    """
+
+    def changes_at(at: Point) -> pd.DataFrame:
+        twins, models = twin_predictions(shards, at)
+        right = predictions[pd.Index(index).get_indexer(models)] == labels
+        changes = rank_changes(right, twins == labels)
+        changes.insert(0, "index", models)
+        return changes
+
+    changes = changes_at(point)
+    if dense_control is not None:
+        bounds = changes_at(dense_control).set_index("index")[["low", "high"]]
+        changes = changes.join(bounds.add_prefix("control_"), on="index")
+    return changes
+
+
 def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Every model's rank change with its generating factors, the friendliest first in each zoo and method."""
     tables = []

@@ -117,3 +117,34 @@ def left_out(zoos: Sequence[ZooResults]) -> str:
         models |= {kind: models.get(kind, 0) + len(found) for kind, found in indices.items() if found}
     counts = ", ".join(f"{kind.replace('_', ' ')}: {count}" for kind, count in models.items())
     return f"Left out where weights or loss are not finite, models: {counts}." if counts else ""
+
+
+def paper_order(zoos: Iterable[ZooResults], paper: pd.DataFrame) -> list[ZooResults]:
+    """Zoos in the order of one of the paper's tables; those that it does not have follow in their own order."""
+    order = {zoo: position for position, zoo in enumerate(paper["zoo"].unique())}
+    return sorted(zoos, key=lambda results: order.get(results.zoo.id, len(order)))
+
+
+def read_results(
+    zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
+) -> tuple[list[ZooResults]]:
+    """The results of some zoos, in the order of one of the paper's tables where its path is given.
+
+    Args:
+        zoos: see `load_results`.
+        files: likewise.
+        paper: the table's path, or nothing.
+    """
+    results = load_results(zoos, files)
+    return ([*results] if not paper else paper_order(results, pd.read_csv(paper[0])),)
+
+
+def with_left_out(note: str, inputs: Sequence[Any]) -> str:
+    """A table's note with a sentence on the networks that diverged, where it is made of the results of zoos.
+
+    Args:
+        note: the table's.
+        inputs: what its reader returned.
+    """
+    zoos = [results for part in inputs if isinstance(part, list) for results in part if isinstance(results, ZooResults)]
+    return " ".join(filter(None, (note, left_out(zoos))))

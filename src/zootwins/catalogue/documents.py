@@ -6,9 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model, model_validator
 
 from zootwins.architectures.registry import checked_spec
-from zootwins.catalogue.experiments import Representations
-from zootwins.catalogue.soups import Soups
-from zootwins.catalogue.transfer import Transfer
+from zootwins.catalogue.experiments import experiments
 from zootwins.images.entries import DatasetEntry
 from zootwins.run.settings import Once, Section
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
@@ -44,9 +42,6 @@ class Configuration(Section):
         description="Weights in the shards: of every epoch, or of the last alone. Accuracies and sparsities are always "
         "there."
     )
-    representations: Representations
-    soups: Soups
-    transfer: Transfer
     engine: Literal["auto", "torch", "native"] = Field(
         description="What trains: auto takes CUDA, else the native kernels, else torch."
     )
@@ -138,9 +133,6 @@ class ZooEntry(Section):
         description="The source holds variational twins, with log σ², that others made of this zoo of the catalogue; "
         "they are imported, not trained.",
     )
-    soups: Literal[False] | dict[str, Any] = Field(
-        {}, description="Keys of the configuration's section that differ for this zoo; false: no soups."
-    )
     publication: Publication = Field(
         Publication(), description="What `results/published/{zoo}` says of its licence and authors."
     )
@@ -148,14 +140,15 @@ class ZooEntry(Section):
 
 @cache
 def configuration_model() -> type[BaseModel]:
-    """The configuration's keys, with a section for every sparsifier."""
-    sections = {method.section: (method.Settings, Field(description=f"{method.title}.")) for method in sparsifiers()}
+    """The configuration's keys, with a section for every experiment that has settings, and for every sparsifier."""
+    sections = {one.id: (one.settings, ...) for one in experiments() if one.settings}
+    sections |= {method.section: (method.Settings, Field(description=f"{method.title}.")) for method in sparsifiers()}
     return create_model("Configuration", __base__=Configuration, __doc__=Configuration.__doc__, **sections)
 
 
 @cache
 def catalogue_model() -> type[BaseModel]:
-    """The catalogue's keys: every zoo can have sections of its own for the sparsifiers, and operating points."""
+    """The catalogue's keys: zoos can have sections of its own for sparsifiers and experiments, and operating points."""
     points = {
         f"{method.id}_{method.sweep.name}": (
             float | None,
@@ -170,15 +163,13 @@ def catalogue_model() -> type[BaseModel]:
         __doc__="Where the paper's Tables 1 (agreement) and 2 (correlation) compare the twins.",
         **dict.fromkeys(COMPARISONS, (operating_point, operating_point())),
     )
+    known = {one.id: one.id for one in experiments() if one.of_zoo} | {m.section: m.short for m in sparsifiers()}
     sections = {
-        method.section: (
+        section: (
             Literal[False] | dict[str, Any],
-            Field(
-                {},
-                description=f"Keys of the configuration's section that differ for this zoo; false: no {method.short}.",
-            ),
+            Field({}, description=f"Keys of the configuration's section that differ for this zoo; false: no {name}."),
         )
-        for method in sparsifiers()
+        for section, name in known.items()
     }
     entry = create_model(
         "Zoo",

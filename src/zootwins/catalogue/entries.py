@@ -5,19 +5,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from zootwins.architectures.registry import Spec, canonical, get_design
-from zootwins.catalogue.datasets import (
-    ARCHIVE,
-    check_borrowed,
-    check_dataset,
-    named_datasets,
-    same_classes,
-    zoo_dataset,
-)
+from pydantic import BaseModel
+
+from zootwins.architectures.registry import Spec
+from zootwins.catalogue.datasets import ARCHIVE, check_borrowed, named_datasets, zoo_dataset
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model
+from zootwins.catalogue.experiments import Experiment, experiments, get_experiment
 from zootwins.catalogue.messages import validated
-from zootwins.catalogue.soups import Soups
-from zootwins.catalogue.transfer import MASKS_OF, TaskSource
 from zootwins.catalogue.yaml_files import read_yaml
 from zootwins.images.entries import DatasetEntry
 from zootwins.run.errors import InputError, Mistakes
@@ -97,6 +91,18 @@ class Zoo:
                         f"what is run ({run}); set one of these in the catalogue, or null"
                     )
 
+    @property
+    def needs_initial_weights(self) -> bool:
+        """Whether one of its methods starts from the models' weights before training."""
+        return any(get_sparsifier(method).needs_initial(settings) for method, settings in self.methods.items())
+
+    def value(self, path: str) -> Any:
+        """A field, or a part of one, as plain values: `architecture`, `methods.vd.epochs`; None where there is none."""
+        found: Any = self
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else getattr(found, name, None)
+        return found.model_dump() if isinstance(found, BaseModel) else found
+
     def plain(self, *, origin: bool = True) -> dict[str, Any]:
         """The fields as plain values, as Snakemake's parameters hold them; `origin`: with where the zoo comes from."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -123,7 +129,7 @@ class Run:
     Attributes:
         zoos: the chosen zoos, in the configuration's order.
         catalogue: every zoo of the catalogue with this run's settings, by id.
-        soups: settings of the soups of every zoo that has some, by id.
+        settings: of every experiment that a zoo may set otherwise, by its id: the settings of each zoo that has it.
         folders: those that the catalogue's paths may be relative to, the first one first.
         datasets: the data sets by name, those written inside a zoo's entry among them.
     """
@@ -131,7 +137,7 @@ class Run:
     config: Any
     zoos: tuple[str, ...]
     catalogue: Mapping[str, Zoo]
-    soups: Mapping[str, Soups]
+    settings: Mapping[str, Mapping[str, Any]]
     folders: tuple[Path, ...]
     datasets: Mapping[str, DatasetEntry]
 
@@ -178,98 +184,60 @@ class Run:
         """The names of a zoo's shards."""
         return shard_ranges(self.models(zoo), self.config.models_per_shard)
 
-    def representation_zoos(self) -> tuple[str, ...]:
-        """The zoos that hyper-representations are trained on.
+    def originals_of(self, zoo: str) -> Zoo:
+        """The zoo that a zoo of published twins was made from; any other zoo is its own."""
+        return self.catalogue[self.catalogue[zoo].twins_of or zoo]
+
+    def fetched_epoch(self, zoo: str) -> int | str | None:
+        """The checkpoint to read of each model of an archive or folder; of published twins, `all`."""
+        return "all" if self.catalogue[zoo].twins_of else self.catalogue[zoo].epoch
+
+    def dialect_of_dataset(self, zoo: str) -> str | None:
+        """The dialect of the raw zoo that may bring a data set along."""
+        return self.originals_of(zoo).dialect
+
+    def imported_models(self, zoo: str) -> int:
+        """How many models a raw zoo has to hold: of a zoo trained here, those that the run takes."""
+        entry = self.catalogue[zoo]
+        return self.models(zoo) if entry.train else entry.held or entry.models
+
+    def sampled_models(self, zoo: str) -> int | None:
+        """How many models a zoo is of those that its source holds; None: all."""
+        return self.catalogue[zoo].models if self.catalogue[zoo].held else None
+
+    def analysed(self, zoo: str) -> dict[str, Any]:
+        """What tables and figures depend on in a catalogue entry: all but where the zoo comes from."""
+        return self.catalogue[zoo].plain(origin=False) | {"models": self.models(zoo)}
+
+    def publication(self, zoo: str) -> dict[str, Any]:
+        """What a release says of its zoo."""
+        entry = self.catalogue[zoo]
+        about = {name: getattr(entry, name) for name in ("title", "dataset", "architecture")}
+        return {"zoo": zoo, **about, **entry.publication}
+
+    def method_settings(self, zoo: str, method: str) -> dict[str, Any]:
+        """The settings of a method for a zoo, as plain values.
 
         Raises:
-            InputError: if none is listed, or one is not in the catalogue or lacks what is needed.
+            InputError: if the run does not have it.
         """
-        key, zoos = "representations.zoos", self.config.representations.zoos
-        if not zoos:
-            raise InputError(
-                f"configuration: {key} is empty; list zoos there, or take --configfile config/representations.yaml, "
-                "which takes two cores a quarter of an hour"
-            )
-        across = self.config.representations.across
+        settings = self.catalogue[zoo].methods.get(method)
+        if settings is None:
+            raise InputError(f"{zoo} has no twins by {method} in this configuration; see its key methods")
+        return settings.model_dump()
+
+    def exported_settings(self, zoo: str, population: str) -> dict[str, Any] | None:
+        """The settings of the method that a population was made by; None of originals and of a zoo trained here."""
+        methods = self.catalogue[zoo].methods
+        return methods[population].model_dump() if population in methods else None
+
+    def check_known(self, key: str, zoos: Iterable[str]) -> None:
+        """Refuse zoos that the catalogue does not have.
+
+        Raises:
+            InputError: naming the configuration's key.
+        """
         _check_known(key, zoos, self.catalogue, self.config.catalogue)
-        _check_known("representations.across", across, self.catalogue, self.config.catalogue)
-        specs = [self.catalogue[zoo].architecture for zoo in (*zoos, *across)]
-        architectures = {canonical(spec): get_design(spec).label for spec in specs}
-        if across and len(architectures) > 1:
-            raise InputError(
-                "configuration: representations.across: what is learned from networks of one architecture tells "
-                f"nothing of another, and these are {' and '.join(sorted(architectures.values()))}; list zoos of one"
-            )
-        for zoo in (*zoos, *across):
-            if "vd" not in self.catalogue[zoo].methods or self.config.keep_states != "all":
-                raise InputError(
-                    f"configuration: representations: {zoo!r} needs variational dropout and keep_states: all"
-                )
-        return zoos
-
-    def transfer_points(self, zoo: str) -> dict[str, list[Point]]:
-        """The operating points of a zoo's methods whose twins are transferred, in the order of each method's dial.
-
-        Raises:
-            InputError: if one is not run or not transferred, or baselines are asked for that the zoo has nothing for.
-        """
-        settings, points = self.config.transfer, {}
-        for method, values in settings.points.items():
-            if values and settings.methods is not None and method not in settings.methods:
-                raise InputError(
-                    f"configuration: transfer.points.{method}: {method} is not in transfer.methods; add it there, or "
-                    f"set points.{method} to []"
-                )
-        for method, own in self.catalogue[zoo].methods.items():
-            if settings.methods is not None and method not in settings.methods:
-                continue
-            values = settings.points.get(method, (get_sparsifier(method).default_point(own),))
-            values = {*values, 0.0} if method == MASKS_OF else set(values)
-            for value in values:
-                if self.catalogue[zoo].point(method, value) is None:
-                    run = ", ".join(f"{point.value:g}" for point in self.catalogue[zoo].curve(method))
-                    raise InputError(
-                        f"configuration: transfer.points.{method}: {value:g} is not among what {zoo} is run at ({run})"
-                    )
-            points[method] = [self.catalogue[zoo].point(method, value) for value in sorted(values)]
-        known = [point.value for point in points.get(MASKS_OF, [])]
-        for key in ("random", "scratch"):
-            for value in getattr(settings, key):
-                if not known:
-                    raise InputError(
-                        f"configuration: transfer.{key}: takes its counts and masks from {MASKS_OF}, whose twins of "
-                        f"{zoo} are not transferred; add {MASKS_OF} to transfer.methods and the zoo's methods, or set "
-                        f"{key} to []"
-                    )
-                if value not in known:
-                    raise InputError(
-                        f"configuration: transfer.{key}: {value:g} is not in transfer.points.{MASKS_OF}; add it there"
-                    )
-        if settings.untrained and self.catalogue[zoo].twins_of:
-            raise InputError(
-                f"configuration: transfer.untrained: the weights before training of {zoo}, whose twins are published, "
-                "are not at hand; set it to false"
-            )
-        return points
-
-    def transfer_tasks(self, zoo: str) -> list[str]:
-        """The tasks that a zoo is transferred to: all but its own data set.
-
-        Raises:
-            InputError: if there is none, or one is of a data set or zoo that there is not.
-        """
-        tasks = []
-        for task in self.config.transfer.tasks:
-            source = TaskSource.of(task)
-            if (source.zoo or source.dataset) not in (self.catalogue if source.zoo else self.datasets):
-                raise InputError(f"configuration: transfer.tasks: {task!r}: there is no such data set or zoo")
-            dataset = self.catalogue[source.zoo].dataset if source.zoo else source.dataset
-            same = dataset == self.catalogue[zoo].dataset and dataset != ARCHIVE  # each archive brings its own
-            if source.variant or (source.zoo != zoo and not same):
-                tasks.append(task)
-        if not tasks:
-            raise InputError(f"configuration: transfer.tasks: none for {zoo}, its own data set does not count; add one")
-        return tasks
 
 
 def load_run(config: Mapping[str, Any], root: Path) -> Run:
@@ -294,22 +262,21 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     mistakes.refuse()
     with mistakes.collected():
         _check_known("zoos", configuration.zoos, entries, configuration.catalogue)
-    catalogue, soups = {}, {}
+    catalogue: dict[str, Zoo] = {}
+    settings: dict[str, dict[str, Any]] = {one.id: {} for one in experiments() if one.of_zoo}
     for zoo, entry in entries.items():
         with mistakes.collected():
             catalogue[zoo] = _zoo(zoo, entry, configuration, where, datasets)
-        if entry.soups is not False:
-            with mistakes.collected():
-                soups[zoo] = _soups(zoo, entry, configuration, where)
+        for experiment, of_zoos in settings.items():
+            if getattr(entry, experiment) is not False:
+                with mistakes.collected():
+                    of_zoos[zoo] = _settings(get_experiment(experiment), zoo, entry, configuration, where)
     mistakes.refuse()
     data_of = {zoo.id: zoo.dataset for zoo in catalogue.values()}
     with mistakes.collected():
         _check_titles(catalogue, where)
     with mistakes.collected():
         check_borrowed(datasets, data_of, where)
-    for zoo, settings in soups.items():
-        with mistakes.collected():
-            _check_shifted(zoo, settings, datasets, data_of, configuration, where)
     for zoo in catalogue.values():
         if zoo.twins_of is not None:
             with mistakes.collected():
@@ -317,8 +284,13 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     for zoo in configuration.zoos:  # here, and not when the tables are made, hours later
         with mistakes.collected():
             catalogue[zoo].check_points()
+    run = Run(configuration, configuration.zoos, catalogue, settings, (Path(where).parent, Path(), root), datasets)
+    for experiment, of_zoos in settings.items():
+        for zoo in of_zoos:
+            with mistakes.collected():
+                get_experiment(experiment).check(run, zoo, f"{where}: zoos.{zoo}.{experiment}")
     mistakes.refuse()
-    return Run(configuration, configuration.zoos, catalogue, soups, (Path(where).parent, Path(), root), datasets)
+    return run
 
 
 def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:
@@ -437,28 +409,11 @@ def _resolved(
     return resolved
 
 
-def _soups(name: str, entry: Any, config: Any, where: str) -> Soups:
-    """The settings of a zoo's soups; their learning rate is magnitude pruning's where they have none of their own."""
-    merged = config.soups.model_dump() | entry.soups
-    settings = validated(Soups, merged, where, f"zoos.{name}.soups")
-    pruning = config.magnitude_pruning.model_dump() | (entry.magnitude_pruning or {})
-    return settings if "lr" in entry.soups or settings.lr else settings.model_copy(update={"lr": pruning["lr"]})
-
-
-def _check_shifted(
-    name: str,
-    settings: Soups,
-    datasets: Mapping[str, DatasetEntry],
-    data_of: Mapping[str, str],
-    config: Any,
-    where: str,
-) -> None:
-    """Refuse shifted sets that there are not, or, of a zoo that is run, whose labels mean something else."""
-    key = f"{where}: zoos.{name}.soups.shifted_sets"
-    for one in settings.shifted_sets:
-        check_dataset(one, datasets, key)
-        if name in config.zoos and not same_classes(one, data_of[name], datasets, data_of):
-            raise InputError(f"{key}: labels of {one} mean something else than those of {data_of[name]}; leave it out")
+def _settings(experiment: Experiment, zoo: str, entry: Any, config: Any, where: str) -> Any:
+    """An experiment's settings for a zoo: the run's, with the zoo's own."""
+    own, key = getattr(entry, experiment.id), f"zoos.{zoo}.{experiment.id}"
+    settings = validated(experiment.settings, getattr(config, experiment.id).model_dump() | own, where, key)
+    return experiment.resolve(settings, own, config, entry)
 
 
 def _points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:

@@ -36,6 +36,9 @@ CHECKS: dict[str, Callable[[str], object]] = {
 }
 
 
+WRONG = ("damaged", "missing", OTHERS)
+
+
 def verify(
     needed: Mapping[str, Iterable[str]], possible: Mapping[str, Iterable[str]], zoos: Sequence[str]
 ) -> pd.DataFrame:
@@ -63,6 +66,32 @@ def verify(
         problem = f"{path}: of {', '.join(others)}, not of this run's {', '.join(zoos)}; {remedy(path)}"
         report.loc[report["file"] == path, ["status", "problem"]] = OTHERS, problem
     return report
+
+
+def counted(report: pd.DataFrame) -> str:
+    """How many files of a report have each status, such as `12 ok, 1 missing`."""
+    return ", ".join(f"{number} {status}" for status, number in report["status"].value_counts().items())
+
+
+def problems(report: pd.DataFrame) -> list[str]:
+    """What is wrong with each file of a report that is damaged, missing or of other zoos, and what to do."""
+    return report["problem"][report["status"].isin(WRONG)].tolist()
+
+
+def refuse_wrong(report: pd.DataFrame, path: str | Path) -> None:
+    """End where a file is damaged, missing or of other zoos.
+
+    Args:
+        report: made by `verify`.
+        path: where it is.
+
+    Raises:
+        InputError: with how many of the files are.
+    """
+    counts = {status: (report["status"] == status).sum() for status in WRONG}
+    if any(counts.values()):
+        found = " and ".join(f"{number} {status}" for status, number in counts.items() if number)
+        raise InputError(f"{path}: lists {found} of {len(report)} files, and for each what to do")
 
 
 def _status(path: str, kind: str, absent: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ knows of a model is told by linear probes. After Schürholt et al. (NeurIPS 2021
 the authors' public code for these is followed.
 """
 
-from zootwins.catalogue.experiments import RepresentationSettings as Settings
+from zootwins.catalogue.representations import RepresentationSettings as Settings
 
 __all__ = ["Settings"]
 

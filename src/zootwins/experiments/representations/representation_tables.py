@@ -1,6 +1,7 @@
 """The paper's Table 3 with what is simpler beside it, and whether the auto-encoder is better than that."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from scipy import stats
 from zootwins.analyses.cells import lines, texts, value_interval
 from zootwins.analyses.intervals import CONFIDENCE
 from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.storage.frames import read_parquet
 
 QUANTITIES = {
     "weights": "w",
@@ -159,3 +161,25 @@ def arrange_claims(table: pd.DataFrame) -> pd.DataFrame:
             "Better": texts(table["verdict"]),
         },
     )
+
+
+def read_representations(
+    zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
+) -> tuple[pd.DataFrame, ...]:
+    """A table of all zoos and seeds, with the paper's zoo of each (`paper_zoo`), and those of the paper.
+
+    Args:
+        zoos: fields of `Zoo` as plain mappings.
+        files: the table's parts.
+        paper: the paper's tables.
+    """
+    table = pd.concat(map(read_parquet, files), ignore_index=True)
+    table["paper_zoo"] = table["zoo"].map({zoo["id"]: zoo["compare_with"] or zoo["id"] for zoo in zoos})
+    return table, *map(pd.read_csv, paper)
+
+
+def read_drawn(
+    zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A table of all zoos and seeds, and the zoos' titles, by id."""
+    return pd.concat(map(read_parquet, files), ignore_index=True), {zoo["id"]: zoo["title"] for zoo in zoos}

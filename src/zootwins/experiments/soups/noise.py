@@ -1,6 +1,6 @@
 """How much gains would differ between models if all models gained the same: what a finite test set does."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,28 @@ def noise_table(arms: dict[str, Sequence[TwinShard]], labels: np.ndarray, models
             row = {"goal": goal, "phase": arms["soup"][0].states[-1], "against": against, "models": len(chosen)}
             rows.append(row | {"noise_variance": noise_of_gains(chosen)})
     return pd.DataFrame(rows)
+
+
+def noise_of_soups(
+    shards: Iterable[TwinShard], kinds: Iterable[tuple[str, int]], labels: np.ndarray, models: Collection[int]
+) -> pd.DataFrame:
+    """`noise_table` of several soups, with their variant and number of members.
+
+    Args:
+        shards: of all of them, each in the folder `{variant}-{members}-{arm}`.
+        kinds: variants and numbers of members.
+        labels: the right classes of the test images.
+        models: the indices of those that count.
+    """
+    by_folder: dict[str, list[TwinShard]] = {}
+    for shard in shards:
+        by_folder.setdefault(shard.path.parent.name, []).append(shard)
+    tables = []
+    for variant, members in kinds:
+        prefix = f"{variant}-{members}-"
+        arms = {name.removeprefix(prefix): own for name, own in by_folder.items() if name.startswith(prefix)}
+        tables.append(noise_table(arms, labels, models).assign(variant=variant, members=members))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _right(shards: Sequence[TwinShard], labels: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture
-from zootwins.experiments.transfer.candidates import FROM_INITIAL, MASKS_OF, ORIGINAL, RANDOM, SCRATCH, Candidate
+from zootwins.catalogue.candidates import FROM_INITIAL, MASKS_OF, ORIGINAL, RANDOM, SCRATCH, Candidate
 from zootwins.population import Factors, Population
 from zootwins.sparsifiers.base import Point, Settings
 from zootwins.sparsifiers.registry import get_sparsifier

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture
+from zootwins.catalogue.candidates import MASKS_OF, RANDOM
 from zootwins.experiments.transfer.backbones import twin_parameters
-from zootwins.experiments.transfer.candidates import MASKS_OF, RANDOM
 from zootwins.population import Engine, ImageData, Population
 from zootwins.population.randomness import weight_words
 from zootwins.population.trajectory import Plan, ignore, record_trajectory

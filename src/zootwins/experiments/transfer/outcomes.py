@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.results import ZooResults
+from zootwins.catalogue.candidates import KINDS, MASKS_OF, ORIGINAL
 from zootwins.catalogue.transfer import HEAD_INPUTS
-from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, ORIGINAL
 from zootwins.sparsifiers.registry import get_sparsifier
 
 PLACE = ["task", "mode", "layer", "solver"]  # where and how

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from zootwins.catalogue.candidates import ORIGINAL, Candidate
 from zootwins.catalogue.transfer import Full, Linear
 from zootwins.experiments.transfer.backbones import Backbones, gather
-from zootwins.experiments.transfer.candidates import ORIGINAL, Candidate
 from zootwins.experiments.transfer.full import transfer_full
 from zootwins.experiments.transfer.linear import transfer_linear
 from zootwins.population import Engine, ImageData

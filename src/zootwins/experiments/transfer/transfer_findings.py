@@ -16,7 +16,7 @@ from zootwins.analyses.intervals import interval
 from zootwins.analyses.pairing import equal_sparsity_differences
 from zootwins.analyses.paper_findings import Finding, mean_finding
 from zootwins.analyses.results import ZooResults
-from zootwins.experiments.transfer.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
+from zootwins.catalogue.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
 from zootwins.experiments.transfer.outcomes import main_outcomes, method_name, point_name
 
 MARGIN = 1.0  # points: a mean loss below it does not count, nor does a gain on shuffled pixels

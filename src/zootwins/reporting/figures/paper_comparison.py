@@ -1,5 +1,7 @@
 """Our numbers less the paper's, in standard deviations of the paper and in standard errors of both samples."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -8,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from scipy import stats
 
-from zootwins.analyses.paper_comparison import LEVEL
+from zootwins.analyses.paper_comparison import LEVEL, compare
 from zootwins.reporting.figures import COLUMN, message, styled
 
 LINEAR_UP_TO = 3.0  # beyond this the axis is logarithmic
@@ -17,6 +19,16 @@ PANELS = {  # the half width of the band in which numbers agree, and the axis' l
     "difference_in_paper_std": (1.0, "Ours − paper, in the paper's std"),
     "difference_in_se": (stats.norm.isf(LEVEL / 2), "Ours − paper, in standard errors"),
 }
+
+
+def compared(
+    tables: Mapping[str, pd.DataFrame],
+    paper: Mapping[str, pd.DataFrame],
+    counterparts: Mapping[str, str],
+    paper_models: pd.Series,
+) -> Figure:
+    """The figure of our tables and the paper's; arguments as those of `zootwins.analyses.paper_comparison.compare`."""
+    return paper_comparison(compare(tables, paper, counterparts, paper_models))
 
 
 @styled

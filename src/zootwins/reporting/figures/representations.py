@@ -1,6 +1,6 @@
 """Hyper-representations: their latent space, reconstruction, linear probes, and zero-shot twins."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import product
 from textwrap import fill
 
@@ -232,14 +232,3 @@ def _twins_panel(axes: Axes, table: pd.DataFrame) -> None:
         if method == "vd":
             own = summary.loc[OWN]
             axes.plot(own["sparsity", "mean"], own["accuracy", "mean"], "x", color=colour, markersize=6)
-
-
-FIGURES: dict[str, Callable[[pd.DataFrame, Mapping[str, str]], Figure]] = {
-    "latent_space": latent_space,
-    "reconstruction": reconstruction,
-    "property_prediction": property_prediction,
-    "representation_baselines": representation_baselines,
-    "latent_size": latent_size,
-    "prune_decisions": prune_decisions,
-    "zero_shot": zero_shot,
-}

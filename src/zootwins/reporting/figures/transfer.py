@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from zootwins.analyses.intervals import interval
 from zootwins.analyses.results import ZooResults
-from zootwins.experiments.transfer.candidates import KINDS, ORIGINAL, RANDOM, SCRATCH, UNTRAINED
+from zootwins.catalogue.candidates import KINDS, ORIGINAL, RANDOM, SCRATCH, UNTRAINED
 from zootwins.experiments.transfer.outcomes import error_increase, main_outcomes, method_name
 from zootwins.reporting.figures import COLOURS, COLUMN, message, styled
 from zootwins.reporting.figures import ORIGINAL as BLACK

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
-from zootwins.experiments.transfer.candidates import KINDS
+from zootwins.catalogue.candidates import KINDS
 from zootwins.experiments.transfer.transfer_findings import nearest_point
 from zootwins.reporting.figures import message, styled
 from zootwins.reporting.figures.transfer import colour_of, has_transfer, legend, panels

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from zootwins.analyses.results import ZooResults
-from zootwins.experiments.transfer.candidates import ORIGINAL
+from zootwins.catalogue.candidates import ORIGINAL
 from zootwins.reporting.figures import message, styled
 from zootwins.reporting.figures.transfer import MARKERS, colour_of, has_transfer, legend, panels
 from zootwins.reporting.figures.transfer_models import default_twins

@@ -1,4 +1,4 @@
-"""Settings of the experiments beside twins, as sections of the configuration."""
+"""Settings of hyper-representations, as a section of the configuration."""
 
 from typing import Annotated
 

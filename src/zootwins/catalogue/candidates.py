@@ -56,7 +56,7 @@ def candidates(points: Mapping[str, Sequence[Point]], settings: Transfer, mode: 
     """What is transferred in a mode, `linear` or `full`.
 
     Args:
-        points: of each method, the operating points (`Run.transfer_points`).
+        points: of each method, the operating points (`TransferExperiment.points`).
         settings: the experiment's.
         mode: which decides on scratch and untrained networks.
     """

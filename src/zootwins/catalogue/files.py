@@ -1,0 +1,367 @@
+"""The files of a run: which there are, and what each is made from.
+
+Rules, targets and `verify` ask here. Paths lead from the folder that snakemake works in.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, cached_property
+from os.path import relpath
+from pathlib import Path
+from typing import Any
+
+from zootwins.catalogue.entries import Run, Zoo
+from zootwins.catalogue.experiments import Experiment, Result, experiment_of, experiments, get_experiment, module_of
+from zootwins.run.errors import InputError
+from zootwins.run.provenance import digest
+from zootwins.sparsifiers import registry
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.storage.shards import shard_slice
+
+TENSORS = ("dataset", "originals", "predictions")
+# The files that a table and a figure are.
+TABLE_FORMS = (".csv", ".csv.sha256", ".md", ".tex", ".html")
+FIGURE_FORMS = (".pdf", ".png", ".svg")
+PAPER = ("mp", "vd")  # the paper's methods
+
+
+@cache
+def _digest_of_folder(directory: str, epoch: int | str | None, dialect: str | None) -> str:
+    """Once for all of a zoo's jobs."""
+    from zootwins.zoos.identity import folder_digest  # imports numpy, for the runs that have such a zoo
+
+    return folder_digest(directory, epoch, dialect)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a run.
+
+    Attributes:
+        run: the configuration joined with its catalogue.
+        root: the workflow's folder, where what the project brings along is.
+        given: a path of the catalogue as it is seen from here, refused if it is nowhere. It takes the function of the
+            run that looks it up, the name of its zoo or data set, and the files that are made of it.
+    """
+
+    run: Run
+    root: Path
+    given: Callable[..., str]
+
+    def of_project(self, path: str) -> str:
+        """A path of the project."""
+        return relpath(self.root / path)
+
+    def paper(self, tables: Iterable[str]) -> list[str]:
+        """The paper's tables of some names."""
+        return [self.of_project(f"resources/paper/{table}.csv") for table in tables]
+
+    @cached_property
+    def counterparts(self) -> dict[str, str]:
+        """The paper's zoo that each zoo of the catalogue is, or is like, where its tables have it.
+
+        Raises:
+            InputError: if a zoo is to be compared with one that the paper does not have.
+        """
+        known, catalogue = self.paper_models, self.run.catalogue.items()
+        for zoo, entry in catalogue:
+            if entry.compare_with not in (None, *known):
+                raise InputError(
+                    f"{self.run.config.catalogue}: zoos.{zoo}.compare_with: {entry.compare_with!r} is no zoo of the "
+                    f"paper; those are {', '.join(known)}"
+                )
+        return {zoo: like for zoo, entry in catalogue if (like := entry.compare_with or zoo) in known}
+
+    @cached_property
+    def paper_models(self) -> dict[str, int]:
+        """How many models each zoo of the paper has."""
+        with Path(*self.paper(["zoos"])).open(encoding="utf-8") as file:
+            return {row["zoo"]: int(row["models"]) for row in csv.DictReader(file)}
+
+    def counterpart(self, zoo: str) -> str:
+        """The paper's zoo that a zoo is, or is like."""
+        return self.counterparts[zoo]
+
+    def counterpart_models(self, zoo: str) -> int:
+        """How many models that has."""
+        return self.paper_models[self.counterparts[zoo]]
+
+    # Raw zoos
+
+    def source(self, zoo: str) -> str:
+        """The archive or folder that a zoo comes from."""
+        made = (f"results/zoos/{zoo}/raw.zip", f"results/zoos/{zoo}/models.csv")
+        return self.given(self.run.source_path, zoo, *made)
+
+    def of_dataset(self, name: str) -> list[str]:
+        """What a data set is read from, but for files in data_dir: the same ones elsewhere make nothing run again."""
+        entry = self.run.datasets.get(name)
+        if entry is None or not (entry.zoo or entry.path):
+            return []
+        if entry.zoo:
+            return [f"results/zoos/{entry.zoo}/dataset.safetensors"]
+        return [self.given(self.run.dataset_path, name)]
+
+    def dataset_settings(self, name: str) -> dict[str, Any] | str:
+        """What the catalogue says of a data set, as plain values, and which files a folder holds; `archive` as is."""
+        entry = self.run.datasets.get(name)
+        if entry is None:
+            return name
+        folder = Path(*self.of_dataset(name)) if entry.folder else None
+        held = folder and sorted((str(file.relative_to(folder)), file.stat().st_size) for file in folder.rglob("*.*"))
+        return {"name": name, "entry": entry.plain(), "files": held and digest(held)}
+
+    def zoo_dataset_files(self, zoo: str) -> list[str]:
+        """What a zoo's data set is read from."""
+        return self.of_dataset(self.run.catalogue[zoo].dataset)
+
+    def zoo_dataset_settings(self, zoo: str) -> dict[str, Any] | str:
+        """What the catalogue says of a zoo's data set."""
+        return self.dataset_settings(self.run.catalogue[zoo].dataset)
+
+    def archive(self, zoo: str) -> list[str]:
+        """The archive of a zoo on this machine, or nothing where it is to be downloaded."""
+        archive = self.run.catalogue[zoo].archive
+        return [self.source(zoo)] if archive and archive.path else []
+
+    def raw_zoo(self, zoo: str) -> str:
+        """A zoo in the raw layout: fetched, a folder of the user's, or trained here."""
+        entry = self.run.catalogue[zoo]
+        if entry.train:
+            return f"results/exports/{zoo}/trained.zip"
+        return self.source(zoo) if entry.directory else f"results/zoos/{zoo}/raw.zip"
+
+    def raw_zoo_with_dataset(self, zoo: str) -> str | list[str]:
+        """The raw zoo that may bring its data set along; a zoo that is trained here takes the catalogue's."""
+        originals = self.run.originals_of(zoo)
+        return [] if originals.train else self.raw_zoo(originals.id)
+
+    def raw_zoo_with_initial_weights(self, zoo: str) -> str | list[str]:
+        """The raw zoo whose checkpoints 0 are read; none where the weights follow from the factors."""
+        return self.raw_zoo(zoo) if self.run.catalogue[zoo].initial_weights == "checkpoint" else []
+
+    def folder_state(self, zoo: str) -> str | None:
+        """A digest of the files that are read of a zoo's folder, whatever their dates."""
+        return self._folder_state(self.run.catalogue[zoo], self.run.fetched_epoch(zoo))
+
+    def folder_state_of_dataset(self, zoo: str) -> str | None:
+        """The same of the folder that may bring the data set along."""
+        originals = self.run.originals_of(zoo)
+        return self._folder_state(originals, originals.epoch)
+
+    def folder_state_of_initial_weights(self, zoo: str) -> str | None:
+        """The same of the checkpoints 0, where these are read."""
+        entry = self.run.catalogue[zoo]
+        return self._folder_state(entry, 0) if entry.initial_weights == "checkpoint" else None
+
+    def _folder_state(self, zoo: Zoo, epoch: int | str | None) -> str | None:
+        return _digest_of_folder(self.source(zoo.id), epoch, zoo.dialect) if zoo.directory else None
+
+    # Zoos and twins
+
+    def shards(self, zoo: str, folder: str) -> list[str]:
+        """The files of a zoo's shards in a folder, in order."""
+        return [f"{folder}/{shard}.safetensors" for shard in self.run.shards(zoo)]
+
+    def twins(self, zoo: str, method: str) -> list[str]:
+        """The shards of a zoo's twins by a method."""
+        return self.shards(zoo, f"results/twins/{zoo}/{method}")
+
+    def twins_by_method(self, zoo: str) -> dict[str, list[str]]:
+        """The shards of a zoo's twins, by method."""
+        return {method: self.twins(zoo, method) for method in self.run.catalogue[zoo].methods}
+
+    def vd_twins(self, zoo: str) -> list[str]:
+        """The shards of a zoo's twins by variational dropout."""
+        return self.twins(zoo, "vd")
+
+    def all_twins(self) -> list[str]:
+        """Every shard of twins of the configured zoos."""
+        return [shard for zoo in self.run.zoos for shards in self.twins_by_method(zoo).values() for shard in shards]
+
+    def paper_twins(self, zoo: str) -> list[str]:
+        """The shards of a zoo's twins by those of the paper's methods that it has."""
+        return [shard for method in PAPER for shard in self.twins_by_method(zoo).get(method, [])]
+
+    def paper_metrics(self, zoo: str) -> list[str]:
+        """models.csv and the long tables of these twins."""
+        names = [f"{method}/{table}" for method in PAPER for table in ("scores", "agreement")]
+        return [f"results/zoos/{zoo}/models.csv", *self.metrics([zoo], names)]
+
+    def needed_by_twins(self, zoo: str, method: str, shard: str) -> dict[str, str]:
+        """What a shard of twins starts from beside the originals: twins by other methods, initial weights."""
+        settings = self.run.catalogue[zoo].methods.get(method)
+        if settings is None:  # its job is refused
+            return {}
+        sparsifier = get_sparsifier(method)
+        needed = {other: f"results/twins/{zoo}/{other}/{shard}.safetensors" for other in sparsifier.needs(settings)}
+        return needed | ({"initial": self.initial(zoo)} if sparsifier.needs_initial(settings) else {})
+
+    def initial(self, zoo: str) -> str:
+        """The weights of a zoo's models before training."""
+        return f"results/zoos/{zoo}/initial.safetensors"
+
+    def of_originals(self, zoo: str) -> dict[str, str]:
+        """What import_zoo wrote of the originals of published twins."""
+        folder = f"results/zoos/{self.run.catalogue[zoo].twins_of}"
+        return {kind: f"{folder}/{kind}.safetensors" for kind in ("originals", "predictions")} | {
+            "models": f"{folder}/models.csv",
+            "history": f"{folder}/history.parquet",
+        }
+
+    def shard_of_model(self, zoo: str, method: str, model: str) -> list[str]:
+        """The shard of a method's twins that a model is in; see `shard_with`."""
+        return self.shard_with(zoo, model, self.twins(zoo, method))
+
+    def shard_with(self, zoo: str, model: str, shards: Sequence[str]) -> list[str]:
+        """The one of a zoo's shards that a model is in: by its name and models.csv, or its index; all without these.
+
+        Raises:
+            InputError: if the run does not take the model.
+        """
+        table = Path(f"results/zoos/{zoo}/models.csv")
+        names = (
+            [row[0] for row in csv.reader(table.read_text(encoding="utf-8").splitlines()[1:])] if table.exists() else []
+        )
+        if model not in names and not model.isdigit() and not names:
+            return list(shards)
+        index = names.index(model) if model in names else int(model) if model.isdigit() else -1
+        if index not in range(self.run.models(zoo)):
+            taken = self.run.models(zoo)
+            raise InputError(f"{model}: not among the {taken} models of {zoo} that this run takes; {table} lists all")
+        return [shard for shard in shards if index in range(*shard_slice(Path(shard).stem))]
+
+    def exported(self, zoo: str, population: str) -> list[str]:
+        """The shards that hold a population to export; the originals are in none."""
+        if population == "originals":
+            return []
+        trained = self.shards(zoo, f"results/zoos/{zoo}/trained")
+        return trained if population == "trained" else self.twins(zoo, population)
+
+    def exported_models(self, zoo: str, population: str) -> str | list[str]:
+        """The table of the models to export; a population trained here brings it along."""
+        return [] if population == "trained" else f"results/zoos/{zoo}/models.csv"
+
+    def exported_originals(self, zoo: str, population: str) -> str | list[str]:
+        """The dense models to export, where the population is theirs."""
+        return f"results/zoos/{zoo}/originals.safetensors" if population == "originals" else []
+
+    def metrics(self, zoos: Iterable[str], names: Iterable[str]) -> list[str]:
+        """The long tables of some zoos; `*/` before a name stands for every method, and a method that a zoo lacks
+        has none.
+        """
+        names = list(names)
+        files = [file for zoo in zoos for name in names for file in self._metrics(self.run.catalogue[zoo], name)]
+        return list(dict.fromkeys(files))
+
+    def _metrics(self, zoo: Zoo, name: str) -> list[str]:
+        if name == "history":  # of the originals
+            return [f"results/zoos/{zoo.id}/history.parquet"]
+        if name == "mask_overlap" and len(zoo.methods) < 2:
+            return []
+        method, _, table = name.rpartition("/")
+        methods = [known for known in zoo.methods if method in (known, "*")] if method else [""]
+        if table == "response":
+            methods = [method for method in methods if method in zoo.operating_points("correlation")]
+        return [f"results/metrics/{zoo.id}/{method}{'/' * bool(method)}{table}.parquet" for method in methods]
+
+    def scores(self, zoo: str) -> list[str]:
+        """The scores of a zoo's twins, by every method."""
+        return self.metrics([zoo], ["*/scores"])
+
+    def explored(self) -> list[str]:
+        """What the explorer shows: models.csv and the scores of every method of the configured zoos."""
+        models = [f"results/zoos/{zoo}/models.csv" for zoo in self.run.zoos]
+        return models + self.metrics(self.run.zoos, ["*/scores"])
+
+    # Tables and figures
+
+    def sources(self, result: Result) -> list[str]:
+        """The files that a table or figure is made of."""
+        return experiment_of(result).sources(self, result.sources)
+
+    def beside(self, result: Result) -> list[str]:
+        """The paper's tables that are read beside them."""
+        return self.paper(result.paper)
+
+    def zoos(self, result: Result) -> list[dict[str, Any]]:
+        """What a table or figure depends on in the entries of its zoos."""
+        return [self.run.analysed(zoo) for zoo in experiment_of(result).zoos(self.run)]
+
+    def modules(self, result: Result) -> list[str]:
+        """The modules that a table or figure is made with; results are read by way of the methods' curves."""
+        zoos = experiment_of(result).zoos(self.run)
+        methods = dict.fromkeys(method for zoo in zoos for method in self.run.catalogue[zoo].methods)
+        experiment = module_of(experiment_of(result).id)
+        return [experiment, *result.modules, *map(registry.module_of, methods)]
+
+    # What a run makes
+
+    def targets(self, experiment: Experiment) -> list[str]:
+        """All that an experiment's target makes: tables, figures, and what they are made of with its checksums.
+
+        Raises:
+            InputError: if the experiment cannot be done with this configuration.
+        """
+        made = [file for files in experiment.files(self).values() for file in files]
+        checksums = [f"{file}.sha256" for file in made if file.endswith(".csv")]
+        of = [*map(get_experiment, experiment.extends), experiment] if not experiment.in_all else [experiment]
+        return [*made, *checksums, *self.tables(of), *self.figures(of)]
+
+    def tables(self, of: Iterable[Experiment]) -> list[str]:
+        """Every file of the tables of some experiments."""
+        return [f"results/tables/{one.name}{form}" for each in of for one in each.tables for form in TABLE_FORMS]
+
+    def figures(self, of: Iterable[Experiment]) -> list[str]:
+        """Every file of the figures of some experiments."""
+        return [f"results/figures/{one.name}{form}" for each in of for one in each.figures for form in FIGURE_FORMS]
+
+    def needed(self) -> dict[str, list[str]]:
+        """The files that `all` makes, by kind, as `zootwins.storage.verification.verify` takes them."""
+        return _joined(self._checked(one) for one in experiments() if one.in_all)
+
+    def possible(self) -> dict[str, list[str]]:
+        """Those that are there if somebody asked for them: of other experiments, single models, exports."""
+        found = [self.on_request()]
+        for experiment in experiments():
+            if not experiment.in_all:
+                with suppress(InputError):  # it cannot be done with this configuration
+                    found.append(self._checked(experiment))
+        needed = {file for files in self.needed().values() for file in files}
+        return {kind: [file for file in files if file not in needed] for kind, files in _joined(found).items()}
+
+    def _checked(self, experiment: Experiment) -> dict[str, list[str]]:
+        tables = [f"results/tables/{table.name}.csv" for table in experiment.tables]
+        return _joined([experiment.files(self), {"table": tables}])
+
+    def of_zoos(self, zoos: Sequence[str]) -> dict[str, list[str]]:
+        """What some zoos are made of and their twins, by kind, but for what can be had again from elsewhere."""
+        all_zoos = dict.fromkeys([*zoos, *(self.run.originals_of(zoo).id for zoo in zoos)])
+        folders = [f"results/zoos/{zoo}" for zoo in all_zoos]
+        trained = [zoo for zoo in all_zoos if self.run.catalogue[zoo].train]
+        return {kind: [f"{folder}/{kind}.safetensors" for folder in folders] for kind in TENSORS} | {
+            "models": [f"{folder}/models.csv" for folder in folders],
+            "history": [f"{folder}/history.parquet" for folder in folders],
+            "initial": [self.initial(zoo) for zoo in zoos if self.run.catalogue[zoo].needs_initial_weights],
+            "shard": [file for zoo in trained for file in self.shards(zoo, f"results/zoos/{zoo}/trained")]
+            + self.all_twins(),
+        }
+
+    def on_request(self) -> dict[str, list[str]]:
+        """Single models and exports that somebody has asked for, by kind; a model goes by its name or its index."""
+        kinds = {"shard": "models/*/*/*.safetensors", "export": "exports/*/*.zip"}
+        return {kind: sorted(map(str, Path("results").glob(pattern))) for kind, pattern in kinds.items()}
+
+
+def _joined(parts: Iterable[Mapping[str, Iterable[str]]]) -> dict[str, list[str]]:
+    """The files of each kind in all parts, each file once, of the kind that it comes under first."""
+    joined: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for part in parts:
+        for kind, files in part.items():
+            new = [file for file in dict.fromkeys(files) if file not in seen]
+            joined.setdefault(kind, []).extend(new)
+            seen.update(new)
+    return joined

@@ -1,0 +1,118 @@
+"""Zero-shot twins of the models that a hyper-representation has not seen, of its own zoo and of others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from zootwins.experiments.representations.decisions import decisions_table
+from zootwins.experiments.representations.fisher import fisher_information
+from zootwins.experiments.representations.predictors import Pairs
+from zootwins.experiments.representations.states import VdStates, load_states
+from zootwins.experiments.representations.storage import Representation
+from zootwins.experiments.representations.zero_shot import (
+    compare_twins,
+    predict_alphas,
+    unseen_models,
+    without_siblings,
+    zero_shot_twins,
+)
+from zootwins.images.datasets import load_dataset
+from zootwins.population import Engine, Factors, ImageData
+from zootwins.storage.shards import read_shard
+from zootwins.zoos.originals import Originals, load_originals, read_predictions
+
+
+@dataclass(frozen=True)
+class Target:
+    """A zoo whose unseen models are sparsified.
+
+    Attributes:
+        originals: its dense models.
+        states: of its VD twins.
+        data: its images.
+        predictions: the originals' predicted classes on the test images, `[originals, samples]`.
+        index: the originals' indices in models.csv, `[originals]`.
+        lr: of magnitude pruning's fine-tuning; None for each model's own.
+    """
+
+    originals: Originals
+    states: VdStates
+    data: ImageData
+    predictions: np.ndarray
+    index: np.ndarray
+    lr: float | None
+
+    @property
+    def factors(self) -> dict[str, Factors]:
+        """The generating factors of its models, by name."""
+        return dict(zip(self.originals.models, self.originals.factors, strict=True))
+
+
+def load_targets(files: Any, architecture: str, targets: Mapping[str, Mapping[str, Any]]) -> dict[str, Target]:
+    """The zoos whose models are sparsified, by the files of a job.
+
+    Args:
+        files: `shards`, of the first zoo's VD twins, `others`, of those of all others one after another; `originals`,
+            `models`, `dataset` and `predictions`, a file a zoo.
+        architecture: of all zoos.
+        targets: by zoo, how many `models` the run takes, in how many `shards`, and `lr`.
+    """
+    found, others = {}, iter(files.others)
+    for number, (zoo, settings) in enumerate(targets.items()):
+        shards = islice(others, settings["shards"]) if number else files.shards
+        index, predictions = (tensor.numpy() for tensor in read_predictions(files.predictions[number]))
+        found[zoo] = Target(
+            load_originals(files.originals[number], files.models[number], architecture, 0, settings["models"]),
+            load_states([read_shard(path) for path in shards], architecture),
+            load_dataset(files.dataset[number]),
+            predictions,
+            index,
+            settings["lr"],
+        )
+    return found
+
+
+def unseen_states(representation: Representation, targets: Mapping[str, Target]) -> dict[str, VdStates]:
+    """The states of the models of each target that nothing was learned from.
+
+    Of the first, those that were kept for testing; of others, those that began unlike any that was learned from or
+    chosen by.
+    """
+    (zoo, own), *others = targets.items()
+    learned = [own.factors[model] for split in ("train", "validation") for model in representation.split[split]]
+    return {zoo: own.states.of(representation.split["test"])} | {
+        other: without_siblings(target.states, target.factors, learned, other) for other, target in others
+    }
+
+
+def sparsify_unseen(
+    engine: Engine, representation: Representation, targets: Mapping[str, Target], seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Prune decisions and zero-shot twins of every target's unseen models; the first target was learned on.
+
+    Returns:
+        The rows of `decisions_table` and of `compare_twins`, with zoo, learned_on and seed.
+    """
+    zoo, *_ = targets
+    unseen = unseen_states(representation, targets)
+
+    def fisher(target: str, models: Sequence[str]) -> Tensor:
+        return fisher_information(unseen_models(targets[target].originals, models, None), targets[target].data.train)
+
+    predicted = predict_alphas(representation, targets[zoo].states, unseen, (zoo, seed), fisher)
+    decisions, twins = [], []
+    for name, target in targets.items():
+        pairs, identity = Pairs.of(unseen[name]), {"zoo": name, "learned_on": zoo, "seed": seed}
+        decisions.append(decisions_table(pairs, predicted[name], representation.threshold).assign(**identity))
+        models = unseen_models(target.originals, pairs.models, target.lr)
+        classes = target.predictions[pd.Index(target.index).get_indexer(models.index)]
+        made = zero_shot_twins(pairs, predicted[name], representation.threshold, name)
+        # a sparsity at a time takes less memory
+        compared = [compare_twins(engine, models, twin, target.data, classes, name) for twin in made.values()]
+        twins.append(pd.concat(compared).assign(**identity))
+    return pd.concat(decisions, ignore_index=True), pd.concat(twins, ignore_index=True)
