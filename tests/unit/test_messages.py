@@ -45,6 +45,14 @@ def test_mistakes_that_only_configuration_and_catalogue_together_show_are_report
     assert "configuration: zoos: 'x' is not in" in lines[0]
 
 
+def test_a_section_that_a_sparsifier_lacks_is_asked_for_as_one(tmp_path):
+    path = tmp_path / "cat.yaml"
+    path.write_text(ZOO)
+    config = {key: value for key, value in DEFAULTS.items() if key != "random_pruning"}
+    with pytest.raises(InputError, match="random_pruning: is missing; add this section, with its keys"):
+        load_run(config | {"catalogue": str(path), "zoos": ["z"]}, ROOT)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

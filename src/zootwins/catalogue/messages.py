@@ -63,7 +63,8 @@ def _message(error: Mapping[str, Any], prefix: list[str], model: type[BaseModel]
     if error["type"] == "extra_forbidden":
         return f"{place}: there is no key {path[-1]!r} here{_advice(path, model)}"
     if error["type"] == "missing":
-        return f"{place}: is missing; add it"
+        section = len(path) == 1 and any(_models(model.model_fields[path[0]].annotation))
+        return f"{place}: is missing; add {'this section, with its keys' if section else 'it'}"
     if path and path[-1] == "[key]":
         return f"{'.'.join(prefix + path[:-2])}: {given!r}: {_reason(error)}"
     return f"{place}{'' if isinstance(given, Mapping) else f': {_shown(given)}'}: {_reason(error)}"
