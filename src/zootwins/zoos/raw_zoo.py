@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from zootwins.architectures.architecture import Architecture, to_state_dict
@@ -36,6 +37,31 @@ def write_raw_zoo(
         architecture: of all the models.
         dataset: content of dataset.pt (`datasets.as_trained_on`).
     """
+    files = (_files(model, architecture) for model in models)
+    write_members(path, name, config, files, dataset)
+
+
+# A model's name, the content of its params.json and result.json, and its state dicts by epoch.
+FilesOfModel = tuple[str, dict[str, Any], bytes, dict[int, dict[str, Tensor]]]
+
+
+def _files(model: RawModel, architecture: Architecture) -> FilesOfModel:
+    params = params_json(model.factors, architecture) | dict(model.labels)
+    states = {
+        epoch: to_state_dict(parameters, architecture, model.factors.dropout)
+        for epoch, parameters in model.checkpoints.items()
+    }
+    return model.name, params, result_json(model.history, params), states
+
+
+def write_members(
+    path: str | Path,
+    name: str,
+    config: Mapping[str, Any],
+    models: Iterable[FilesOfModel],
+    dataset: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the files of a raw zoo to a zip; see `write_raw_zoo`."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
 
         def member(file: str) -> zipfile.ZipInfo:
@@ -49,16 +75,14 @@ def write_raw_zoo(
             entry.file_size = _size(dataset)  # tells zipfile whether the format for large members is needed
             with archive.open(entry, "w") as file:  # written as it is made, for it may be large
                 torch.save(dict(dataset), file)
-        for model in models:
-            params = params_json(model.factors, architecture) | dict(model.labels)
-            archive.writestr(member(f"{model.name}/params.json"), json.dumps(params, indent=1))
-            archive.writestr(member(f"{model.name}/result.json"), result_json(model.history, params))
-            for epoch, parameters in model.checkpoints.items():
-                state = to_state_dict(parameters, architecture, model.factors.dropout)
+        for model, params, result, states in models:
+            archive.writestr(member(f"{model}/params.json"), json.dumps(params, indent=1))
+            archive.writestr(member(f"{model}/result.json"), result)
+            for epoch, state in states.items():
                 state = {key: tensor.clone() for key, tensor in state.items()}  # a view would save all it views
                 buffer = BytesIO()
                 torch.save(state, buffer)
-                archive.writestr(member(f"{model.name}/checkpoint_{epoch:06d}/checkpoints"), buffer.getvalue())
+                archive.writestr(member(f"{model}/checkpoint_{epoch:06d}/checkpoints"), buffer.getvalue())
 
 
 def _size(dataset: Mapping[str, Any]) -> int:

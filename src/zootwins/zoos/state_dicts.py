@@ -126,7 +126,9 @@ def _keys(
     state: Mapping[str, Any], architecture: Architecture, *, variational: bool
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return our names and the shapes of a state dict's tensors by their keys; no name of those that are not read."""
-    layouts = [_layout(architecture, layout, variational=variational) for layout in architecture.layouts.values()]
+    own = {name: name for name in architecture.tensor_shapes}
+    known = [own, *architecture.layouts.values()]
+    layouts = [_layout(architecture, layout, variational=variational) for layout in known]
     keys = max(layouts, key=lambda keys: len(keys.keys() & state.keys()))
     if unknown := next((key for key in state if key not in keys), None):
         raise BrokenModelError(
