@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from raw_zoos import torch_bytes, write_folder, write_zip
+from raw_zoos import PARAMS, model_files, torch_bytes, write_folder, write_zip
+from zootwins.architectures.architecture import get_architecture, to_state_dict
 from zootwins.images.datasets import load_dataset, save_dataset
 from zootwins.population import ImageSet, Population
 from zootwins.population.torch_engine import TorchEngine
@@ -313,6 +314,81 @@ def test_a_dialect_that_is_given_goes_before_what_is_recognised(tmp_path, grey):
         assert open_zoo(members).id == "small_cnn_zoo"
         with pytest.raises(InputError, match="holds no models"):
             open_zoo(members, "modelzoo").names  # noqa: B018
+
+
+# --- open_lth ---------------------------------------------------------------------------------------------------------
+
+HPARAMS = """Dataset Hyperparameters
+    * dataset_name => mnist
+    * batch_size => 128
+Model Hyperparameters
+    * model_name => mnist_lenet_300_100
+    * model_init => kaiming_normal
+Training Hyperparameters
+    * optimizer_name => sgd
+    * lr => 0.1
+    * training_steps => 2ep
+"""
+
+
+def open_lth_files(test: ImageSet, trainings: int = 2) -> dict[str, bytes]:
+    """Trainings of LeNet-300-100, and a pruned level of a lottery ticket, which is no model."""
+    files = {"lottery_1/replicate_1/level_1/main/hparams.log": HPARAMS.encode()}
+    for number in range(1, trainings + 1):
+        torch.manual_seed(number)
+        layers = {"fc_layers.0": nn.Linear(784, 300), "fc_layers.1": nn.Linear(300, 100), "fc": nn.Linear(100, 10)}
+        hidden = test.images.flatten(1)
+        with torch.no_grad():
+            for name in ("fc_layers.0", "fc_layers.1"):
+                hidden = F.relu(layers[name](hidden))
+            loss, accuracy = scores(layers["fc"](hidden), test.labels)
+        state = {
+            f"{name}.{key}": tensor for name, layer in layers.items() for key, tensor in layer.state_dict().items()
+        }
+        folder = f"train_abc/replicate_{number}/main"
+        lines = ["test_loss,0,2.5", "test_accuracy,0,0.1", f"test_loss,938,{loss}", f"test_accuracy,938,{accuracy}"]
+        files |= {
+            f"{folder}/hparams.log": HPARAMS.encode(),
+            f"{folder}/logger": "\n".join(lines).encode(),
+            f"{folder}/model_ep0_it0.pth": torch_bytes(state),
+            f"{folder}/model_ep1_it30.pth": b"x",
+            f"{folder}/model_ep2_it0.pth": torch_bytes(state),
+            f"{folder}/checkpoint.pth": b"x",
+        }
+    return files
+
+
+def test_trainings_of_open_lth_are_read(tmp_path, grey):
+    """938 iterations are two epochs of 60,000 images in batches of 128."""
+    path = write_folder(tmp_path / "zoo", open_lth_files(grey))
+    zoo = import_zoo(path, "lenet_300_100", None, 2, TorchEngine(), grey)
+    assert list(zoo.models.model) == ["train_abc_replicate_1", "train_abc_replicate_2"]
+    assert list(zoo.models.reason) == ["", ""]
+    assert set(zoo.models.dialect) == {"open_lth"}
+    assert set(zoo.models.epoch) == {2}
+    assert zoo.models.recorded_test_accuracy.notna().all()
+    assert (zoo.models.momentum.iloc[0], zoo.models.lr.iloc[0], zoo.models.batch_size.iloc[0]) == (0.0, 0.1, 128)
+    files = open_lth_files(grey, 3)
+    del files["train_abc/replicate_3/main/model_ep2_it0.pth"]
+    files["train_abc/replicate_2/main/logger"] = b"x"
+    with open_members(write_zip(tmp_path / "zoo.zip", files)) as members:
+        reasons = [model.reason for model in open_zoo(members).models(zoo.architecture, 2)]
+    assert reasons[0] == ""
+    assert "logger has a line that is not name,iteration,value" in reasons[1]
+    assert reasons[2] == "missing checkpoint of epoch 2 (its last is 0)"
+
+
+@pytest.mark.parametrize(("conv_nlin", "own"), [("relu", True), ("none", False), (None, False)])
+def test_lenet_5_with_and_without_activations_after_convolutions_is_told_apart_by_params_json(tmp_path, conv_nlin, own):
+    network = get_architecture({"id": "lenet_5", "convolution_activation": own})
+    state = to_state_dict(network.module("relu").state_dict(), network, 0.0)
+    params = json.dumps(PARAMS | {"model::nlin": "relu", "model::conv_nlin": conv_nlin}).encode()
+    path = write_zip(tmp_path / "zoo.zip", model_files("NN_0", last=torch_bytes(state), params=params))
+    for convolution_activation in (True, False):
+        architecture = get_architecture({"id": "lenet_5", "convolution_activation": convolution_activation})
+        with open_members(path) as members:
+            (model,) = open_zoo(members).models(architecture, 1)
+        assert ("model::conv_nlin is" in model.reason) == (convolution_activation != own)
 
 
 def test_pickles_of_torchvision_with_subsets_and_transforms_are_read_as_pixels():

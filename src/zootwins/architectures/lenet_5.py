@@ -4,6 +4,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zootwins.architectures import chains
 
+LAYOUTS = {"own": {}, "open_lth": {"fc2": "fc"}}
+
 
 class Settings(BaseModel):
     """Settings of LeNet-5."""

@@ -6,13 +6,14 @@ from typing import Any
 from zootwins.run.errors import InputError
 from zootwins.zoos.dialects.base import RawZoo
 from zootwins.zoos.dialects.modelzoo import ModelZoo
+from zootwins.zoos.dialects.open_lth import OpenLth
 from zootwins.zoos.dialects.small_cnn_zoo import SmallCnnZoo
 from zootwins.zoos.dialects.weightclip import WeightClip
 from zootwins.zoos.members import Members, users_file
 from zootwins.zoos.ray_folders import why_no_models
 
 # The first that recognises a zoo's files reads them, so that special dialects come before general ones.
-DIALECTS: tuple[type[RawZoo], ...] = (SmallCnnZoo, WeightClip, ModelZoo)
+DIALECTS: tuple[type[RawZoo], ...] = (SmallCnnZoo, OpenLth, WeightClip, ModelZoo)
 
 
 def open_zoo(members: Members, dialect: str | None = None, given: Mapping[str, Any] | None = None) -> RawZoo:

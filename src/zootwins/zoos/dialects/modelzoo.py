@@ -7,13 +7,13 @@ Accuracies are fractions; losses are means over the images. The authors' variati
 checkpoints also have `{module}.{log_sigma2,log_sigma2_bias}`, and their params.json names the original.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zootwins.zoos.dialects.base import RawModel
 from zootwins.zoos.dialects.ray import RayZoo, excluding
 from zootwins.zoos.members import Members
-from zootwins.zoos.raw_texts import TWIN_METRICS, parse_original
+from zootwins.zoos.raw_texts import TWIN_METRICS, BrokenModelError, parse_original, shown
 from zootwins.zoos.ray_folders import TEXTS, WEIGHTS
 
 if TYPE_CHECKING:
@@ -29,6 +29,18 @@ class ModelZoo(RayZoo):
     @classmethod
     def recognises(cls, members: Members) -> bool:
         return any(name.rpartition("/")[2] in (*TEXTS, *WEIGHTS) for name in members.names)
+
+    def check(self, params: Mapping[str, Any], architecture: "Architecture") -> None:
+        """Tell LeNet-5 with and without activations after its convolutions apart: their weights look the same."""
+        has = architecture.design.settings.get("convolution_activation")
+        if has is None or "model::conv_nlin" not in params:
+            return
+        activation = params["model::conv_nlin"]
+        if (activation != params.get("model::nlin")) if has else (activation not in (None, "", "none")):
+            raise BrokenModelError(
+                f"model::conv_nlin is {shown(activation)}, but the architecture's convolution_activation is {has}; set "
+                "it in the catalogue: architecture: {id: lenet_5, convolution_activation: …}"
+            )
 
     def twins(
         self, architecture: "Architecture", epochs: Iterable[int], names: Collection[str] | None = None

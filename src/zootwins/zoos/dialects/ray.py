@@ -80,7 +80,9 @@ class RayZoo(RawZoo):
                 continue
             model = RawModel(name)
             with excluding(model):
-                model.factors = self._factors(folder)
+                params = parse_params(self._text(folder, "params.json"))
+                self.check(params, architecture)
+                model.factors = self._factors(params, folder)
                 epochs = self._read_history(model, folder)
                 chosen = self._last(epochs, model, goes_on=goes_on) if epoch is None else epoch
                 self._add_checkpoint(model, epochs, chosen, architecture, recorded=recorded)
@@ -90,11 +92,16 @@ class RayZoo(RawZoo):
         """Return a model's params.json with what the dialect's training code takes where the file says nothing."""
         return params
 
-    def _factors(self, folder: ModelFolder) -> "Factors":
-        params = self.trained_with(parse_params(self._text(folder, "params.json")))
-        return parse_factors(
-            params, f"{users_file(self.members.path)}: {folder.path}/params.json", self.given, self.factor_keys
-        )
+    def check(self, params: Mapping[str, Any], architecture: "Architecture") -> None:
+        """Compare what a params.json says of the network with the architecture.
+
+        Raises:
+            BrokenModelError: if it is another one.
+        """
+
+    def _factors(self, params: Mapping[str, Any], folder: ModelFolder) -> "Factors":
+        file = f"{users_file(self.members.path)}: {folder.path}/params.json"
+        return parse_factors(self.trained_with(params), file, self.given, self.factor_keys)
 
     def _text(self, folder: ModelFolder, file: str) -> bytes:
         if file not in folder.texts:
