@@ -18,6 +18,7 @@ from zootwins.population.batched_network import Draws, activation_runs, draw, fo
 from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.randomness import data_order, gate_uniforms
+from zootwins.population.threads import one_thread
 from zootwins.population.variational import FC_CLAMP, GaussianNoise
 
 OPTIMIZERS = ("adam", "sgd", "nesterov", "adamw", "rmsprop")  # as in torch.optim; nesterov: SGD's
@@ -106,13 +107,8 @@ class TorchEngine(Derivatives):
             for models in order.split(block):
                 work(models)
             return
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(work, order.split(block)))
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(), ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(work, order.split(block)))
 
 
 def _block_size(population: Population, device: torch.device) -> int:

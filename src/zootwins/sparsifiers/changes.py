@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zootwins.population import Population
 from zootwins.population.masks import interleaved
+from zootwins.population.threads import one_thread
 from zootwins.sparsifiers.composition import Composition
 from zootwins.sparsifiers.growth import replaced_counts, replaced_masks
 from zootwins.sparsifiers.state import State
@@ -15,6 +16,7 @@ from zootwins.sparsifiers.state import State
 log = logging.getLogger(__name__)
 
 
+@one_thread()
 def change(compositions: Sequence[Composition], state: State) -> None:
     """Change twins in place to what their compositions ask for at the state's moment; leave others to the bit.
 

@@ -93,23 +93,29 @@ def removal_costs(weight: Tensor, hessian: Tensor, damping: float = 0.0) -> Tens
         hessian: of the layer's outputs.
         damping: × the mean of the Hessian's diagonal, added to the diagonal.
     """
-    regular = _regular(hessian, damping)
     rows = weight.double().flatten(2).masked_fill(_always_zero(hessian)[:, None], 0)
-    inverse = torch.linalg.inv(regular)[:, None].repeat(1, rows.shape[1], 1, 1)
+    inverses = torch.linalg.inv(_regular(hessian, damping))
+    # model by model, so that a layer's inverses stay in the cache
+    return torch.stack([_removals(*of_model) for of_model in zip(rows, inverses, strict=True)]).view_as(weight)
+
+
+def _removals(rows: Tensor, inverse: Tensor) -> Tensor:
+    """Remove one model's weights `[outputs, inputs]` in turn, and return what that costs, ascending in each row."""
+    inverses = inverse.repeat(len(rows), 1, 1)
     left = torch.ones_like(rows, dtype=torch.bool)
     costs, indices = [], []
-    for _ in range(rows.shape[2]):
-        diagonal = inverse.diagonal(dim1=2, dim2=3)
-        cost, index = (rows.square() / diagonal).masked_fill(~left, torch.inf).min(2, keepdim=True)
-        column = inverse.gather(3, index[..., None].expand(-1, -1, rows.shape[2], 1))[..., 0]
-        step = column / diagonal.gather(2, index)
-        left = left.scatter(2, index, False)
-        rows = (rows - rows.gather(2, index) * step).masked_fill(~left, 0)
-        inverse = inverse - column[..., None] * step[..., None, :]
+    for _ in range(rows.shape[1]):
+        diagonal = inverses.diagonal(dim1=1, dim2=2)
+        cost, index = (rows.square() / diagonal).masked_fill(~left, torch.inf).min(1, keepdim=True)
+        column = inverses.gather(2, index[..., None].expand(-1, rows.shape[1], 1))
+        step = column[..., 0] / diagonal.gather(1, index)
+        left = left.scatter(1, index, False)
+        rows = (rows - rows.gather(1, index) * step).masked_fill(~left, 0)
+        inverses.baddbmm_(column, step[:, None], alpha=-1)
         costs.append(cost / 2)
         indices.append(index)
-    in_order = torch.cat(costs, dim=2).sort(2).values
-    return torch.empty_like(rows).scatter(2, torch.cat(indices, dim=2), in_order).view_as(weight)
+    in_order = torch.cat(costs, dim=1).sort(1).values
+    return torch.empty_like(rows).scatter(1, torch.cat(indices, dim=1), in_order)
 
 
 def least_squares(weight: Tensor, hessian: Tensor, kept: Tensor, damping: float = 0.0) -> Tensor:
