@@ -130,6 +130,8 @@ def why_not(population: Population) -> str:
     """Why the kernels cannot compute a population, in a few words; empty if they can."""
     if native_chain(population.architecture) not in compiled_chains():
         return f"there are no kernels for the layers of {population.architecture.name}"
+    if type(population.weights) not in MODE_CODES:
+        return f"there are no kernels for {type(population.weights).__name__} weights"
     if any(f.l2 for f in population.factors):
         return "there are no kernels for penalties of squares"
     if population.architecture.classes > 256:
