@@ -5,7 +5,8 @@ A page may hold `<!-- file: config/README.md -->`, which stands for that file. `
 test compares.
 
     python docs/pages.py                  writes build/pages, which mkdocs.yml makes the site from
-    python docs/pages.py --update-readme  writes the tables of keys in config/README.md anew
+    python docs/pages.py --update-readme  writes the tables of keys in config/README.md anew, and the lists of
+                                          targets, tables and figures in docs/reference/targets.md
 """
 
 import re
@@ -19,6 +20,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
+RESULTS = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 INCLUDED = re.compile(r"<!-- file: ([\w./-]+) -->")
 KEYS = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
 
@@ -117,6 +119,40 @@ def _code(value: Any) -> str:
     return f"`{text.strip().removesuffix('...').strip()}`"
 
 
+def target_tables(kind: str) -> str:
+    """What there is of a kind (`targets`, `tables`, `figures`) as Markdown, from the registry of experiments."""
+    from zootwins.catalogue.experiments import experiments
+
+    if kind == "targets":
+        known = [one for one in experiments() if not one.in_all]
+        rows = [(f"`{one.id}`", f"{one.title}{_page(one)}; not part of `all`") for one in known]
+        return _markdown(("target", "what it makes"), rows)
+    rows = [
+        (
+            f"`{result.name}`",
+            result.title if kind == "tables" else result.label,
+            "`all`" if one.in_all else f"`{one.id}`",
+        )
+        for one in experiments()
+        for result in getattr(one, kind)
+    ]
+    return _markdown((kind.removesuffix("s"), "what it shows", "target"), rows)
+
+
+def _page(experiment: Any) -> str:
+    return f" ([more](../{experiment.page}))" if experiment.page else ""
+
+
+def _markdown(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def with_results(text: str) -> str:
+    """A text whose lists of targets, tables and figures are made anew."""
+    return RESULTS.sub(lambda match: f"{match[1]}\n{target_tables(match[2])}\n\n{match[3]}", text)
+
+
 def with_keys(text: str) -> str:
     """A text whose tables of keys are made anew."""
     return KEYS.sub(lambda match: f"{match[1]}\n{key_tables(*schemas()[match[2]])}\n{match[3]}", text)
@@ -165,7 +201,8 @@ def write_pages(folder: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--update-readme"]:
-        readme = ROOT / "config/README.md"
-        readme.write_text(with_keys(readme.read_text(encoding="utf-8")), encoding="utf-8")
+        for name, renewed in (("config/README.md", with_keys), ("docs/reference/targets.md", with_results)):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            (ROOT / name).write_text(renewed(text), encoding="utf-8")
     else:
         write_pages(ROOT / "build/pages")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from projects import REPOSITORY
+from zootwins.catalogue.experiments import experiments
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,15 @@ def test_the_readme_of_the_configuration_has_the_keys_that_there_are(pages):
     sections = [configuration, *(section for section in configuration.values() if isinstance(section, dict))]
     for key in (key for section in sections for key in section):
         assert f"| `{key}` |" in readme
+
+
+def test_the_page_of_targets_has_what_the_experiments_have(pages):
+    """If it does not: python docs/pages.py --update-readme."""
+    text = (REPOSITORY / "docs/reference/targets.md").read_text(encoding="utf-8")
+    assert pages.with_results(text) == text
+    for experiment in experiments():
+        assert experiment.in_all or f"| `{experiment.id}` |" in text
+        assert all(f"| `{result.name}` |" in text for result in (*experiment.tables, *experiment.figures))
 
 
 def test_key_tables_tell_values_bounds_and_defaults(pages):

@@ -1,4 +1,4 @@
-"""A new method is a module, a line of the registry, a section of the configuration and a rule; the rest follows."""
+"""A new method is a module, a line of the registry and a section of the configuration; the rest follows."""
 
 import json
 import re
@@ -65,20 +65,18 @@ class ToyPruning(Sparsifier):
 '''
 LINE = '    "toy_1": "zootwins.sparsifiers.toy_pruning:ToyPruning",\n'
 SECTION = "toy_pruning:\n  strengths: [1, 2]\n  epochs: 2\n"
-RULE = '\n\nuse rule sparsify as toy_pruning with:\n    wildcard_constraints:\n        method="toy_1",\n'
 ZOO = "fmnist_mini_seed"
 
 
 @pytest.fixture(scope="module")
 def toy(copied):
-    """A finished run of a copy of the project that has one more method; nothing but these four places differs."""
+    """A finished run of a copy of the project that has one more method; nothing but these three places differs."""
     source = copied.root / "src/zootwins/sparsifiers"
     (source / "toy_pruning.py").write_text(MODULE, encoding="utf-8")
     registry = (source / "registry.py").read_text(encoding="utf-8")
     (source / "registry.py").write_text(registry.replace("REGISTRY = {\n", "REGISTRY = {\n" + LINE), encoding="utf-8")
-    for path, addition in (("config.yaml", SECTION), ("rules/twins.smk", RULE)):
-        with (copied.root / path).open("a", encoding="utf-8") as file:
-            file.write(addition)
+    with (copied.root / "config.yaml").open("a", encoding="utf-8") as file:
+        file.write(SECTION)
     copied.configure(zoos=[ZOO], methods=["mp", "vd", "toy_1"])
     copied.run("all", f"results/exports/{ZOO}/toy_1.zip", f"results/models/{ZOO}/toy_1/0001.safetensors")
     copied.run("verify")
