@@ -26,3 +26,25 @@ rule publish:
         code=code_of("publish", *METHOD_MODULES),
     script:
         "../workflow/scripts/publish.py"
+
+
+rule score_benchmark:
+    """Score the benchmark's baselines on a published zoo, on several splits."""
+    input:
+        "results/published/{zoo}",
+    output:
+        "results/metrics/{zoo}/benchmark.parquet",
+    log:
+        "results/logs/score_benchmark/{zoo}.log",
+    benchmark:
+        "results/benchmarks/score_benchmark/{zoo}.tsv"
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=240,
+    params:
+        code=code_of("score_benchmark"),
+    script:
+        "../workflow/scripts/score_benchmark.py"

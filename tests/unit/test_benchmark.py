@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from synthetic import make_models, make_zoo
 from test_publishing import release  # noqa: F401, a fixture
 from zootwins import benchmark
+from zootwins.analyses.results import ZooResults
 from zootwins.benchmark.baselines import BASELINES, predict, weight_statistics
-from zootwins.benchmark.leaderboard import leaderboard, score_baselines
+from zootwins.benchmark.leaderboard import arrange_leaderboard, leaderboard, leaderboard_table, score_baselines
 from zootwins.benchmark.tasks import prunable, tau_ceiling
 from zootwins.publishing.loading import load
 from zootwins.run.errors import InputError
@@ -111,7 +113,7 @@ def test_zeros_show_the_sparsity(zoo):
 
 
 def test_a_leaderboard_has_intervals_over_splits(zoo, monkeypatch):
-    monkeypatch.setattr("zootwins.benchmark.leaderboard.TASKS", {"sparsity": None})
+    monkeypatch.setattr("zootwins.benchmark.tasks.TASKS", {"sparsity": benchmark.TASKS["sparsity"]})
     scores = score_baselines(zoo, splits=3)
     table = leaderboard(scores).set_index(["baseline", "metric"])
     values = scores[(scores["baseline"] == "statistics") & (scores["metric"] == "r2")]["value"]
@@ -135,3 +137,15 @@ def test_predictions_that_do_not_fit_are_refused(zoo, predictions, message):
 def test_an_unknown_task_lists_the_known(zoo):
     with pytest.raises(InputError, match="task: 'speed' is unknown; choose accuracy"):
         benchmark.get_task("speed", zoo)
+
+
+def test_the_table_of_a_leaderboard_is_text(zoo, monkeypatch):
+    monkeypatch.setattr("zootwins.benchmark.tasks.TASKS", {"accuracy": benchmark.TASKS["accuracy"]})
+    results = ZooResults(make_zoo("mini"), make_models(), {"benchmark": score_baselines(zoo, splits=2)})
+    table = leaderboard_table([results])
+    assert set(table["zoo"]) == {"mini"}
+    taus = table[table["metric"] == "kendall_tau"]
+    assert taus["ceiling"].notna().all()
+    grid = arrange_leaderboard(table)
+    assert len(grid) == len(table)
+    assert grid.index.names == ["Zoo", "Task", "Baseline", "Metric"]

@@ -25,8 +25,8 @@ from synthetic import (
 from zootwins.analyses.metrics import collect_metrics
 from zootwins.publishing import weights
 from zootwins.publishing.loading import load
-from zootwins.publishing.networks import SPLITS, split_of_originals
 from zootwins.publishing.release import write_release
+from zootwins.publishing.splits import SPLITS, split_of_originals
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.twins import evaluated_parameters

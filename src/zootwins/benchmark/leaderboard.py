@@ -1,12 +1,19 @@
 """The leaderboard: every baseline on every task, with intervals over splits."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from zootwins.benchmark.baselines import BASELINES, predict
-from zootwins.benchmark.tasks import TASKS, evaluate, get_task
-from zootwins.publishing.loading import PublishedZoo
+from zootwins.analyses.cells import lines, numbers, texts, value_interval
+from zootwins.analyses.results import ZooResults
+
+if TYPE_CHECKING:
+    from zootwins.publishing.loading import PublishedZoo
 
 SPLITS = 5  # the frozen one and four others
 CONFIDENCE = 0.95
@@ -23,6 +30,9 @@ def score_baselines(zoo: PublishedZoo, splits: int = SPLITS) -> pd.DataFrame:
     Raises:
         InputError: if the zoo is too small for a task.
     """
+    from zootwins.benchmark.baselines import BASELINES, predict
+    from zootwins.benchmark.tasks import TASKS, evaluate, get_task
+
     rows = []
     for name in TASKS:
         for split in range(splits):
@@ -68,3 +78,26 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
             | {"splits": len(values), "items": int(frozen["items"]), "originals": int(frozen["originals"])}
         )
     return pd.DataFrame(rows)
+
+
+def leaderboard_table(results: Sequence[ZooResults]) -> pd.DataFrame:
+    """The leaderboards of zoos below one another; see `leaderboard`."""
+    tables = [
+        leaderboard(one.tables["benchmark"]).assign(zoo=one.zoo.id) for one in results if "benchmark" in one.tables
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return table[["zoo", *table.columns.drop("zoo")]]
+
+
+def arrange_leaderboard(table: pd.DataFrame) -> pd.DataFrame:
+    """A line per zoo, task, baseline and metric."""
+    cells = {
+        "Frozen split": texts(table["frozen_split"], "{:.3f}"),
+        "Mean over splits": value_interval(table["mean"], table["low"], table["high"], "{:.3f}"),
+        "Ceiling": texts(table["ceiling"], "{:.3f}"),
+        "Splits": numbers(table["splits"]),
+        "Test networks": numbers(table["items"]),
+        "Test originals": numbers(table["originals"]),
+    }
+    keys = {"Zoo": "zoo", "Task": "task", "Baseline": "baseline", "Metric": "metric"}
+    return lines({heading: table[column] for heading, column in keys.items()}, cells)

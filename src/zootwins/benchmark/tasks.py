@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from zootwins.publishing.loading import PublishedZoo
-from zootwins.publishing.networks import ORIGINAL, split_of_originals
+from zootwins.publishing.splits import ORIGINAL, split_of_originals
 from zootwins.run.errors import InputError
 
 

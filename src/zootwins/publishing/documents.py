@@ -16,6 +16,8 @@ from zootwins.run.errors import InputError
 
 CHECKSUMS = "SHA256SUMS"
 INDEX = "index.parquet"
+DESCRIPTION = "zoo.json"
+FORMAT = "zootwins-release-1"
 COLUMNS = {
     "id": "Identifier of the network: zoo and running number.",
     "zoo": "Zoo that the original belongs to.",

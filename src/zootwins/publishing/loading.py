@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from zootwins.publishing.documents import INDEX
-from zootwins.publishing.release import DESCRIPTION, FORMAT
+from zootwins.publishing.documents import DESCRIPTION, FORMAT, INDEX
 from zootwins.run.errors import InputError, one_line
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -11,13 +10,12 @@ from torch import Tensor
 
 from zootwins.analyses.status import DIVERGED, OK
 from zootwins.population import layer_sparsity
+from zootwins.publishing.splits import ORIGINAL, split_of_originals
 from zootwins.sparsifiers.base import Settings
 from zootwins.sparsifiers.twins import evaluated_parameters
 from zootwins.storage.shards import SCORES, TwinShard
 from zootwins.zoos.originals import Originals
 
-ORIGINAL = "original"  # the method of a dense model
-SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}  # shares of the originals
 FACTORS = ("seed", "activation", "init", "optimizer", "lr", "weight_decay", "momentum", "dropout")
 
 
@@ -91,18 +89,6 @@ def twin_networks(shard: TwinShard, scores: pd.DataFrame, settings: Settings) ->
         yield Networks(
             rows.reset_index(drop=True), {name: tensor[models, twin, state] for name, tensor in weights.items()}
         )
-
-
-def split_of_originals(zoo: str, originals: Iterable[str]) -> dict[str, str]:
-    """Assign every original to train, validation or test: 70, 15 and 15 %, ordered by a hash of zoo and model.
-
-    The split is by original, so that no twin of a test model has a sibling in training. It depends on the names alone
-    and is stored with the release, which is what freezes it.
-    """
-    names = sorted(dict.fromkeys(originals), key=lambda model: sha256(f"{zoo}/{model}".encode()).digest())
-    ends = np.round(np.cumsum(list(SPLITS.values())) * len(names)).astype(int)
-    places = np.searchsorted(ends, np.arange(len(names)), side="right")
-    return {name: list(SPLITS)[place] for name, place in zip(names, places, strict=True)}
 
 
 def index_of(zoo: str, networks: Iterable[pd.DataFrame], models: pd.DataFrame) -> pd.DataFrame:

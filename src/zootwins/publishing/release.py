@@ -10,16 +10,13 @@ from typing import Any
 import pandas as pd
 
 from zootwins.publishing import documents
-from zootwins.publishing.documents import INDEX, Release
+from zootwins.publishing.documents import DESCRIPTION, FORMAT, INDEX, Release
 from zootwins.publishing.networks import dense_networks, index_of, twin_networks
 from zootwins.publishing.weights import WeightFiles, weight_files
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import Settings
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.originals import Originals
-
-DESCRIPTION = "zoo.json"
-FORMAT = "zootwins-release-1"
 
 
 def write_release(

@@ -14,6 +14,7 @@ REGISTRY = {
     "representations": "zootwins.catalogue.experiments.representations:RepresentationExperiment",
     "soups": "zootwins.catalogue.experiments.soups:SoupExperiment",
     "transfer": "zootwins.catalogue.experiments.transfer:TransferExperiment",
+    "benchmark": "zootwins.catalogue.experiments.benchmark:BenchmarkExperiment",
 }
 
 
