@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from zootwins.catalogue.entries import Run, load_run
+from zootwins.catalogue.experiments import get_experiment
 from zootwins.run.errors import InputError
 
+TRANSFER = get_experiment("transfer")
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 BARS = {"npz": "bars.npz", "classes": 12, "normalisation": [-1, 1], "split": {"validation": 0.1}, "labels": "bars"}
@@ -75,7 +77,9 @@ def test_shifted_sets_are_those_whose_labels_mean_the_same(tmp_path):
     other = BARS | {"npz": "noisy_bars.npz"}
     soups = {"soups": {"shifted_sets": ["other"]}}
     zoos = {"a": {"zoo": "b"}, "b": "bars"}
-    assert run_of(tmp_path, {"bars": BARS, "other": other}, zoos, **soups).soups["a"].shifted_sets == ("other",)
+    assert run_of(tmp_path, {"bars": BARS, "other": other}, zoos, **soups).settings["soups"]["a"].shifted_sets == (
+        "other",
+    )
     with pytest.raises(InputError, match="labels of other mean something else than those of bars"):
         run_of(tmp_path, {"bars": BARS, "other": other | {"labels": "rods"}}, {"a": "bars"}, **soups)
 
@@ -85,5 +89,5 @@ def test_tasks_are_any_data_sets_of_the_catalogue_but_a_zoos_own(tmp_path):
     tasks = ("bars", "digits", "zoo:b", "bars:inverted")
     transfer = run.config.transfer.model_copy(update={"tasks": tasks})
     object.__setattr__(run, "config", run.config.model_copy(update={"transfer": transfer}))
-    assert run.transfer_tasks("a") == ["digits", "zoo:b", "bars:inverted"]
-    assert run.transfer_tasks("b") == ["bars", "digits", "bars:inverted"]
+    assert TRANSFER.tasks(run, "a") == ["digits", "zoo:b", "bars:inverted"]
+    assert TRANSFER.tasks(run, "b") == ["bars", "digits", "bars:inverted"]

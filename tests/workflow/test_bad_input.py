@@ -140,15 +140,3 @@ def test_a_target_that_leads_out_of_results_is_refused(alone, target):
     assert "Traceback" not in printed
     assert list(alone.root.parent.iterdir()) == [alone.root]
     assert not (alone.root / "results").exists()
-
-
-def test_a_sparsifier_without_a_rule_is_named(alone):
-    rules = alone.root / "rules/twins.smk"
-    whole = rules.read_text(encoding="utf-8")
-    rules.write_text(
-        whole.replace("use rule sparsify as snip with:", "use rule sparsify as own_snip with:"), encoding="utf-8"
-    )
-    printed = alone.run("-n", "results/tables/table2.csv", succeeds=False)
-    rules.write_text(whole, encoding="utf-8")
-    assert "the sparsifier snip has no rule; add: use rule sparsify as snip with" in printed
-    assert "Traceback" not in printed

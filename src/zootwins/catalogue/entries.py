@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from zootwins.architectures.registry import Spec
+from zootwins.catalogue.checks import check_known, check_titles, check_twins, read_catalogue
 from zootwins.catalogue.datasets import ARCHIVE, check_borrowed, named_datasets, zoo_dataset
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model
 from zootwins.catalogue.experiments import Experiment, experiments, get_experiment
 from zootwins.catalogue.messages import validated
-from zootwins.catalogue.yaml_files import read_yaml
 from zootwins.images.entries import DatasetEntry
 from zootwins.run.errors import InputError, Mistakes
 from zootwins.run.paths import located, located_once
@@ -237,7 +237,7 @@ class Run:
         Raises:
             InputError: naming the configuration's key.
         """
-        _check_known(key, zoos, self.catalogue, self.config.catalogue)
+        check_known(key, zoos, self.catalogue, self.config.catalogue)
 
 
 def load_run(config: Mapping[str, Any], root: Path) -> Run:
@@ -257,11 +257,11 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     if isinstance(config.get("catalogue"), str):  # else the configuration's mistake is enough
         with mistakes.collected():
             where = str(located(config["catalogue"], root))
-            document = validated(catalogue_model(), _load(Path(where)), where)
+            document = validated(catalogue_model(), read_catalogue(Path(where)), where)
             entries, datasets = document.zoos, named_datasets(document.datasets, where)
     mistakes.refuse()
     with mistakes.collected():
-        _check_known("zoos", configuration.zoos, entries, configuration.catalogue)
+        check_known("zoos", configuration.zoos, entries, configuration.catalogue)
     catalogue: dict[str, Zoo] = {}
     settings: dict[str, dict[str, Any]] = {one.id: {} for one in experiments() if one.of_zoo}
     for zoo, entry in entries.items():
@@ -274,13 +274,13 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     mistakes.refuse()
     data_of = {zoo.id: zoo.dataset for zoo in catalogue.values()}
     with mistakes.collected():
-        _check_titles(catalogue, where)
+        check_titles(catalogue, where)
     with mistakes.collected():
         check_borrowed(datasets, data_of, where)
     for zoo in catalogue.values():
         if zoo.twins_of is not None:
             with mistakes.collected():
-                _check_twins(zoo, catalogue, where)
+                check_twins(zoo, catalogue, where)
     for zoo in configuration.zoos:  # here, and not when the tables are made, hours later
         with mistakes.collected():
             catalogue[zoo].check_points()
@@ -291,45 +291,6 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
                 get_experiment(experiment).check(run, zoo, f"{where}: zoos.{zoo}.{experiment}")
     mistakes.refuse()
     return run
-
-
-def _check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where: str) -> None:
-    for zoo in zoos:
-        if zoo not in entries:
-            raise InputError(f"configuration: {key}: {zoo!r} is not in {where}; it has {', '.join(entries)}")
-
-
-def _check_titles(catalogue: Mapping[str, Zoo], where: str) -> None:
-    """Refuse two zoos of one title, which tables and figures could not tell apart."""
-    first: dict[str, str] = {}
-    for zoo in catalogue.values():
-        if first.setdefault(zoo.title, zoo.id) != zoo.id:
-            raise InputError(
-                f"{where}: zoos.{zoo.id}.title: {zoo.title!r} is the title of {first[zoo.title]} too; change one"
-            )
-
-
-def _check_twins(zoo: Zoo, catalogue: Mapping[str, Zoo], where: str) -> None:
-    """Refuse an entry of published twins that contradicts its originals' or asks for what is not imported."""
-    originals = catalogue.get(zoo.twins_of)
-    if originals is None or originals.twins_of is not None:
-        raise InputError(
-            f"{where}: zoos.{zoo.id}.twins_of: {zoo.twins_of!r} is no zoo of originals in this catalogue; correct it"
-        )
-    for key in ("dataset", "architecture"):
-        if getattr(zoo, key) != getattr(originals, key):
-            raise InputError(f"{where}: zoos.{zoo.id}.{key}: is not that of {originals.id}; make them the same")
-    if zoo.train or zoo.epoch is not None:
-        raise InputError(
-            f"{where}: zoos.{zoo.id}: twins_of takes variational twins from an archive or directory; "
-            "leave out epoch and source.train"
-        )
-
-
-def _load(path: Path) -> Any:
-    if not path.exists():
-        raise InputError(f"{path}: there is no such catalogue; correct the configuration's key catalogue")
-    return read_yaml(path)
 
 
 def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, DatasetEntry]) -> Zoo:
