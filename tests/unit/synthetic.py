@@ -182,7 +182,19 @@ def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResu
     tables["transfer"] = make_transfer(models, tuple(zoo.methods), seed=seed)
     weights = np.random.default_rng(seed).normal(size=(len(models), 20, 36))
     tables["weight_statistics"] = weight_statistics({"fc1.weight": weights}).assign(index=models["index"])
+    tables["benchmark"] = make_benchmark()
     return ZooResults(zoo, models, tables | make_soups(models, seed))
+
+
+def make_benchmark() -> pd.DataFrame:
+    """Scores of two baselines on a task, on three splits."""
+    rows = [
+        {"task": "accuracy", "baseline": baseline, "metric": metric, "value": 0.5 + 0.1 * split, "split": split}
+        for baseline in ("mean", "statistics")
+        for metric in ("kendall_tau", "kendall_tau_ceiling")
+        for split in range(3)
+    ]
+    return pd.DataFrame(rows).assign(items=20, originals=2)
 
 
 def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:

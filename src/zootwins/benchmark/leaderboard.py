@@ -82,11 +82,10 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
 
 def leaderboard_table(results: Sequence[ZooResults]) -> pd.DataFrame:
     """The leaderboards of zoos below one another; see `leaderboard`."""
-    tables = [
-        leaderboard(one.tables["benchmark"]).assign(zoo=one.zoo.id) for one in results if "benchmark" in one.tables
-    ]
-    table = pd.concat(tables, ignore_index=True)
-    return table[["zoo", *table.columns.drop("zoo")]]
+    tables = [leaderboard(one.tables["benchmark"]) for one in results]
+    for one, table in zip(results, tables, strict=True):
+        table.insert(0, "zoo", one.zoo.id)
+    return pd.concat(tables, ignore_index=True)
 
 
 def arrange_leaderboard(table: pd.DataFrame) -> pd.DataFrame:

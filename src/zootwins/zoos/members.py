@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
-from typing import BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, BinaryIO
 
 from zootwins.run.errors import InputError, one_line
+
+if TYPE_CHECKING:  # planning a workflow lists names, and reads no arrays
+    import numpy as np
 
 MEMBER_LIMIT = 8 << 30  # bytes; the weights of the Small CNN Zoo have 5.4 GB in one file
 BOMB_SIZE, BOMB_RATIO = 64 << 20, 200  # members above the size may not be compressed better than the ratio
@@ -72,12 +73,14 @@ class Members(ABC):
             raise OSError(f"{name} does not have the {size} bytes that its entry says")
         return content
 
-    def array(self, name: str) -> np.ndarray:
+    def array(self, name: str) -> "np.ndarray":
         """Map a `.npy` member of numbers into memory.
 
         Raises:
             OSError: if it cannot be read, or is no such file.
         """
+        import numpy as np
+
         with self._reading(name):
             file, start = self._stored(name)
             file.seek(start)
@@ -97,8 +100,10 @@ class Members(ABC):
             raise OSError(f"{name} is damaged ({one_line(error)}); {remedy(self.path)}") from None
 
 
-def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _npy_header(file: BinaryIO) -> "tuple[tuple[int, ...], bool, np.dtype]":
     """Return shape, Fortran order and type of a `.npy` file of numbers, which is left at its first number."""
+    import numpy as np
+
     version = np.lib.format.read_magic(file)
     length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
     if length > 10_000:
