@@ -17,9 +17,8 @@ import yaml
 from snakemake.utils import update_config
 
 from zootwins.analyses.cells import QUANTITIES
-from zootwins.analyses.hypotheses import ACCURACY, AGREEMENT, CORRELATION, EXCLUDED, FITS, GAP, NUMBERS, SPREAD, TRAIN
+from zootwins.analyses.hypotheses import ACCURACY, AGREEMENT, CORRELATION, EXCLUDED, FITS, GAP, SPREAD, TRAIN
 from zootwins.analyses.paper_comparison import LEVEL, arrange_agreements
-from zootwins.analyses.paper_findings import arrange_findings
 from zootwins.analyses.predictability import arrange_predictability
 from zootwins.analyses.rank_stability import ORIGINAL
 from zootwins.catalogue.entries import load_run
@@ -33,6 +32,11 @@ ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "config/replication.yaml"
 PAGE, DATA = ROOT / "docs/replication.md", ROOT / "docs/replication"
 TABLES = ("paper_comparison", "paper_agreement", "hypotheses", "findings", "rank_stability", "predictability")
+# What the page shows of these tables; docs/replication/paper_comparison.csv has all.
+SHOWN_AT = {"table5": "epoch 15", "table6": "epoch 25", "table7": "epoch 25", "table8": "70 %"}
+SHOWN_RATIOS, SHOWN_EPOCHS = (0, 50, 70, 90), (1, 5, 10, 11, 12, 13, 14)  # of the hypotheses on Table 2
+LABELS = {TRAIN: "train accuracy", ACCURACY: "accuracy", GAP: "gap"}
+VERDICTS = {"does not hold": "fails", "cannot be told": "inconclusive"}
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -66,7 +70,7 @@ def _costs(results: Path, models: pd.Series) -> pd.DataFrame:
 
 
 class Blocks:
-    """What the page shows, a method a name after `made:`."""
+    """What the page shows: a method for each name after `made:`."""
 
     def __init__(self, tables: dict[str, pd.DataFrame], titles: dict[str, str]):
         self.tables, self.titles = tables, titles
@@ -90,12 +94,13 @@ class Blocks:
 
     def counts(self) -> str:
         """How many numbers agree, by table."""
-        return _grid(arrange_agreements(self.tables["paper_agreement"]), self.titles)
+        grid = arrange_agreements(self.tables["paper_agreement"])
+        return _grid(grid.drop(columns="Within the paper's std"), self.titles)
 
     def differ(self) -> str:
         """The numbers that differ beyond what chance does to all of a zoo's numbers."""
         numbers = self.tables["paper_comparison"]
-        differ = numbers[numbers["p_adjusted"] < LEVEL]
+        differ = numbers[(numbers["p_adjusted"] < LEVEL) & (numbers["table"] != "table8")]  # it repeats Table 5
         if differ.empty:
             return "None.\n"
         rows = pd.DataFrame(
@@ -113,9 +118,12 @@ class Blocks:
         return _markdown(rows)
 
     def numbers(self) -> str:
-        """Every table of the paper with ours beside it."""
+        """The paper's tables with ours beside them, at the points and quantities that no other table repeats."""
         parts = []
         for name, numbers in self.tables["paper_comparison"].groupby("table", sort=False):
+            numbers = numbers[numbers["at"].str.endswith(SHOWN_AT.get(name, ""))]
+            if name in ("table7", "table8"):  # accuracies and gaps are those of Tables 6 and 5
+                numbers = numbers[~numbers["quantity"].isin(["accuracy", "generalization_gap"])]
             numbers = numbers.assign(
                 cell=[_beside(row) for row in numbers.itertuples(index=False)],
                 row=numbers["zoo"].map(self.titles) + ", n = " + numbers["models"].map("{:.0f}".format),
@@ -129,15 +137,19 @@ class Blocks:
         return "\n".join(parts)
 
     def correlations(self) -> str:
-        """The candidates for Table 2, magnitude pruning: r and tau of every zoo, and whether both fit."""
+        """The hypotheses for Table 2, magnitude pruning: r and tau of every zoo, and whether both fit."""
         table = self.tables["hypotheses"]
         chosen = table[(table["number"] == CORRELATION) & (table["method"] == "mp")]
+        epochs = chosen["hypothesis"].str.extract(r"twin after (\d+) and")[0].astype(float)
+        elsewhere = chosen["hypothesis"].str.contains("elsewhere")
+        shown = (~elsewhere | chosen["at"].isin(map(str, SHOWN_RATIOS))) & (epochs.isna() | epochs.isin(SHOWN_EPOCHS))
+        chosen = chosen[shown].assign(hypothesis=_reworded(chosen["hypothesis"]))
         rows = []
         for (at, hypothesis), part in chosen.groupby(["at", "hypothesis"], sort=False):
             cells = {self.titles[zoo]: _pair(own) for zoo, own in part.groupby("zoo", sort=False)}
-            rows.append({"Candidate": hypothesis, "At, %": at, **cells})
+            rows.append({"Hypothesis": hypothesis, "At, %": at, **cells})
         paper = {self.titles[zoo]: _paper_pair(own) for zoo, own in chosen.groupby("zoo", sort=False)}
-        return _markdown(pd.DataFrame([{"Candidate": "**the paper**", "At, %": "80", **paper}, *rows]).fillna("–"))
+        return _markdown(pd.DataFrame([{"Hypothesis": "**the paper**", "At, %": "80", **paper}, *rows]).fillna("–"))
 
     def retest(self) -> str:
         """The same models pruned and trained twice, beside what the paper's Table 2 has of MP."""
@@ -159,7 +171,7 @@ class Blocks:
         return _markdown(pd.DataFrame(rows))
 
     def agreements(self) -> str:
-        """The candidates for agreement; of other points of a dial those that fit."""
+        """The hypotheses for agreement; of other sparsities and epochs those that fit."""
         table = self.tables["hypotheses"]
         elsewhere = table["hypothesis"].str.contains("elsewhere")
         shown = (table["number"] == AGREEMENT) & (~elsewhere | (table["verdict"] == FITS))
@@ -168,52 +180,49 @@ class Blocks:
         table = table.assign(
             Method=table["method"].str.upper(),
             Quantity=table["quantity"],
-            hypothesis=table["hypothesis"].where(~elsewhere, table["hypothesis"] + ": " + at),
+            hypothesis=_reworded(table["hypothesis"].where(~elsewhere, table["hypothesis"] + ": " + at)),
             paper_text=table["paper"].map("{:.1f}".format) + " at " + at,
         )
         return _readings(table[shown], ["Method", "Quantity"], self.titles)
 
     def finetuned(self) -> str:
-        """The candidates for what fine-tuning comes to, and after how many epochs accuracy and gap are the paper's."""
+        """How often each reading of Table 5 fits, and after how many epochs accuracy and gap are the paper's."""
         table = self.tables["hypotheses"]
         after = table["hypothesis"].str.startswith("after ")
-        readings = table.assign(
-            **{"Number": table["number"].map({TRAIN: "train accuracy", GAP: "gap"}), "Pruned, %": table["at"]},
-            paper_text=table["paper"].map("{:.1f}".format),
-        )
-        readings = readings[readings["Number"].notna() & ~after].sort_values("Number", ascending=False, kind="stable")
-        text = _readings(readings, ["Number", "Pruned, %"], self.titles)
+        readings = table[table["number"].isin([TRAIN, GAP]) & ~after]
+        readings = readings.sort_values("number", key=lambda numbers: numbers == GAP, kind="stable")
+        readings = readings.assign(Number=readings["number"].map(LABELS))
+        text = _fits(readings, ["Number", "hypothesis"], self.titles)
         rows = []
         for (zoo, at), part in table[after & table["number"].isin([ACCURACY, GAP])].groupby(["zoo", "at"], sort=False):
             row = {"Zoo": self.titles[zoo], "Pruned, %": at}
             for number, own in part.groupby("number", sort=False):
                 fits = own.loc[own["verdict"] == FITS, "hypothesis"].str.extract(r"(\d+)")[0]
-                row[f"{NUMBERS[number].partition(' (')[0]}: paper"] = f"{own['paper'].iloc[0]:.1f}"
-                row[f"{NUMBERS[number].partition(' (')[0]}: met after epochs"] = ", ".join(fits) or "none"
+                row[f"Paper's {LABELS[number]}"] = f"{own['paper'].iloc[0]:.1f}"
+                row[f"{LABELS[number]} met after epochs"] = _ranges([int(one) for one in fits])
             rows.append(row)
         return f"{text}\n{_markdown(pd.DataFrame(rows))}"
 
     def spreads(self) -> str:
         """How many of the paper's standard deviations of layers each reading meets."""
         table = self.tables["hypotheses"]
-        chosen = table[table["number"] == SPREAD]
-        rows = []
-        for (zoo, hypothesis), part in chosen.groupby(["zoo", "hypothesis"], sort=False):
-            distance = (part["value"] - part["paper"]).abs()
-            rows.append(
-                {
-                    "Zoo": self.titles[zoo],
-                    "Standard deviation": hypothesis,
-                    "Fits": f"{(part['verdict'] == FITS).sum()} of {len(part)}",
-                    "Median distance": f"{distance.median():.1f}",
-                    "Largest": f"{distance.max():.1f}",
-                }
-            )
-        return _markdown(pd.DataFrame(rows))
+        return _fits(table[table["number"] == SPREAD], ["hypothesis"], self.titles)
 
     def findings(self) -> str:
-        """The paper's findings, tested."""
-        return _grid(arrange_findings(self.tables["findings"]), self.titles)
+        """The paper's findings, tested: a line per method and finding, a column per zoo."""
+        table = self.tables["findings"]
+        models = table.groupby("zoo")["models"].max()
+        rows = []
+        for (method, finding), part in table.groupby(["method", "finding"], sort=False):
+            row = {"Method": method.upper(), "Finding": finding}
+            row["Statistic"] = f"{part['statistic'].iloc[0]} (bound {part['bound'].iloc[0]:g})"
+            for one in part.itertuples(index=False):
+                few = "" if one.models == models[one.zoo] else f", n = {one.models:.0f}"
+                verdict = VERDICTS.get(one.verdict, one.verdict)
+                value = f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+                row[f"{self.titles[one.zoo]}, n = {models[one.zoo]:.0f}"] = f"{verdict}: {value}{few}"
+            rows.append(row)
+        return _markdown(pd.DataFrame(rows))
 
     def order(self) -> str:
         """How far twins keep the order of their originals, where the paper's tables look."""
@@ -244,21 +253,52 @@ def _beside(row) -> str:
 
 
 def _readings(table: pd.DataFrame, keys: list[str], titles: dict[str, str]) -> str:
-    """A line a candidate and a column a zoo, under the paper's number (`paper_text`); bold: fits."""
+    """A line per hypothesis and a column per zoo, under the paper's number (`paper_text`); bold: fits."""
     rows = []
     for key, part in table.groupby(keys, sort=False):
         named = dict(zip(keys, key, strict=True))
         paper = {titles[zoo]: own["paper_text"].iloc[0] for zoo, own in part.groupby("zoo", sort=False)}
-        rows.append({**named, "Candidate": "**the paper**", **paper})
+        rows.append({**named, "Hypothesis": "**the paper**", **paper})
         for hypothesis, own in part.groupby("hypothesis", sort=False):
             cells = {titles[row.zoo]: _reading(row) for row in own.itertuples(index=False)}
-            rows.append({**named, "Candidate": hypothesis, **cells})
+            rows.append({**named, "Hypothesis": hypothesis, **cells})
     return _markdown(pd.DataFrame(rows).fillna("–"))
 
 
 def _reading(row) -> str:
     text = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
     return f"**{text}**" if row.verdict == FITS else text
+
+
+def _fits(table: pd.DataFrame, keys: list[str], titles: dict[str, str]) -> str:
+    """How many of the paper's numbers each hypothesis meets, a column per zoo, with the median and largest distance."""
+    rows = []
+    for key, part in table.groupby(keys, sort=False):
+        row = {name.replace("hypothesis", "Hypothesis"): value for name, value in zip(keys, key, strict=True)}
+        for zoo, own in part.groupby("zoo", sort=False):
+            distance = (own["value"] - own["paper"]).abs()
+            fits = f"{(own['verdict'] == FITS).sum()} of {len(own)}"
+            row[titles[zoo]] = f"{fits} ({distance.median():.1f}, {distance.max():.1f})"
+        rows.append(row)
+    return _markdown(pd.DataFrame(rows))
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Whole numbers in ascending order, runs of three and more as first–last."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    texts = [f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(texts) or "none"
+
+
+def _reworded(hypotheses: pd.Series) -> pd.Series:
+    return hypotheses.str.replace("elsewhere on the dial", "at another sparsity").str.replace(
+        "all of the dial pooled", "all sparsities pooled"
+    )
 
 
 def _interval(row: dict[str, float], name: str) -> str:
