@@ -15,7 +15,7 @@ from reference import network_of
 from synthetic import ARCHITECTURE, SAMPLES, SETTINGS, make_models, make_shard
 from zootwins.analyses.paper_findings import FAILS, HOLDS
 from zootwins.architectures.architecture import get_architecture
-from zootwins.experiments.representations import METHODS, OWN
+from zootwins.experiments.representations import METHODS, NOVELTY, OWN
 from zootwins.experiments.representations.decisions import MAGNITUDE, auc, decisions_table
 from zootwins.experiments.representations.fisher import fisher_information
 from zootwins.experiments.representations.model import AutoEncoder
@@ -227,9 +227,28 @@ def test_a_target_of_other_channels_is_refused(representation, states):
         predict_alphas(representation, states, {"colour": colour}, ("mini", 0), some_information)
 
 
+def training_pairs(representation, states) -> Pairs:
+    return Pairs.of(states.of(representation.split["train"]))
+
+
+def test_controls_are_the_nearest_training_twin_and_a_noisy_copy(predicted, representation, states):
+    pairs, training = Pairs.of(states.of(representation.split["test"])), training_pairs(representation, states)
+    made = zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini", training)["80"]
+    generated, nearest, noisy = (TOKENS.join(made[name, "80"]) for name in ("decoder", *NOVELTY))
+    for own, found in zip(generated, nearest, strict=True):
+        kept = found != 0
+        source = (training.trained[:, kept] == found[kept]).all(1)
+        assert source.any()  # a training twin's weights, not the model's own
+        assert (own - found).norm() <= min((own - other).norm() for other in nearest) + 1e-5
+    torch.testing.assert_close((noisy - nearest).norm(dim=1), (generated - nearest).norm(dim=1))
+    assert torch.equal(noisy == 0, nearest == 0)
+    again = zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini", training)["80"]
+    assert torch.equal(TOKENS.join(again["nearest_noisy", "80"]), noisy)
+
+
 def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, representation, states):
     pairs = Pairs.of(states.of(representation.split["test"]))
-    by_sparsity = zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini")
+    by_sparsity = zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini", training_pairs(representation, states))
     made = {key: TOKENS.join(twin) for twins in by_sparsity.values() for key, twin in twins.items()}
     assert all(key[1] == at for at, twins in by_sparsity.items() for key in twins)
     assert {at for _, at in made} == {"50", "70", "80", "90", OWN}
@@ -240,7 +259,7 @@ def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, represent
         wanted = own.sum(1) if at == OWN else torch.full_like(pruned, round(float(at) / 100 * WEIGHTS))
         assert torch.equal(pruned, wanted)
     assert torch.equal((made["vd", OWN] == 0)[:, TOKENS.prunable], own)
-    for method in set(METHODS) - {"vd"}:
+    for method in set(METHODS) - {"vd", *NOVELTY}:
         kept = made[method, "80"] != 0
         assert torch.equal(made[method, "80"][kept], pairs.dense[kept])
     masks = [(made[method, "80"] == 0)[:, TOKENS.prunable] for method in ("decoder", "decoder_mask")]
@@ -264,7 +283,7 @@ def test_twins_are_as_sparse_as_asked_and_pruned_where_said(predicted, represent
 
 def test_twins_are_compared_before_and_after_an_epoch(predicted, representation, states):
     pairs = Pairs.of(states.of(representation.split["test"]))
-    made = zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini")
+    made = zero_shot_twins(pairs, predicted["mini"], THRESHOLD, "mini", training_pairs(representation, states))
     twins = made["80"] | made[OWN]
     models = make_models(12)
     originals = Originals(
@@ -295,7 +314,7 @@ def made_up_twins() -> pd.DataFrame:
         [
             {"zoo": "mini", "learned_on": "mini", "seed": seed, "method": method, "at": at, "epochs": epochs,
              "index": index, "accuracy": 0.5 + 0.1 * seed + 0.01 * index + better.get(method, 0.0), "sparsity": 0.8,
-             "agreement": 0.7}
+             "agreement": 0.7, "distance": 1.0}
             for seed in (0, 1) for method in METHODS for at in ("50", OWN) for epochs in (0, 1)
             for index in ((0, 1, 2) if seed == 0 else (2,))
         ]

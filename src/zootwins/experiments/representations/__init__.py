@@ -14,7 +14,8 @@ TARGETS = ("accuracy", "sparsity", "epoch", "generalization_gap")  # that probes
 ALL_EPOCHS = -1
 LEARNED = ("decoder", "decoder_mask", "token_network", "boosting", "boosting_uniform", "prior")
 GIVEN = ("vd", "vd_mask", "mp", "mp_layers", "mp_uniform", "random")
-METHODS = (*LEARNED, *GIVEN)
+NOVELTY = ("nearest", "nearest_noisy")
+METHODS = (*LEARNED, *GIVEN, *NOVELTY)
 """What is compared, each pruned once to the same number of weights and then fine-tuned for an epoch:
 
 - decoder: decoded weights, those of highest decoded log α pruned;
@@ -25,7 +26,9 @@ METHODS = (*LEARNED, *GIVEN)
 - vd_mask: own weights, pruned at the same places;
 - mp: own weights, the smallest pruned;
 - mp_layers, mp_uniform: the smallest in each layer, as many there as in vd, or the same share of all layers;
-- random: own weights, any pruned.
+- random: own weights, any pruned;
+- nearest: the training twin nearest to the decoder's, those of its highest log α pruned;
+- nearest_noisy: the same with noise, as far from it as the decoder's twin is.
 """
 RATIOS = (0.5, 0.7, 0.8, 0.9)
 OWN = "vd"  # beside the ratios: each model at its trained twin's own sparsity

@@ -105,13 +105,14 @@ def sparsify_unseen(
         return fisher_information(unseen_models(targets[target].originals, models, None), targets[target].data.train)
 
     predicted = predict_alphas(representation, targets[zoo].states, unseen, (zoo, seed), fisher)
+    training = Pairs.of(targets[zoo].states.of(representation.split["train"]))
     decisions, twins = [], []
     for name, target in targets.items():
         pairs, identity = Pairs.of(unseen[name]), {"zoo": name, "learned_on": zoo, "seed": seed}
         decisions.append(decisions_table(pairs, predicted[name], representation.threshold).assign(**identity))
         models = unseen_models(target.originals, pairs.models, target.lr)
         classes = target.predictions[pd.Index(target.index).get_indexer(models.index)]
-        made = zero_shot_twins(pairs, predicted[name], representation.threshold, name)
+        made = zero_shot_twins(pairs, predicted[name], representation.threshold, name, training)
         # a sparsity at a time takes less memory
         compared = [compare_twins(engine, models, twin, target.data, classes, name) for twin in made.values()]
         twins.append(pd.concat(compared).assign(**identity))

@@ -22,6 +22,7 @@ from zootwins.experiments.representations.alignment import arrange
 from zootwins.experiments.representations.decisions import DECODED
 from zootwins.experiments.representations.evaluation import contexts
 from zootwins.experiments.representations.losses import normalise_alpha
+from zootwins.experiments.representations.novelty import nearest_twins, noisy_copies
 from zootwins.experiments.representations.predictors import Pairs, along, boosting, layer_curves, layers_of
 from zootwins.experiments.representations.probes import PENALTIES
 from zootwins.experiments.representations.states import VdStates
@@ -131,7 +132,7 @@ def _moved(
 
 
 def zero_shot_twins(
-    pairs: Pairs, predicted: Mapping[str, Tensor], threshold: float, zoo: str
+    pairs: Pairs, predicted: Mapping[str, Tensor], threshold: float, zoo: str, training: Pairs
 ) -> dict[str, dict[tuple[str, str], dict[str, Tensor]]]:
     """The twins of models by every method, at every sparsity.
 
@@ -139,6 +140,7 @@ def zero_shot_twins(
         pairs: the models and their trained twins.
         predicted: what `predict_alphas` found for them.
         threshold: of log α.
+        training: the models that were learned from, and their trained twins.
 
     Returns:
         By sparsity in percent, or `OWN`: parameters `[models, …]`, those of pruned weights 0, by method and sparsity.
@@ -146,10 +148,9 @@ def zero_shot_twins(
     tokens, own = pairs.tokens, pairs.dense
     keys = [stream_key("zero_shot", zoo, model) for model in pairs.models]
     random = torch.stack([torch.rand(own.shape[1], generator=torch.Generator().manual_seed(key)) for key in keys])
-    trained = pairs.trained.masked_fill((pairs.alphas >= threshold) & tokens.noisy & ~tokens.prunable, 0)
     scores = {name: predicted[name] for name in ("decoder", "token_network", "boosting", "prior")}
     scores |= {"vd": pairs.alphas, "mp": -own.abs(), "random": random}
-    starts = {"decoder": predicted[DECODED], "vd": trained}
+    starts = {"decoder": predicted[DECODED], "vd": _trained(pairs, threshold)}
     pruned_by_vd = (pairs.alphas >= threshold) & tokens.prunable
     counts = {
         f"{100 * ratio:g}": torch.full((len(own),), round(ratio * tokens.architecture.weights)) for ratio in RATIOS
@@ -166,10 +167,24 @@ def zero_shot_twins(
         pruned["mp_layers"] = _highest_in_layers(scores["mp"], own, as_vd, tokens)
         pruned["mp_uniform"] = _highest_in_layers(scores["mp"], own, equal, tokens)
         pruned["boosting_uniform"] = _highest_in_layers(scores["boosting"], own, equal, tokens)
-        twins[at] = {
-            (method, at): tokens.separate(starts.get(method, own).masked_fill(pruned[method], 0)) for method in METHODS
-        }
+        made = {method: starts.get(method, own).masked_fill(mask, 0) for method, mask in pruned.items()}
+        made["nearest"] = nearest_twins(made["decoder"], [_at_sparsity(training, threshold, int(one)) for one in count])
+        made["nearest_noisy"] = noisy_copies(made["nearest"], made["decoder"], keys)
+        twins[at] = {(method, at): tokens.separate(made[method]) for method in METHODS}
     return twins
+
+
+def _trained(pairs: Pairs, threshold: float) -> Tensor:
+    """Weights after the last epoch, noisy biases that are pruned being 0, `[models, parameters]`."""
+    tokens = pairs.tokens
+    return pairs.trained.masked_fill((pairs.alphas >= threshold) & tokens.noisy & ~tokens.prunable, 0)
+
+
+def _at_sparsity(pairs: Pairs, threshold: float, count: int) -> Tensor:
+    """The trained twins with so many weights of highest log α pruned, `[models, parameters]`."""
+    trained = _trained(pairs, threshold)
+    counts = torch.full((len(trained),), count)
+    return trained.masked_fill(_highest(pairs.alphas, trained, counts, pairs.tokens.prunable), 0)
 
 
 def _highest(scores: Tensor, weights: Tensor, counts: Tensor, candidates: Tensor) -> Tensor:
@@ -249,7 +264,7 @@ def compare_twins(
 
     Returns:
         One row a method, sparsity, number of epochs and model: method, at, epochs, model, index, accuracy, sparsity,
-        agreement.
+        agreement, and the Euclidean distance to the twin `nearest` before fine-tuning.
     """
     models, architecture = len(originals), originals.architecture
     keys = torch.tensor([stream_key(zoo, model, "zero_shot") for model in originals.models])
@@ -261,6 +276,7 @@ def compare_twins(
         joined,
         masks={name: joined[name] != 0 for name in architecture.weight_names},
     )
+    distance = [_distance(twin, twins["nearest", at]) for (_, at), twin in twins.items()]
     tables = []
     for epochs in (0, 1):
         if epochs:
@@ -276,7 +292,13 @@ def compare_twins(
                 "accuracy": evaluation.accuracy.cpu().numpy(),
                 "sparsity": (layer_sparsity(population.parameters, architecture) @ architecture.weight_shares).numpy(),
                 "agreement": agreement(evaluation.predictions.cpu().numpy(), np.tile(predictions, (len(twins), 1))),
+                "distance": torch.cat(distance).numpy(),
             }
         )
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _distance(twin: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> Tensor:
+    """Euclidean distance of two networks, `[models]`."""
+    return torch.cat([(tensor - other[name]).flatten(1) for name, tensor in twin.items()], dim=1).norm(dim=1)

@@ -10,7 +10,12 @@ from zootwins.analyses.paper_tables import summary
 from zootwins.experiments.representations import METHODS, OWN, RATIOS
 
 MEASURES = ("accuracy", "sparsity", "agreement")
-REFERENCES = {"over_mp": "mp", "over_prior": "prior"}  # what twins are compared with, model by model
+REFERENCES = {  # what twins are compared with, model by model
+    "over_mp": "mp",
+    "over_prior": "prior",
+    "over_nearest": "nearest",
+    "over_noisy": "nearest_noisy",
+}
 PREDICTORS = {
     "decoder": "decoder",
     "token_network": "token network",
@@ -33,6 +38,8 @@ TWINS = {
     "mp_layers": "MP at VD's layer sparsities",
     "mp_uniform": "MP, equal shares",
     "random": "random",
+    "nearest": "nearest training twin",
+    "nearest_noisy": "nearest training twin, noisy",
 }
 
 
@@ -63,15 +70,16 @@ def zero_shot_table(twins: pd.DataFrame) -> pd.DataFrame:
     One row a zoo, zoo that was learned on, method, sparsity (`at`: requested, or `vd`: each model's trained twin's own)
     and number of epochs, over the models that were not trained on; a model that several seeds test counts once. Beside
     the measures: the share of the trained twin's accuracy at the same sparsity after as many epochs (`of_vd`), and the
-    difference in accuracy to magnitude pruning (`over_mp`) and to the population prior (`over_prior`) model by model,
-    each with its interval, and whether the twin is ahead of magnitude pruning.
+    difference in accuracy, model by model and each with its interval, to magnitude pruning (`over_mp`), to the
+    population prior (`over_prior`), to the training twin nearest to the decoder's (`over_nearest`) and to a noisy copy of that one
+    (`over_noisy`); the mean distance to that training twin; and whether the twin is ahead of magnitude pruning.
 
     Args:
         twins: what `sparsify_zero_shot` found, below one another: zoo, learned_on, seed, method, at, epochs, index,
-            accuracy, sparsity, agreement.
+            accuracy, sparsity, agreement, distance.
     """
     keys = ["zoo", "learned_on", "at", "epochs"]
-    models = twins.groupby([*keys, "method", "index"], sort=False, as_index=False)[list(MEASURES)].mean()
+    models = twins.groupby([*keys, "method", "index"], sort=False, as_index=False)[[*MEASURES, "distance"]].mean()
     rows = []
     for group, part in models.groupby(keys, sort=False):
         by_method = {method: table.set_index("index") for method, table in part.groupby("method")}
@@ -83,6 +91,7 @@ def zero_shot_table(twins: pd.DataFrame) -> pd.DataFrame:
             row |= _named("of_vd", summary(own["accuracy"] / by_method["vd"]["accuracy"]))
             for name, reference in REFERENCES.items():
                 row |= _named(name, summary(own["accuracy"] - by_method[reference]["accuracy"]))
+            row["distance_mean"] = own["distance"].mean()
             rows.append(row | {"ahead_of_mp": _verdict(method, row)})
     table = pd.DataFrame(rows)
     return table.drop(columns=[f"{name}_models" for name in (*MEASURES, "of_vd", *REFERENCES)])
@@ -142,6 +151,11 @@ def arrange_zero_shot(table: pd.DataFrame) -> pd.DataFrame:
         HEADINGS["agreement"]: texts(after["agreement_mean"], "{:.1f}"),
         "of VD's": value_interval(after["of_vd_mean"], after["of_vd_low"], after["of_vd_high"]),
         "over MP": value_interval(after["over_mp_mean"], after["over_mp_low"], after["over_mp_high"]),
+        "over nearest": value_interval(
+            after["over_nearest_mean"], after["over_nearest_low"], after["over_nearest_high"]
+        ),
+        "over noisy": value_interval(after["over_noisy_mean"], after["over_noisy_low"], after["over_noisy_high"]),
+        "Distance": texts(after["distance_mean"], "{:.2f}"),
         "Ahead of MP": texts(after["ahead_of_mp"].replace("", np.nan)),
     }
     return lines(

@@ -31,6 +31,8 @@ TWINS = {  # label, colour, marker
     "mp_layers": ("MP at VD's layer sparsities", "#000000", "v"),
     "mp_uniform": ("MP, equal shares", COLOURS["mp"], "D"),
     "random": ("random", "#999999", "v"),
+    "nearest": ("nearest training twin", "#999933", "<"),
+    "nearest_noisy": ("the same, noisy", "#999933", ">"),
 }
 TOLD_COLOURS = {
     TOLD_FROM["decoder"]: "#CC79A7",
