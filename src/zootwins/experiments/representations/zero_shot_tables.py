@@ -72,7 +72,7 @@ def zero_shot_table(twins: pd.DataFrame) -> pd.DataFrame:
     the measures: the share of the trained twin's accuracy at the same sparsity after as many epochs (`of_vd`), and the
     difference in accuracy, model by model and each with its interval, to magnitude pruning (`over_mp`), to the
     population prior (`over_prior`), to the training twin nearest to the decoder's (`over_nearest`) and to a noisy copy
-    of that one (`over_noisy`); the mean distance to that training twin; and whether the twin is ahead of magnitude pruning.
+    of that one (`over_noisy`); the mean distance to that training twin; whether the twin is ahead of magnitude pruning.
 
     Args:
         twins: what `sparsify_zero_shot` found, below one another: zoo, learned_on, seed, method, at, epochs, index,
