@@ -136,6 +136,12 @@ def test_ties_go_to_the_lower_class():
     assert predicted_classes(with_ones(torch.ones(1, 2)), torch.zeros(10, 3)).tolist() == [0]
 
 
+def test_classes_above_255_are_predicted_as_they_are():
+    heads = torch.zeros(300, 3)
+    heads[299, 2] = 1
+    assert predicted_classes(with_ones(torch.ones(4, 2)), heads).tolist() == [299] * 4
+
+
 @pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_l", 3)])
 def test_features_are_what_the_next_layer_of_the_network_takes(name, channels):
     of = population(MIXED, name, channels, dtype=torch.float32)

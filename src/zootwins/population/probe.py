@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zootwins.architectures.architecture import CLASSES
+from zootwins.population import class_dtype
 from zootwins.population.randomness import data_order, to_uniform, weight_words
 from zootwins.run.errors import one_line
 
@@ -124,5 +125,5 @@ def regularised_loss(features: Tensor, labels: Tensor, heads: Tensor, weight_dec
 
 
 def predicted_classes(features: Tensor, heads: Tensor) -> Tensor:
-    """The likeliest class of each sample, uint8 `[…, samples]`; ties go to the lower class."""
-    return (heads.to(features.dtype) @ features.mT).argmax(-2).to(torch.uint8)
+    """The likeliest class of each sample, `[…, samples]` of `class_dtype`; ties go to the lower class."""
+    return (heads.to(features.dtype) @ features.mT).argmax(-2).to(class_dtype(heads.shape[-2]))

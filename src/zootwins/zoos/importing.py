@@ -107,7 +107,8 @@ def import_zoo(
     if all(model.reason for model in raw):
         elsewhere = raw[0].reason.startswith(("wrong shapes", "missing checkpoint"))
         raise InputError(
-            f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; correct "
+            f"{path}: every model is excluded, {raw[0].name} because: {raw[0].reason}; the data set has {test.classes} "
+            f"classes and images {list(test.images.shape[1:])}: correct "
             + ("architecture, dataset or epoch" * elsewhere or "the zoo's files, or its entry")
             + " in the catalogue"
         )

@@ -68,7 +68,7 @@ class Predictions:
     def ensemble(self) -> "Predictions":
         """The mean of the runs' probabilities, as one run."""
         mean = self.probabilities.mean(2, keepdims=True, dtype=np.float64)
-        return Predictions(mean.argmax(-1).astype(np.uint8), mean)
+        return Predictions(mean.argmax(-1).astype(self.predictions.dtype), mean)
 
 
 def look(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, images: ImageSet) -> Predictions:
