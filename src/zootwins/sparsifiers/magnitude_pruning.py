@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from zootwins.sparsifiers import pruning
-from zootwins.sparsifiers.composition import Allocation, Composition
+from zootwins.sparsifiers.composition import Composition
+from zootwins.sparsifiers.parts import ALLOCATIONS, part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 class Settings(pruning.Settings):
     """Settings of magnitude pruning; sparsities in percent."""
 
-    scope: Literal["global", "layer"] = Field(
-        "global", description="Rank weights over the whole network or in each layer."
+    scope: Literal["global", "layer", "erk", "lamp"] = Field(
+        "global",
+        description="`global`: weights are ranked over the whole network; `layer`: in each layer, the same share of "
+        "all; `erk`: in each layer, by the shares of Erdős-Rényi-Kernel; `lamp`: over the whole network by "
+        "layer-adaptive scores, which empty no layer.",
     )
+    min_left: int = Field(0, ge=0, description="So many weights of each layer stay, whatever the sparsity.")
 
 
 class MagnitudePruning(pruning.Pruning):
@@ -36,7 +41,7 @@ class MagnitudePruning(pruning.Pruning):
     Settings = Settings
 
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
-        from zootwins.sparsifiers.allocations import Uniform
         from zootwins.sparsifiers.scores import Magnitude
 
-        return Composition(Magnitude(), Allocation() if settings.scope == "global" else Uniform())
+        allocation = part(ALLOCATIONS, "uniform" if settings.scope == "layer" else settings.scope)
+        return Composition(Magnitude(), allocation, min_left=settings.min_left)
