@@ -1,5 +1,6 @@
 """Import: genuine zoos come in whole with the accuracies they recorded; what does not belong together is refused."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from plain_networks import Network
-from raw_zoos import HYPERPARAMETER, UNIFORM, model_files, results, state, torch_bytes, write_folder, write_zip
+from raw_zoos import HYPERPARAMETER, PARAMS, UNIFORM, model_files, results, state, torch_bytes, write_folder, write_zip
 from zootwins.architectures.architecture import to_state_dict
 from zootwins.images.datasets import load_dataset, save_dataset
 from zootwins.population import Evaluation, ImageSet, Population
@@ -20,7 +21,7 @@ from zootwins.storage.frames import write_csv
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.importing import ImportedZoo, excluded, import_zoo, remarks
-from zootwins.zoos.originals import load_originals, read_models, write_rows
+from zootwins.zoos.originals import load_originals, model_factors, read_models, write_rows
 
 RECORDED = 1e-3  # one of 1000 test images: the rounding of another machine may turn it
 
@@ -192,6 +193,31 @@ def test_the_tables_survive_their_files(tmp_path):
     originals = load_originals(tmp_path / "originals.safetensors", tmp_path / "models.csv", "cnn_s", 0, 2)
     assert originals.models == [name]
     assert originals.factors[0].seed == 3
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "None", "nan", "1e5", "007", "{x}", "-"])
+def test_names_of_models_are_texts_whatever_they_look_like(tmp_path, name):
+    zoo = small_zoo(tmp_path, **{name: {}, "other": {}})
+    write_csv(zoo.models, tmp_path / "models.csv", digits=None)
+    assert list(read_models(tmp_path / "models.csv").model) == sorted([name, "other"])
+    write_rows(tmp_path / "originals.safetensors", "originals", zoo.index, zoo.parameters, {})
+    originals = load_originals(tmp_path / "originals.safetensors", tmp_path / "models.csv", "cnn_s", 0, 2)
+    assert list(originals.models) == sorted([name, "other"])
+
+
+def test_seeds_and_initialisers_that_are_not_recorded_stay_so(tmp_path):
+    params = {key: value for key, value in PARAMS.items() if key not in ("seed", "model::init_type")}
+    zoo = small_zoo(tmp_path, a={"params": json.dumps(params).encode()}, b={})
+    write_csv(zoo.models, tmp_path / "models.csv", digits=None)
+    (unknown, known) = model_factors(read_models(tmp_path / "models.csv")).values()
+    assert (unknown.seed, unknown.init) == (None, None)
+    assert (known.seed, known.init) == (3, "uniform")
+
+
+def test_an_import_says_when_models_stopped_at_different_epochs(tmp_path):
+    zoo = small_zoo(tmp_path, a={}, b={"last": None, "result": results([0], test_acc=None)})
+    assert list(zoo.models.epoch) == [1, 0]
+    assert any("stopped at different epochs, 0 to 1" in remark for remark in remarks(zoo.models))
 
 
 def test_a_model_of_another_batch_size_is_excluded(tmp_path):

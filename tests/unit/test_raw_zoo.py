@@ -1,6 +1,7 @@
 """The raw ModelZoo layout: every layout of keys, every way a model can be broken, and the round trip."""
 
 import json
+import logging
 import math
 import os
 import re
@@ -111,6 +112,87 @@ def test_models_come_by_name_with_the_zoos_last_checkpoint_or_the_one_asked_for(
 def test_checkpoints_are_known_by_number_with_or_without_leading_zeros(tmp_path):
     files = {name.replace("checkpoint_00000", "checkpoint_"): text for name, text in model_files("NN_0").items()}
     assert list(read_files(tmp_path, files)[0].checkpoints) == [1]
+
+
+def rows(*epochs: int, **saved: int) -> bytes:
+    """A result.json of Ray 2.7 or later: `saved` are epochs by the numbers of checkpoints, as in c4=25."""
+    names = {epoch: f"checkpoint_{int(number[1:]):06d}" for number, epoch in saved.items()}
+    lines = [{"test_acc": 0.25, "training_iteration": e, "checkpoint_dir_name": names.get(e)} for e in epochs]
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+@pytest.mark.parametrize("prefix", ["", "/remote/trial/"])
+def test_checkpoints_are_of_the_rows_that_result_json_says(tmp_path, prefix):
+    """Every fifth epoch is saved, as checkpoint 0, 1, …; one that no row names is not read."""
+    text = rows(*range(1, 26), c0=5, c1=10, c4=25).replace(b'"checkpoint_0', f'"{prefix}checkpoint_0'.encode())
+    files = {f"NN_0/checkpoint_{n:06d}/checkpoints": torch_bytes(state(seed=n)) for n in (0, 1, 4, 9)}
+    files |= model_files("NN_0", result=text, first=None, last=None)
+    for epoch, number in ((None, 4), (25, 4), (10, 1), (5, 0)):
+        (model,) = read_files(tmp_path, files, epoch=epoch)
+        assert list(model.checkpoints) == [epoch or 25]
+        assert torch.equal(
+            next(iter(model.checkpoints.values()))["fc2.bias"], state(seed=number)["module_list.11.bias"]
+        )
+    assert read_files(tmp_path, files, epoch=4)[0].reason == "missing checkpoint of epoch 4 (its last is 25)"
+
+
+def trial(name: str, rows: int, *checkpoints: int) -> dict[str, bytes]:
+    files = {f"{name}/checkpoint_{n:06d}/checkpoints": torch_bytes(state()) for n in checkpoints}
+    return files | model_files(name, result=results(range(1, rows + 1)), first=None, last=None)
+
+
+def test_trials_that_were_stopped_early_are_kept_each_with_its_own_last_checkpoint(tmp_path):
+    models = read_files(tmp_path, trial("NN_0", 30, 25, 30), trial("NN_1", 25, 25), trial("NN_2", 8, 8))
+    assert [(model.reason, *model.checkpoints) for model in models] == [("", 30), ("", 25), ("", 8)]
+
+
+def test_checkpoints_of_every_few_epochs_may_end_before_the_rows(tmp_path):
+    models = read_files(tmp_path, trial("NN_0", 25, 20, 25), trial("NN_1", 23, 15, 20), trial("NN_2", 30, 15, 20))
+    assert [(model.reason, *model.checkpoints) for model in models] == [
+        ("", 25),
+        ("", 20),
+        ("missing checkpoint of epoch 30 (its last is 20)",),
+    ]
+    models = read_files(tmp_path, trial("NN_0", 25, 20), trial("NN_1", 23, 20))  # so that the zoo's are
+    assert [list(model.checkpoints) for model in models] == [[20], [20]]
+
+
+def test_a_result_json_that_is_cut_after_the_epoch_still_has_it(tmp_path):
+    text = results(range(6))
+    (model,) = read_files(tmp_path, model_files("NN_0", result=text[:-9]), epoch=1)
+    assert model.reason == ""
+    assert model.notes == ["result.json is cut off in its last line"]
+    (model,) = read_files(tmp_path, model_files("NN_0", result=text[:90]), epoch=1)
+    assert model.reason.startswith("truncated result.json")
+
+
+@pytest.mark.parametrize(
+    "strays",
+    [
+        {"zoo/result.json": b"{}\n"},
+        {"result.json": b"{}", "params.json": b"{}"},
+        {"zoo/result.json": b"{}", "zoo/params.json": b"{}", "experiment_state.json": b"{}"},
+        {"zoo/summary/result.json": b"{}"},
+        {"zoo/lr_sweep/NN_tune_trainable_9/params.json": b"{}", "zoo/lr_sweep/NN_tune_trainable_9/result.json": b"{}"},
+        {"zoo/NN_tune_trainable_0/backup/result.json": b"{}", "zoo/NN_tune_trainable_0/backup/params.json": b"{}"},
+        {"notes/params.json": b"{}"},
+    ],
+)
+def test_texts_beside_the_models_are_no_models(tmp_path, strays, caplog):
+    caplog.set_level(logging.INFO)
+    models = read_files(
+        tmp_path, model_files("zoo/NN_tune_trainable_0"), model_files("zoo/NN_tune_trainable_1"), strays
+    )
+    assert [(model.name, model.reason) for model in models] == [
+        ("NN_tune_trainable_0", ""),
+        ("NN_tune_trainable_1", ""),
+    ]
+
+
+def test_an_archive_in_an_archive_is_named(tmp_path):
+    for name in ("zoo/inner.zip", "zoo.tar.gz"):
+        with pytest.raises(InputError, match=rf"holds another archive, {name}: unpack it, and give"):
+            read_files(tmp_path, {name: b"PK", "readme.md": b""})
 
 
 def changed(**changes) -> bytes:

@@ -124,6 +124,6 @@ def model_factors(models: pd.DataFrame) -> dict[int, Factors]:
 def _factors(row: dict) -> Factors:
     # files of version 0.2 have no columns of what was not there to vary
     values = {field.name: row[field.name] for field in fields(Factors) if field.name in row}
-    texts = {name: values[name] or None for name in ("activation", "init", "optimizer")}
+    init = None if pd.isna(values["init"]) else values["init"] or None
     seed = None if pd.isna(values["seed"]) else int(values["seed"])
-    return Factors(**values | texts | {"seed": seed, "batch_size": int(values["batch_size"])})
+    return Factors(**values | {"init": init, "seed": seed, "batch_size": int(values["batch_size"])})
