@@ -94,6 +94,8 @@ rule collect_prune_shares:
         runtime=120,
     params:
         threshold=zoo_value("methods.vd.threshold"),
+        architecture=zoo_value("architecture"),
+        architecture_code=architecture_code,
         code=code_of("collect_prune_shares"),
     script:
         "../workflow/scripts/collect_prune_shares.py"

@@ -9,6 +9,7 @@ import torch
 from synthetic import ARCHITECTURE, MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
 from test_scratch import retraining_results
 from zootwins.analyses.mask_overlap import mask_overlaps
+from zootwins.analyses.paper_comparison import PAPER_LAYERS
 from zootwins.analyses.prune_shares import prune_shares
 from zootwins.catalogue.experiments import figures
 from zootwins.reporting.figures import save
@@ -23,7 +24,7 @@ def results(tmp_path_factory):
     made = make_results(folder)
     history = pd.DataFrame([{"index": i, "epoch": e, "test_accuracy": 0.1 * e} for i in range(14) for e in range(6)])
     shards = {method: [read_shard(folder / f"mini-{method}-0000.safetensors")] for method in SETTINGS_OF}
-    shares = prune_shares(shards["vd"], 3.0)
+    shares = prune_shares(shards["vd"], 3.0, PAPER_LAYERS)
     overlaps = mask_overlaps(shards, SETTINGS_OF, ARCHITECTURE.weight_shares.numpy())
     more = {"history": history, "vd/prune_shares": shares, "mask_overlap": overlaps}
     return replace(made, tables={**made.tables, **more})
@@ -107,13 +108,13 @@ def test_prune_shares_of_no_model_are_refused(tmp_path):
     tensors = {"fc1.log_sigma2": torch.zeros(0, 1, 20, 36), "fc1.weight": torch.zeros(0, 1, 20, 36)}
     write_trajectory(tmp_path / "0000-0001.safetensors", "vd", Trajectory([0], [0], [], tensors), [], [])
     with pytest.raises(InputError, match=r"every model that the run takes is excluded.*raise max_models"):
-        prune_shares([read_shard(tmp_path / "0000-0001.safetensors")], 3.0)
+        prune_shares([read_shard(tmp_path / "0000-0001.safetensors")], 3.0, PAPER_LAYERS)
 
 
 def test_prune_shares_against_single_models(tmp_path):
     make_results(tmp_path)
     shard = read_shard(tmp_path / "mini-vd-0000.safetensors")
-    table = prune_shares([shard], 3.0)
+    table = prune_shares([shard], 3.0, PAPER_LAYERS)
     assert len(table) == 2416 * (VD_EPOCHS + 1)
     mu, log_sigma2 = shard.tensor("fc1.weight")[:, 4], shard.tensor("fc1.log_sigma2")[:, 4]
     pruned = np.mean([(log_sigma2[i] - 2 * mu[i].abs().log() >= 3).numpy() for i in range(14)], axis=0)

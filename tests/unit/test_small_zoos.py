@@ -9,6 +9,7 @@ import pytest
 from synthetic import ARCHITECTURE, SETTINGS_OF, make_results
 from test_scratch import retraining_results
 from zootwins.analyses.mask_overlap import mask_overlaps
+from zootwins.analyses.paper_comparison import PAPER_LAYERS
 from zootwins.analyses.prune_shares import prune_shares
 from zootwins.catalogue.experiments import figures, tables
 from zootwins.reporting.explorer import explorer_page
@@ -31,7 +32,11 @@ def whole(tmp_path_factory):
     history = pd.DataFrame([{"index": i, "epoch": e, "test_accuracy": 0.1 * e} for i in range(14) for e in range(6)])
     shards = {method: [read_shard(folder / f"mini-{method}-0000.safetensors")] for method in SETTINGS_OF}
     overlaps = mask_overlaps(shards, SETTINGS_OF, ARCHITECTURE.weight_shares.numpy())
-    more = {"history": history, "vd/prune_shares": prune_shares(shards["vd"], 3.0), "mask_overlap": overlaps}
+    more = {
+        "history": history,
+        "vd/prune_shares": prune_shares(shards["vd"], 3.0, PAPER_LAYERS),
+        "mask_overlap": overlaps,
+    }
     return replace(made, tables={**made.tables, **more})
 
 

@@ -9,6 +9,7 @@ import torch
 
 from synthetic import ARCHITECTURE, SETTINGS_OF, make_models, make_predictions, make_shard, make_zoo
 from zootwins.analyses.metrics import collect_metrics
+from zootwins.analyses.paper_comparison import PAPER_LAYERS
 from zootwins.analyses.paper_tables import agreement_table
 from zootwins.analyses.prune_shares import prune_shares
 from zootwins.analyses.response import twin_predictions
@@ -105,5 +106,5 @@ def test_analyses_of_shards_leave_them_out(shard):
     predictions, index = twin_predictions([shard], make_zoo().point("vd", 5))
     assert LOST not in index
     assert len(predictions) == len(index) == 13
-    shares = prune_shares([shard], 3.0)
+    shares = prune_shares([shard], 3.0, PAPER_LAYERS)
     assert shares.groupby("epoch")["models"].unique().map(list).tolist() == [[14], [14], *[[13]] * 4]

@@ -74,10 +74,10 @@ def toy(copied):
 
 def test_shards_have_its_tensors(toy):
     shard = read_shard(toy.root / f"results/twins/{ZOO}/mp/0000-0001.safetensors")
-    assert shard.tensor("stem.0.weight").shape[3:] == (3, 6, 1, 3, 3)
-    statistics = shard.tensor("stem.1.running_mean")
-    assert statistics.shape[3:] == (3, 6)
-    assert not torch.equal(statistics[:, :, 0], statistics[:, :, -1])
+    assert shard.tensor("stem.0.weight").shape[-4:] == (6, 1, 3, 3)
+    statistics = shard.tensor("stem.1.running_mean")  # of two models, whose images came in other orders
+    assert statistics.shape[-1] == 6
+    assert not torch.equal(statistics[0], statistics[1])
     assert {name for name in shard.shapes if name.startswith("mask.")} == {f"mask.{layer}.weight" for layer in LAYERS}
     assert json.loads(shard.metadata["network"]) == {"channels": 1, "classes": 10, "image_size": 28}
 
@@ -86,11 +86,10 @@ def test_tables_and_figures_have_its_layers(toy):
     layers = pd.read_parquet(toy.root / f"results/metrics/{ZOO}/vd/layers.parquet")
     assert layers["layer"].unique().tolist() == LAYERS
     text = " ".join(re.findall(r"<!-- (.*?) -->", (toy.root / "results/figures/figure3.svg").read_text("utf-8")))
-    assert "stem.0" in text
+    assert text.index("stem.0") < text.index("block.0") < text.index("head")
     table8 = pd.read_csv(toy.root / "results/tables/table8.csv")
     assert set(LAYERS) <= {*table8.columns, *table8.get("quantity", [])}
-    explorer = (toy.root / "results/explorer.html").read_text("utf-8")
-    assert "block.0" in explorer
+    assert ZOO in (toy.root / "results/explorer.html").read_text("utf-8")
 
 
 def test_it_is_exported_as_a_plain_state_dict(toy):

@@ -10,11 +10,16 @@ from zootwins.run.errors import InputError
 from zootwins.storage.shards import TwinShard
 
 
-def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
+def prune_shares(shards: Sequence[TwinShard], threshold: float, layers: Sequence[str]) -> pd.DataFrame:
     """Return the share of models in which log α reaches the threshold, one row per epoch, layer and weight.
 
     Only the epochs whose weights are kept are there, and models that have not diverged by then. One model is read at a
     time.
+
+    Args:
+        shards: of variational dropout.
+        threshold: of log α.
+        layers: names of the network's layers, in its order.
 
     Returns:
         epoch, layer, weight (position in the flattened `[outputs, inputs, …]`), share, models.
@@ -31,9 +36,8 @@ def prune_shares(shards: Sequence[TwinShard], threshold: float) -> pd.DataFrame:
     at = [shards[0].states.index(epoch) for epoch in shards[0].weight_states]
     finite = [~shard.diverged[:, 0, at] for shard in shards]  # [models, states]
     counted = torch.cat(finite).sum(0)
-    names = [name.removesuffix(".log_sigma2") for name in shards[0].shapes if name.endswith(".log_sigma2")]
     tables = []
-    for layer in sorted(names):
+    for layer in layers:
         pruned = sum(
             _pruned(shard, layer, model, threshold) * finite[place][model][:, None]
             for place, shard in enumerate(shards)
