@@ -34,6 +34,14 @@ STRUCTURES = {
     "n_of_m": "structures:NM",
     "channels": "channels:Channels",
 }
+SCHEDULES = {
+    "one_shot": "composition:Schedule",
+    "scored": "schedules:Scored",
+    "cubic": "schedules:Cubic",
+    "alternating": "schedules:Alternating",
+    "rounds": "schedules:Rounds",
+    "exchange": "schedules:Exchange",
+}
 UPDATES = {
     "fisher": "updates:FisherUpdate",
     "least_squares": "updates:LeastSquares",
@@ -43,11 +51,11 @@ UPDATES = {
 def part(table: Mapping[str, str], name: str, **settings: Any) -> Any:
     """Return the part of a name, such as `part(ALLOCATIONS, "erk")`; KeyError if the table has none."""
     # imported by statements, so that digests of code see them
-    from zootwins.sparsifiers import allocations, channels, composition, scores, structures, updates
+    from zootwins.sparsifiers import allocations, channels, composition, schedules, scores, structures, updates
 
     modules = {
         module.__name__.rpartition(".")[2]: module
-        for module in (allocations, channels, composition, scores, structures, updates)
+        for module in (allocations, channels, composition, schedules, scores, structures, updates)
     }
     module, _, kind = table[name].partition(":")
     return getattr(modules[module], kind)(**settings)

@@ -33,6 +33,7 @@ REGISTRY = {
     "dpf": "zootwins.sparsifiers.feedback_pruning:FeedbackPruning",
     "str": "zootwins.sparsifiers.soft_threshold:SoftThresholds",
     "channels": "zootwins.sparsifiers.channel_pruning:ChannelPruning",
+    "composed": "zootwins.sparsifiers.composed_pruning:ComposedPruning",
 }
 
 

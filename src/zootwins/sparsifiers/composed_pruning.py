@@ -1,0 +1,132 @@
+"""Pruning by parts that the configuration names: any score, allocation, schedule, structure, update and growth.
+
+A part is a name, such as `erk`, or a mapping with the name and the part's own settings, such as
+`{name: n_of_m, n: 2, m: 4}`. Published methods with sections of their own are such combinations too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, model_validator
+
+from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.composition import Composition
+from zootwins.sparsifiers.parts import ALLOCATIONS, SCHEDULES, SCORES, STRUCTURES, UPDATES, part
+
+Named = str | dict[str, Any]
+
+
+def _known(table: Mapping[str, str]) -> Callable[[Named], Named]:
+    """Return a validator of the name of a part."""
+
+    def check(value: Named) -> Named:
+        name = _split(value)[0]
+        if name not in table:
+            raise ValueError(
+                f"{name!r} is none of {', '.join(table)}; write one of these, or {{name: …}} with settings"
+            )
+        return value
+
+    return AfterValidator(check)
+
+
+def _split(value: Named) -> tuple[Any, dict[str, Any]]:
+    """Return a part's name and its settings."""
+    if isinstance(value, str):
+        return value, {}
+    return value.get("name"), {key: setting for key, setting in value.items() if key != "name"}
+
+
+class Settings(composed.Settings):
+    """Settings of pruning by parts; sparsities in percent. A part is a name, or a mapping of `name` and settings."""
+
+    score: Annotated[Named, _known(SCORES)] = Field(
+        "magnitude", description=f"What weights are ranked by: {', '.join(SCORES)}."
+    )
+    allocation: Annotated[Named, _known(ALLOCATIONS)] = Field(
+        "global", description=f"How the sparsity is divided among layers: {', '.join(ALLOCATIONS)}."
+    )
+    schedule: Annotated[Named, _known(SCHEDULES)] = Field(
+        "one_shot", description=f"When how much is due: {', '.join(SCHEDULES)}."
+    )
+    structure: Annotated[Named, _known(STRUCTURES)] = Field(
+        "unstructured", description=f"What is pruned together: {', '.join(STRUCTURES)}."
+    )
+    update: Annotated[Named, _known(UPDATES)] | None = Field(
+        None, description=f"How the weights that stay make up for the others: {', '.join(UPDATES)}, or null."
+    )
+    growth: Annotated[Named, _known(SCORES)] | None = Field(
+        None, description="What weights come back by, of schedules that exchange them; a score."
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Settings:
+        if self.model_fields_set & {"score", "allocation", "schedule", "structure", "update", "growth"}:
+            self._check_schedule(self.composition)  # what cannot be is refused here, not in a job
+        if _split(self.schedule)[0] == "exchange" and self.growth is None:
+            raise ValueError("growth: schedule exchange needs one, such as gradient (RigL) or fresh_random (SET)")
+        return self
+
+    def _check_schedule(self, composition: Composition) -> None:
+        from zootwins.population.trajectory import Moment
+
+        moments = [Moment(epoch + 1, 0, 1, self.epochs) for epoch in range(self.epochs)]
+        if not any(composition.schedule.progress(moment, 0.5) == 1 for moment in moments):
+            raise ValueError(f"schedule: the sparsity is not reached in {self.epochs} epochs; shorten it")
+
+    @property
+    def composition(self) -> Composition:
+        """The parts, made.
+
+        Raises:
+            ValueError: if a part does not have such settings, or lacks one.
+        """
+        made = {
+            "score": self._part("score", SCORES),
+            "allocation": self._part("allocation", ALLOCATIONS),
+            "schedule": self._part("schedule", SCHEDULES),
+            "structure": self._part("structure", STRUCTURES),
+            "update": self._part("update", UPDATES),
+            "growth": self._part("growth", SCORES),
+        }
+        return Composition(**made, min_left=self.min_left)
+
+    def _part(self, key: str, table: Mapping[str, str]) -> Any:
+        if (value := getattr(self, key)) is None:
+            return None
+        name, settings = _split(value)
+        if name == "alternating":  # the one part that has to know
+            settings = {"epochs": self.epochs, **settings}
+        try:
+            return part(table, name, **settings)
+        except TypeError as error:
+            reason = str(error).partition("__init__() ")[2] or str(error)
+            raise ValueError(f"{key}: {name} {reason}; write {{name: {name}, …}} with its settings") from None
+
+    @property
+    def rewinds(self) -> bool:
+        """Whether the schedule takes weights back to those before training."""
+        return getattr(self.composition.schedule, "rewinding", False)
+
+
+class ComposedPruning(pruning.Pruning):
+    """The same parts for all sparsities."""
+
+    id = "composed"
+    title = "Composed pruning"
+    short = "Composed"
+    colour = "#6A6A6A"
+    section = "composed_pruning"
+    Settings = Settings
+
+    def needs(self, settings: Settings) -> tuple[str, ...]:
+        name, of_score = _split(settings.score)
+        return (of_score["method"],) if name == "kept_by" else ()
+
+    def needs_initial(self, settings: Settings) -> bool:
+        return settings.from_initial or settings.rewinds
+
+    def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
+        return settings.composition

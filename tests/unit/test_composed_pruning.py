@@ -1,0 +1,80 @@
+"""Pruning by parts that the configuration names: the same twins as the methods that have them, and mistakes refused."""
+
+import json
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from test_own_sparsifier import inputs_of
+from test_torch_engine import factors, images, population
+from zootwins.population import ImageData
+from zootwins.population.torch_engine import TorchEngine
+from zootwins.sparsifiers.composed_pruning import ComposedPruning, Settings
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.sparsify import sparsify
+
+SHORT = {"sparsities": (80, 90), "epochs": 4, "lr": 1e-2, "min_left": 0}
+PUBLISHED = {
+    "mp": ({}, {}),
+    "gmp": ({"schedule": {"name": "cubic", "begin": 1, "end": 3}, "allocation": "uniform"}, {"begin": 1, "ends": (3,)}),
+    "snip": ({"score": {"name": "saliency", "images": 9}, "start": "init"}, {"images": 9, "min_left": 0}),
+    "rigl": (
+        {"allocation": "erk", "schedule": {"name": "exchange", "every": 3}, "growth": "gradient"},
+        {"every": 3, "min_left": 0},
+    ),
+    "acdc": (
+        {"schedule": {"name": "alternating", "warmup": 1, "phase": 1, "last": 1}},
+        {"warmup_epochs": 1, "phase_epochs": 1, "last_epochs": 1, "min_left": 0},
+    ),
+    "obc": (
+        {
+            "score": {"name": "removal_costs", "images": 9},
+            "allocation": "uniform",
+            "update": {"name": "least_squares", "images": 9},
+        },
+        {"images": 9, "min_left": 0},
+    ),
+    "imp": (
+        {"schedule": {"name": "rounds", "rounds_of_training": 2, "epochs_per_round": 2}},
+        {"rounds": 2, "min_left": 0},
+    ),
+}
+
+
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_a_published_method_is_a_combination_that_the_configuration_can_name(monkeypatch, method):
+    """Through JSON, as settings reach jobs; with the method's own stream of random numbers."""
+    named, own = PUBLISHED[method]
+    composed, published = ComposedPruning(), get_sparsifier(method)
+    monkeypatch.setattr(ComposedPruning, "stream", method)
+    given, one = inputs_of(0, 1), images(population([factors(0)], dtype=torch.float32), 24)
+    settings = Settings(**json.loads(Settings(**SHORT, **named).model_dump_json()))
+    theirs = published.Settings(**{k: v for k, v in SHORT.items() if k != "min_left"} | own)
+    assert composed.needs_initial(settings) == published.needs_initial(theirs)
+    ours, expected = (
+        sparsify(TorchEngine(), sparsifier, chosen, given, ImageData(one, one, one)).tensors
+        for sparsifier, chosen in ((composed, settings), (published, theirs))
+    )
+    for name, tensor in expected.items():
+        assert torch.equal(ours[name].flatten().nan_to_num(), tensor.flatten().nan_to_num()), name
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"score": "magnitud"}, "'magnitud' is none of magnitude, random, .*; write one"),
+        ({"structure": "n_of_m"}, "structure: n_of_m missing 2 required .* 'n' and 'm'; write {name: n_of_m, …}"),
+        ({"score": {"name": "saliency", "image": 3}}, "score: saliency got an unexpected .* 'image'"),
+        ({"schedule": "exchange"}, "growth: schedule exchange needs one"),
+        ({"schedule": {"name": "cubic", "begin": 0, "end": 4}}, "schedule: the sparsity is not reached in 4 epochs"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused_with_their_key(wrong, message):
+    with pytest.raises(ValidationError, match=message):
+        Settings(**SHORT, **wrong)
+
+
+def test_masks_of_another_method_are_needed():
+    settings = Settings(**SHORT, score={"name": "kept_by", "method": "mp"}, structure="as_scored")
+    assert ComposedPruning().needs(settings) == ("mp",)
