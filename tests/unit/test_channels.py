@@ -5,7 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from reference_data import LAYERS, architecture, gradients, parameters, reference, weights
-from zootwins.sparsifiers.channels import Channels, channel_masks, channel_scores, kept_channels, shrunk
+from zootwins.architectures.architecture import get_architecture
+from zootwins.run.errors import InputError
+from zootwins.sparsifiers.channels import Channels, channel_masks, channel_scores, kept_channels, shrunk, small_network
 
 FLOAT32 = 3e-7  # relative, of their importance
 LOGITS = 3e-8  # theirs in float32, the activations being below 1
@@ -69,6 +71,25 @@ def test_the_small_network_is_theirs_with_equal_logits(kind, scope):
     torch.testing.assert_close(logits(small), logits(masked), rtol=0, atol=1e-15)
     found = kept_channels(architecture(), {name: mask[0] for name, mask in masks.items()})
     assert all(torch.equal(found[name], kept[name]) for name in kept)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+def test_a_small_network_is_plain_pytorch_and_computes_what_the_masked_one_does(activation):
+    masks = {name: mask[0] for name, mask in channel_masks(architecture(), chosen("l2", "local")).items()}
+    masked = {n: tensor[0] * masks[n] if n in masks else tensor[0] for n, tensor in parameters().items()}
+    whole = architecture().module(activation).double()
+    whole.load_state_dict(masked)
+    small = small_network(architecture(), activation, masked, kept_channels(architecture(), masks))
+    images = reference("network")["images"].double()
+    torch.testing.assert_close(small(images), whole(images), rtol=0, atol=1e-14)
+    assert sum(p.numel() for name, p in small.named_parameters() if name.endswith("weight")) == 704
+    assert (small.get_submodule("conv1").out_channels, small.get_submodule("fc1").in_features) == (4, 18)
+
+
+def test_a_network_that_is_no_chain_is_refused():
+    residual = get_architecture("resnet20", 3, image_size=32)
+    with pytest.raises(InputError, match="only networks whose layers follow one another"):
+        small_network(residual, "relu", {}, {})
 
 
 def test_half_of_the_channels_are_71_percent_of_the_weights():

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zootwins.architectures.architecture import Architecture
+from zootwins.run.errors import InputError
 from zootwins.sparsifiers.composition import Structure
 
 
@@ -77,6 +78,37 @@ def shrunk(
         shape = smaller[following].shape
         smaller[following] = columns.reshape(shape[0], -1, *shape[2:])
     return smaller
+
+
+def small_network(
+    architecture: Architecture, activation: str, parameters: Mapping[str, Tensor], kept: Mapping[str, Tensor]
+) -> nn.Module:
+    """Return one model as a plain PyTorch network without the channels that go: its logits are those of the whole.
+
+    Args:
+        architecture: a chain of layers.
+        activation: the model's.
+        parameters: of the model at full size, those of removed channels masked or not.
+        kept: bool `[channels]` by the name of the weights that make them; see `kept_channels`.
+
+    Raises:
+        InputError: if the network is no chain of layers, or has buffers.
+    """
+    if not architecture.chain:
+        raise InputError(
+            f"{architecture.name}: only networks whose layers follow one another can be made smaller by their channels"
+        )
+    smaller = shrunk(architecture, parameters, kept)
+    network = architecture.module(activation)
+    for layer in architecture.layers:
+        module, weight = network.get_submodule(layer.name), smaller[f"{layer.name}.weight"]
+        module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(smaller[f"{layer.name}.bias"].clone())
+        outputs, inputs = weight.shape[:2]
+        if layer.is_conv:
+            module.out_channels, module.in_channels = outputs, inputs
+        else:
+            module.out_features, module.in_features = outputs, inputs
+    return network.eval()
 
 
 def _pairs(architecture: Architecture) -> list[tuple[str, str]]:
