@@ -9,6 +9,7 @@ from synthetic import make_models, make_zoo
 from test_publishing import release  # noqa: F401, a fixture
 from zootwins import benchmark
 from zootwins.analyses.results import ZooResults
+from zootwins.benchmark import hyper_representation
 from zootwins.benchmark.baselines import BASELINES, predict, weight_statistics
 from zootwins.benchmark.leaderboard import arrange_leaderboard, leaderboard, leaderboard_table, score_baselines
 from zootwins.benchmark.tasks import prunable, tau_ceiling
@@ -98,6 +99,35 @@ def test_statistics_are_numpys(zoo):
     weight = zoo.parameters(2)["conv1.weight"].double().numpy().ravel()
     expected = [weight.mean(), weight.var(), *np.percentile(weight, (0, 25, 50, 75, 100))]
     assert statistics[0, :7] == pytest.approx(expected)
+
+
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch):
+    monkeypatch.setattr(
+        hyper_representation, "SETTINGS", hyper_representation.SETTINGS.model_copy(update={"epochs": 1, "dimension": 8})
+    )
+
+
+def test_latent_vectors_are_of_the_networks_that_are_asked_for(zoo):
+    training, asked = np.arange(10), np.array([40, 3])
+    both = hyper_representation.latent_vectors(zoo, training, asked)
+    one = hyper_representation.latent_vectors(zoo, training, asked[1:])
+    assert both.shape == (2, hyper_representation.SETTINGS.latent)
+    assert both[1] == pytest.approx(one[0], abs=1e-5)
+    assert (both[0] != both[1]).any()
+
+
+def test_a_baseline_that_does_not_fit_the_networks_is_left_out_with_a_line(zoo, monkeypatch, caplog):
+    def refuse(task, baseline):
+        if baseline == "zeros":
+            raise InputError("no chain")
+        return predict(task, baseline)
+
+    monkeypatch.setattr("zootwins.benchmark.tasks.TASKS", {"sparsity": benchmark.TASKS["sparsity"]})
+    monkeypatch.setattr("zootwins.benchmark.baselines.predict", refuse)
+    scores = score_baselines(zoo, splits=1)
+    assert set(scores["baseline"]) == {"mean", "statistics"}
+    assert "sparsity by zeros, split 0: left out (no chain)" in caplog.text
 
 
 @pytest.mark.parametrize(("name", "baseline"), [(name, one) for name, own in BASELINES.items() for one in own])

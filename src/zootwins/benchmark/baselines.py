@@ -60,6 +60,12 @@ def _epoch(task: Task, items: np.ndarray) -> np.ndarray:
     return task.zoo.index["epoch"].to_numpy()[task.inputs[items]][:, None]
 
 
+def _latent(task: Task, items: np.ndarray) -> np.ndarray:
+    from zootwins.benchmark.hyper_representation import latent_vectors
+
+    return latent_vectors(task.zoo, task.inputs[task.train], task.inputs[items])
+
+
 def _nothing(task: Task, items: np.ndarray) -> np.ndarray:
     return np.zeros((len(items), 1))
 
@@ -70,6 +76,7 @@ FEATURES: dict[str, Callable[[Task, np.ndarray], np.ndarray]] = {
     "zeros": _zeros,
     "statistics": _statistics,
     "pca": _components,
+    "latent": _latent,
 }
 
 
@@ -208,6 +215,7 @@ _REGRESSION = {
     "statistics": (_ridge, "statistics"),
     "boosted trees": (_trees, "statistics"),
     "PCA": (_ridge, "pca"),
+    "hyper-representation": (_ridge, "latent"),
 }
 BASELINES = {
     "accuracy": _REGRESSION,
@@ -222,6 +230,7 @@ BASELINES = {
         "statistics": (_ridge, "statistics"),
         "boosted trees": (_trees, "statistics"),
         "PCA": (_ridge, "pca"),
+        "hyper-representation": (_ridge, "latent"),
     },
     "twin_collapse": {"condition": (_tree_probability, "mean"), "boosted trees": (_tree_probability, "statistics")},
     "original": {"chance": (_random_order, ""), "cosine similarity": (_nearest, "")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ from scipy import stats
 
 from zootwins.analyses.cells import lines, numbers, texts, value_interval
 from zootwins.analyses.results import ZooResults
+from zootwins.run.errors import InputError
 
 if TYPE_CHECKING:
     from zootwins.publishing.loading import PublishedZoo
+
+log = logging.getLogger(__name__)
 
 SPLITS = 5  # the frozen one and four others
 CONFIDENCE = 0.95
@@ -40,7 +44,11 @@ def score_baselines(zoo: PublishedZoo, splits: int = SPLITS) -> pd.DataFrame:
             tested = zoo.index["original"].to_numpy()[task.inputs[task.test]]
             numbers = {"split": split, "items": len(task.test), "originals": len(np.unique(tested))}
             for baseline in BASELINES[name]:
-                scores = evaluate(task, predict(task, baseline))
+                try:
+                    scores = evaluate(task, predict(task, baseline))
+                except InputError as error:
+                    log.warning("%s by %s, split %d: left out (%s)", name, baseline, split, error)
+                    continue
                 rows += [
                     {"task": name, "baseline": baseline, "metric": metric, "value": value, **numbers}
                     for metric, value in scores.items()
