@@ -66,6 +66,7 @@ def test_a_section_that_a_sparsifier_lacks_is_asked_for_as_one(tmp_path):
         (("dataset: mnist", "dataset: 7"), "zoos.z.dataset"),
         (("models: 2", "models: 2\n    title: yes"), "zoos.z.title"),
         (("models: 2", "models: 2\n    title: ''"), "zoos.z.title"),
+        (("models: 2", "models: 2\n    title: a $b$ zoo"), "zoos.z.title: 'a $b$ zoo': figures would take"),
         (("models: 2", "models: 2\n    soups: 3"), "zoos.z.soups: 3: is not a section"),
         (("models: 2", "models: 2\n    magnitude_pruning: {lr: .inf}"), "is not a finite number"),
         (("  z:", f"  {'z' * 101}:"), "at most 100 characters"),

@@ -18,7 +18,15 @@ COMPARISONS = ("agreement", "correlation")
 
 # Names of zoos become folders and parts of file names.
 ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
-Title = Annotated[str, AfterValidator(lambda text: " ".join(text.split())), StringConstraints(min_length=1)]
+
+
+def _in_figures(title: str) -> str:
+    if "$" in title:
+        raise ValueError("figures would take text after $ for a formula; write it without")
+    return " ".join(title.split())
+
+
+Title = Annotated[str, AfterValidator(_in_figures), StringConstraints(min_length=1)]
 
 
 class Configuration(Section):
