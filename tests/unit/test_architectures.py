@@ -15,6 +15,7 @@ from plain_networks import dropout_offsets, plain_layers
 from zootwins.architectures.activations import activation_module
 from zootwins.architectures.architecture import get_architecture, stored_architecture, to_state_dict
 from zootwins.architectures.registry import REGISTRY, canonical, get_design
+from zootwins.experiments.representations.tokens import Tokens
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population.any_network import recomputed_buffers
 from zootwins.population.batched_network import activation_runs, forward, layer_features
@@ -380,6 +381,28 @@ def test_tensors_that_do_not_fit_are_named_with_both_shapes():
         stored_architecture("a file", "cnn_s", json.dumps(architecture.images), shapes | {"fc2.bias": (3, 4)})
     with pytest.raises(InputError, match=r"is \[3, 16, 1, 3, 3\], not|bn1.weight is missing"):
         stored_architecture("a file", "resnet20", None, {"conv1.weight": (3, 16, 1, 3, 3)})
+
+
+def test_hidden_neurons_of_every_chain_can_change_places(architecture):
+    """The permuted network computes the same; networks that are no chains are refused in one line."""
+    if not architecture.chain:
+        with pytest.raises(InputError, match=f"{architecture.design.id}.* differs in .*; leave its zoos out"):
+            Tokens(architecture)
+        return
+    of, data, tokens = made(architecture), images_for(architecture, 4), Tokens(architecture)
+    orders = tokens.draw_permutations(len(of), torch.Generator().manual_seed(0))
+    moved = tokens.separate(tokens.permute(tokens.join(of.parameters)[:, None], orders)[:, 0])
+    runs = activation_runs(of, torch.arange(len(of)))
+    logits, changed = (forward(architecture, runs, own, data.images[None])[0] for own in (of.parameters, moved))
+    assert not torch.equal(of.parameters[architecture.weight_names[0]], moved[architecture.weight_names[0]])
+    torch.testing.assert_close(changed, logits, **ROUNDING)
+
+
+def test_neurons_of_networks_without_an_order_of_layers_are_not_permuted(monkeypatch):
+    architecture = get_architecture("lenet_300_100", 1, 3, 7)
+    monkeypatch.setitem(architecture.__dict__, "chain", ())
+    with pytest.raises(InputError, match="lenet_300_100 is no chain of layers, and it has no permutation"):
+        Tokens(architecture).draw_permutations(2, torch.Generator())
 
 
 def test_specs_that_mean_the_same_are_one_architecture():

@@ -86,7 +86,11 @@ def align(vectors: Tensor, reference: Tensor, tokens: Tokens) -> list[Tensor]:
 
     Returns:
         int64 `[models, outputs]` for each hidden layer.
+
+    Raises:
+        InputError: if the networks are no chains.
     """
+    tokens.check_chain()
     scale = torch.cat(
         [part.std().clamp_min(_LEAST_SCALE).expand(part.numel()) for part in reference.split(tokens.sizes)]
     )

@@ -95,18 +95,13 @@ class Tokens:
         parts = vectors.split(self.sizes, dim=-1)
         return [part.unflatten(-1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    @cached_property
-    def is_chain(self) -> bool:
-        """Whether every layer takes what the last one gives, so that hidden neurons can change places."""
-        return bool(self.architecture.chain)
-
     def check_chain(self) -> None:
         """Refuse to permute neurons of networks that are no chains.
 
         Raises:
             InputError: with what to do.
         """
-        if not self.is_chain:
+        if not self.architecture.chain:
             raise InputError(
                 f"representations: {self.architecture.name} is no chain of layers, and it has no permutation "
                 "specification to align its neurons by; leave its zoos out of representations"
@@ -114,6 +109,7 @@ class Tokens:
 
     def draw_permutations(self, models: int, generator: torch.Generator) -> list[Tensor]:
         """An order of the neurons of each hidden layer for each model, int64 `[models, outputs]`."""
+        self.check_chain()
         *hidden, _ = self.architecture.layers
         return [torch.rand(models, layer.outputs, generator=generator).argsort(dim=1) for layer in hidden]
 
