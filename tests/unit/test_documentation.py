@@ -5,6 +5,7 @@ import re
 from types import ModuleType
 
 import pytest
+import torch
 import yaml
 
 from projects import REPOSITORY
@@ -95,3 +96,18 @@ def test_every_page_is_in_the_navigation_and_every_package_has_one(pages, tmp_pa
     assert set(re.findall(r"[\w/]+\.md", str(navigation))) == written
     assert "zootwins.sparsifiers" in (tmp_path / "pages/reference/api/sparsifiers.md").read_text(encoding="utf-8")
     assert "<!-- file:" not in "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "pages").rglob("*.md"))
+
+
+def test_the_page_without_snakemake_sparsifies_a_zoo_and_own_networks(monkeypatch):
+    text = (REPOSITORY / "docs/without_snakemake.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(REPOSITORY)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, names)
+    assert names["accuracy"].shape == (16, 3, 4)
+    assert names["originals"].models != names["zoo"].originals.models
+    for twins, of in ((names["twins"], names["zoo"].originals), (names["own_twins"], names["originals"])):
+        for name in ("conv1.weight", "fc2.bias"):  # before fine-tuning, the control is the original
+            assert torch.equal(twins.tensors[name][:, 0, 0], of.parameters[name])
+        kept = torch.cat([twins.tensors[f"mask.{name}"][:, 2].flatten(1) for name in of.architecture.weight_names], 1)
+        assert kept.sum(1).tolist() == [round(0.2 * kept.shape[1])] * len(of)

@@ -79,8 +79,8 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 
 def as_trained_on(data: StoredData) -> dict[str, TensorDataset]:
     """The content of a `dataset.pt` of this data."""
-    image_data = _image_data(data)
-    sets = {key: getattr(image_data, split) for split, key in SPLITS.items()}
+    normalised = image_data(data)
+    sets = {key: getattr(normalised, split) for split, key in SPLITS.items()}
     return {key: TensorDataset(part.images, part.labels) for key, part in sets.items()} | {
         "dataset_seed": SPLIT_SEED,
         "classes": data.classes,
@@ -123,10 +123,11 @@ def load_stored(path: str | Path) -> StoredData:
 
 def load_dataset(path: str | Path) -> ImageData:
     """The normalised splits that models see; see `load_stored`."""
-    return _image_data(load_stored(path))
+    return image_data(load_stored(path))
 
 
-def _image_data(data: StoredData) -> ImageData:
+def image_data(data: StoredData) -> ImageData:
+    """Return the splits as models see them: normalised images, and labels."""
     splits = {}
     for split, images in data.images.items():
         normalised = normalise(images, data.mean, data.std) if images.dtype == torch.uint8 else images

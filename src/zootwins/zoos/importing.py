@@ -21,6 +21,7 @@ from zootwins.zoos.archives import open_members
 from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.dialects.base import RawModel, RawZoo
 from zootwins.zoos.members import users_file
+from zootwins.zoos.originals import Originals, model_factors
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,15 @@ class ImportedZoo:
     architecture: Architecture
     predictions: Tensor
     history: pd.DataFrame
+
+    @property
+    def originals(self) -> Originals:
+        """The models that are not excluded, as sparsifiers start from them."""
+        factors = model_factors(self.models)
+        usable = self.models[self.models["status"] == "ok"].set_index("index")
+        index = self.index.tolist()
+        names = usable.loc[index, "model"].tolist()
+        return Originals(self.architecture, names, index, [factors[number] for number in index], self.parameters)
 
 
 def import_zoo(
