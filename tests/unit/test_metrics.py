@@ -15,6 +15,7 @@ from synthetic import (
 )
 from zootwins.analyses.metrics import collect_metrics, taken
 from zootwins.run.errors import InputError
+from zootwins.storage.shards import TwinShard
 
 FLOAT32 = 1e-6  # shards hold float32: sums of fractions agree to their rounding
 
@@ -90,6 +91,24 @@ def test_layer_sparsity_weighted_by_layer_size_is_the_sparsity(tmp_path, models,
     assert first["layer"].tolist() == ["conv1", "conv2", "conv3", "fc1", "fc2"]
     assert first["weights"].tolist() == [200, 1200, 96, 720, 200]
     assert first["multiply_adds"].tolist() == [200 * 24**2, 1200 * 8**2, 96 * 3**2, 720, 200]
+
+
+def test_empty_layers_are_counted(tmp_path, models, method, monkeypatch):
+    """The second layer is always empty here, the first where it was sparser than its median."""
+    stored = TwinShard.twins
+
+    def emptied(shard, name, model=None):
+        tensor = stored(shard, name, model).clone()
+        if name == "sparsity":
+            tensor[..., 1] = 1
+            tensor[..., 0] = (tensor[..., 0] > tensor[..., 0].median()).float()
+        return tensor
+
+    monkeypatch.setattr(TwinShard, "twins", emptied)
+    metrics = collect(shards_of(models, method, tmp_path), method, models)
+    expected = metrics.layers["sparsity"].eq(1).to_numpy().reshape(-1, 5).sum(1)
+    assert set(expected) == {1, 2}
+    assert metrics.scores["empty_layers"].tolist() == expected.tolist()
 
 
 def test_agreement_is_with_the_models_own_original(tmp_path, models, method):

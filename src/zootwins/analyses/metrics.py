@@ -26,7 +26,8 @@ class Metrics:
     twin in that state, missing where its loss is finite and its predictions were not kept.
 
     Attributes:
-        scores: accuracies and losses, sparsity over all prunable weights, generalization_gap.
+        scores: accuracies and losses, sparsity over all prunable weights, the number of layers that have no weights
+            left (empty_layers), generalization_gap.
         layers: layer, its sparsity, and its number of weights and multiply-adds.
         agreement: agreement with the model's original on the test split, and whether all predictions of the twin are
             the same class (`constant`), at the epochs with predictions.
@@ -118,6 +119,7 @@ def _shard_metrics(
     for score in SCORES:
         scores[score] = shard.twins(score).double().numpy().ravel()
     scores["sparsity"] = (sparsity @ architecture.weight_shares.numpy()).ravel()
+    scores["empty_layers"] = (sparsity == 1).sum(-1).ravel()
     scores["generalization_gap"] = scores["train_accuracy"] - scores["test_accuracy"]
     scores["status"] = status_of(diverged, collapsed, known)
 
