@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from raw_zoos import PARAMS, model_files, torch_bytes, write_folder, write_zip
 from zootwins.architectures.architecture import get_architecture, to_state_dict
+from zootwins.catalogue.entries import load_run
 from zootwins.images.datasets import load_dataset, save_dataset
+from zootwins.images.entries import DatasetEntry
+from zootwins.images.reading import read_data
 from zootwins.population import ImageSet, Population
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
@@ -421,3 +425,28 @@ def test_pickles_of_torchvision_with_subsets_and_transforms_are_read_as_pixels()
     part = TensorDataset(torch.zeros(2, 3, 32, 32), torch.tensor([0, 300]))
     data = read_dataset_pt(torch_bytes(dict.fromkeys(("trainset", "valset", "testset"), part)), "zoo: dataset.pt", 301)
     assert (data.classes, data.labels["test"].tolist()) == (301, [0, 300])
+
+
+def test_grey_images_as_means_of_channels_are_not_rounded(tmp_path):
+    """x/255 → [−1, 1] → mean over channels, as the Small CNN Zoo has CIFAR-10 and SVHN."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(8)
+    np.savez(
+        tmp_path / "own.npz", train_images=pixels, train_labels=labels, test_images=pixels[:4], test_labels=labels[:4]
+    )
+    entry = DatasetEntry(npz="own.npz", channels="mean", normalisation=[-1, 1], split={"validation": 2})
+    save_dataset(tmp_path / "data.safetensors", read_data("own", entry, tmp_path, tmp_path / "own.npz"), {})
+    expected = (pixels[:4].astype(np.float64) / 255 * 2 - 1).mean(-1)[:, None]
+    found = load_dataset(tmp_path / "data.safetensors").test.images
+    np.testing.assert_allclose(found.numpy(), expected, atol=ROUNDING)
+
+
+def test_the_public_populations_are_a_catalogue_that_can_be_planned():
+    """config/populations.yaml: every entry is valid, and a sample of 30,000 networks is planned by its shards."""
+    root = Path(__file__).parents[2]
+    defaults = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    populations = yaml.safe_load((root / "config/populations.yaml").read_text(encoding="utf-8"))["zoos"]
+    run = load_run(defaults | {"catalogue": "config/populations.yaml", "zoos": list(populations)}, root)
+    assert run.models("small_cnn_mnist") == 1024
+    assert run.catalogue["small_cnn_mnist"].held == 30_000
+    assert len(run.shards("small_cnn_mnist")) == 64

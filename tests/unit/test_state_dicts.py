@@ -91,9 +91,7 @@ def test_what_cannot_be_unwrapped_for_certain_is_named_with_the_remedy(content, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.torch.jit", "ignore:.torch.load. received a zip file that looks like a TorchScript"
-)
+@pytest.mark.filterwarnings("ignore:.torch.jit", "ignore:.torch.load. received a zip file")
 def test_torchscript_is_named():
     buffer = BytesIO()
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), buffer)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zootwins.images.datasets import SPLITS, StoredData, load_stored
+from zootwins.images.datasets import SPLITS, StoredData, load_stored, normalise
 from zootwins.images.entries import DatasetEntry, Split
 from zootwins.images.torchvision_files import import_torchvision, open_torchvision
 from zootwins.population import class_dtype
@@ -91,6 +91,9 @@ def read_data(name: str, entry: DatasetEntry, data_dir: str | Path, path: str | 
     except ValueError as error:
         raise InputError(f"{where}: {error}; correct the entry") from None
     names = entry.classes if isinstance(entry.classes, tuple) else ()
+    if any(part.dtype != torch.uint8 for part in images.values()):
+        images = {split: normalise(part, mean, std) for split, part in images.items()}
+        mean, std = (0.0,) * len(mean), (1.0,) * len(std)
     return StoredData(images, numbered, mean, std, classes, names)
 
 
@@ -198,17 +201,18 @@ def _image_file(path: str) -> Image.Image:
 
 
 def _prepared(image: Image.Image, entry: DatasetEntry) -> Tensor:
-    """uint8 `[channels, height, width]`: the pixels that the authors' ToTensor sees."""
+    """uint8 `[channels, height, width]`: the pixels that the authors' ToTensor sees; means of channels as float32."""
     transforms = import_torchvision().transforms.functional
     if entry.channels == "luma":
         image = transforms.rgb_to_grayscale(image)
-    elif entry.channels == "mean" and image.mode != "L":
-        image = Image.fromarray(np.asarray(image.convert("RGB")).mean(-1).round().astype(np.uint8))
     if entry.crop:
         image = transforms.center_crop(image, [entry.crop, entry.crop])
     if entry.size:
         image = transforms.resize(image, [entry.size, entry.size])
-    return transforms.pil_to_tensor(image)
+    pixels = transforms.pil_to_tensor(image)
+    if entry.channels == "mean" and len(pixels) > 1:  # not rounded: the Small CNN Zoo's losses depend on it
+        return pixels[:3].float().mean(0, keepdim=True)
+    return pixels
 
 
 def _stacked(images: list[Tensor], where: str) -> Tensor:
