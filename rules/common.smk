@@ -75,6 +75,8 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
+# Ids of sparsifiers, and names of twins.
+METHODS = list(dict.fromkeys((*registry.REGISTRY, *RUN.config.twins)))
 # The zoos whose twins are imported, and those whose twins are made here.
 PUBLISHED_TWINS = one_of(id for id, zoo in RUN.catalogue.items() if zoo.twins_of)
 OWN_TWINS = one_of(id for id, zoo in RUN.catalogue.items() if not zoo.twins_of)
@@ -82,7 +84,7 @@ OWN_TWINS = one_of(id for id, zoo in RUN.catalogue.items() if not zoo.twins_of)
 
 wildcard_constraints:
     zoo="|".join(RUN.catalogue),
-    method="|".join(registry.REGISTRY),
+    method="|".join(METHODS),
     shard=r"\d\d\d\d+-\d\d\d\d+",
     model=r"[^/]+",
     seed=r"\d+",

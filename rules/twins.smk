@@ -20,7 +20,7 @@ for sparsifier in registry.sparsifiers():
         benchmark:
             "results/benchmarks/sparsify/{zoo}/{method}/{shard}.tsv"
         wildcard_constraints:
-            method=sparsifier.id,
+            method=one_of(RUN.names_of(sparsifier)),
         conda:
             "../envs/zootwins.yaml"
         threads: 2

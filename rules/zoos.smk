@@ -96,7 +96,7 @@ rule export_zoo:
     benchmark:
         "results/benchmarks/export_zoo/{zoo}/{population}.tsv"
     wildcard_constraints:
-        population="|".join(("trained", "originals", *registry.REGISTRY)),
+        population="|".join(("trained", "originals", *METHODS)),
     conda:
         "../envs/zootwins.yaml"
     threads: 1

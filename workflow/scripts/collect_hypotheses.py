@@ -9,11 +9,13 @@ from zootwins.analyses.hypothesis_evidence import by_method, gather_evidence
 from zootwins.analyses.results import load_results
 from zootwins.images.datasets import load_dataset
 from zootwins.run.job import job, provenance
+from zootwins.sparsifiers.registry import name_twins
 from zootwins.storage.frames import write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import load_originals, read_predictions
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     files, params = snakemake.input, snakemake.params
     (results,) = load_results([params.zoo], files.metrics)
     index, predictions = (tensor.numpy() for tensor in read_predictions(files.predictions))

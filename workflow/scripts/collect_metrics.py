@@ -4,12 +4,13 @@ from zootwins.analyses.metrics import collect_metrics, taken
 from zootwins.analyses.status import announcement, details
 from zootwins.architectures.architecture import stored_architecture
 from zootwins.run.job import announce, job, log, provenance
-from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, name_twins
 from zootwins.storage.frames import write_parquet
 from zootwins.storage.shards import read_shard, warn_of_mixture
 from zootwins.zoos.originals import read_predictions
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     shards = [read_shard(path) for path in snakemake.input.shards]
     warn_of_mixture(shards)

@@ -4,12 +4,13 @@ from zootwins.analyses.response import response
 from zootwins.catalogue.entries import Zoo
 from zootwins.images.datasets import load_stored
 from zootwins.run.job import job, provenance
-from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, name_twins
 from zootwins.storage.frames import write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import read_predictions
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     zoo, method = Zoo.of(snakemake.params.zoo), snakemake.wildcards.method
     index, predictions = (tensor.numpy() for tensor in read_predictions(snakemake.input.predictions))
     changes = response(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from zootwins.architectures.architecture import stored_architecture
 from zootwins.images.datasets import as_trained_on, load_stored
 from zootwins.run.job import job, provenance
-from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, name_twins
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.exporting import original_models, shard_models
 from zootwins.zoos.originals import load_originals, model_factors, read_models
@@ -14,6 +14,7 @@ from zootwins.zoos.sources import TrainSource
 from zootwins.zoos.training import generating_factors
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     population, zoo = snakemake.wildcards.population, snakemake.wildcards.zoo
     data = load_stored(snakemake.input.dataset)
     shards = [read_shard(path) for path in snakemake.input.shards]

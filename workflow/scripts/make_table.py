@@ -4,9 +4,11 @@ from zootwins.analyses.results import with_left_out
 from zootwins.catalogue.experiments import tables
 from zootwins.reporting.typeset import write_texts
 from zootwins.run.job import job, provenance
+from zootwins.sparsifiers.registry import name_twins
 from zootwins.storage.frames import write_csv
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     table, zoos = tables()[snakemake.wildcards.table], snakemake.params.zoos
     inputs = table.read(zoos, snakemake.input.results, snakemake.input.paper)
     rows = table.make(*inputs)

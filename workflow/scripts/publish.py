@@ -5,11 +5,13 @@ from pathlib import Path
 from zootwins.catalogue.entries import Zoo
 from zootwins.publishing.release import write_release
 from zootwins.run.job import job, log, provenance
+from zootwins.sparsifiers.registry import name_twins
 from zootwins.storage.frames import read_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.zoos.originals import load_originals, read_models
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     zoo = Zoo.of(snakemake.params.zoo)
     models = read_models(snakemake.input.models)
     originals = load_originals(

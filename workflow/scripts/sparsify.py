@@ -6,7 +6,7 @@ from zootwins.population.randomness import STREAMS
 from zootwins.population.trajectory import kept_states
 from zootwins.run.job import job, progress, provenance, resume_file
 from zootwins.sparsifiers.base import SparsifierInputs
-from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, name_twins
 from zootwins.sparsifiers.sparsify import sparsify
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import read_shard, shard_slice, write_trajectory
@@ -14,6 +14,7 @@ from zootwins.zoos.initial import load_initial
 from zootwins.zoos.originals import load_originals
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     zoo, method = snakemake.wildcards.zoo, snakemake.wildcards.method
     sparsifier = get_sparsifier(method)
     settings = sparsifier.Settings(**snakemake.params.settings)

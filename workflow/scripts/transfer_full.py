@@ -8,11 +8,13 @@ from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.population.randomness import STREAMS
 from zootwins.run.job import job, progress, provenance, resume_file
+from zootwins.sparsifiers.registry import name_twins
 from zootwins.storage.frames import read_csv, write_parquet
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import write_trajectory
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     params, wildcards = snakemake.params, snakemake.wildcards
     engine = get_engine(**params.engine, threads=snakemake.threads)
     backbones = load_backbones(snakemake.input, wildcards.shard, params)

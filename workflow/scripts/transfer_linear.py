@@ -9,9 +9,11 @@ from zootwins.experiments.transfer.rates import chosen_lrs
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.run.job import job, log, provenance
+from zootwins.sparsifiers.registry import name_twins
 from zootwins.storage.frames import read_csv, write_parquet
 
 with job(snakemake):
+    name_twins(snakemake.config.get("twins"))
     params, wildcards = snakemake.params, snakemake.wildcards
     torch.set_num_threads(snakemake.threads)
     rows = transfer_linear(

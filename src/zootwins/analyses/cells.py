@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, is_known
 from zootwins.storage.frames import number_text
 
 UNDEFINED = "–"
@@ -41,7 +41,7 @@ def value_interval(value: pd.Series, low: pd.Series, high: pd.Series, form: str 
 
 def shorts(methods: pd.Series) -> pd.Series:
     """What figures and tables call each method: `MP`."""
-    return methods.map(lambda method: get_sparsifier(method).short if method in REGISTRY else method)
+    return methods.map(lambda method: get_sparsifier(method).short if is_known(method) else method)
 
 
 def sweep_texts(methods: pd.Series, values: pd.Series) -> pd.Series:

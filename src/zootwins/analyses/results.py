@@ -11,7 +11,7 @@ import pandas as pd
 from zootwins.analyses.status import split_diverged
 from zootwins.catalogue.entries import Zoo
 from zootwins.sparsifiers.base import Point
-from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, is_known
 from zootwins.storage.frames import read_models, read_parquet
 
 
@@ -111,7 +111,7 @@ def left_out(zoos: Sequence[ZooResults]) -> str:
         indices: dict[str, set[int]] = {}
         for name, rows in results.diverged.items():
             method = name.partition("/")[0]
-            indices.setdefault(get_sparsifier(method).short if method in REGISTRY else method, set()).update(
+            indices.setdefault(get_sparsifier(method).short if is_known(method) else method, set()).update(
                 rows["index"]
             )
         models |= {kind: models.get(kind, 0) + len(found) for kind, found in indices.items() if found}

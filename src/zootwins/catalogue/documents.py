@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
 
 from zootwins.architectures.registry import checked_spec
 from zootwins.catalogue.experiments import experiments
@@ -29,6 +29,31 @@ def _in_figures(title: str) -> str:
 Title = Annotated[str, AfterValidator(_in_figures), StringConstraints(min_length=1)]
 
 
+MethodName = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=40)]
+# What files and tables call something else.
+RESERVED = ("originals", "original", "trained", "random", "untrained", "mp_random", "mp_scratch", "all", "history")
+
+
+class NamedTwin(Section):
+    """A twin by a name of its own: a sparsifier, and what of its section is different for this twin."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    sparsifier: Literal[*(method.section for method in sparsifiers())] = Field(
+        description="By the name of its section; further keys are those of the section."
+    )
+    title: Title | None = Field(None, description="In texts; the sparsifier's with the name if absent.")
+    short: Title | None = Field(None, description="In tables and figures; likewise.")
+    colour: Annotated[str, StringConstraints(pattern="^#[0-9A-Fa-f]{6}$")] | None = Field(
+        None, description="In figures, such as `#0072B2`; a shade of the sparsifier's if absent."
+    )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys of the section that it sets."""
+        return dict(self.model_extra or {})
+
+
 class Configuration(Section):
     """What to compute. Threads, memory and partitions are the profile's."""
 
@@ -43,8 +68,16 @@ class Configuration(Section):
         le=1,
         description="The run stops where a larger share of a zoo's models is broken; fewer are excluded by name.",
     )
-    methods: tuple[Literal[*REGISTRY], ...] | None = Field(
-        min_length=1, description="How the zoos are sparsified; null: as the catalogue says of each."
+    twins: dict[MethodName, NamedTwin] = Field(
+        {},
+        description="How the zoos are sparsified, by names that files, tables and figures use: two settings of one "
+        "sparsifier live side by side. Random streams are keyed by the name. Without it, methods go by the ids of the "
+        "sparsifiers and the settings of their sections.",
+    )
+    methods: tuple[MethodName, ...] | None = Field(
+        min_length=1,
+        description="How the zoos are sparsified: ids of sparsifiers, or names under `twins`; null: all of `twins` or, "
+        "if that is empty, as the catalogue says of each. Deprecated: write `twins`.",
     )
     keep_states: Literal["all", "final"] = Field(
         description="Weights in the shards: of every epoch, or of the last alone. Accuracies and sparsities are always "
@@ -129,7 +162,12 @@ class ZooEntry(Section):
         "checkpoint.",
     )
     methods: tuple[Literal[*REGISTRY], ...] = Field(
-        ("mp", "vd"), min_length=1, description="How the zoo is sparsified, unless the configuration has methods."
+        ("mp", "vd"),
+        min_length=1,
+        description="How the zoo is sparsified, unless the configuration has methods or twins.",
+    )
+    twins: dict[MethodName, Literal[False] | dict[str, Any]] = Field(
+        {}, description="Keys of the configuration's named twins that differ for this zoo; false: not this one."
     )
     compare_with: str | None = Field(
         None,

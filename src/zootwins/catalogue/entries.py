@@ -13,11 +13,12 @@ from zootwins.catalogue.datasets import ARCHIVE, check_borrowed, named_datasets,
 from zootwins.catalogue.documents import COMPARISONS, catalogue_model, configuration_model
 from zootwins.catalogue.experiments import Experiment, experiments, get_experiment
 from zootwins.catalogue.messages import validated
+from zootwins.catalogue.methods import check_names, looks, operating_points, zoo_methods
 from zootwins.images.entries import DatasetEntry
 from zootwins.run.errors import InputError, Mistakes
 from zootwins.run.paths import located, located_once
-from zootwins.sparsifiers.base import Point, Settings
-from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.base import Point, Settings, Sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, name_twins
 from zootwins.storage.shards import shard_ranges
 from zootwins.zoos.sources import ArchiveSource, TrainSource
 
@@ -39,6 +40,7 @@ class Zoo:
         dialect: how the source's files are laid out; recognised if None.
         factors: generating factors of all models that the source's files do not record.
         models: how many the zoo has: all that the source holds, or a sample of them.
+        twins: title, short and colour of its named twins, by name.
         held: how many models an archive or folder holds, where the zoo is a sample of them; else None.
         publication: licence and authors of a release.
     """
@@ -61,6 +63,7 @@ class Zoo:
     dialect: str | None = None
     factors: Mapping[str, Any] = field(default_factory=dict)
     held: int | None = None
+    twins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def curve(self, method: str) -> list[Point]:
         """The operating points of a method, in the order of its dial; none if the zoo lacks it."""
@@ -110,7 +113,7 @@ class Zoo:
         for name in ("archive", "train"):
             values[name] = values[name] and values[name].model_dump()
         sources = ("archive", "directory", "train", "twins_of", "initial_weights", "dialect", "factors", "publication")
-        dropped = () if origin else sources
+        dropped = (() if origin else sources) + (() if self.twins else ("twins",))
         return {name: value for name, value in values.items() if name not in dropped}
 
     @classmethod
@@ -201,6 +204,11 @@ class Run:
         entry = self.catalogue[zoo]
         return self.models(zoo) if entry.train else entry.held or entry.models
 
+    def names_of(self, sparsifier: Sparsifier) -> list[str]:
+        """The names of the twins by a sparsifier: its id, and those of the run's section `twins`."""
+        named = [name for name, twin in self.config.twins.items() if twin.sparsifier == sparsifier.section]
+        return list(dict.fromkeys((sparsifier.id, *named)))
+
     def sampled_models(self, zoo: str) -> int | None:
         """How many models a zoo is of those that its source holds; None: all."""
         return self.catalogue[zoo].models if self.catalogue[zoo].held else None
@@ -260,6 +268,10 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
             document = validated(catalogue_model(), read_catalogue(Path(where)), where)
             entries, datasets = document.zoos, named_datasets(document.datasets, where)
     mistakes.refuse()
+    name_twins({name: twin.model_dump() for name, twin in configuration.twins.items()})
+    with mistakes.collected():
+        check_names(configuration, entries, where)
+    mistakes.refuse()
     with mistakes.collected():
         check_known("zoos", configuration.zoos, entries, configuration.catalogue)
     catalogue: dict[str, Zoo] = {}
@@ -294,7 +306,7 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
 
 
 def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, DatasetEntry]) -> Zoo:
-    source, methods = entry.source, _methods(name, entry, config, where)
+    source, methods = entry.source, zoo_methods(name, entry, config, where)
     zoo = Zoo(
         id=name,
         title=entry.title or name,
@@ -305,7 +317,8 @@ def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, Dat
         epoch=entry.epoch,
         methods=methods,
         points={
-            comparison: _points(getattr(entry.operating_points, comparison), methods) for comparison in COMPARISONS
+            comparison: operating_points(getattr(entry.operating_points, comparison), methods)
+            for comparison in COMPARISONS
         },
         initial_weights=entry.initial_weights or ("factors" if source.train else "checkpoint"),
         compare_with=entry.compare_with,
@@ -316,6 +329,7 @@ def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, Dat
         train=source.train,
         dialect=entry.dialect,
         factors=entry.factors.model_dump(exclude_none=True),
+        twins={name: looks(name) for name in methods if name in config.twins},
     )
     if zoo.twins_of and entry.variational_dropout is False:
         raise InputError(
@@ -336,52 +350,8 @@ def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, Dat
     return zoo
 
 
-def _methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settings]:
-    """The settings of a zoo's methods, the run's or its own; of published twins, variational dropout's alone."""
-    methods = {}
-    for method in config.methods or entry.methods:
-        sparsifier = get_sparsifier(method)
-        own = getattr(entry, sparsifier.section)
-        if own is False or (entry.twins_of and method != "vd"):
-            continue
-        merged = getattr(config, sparsifier.section).model_dump() | own
-        methods[method] = validated(sparsifier.Settings, merged, where, f"zoos.{name}.{sparsifier.section}")
-    return _resolved(name, methods, _epochs(entry), config, where)
-
-
-def _epochs(entry: Any) -> int | None:
-    """The epochs that a zoo's originals were trained for, if the catalogue tells."""
-    return entry.source.train.epochs if entry.epoch is None and entry.source.train else entry.epoch
-
-
-def _resolved(
-    name: str, methods: Mapping[str, Settings], epochs: int | None, config: Any, where: str
-) -> dict[str, Settings]:
-    """The methods with what follows from one another; a zoo that is not run is without those that do not fit."""
-    resolved = {}
-    for method, settings in methods.items():
-        sparsifier = get_sparsifier(method)
-        try:
-            resolved[method] = sparsifier.resolve_settings(settings, methods, epochs)
-        except ValueError as error:
-            if name in config.zoos:
-                key = sparsifier.section
-                raise InputError(f"{where}: zoos.{name}.{key}: {error}, or set {key}: false for this zoo") from None
-    return resolved
-
-
 def _settings(experiment: Experiment, zoo: str, entry: Any, config: Any, where: str) -> Any:
     """An experiment's settings for a zoo: the run's, with the zoo's own."""
     own, key = getattr(entry, experiment.id), f"zoos.{zoo}.{experiment.id}"
     settings = validated(experiment.settings, getattr(config, experiment.id).model_dump() | own, where, key)
     return experiment.resolve(settings, own, config, entry)
-
-
-def _points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:
-    """A value on each method's dial; the usual one where the catalogue has none."""
-    points = {}
-    for method, settings in methods.items():
-        sparsifier = get_sparsifier(method)
-        key = f"{method}_{sparsifier.sweep.name}"
-        points[method] = getattr(given, key) if key in given.model_fields_set else sparsifier.default_point(settings)
-    return points

@@ -1,11 +1,10 @@
 """Settings of the experiment on transfer, as a section of the configuration: which twins go to which tasks, and how."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints, model_validator
 
 from zootwins.run.settings import Once, PercentOrZero, Positive, Section
-from zootwins.sparsifiers.registry import REGISTRY
 
 MASKS_OF = "mp"  # the method whose unpruned control twins are compared with, and whose masks the baselines take
 VARIANTS = ("rotated", "inverted", "shuffled")
@@ -84,10 +83,10 @@ class Transfer(Section):
         "of four turns?), `:inverted` or `:shuffled` (pixels in another order: the negative control) after it. A zoo's "
         "own data set is left out."
     )
-    methods: tuple[Literal[*REGISTRY], ...] | None = Field(
+    methods: tuple[str, ...] | None = Field(
         description="Whose twins are transferred, of the methods that a zoo has; null: those of all."
     )
-    points: dict[Literal[*REGISTRY], tuple[float, ...]] = Field(
+    points: dict[str, tuple[float, ...]] = Field(
         description="The twins of each method, as values on its dial (mp: percent pruned, vd: epoch, l0: penalty); "
         "methods that are not named take their usual operating point. Where MP's twins are transferred, its unpruned "
         "control is among them; without them originals take its place."

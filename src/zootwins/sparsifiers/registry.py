@@ -1,7 +1,9 @@
 """The sparsifiers there are: a new one is a module, and a line here."""
 
+from collections.abc import Mapping
 from functools import cache
 from pkgutil import resolve_name
+from typing import Any
 
 from zootwins.sparsifiers.base import Sparsifier
 
@@ -37,17 +39,67 @@ REGISTRY = {
 }
 
 
+# The run's named twins, by name: a process plans or computes for one run.
+_named: dict[str, Sparsifier] = {}
+
+
 @cache
-def get_sparsifier(method: str) -> Sparsifier:
-    """The sparsifier of an id; KeyError if there is none."""
+def _of_id(method: str) -> Sparsifier:
     return resolve_name(REGISTRY[method])()
+
+
+def get_sparsifier(method: str) -> Sparsifier:
+    """The sparsifier of an id, or of a named twin of the run (`name_twins`); KeyError if there is none."""
+    return _named[method] if method in _named else _of_id(method)
+
+
+def is_known(method: str) -> bool:
+    """Whether there is a sparsifier of this id, or a named twin."""
+    return method in _named or method in REGISTRY
 
 
 def sparsifiers() -> list[Sparsifier]:
     """All of them, in the registry's order."""
-    return [get_sparsifier(method) for method in REGISTRY]
+    return [_of_id(method) for method in REGISTRY]
+
+
+def of_section(section: str) -> Sparsifier | None:
+    """The sparsifier of a section of the configuration; None if there is none."""
+    return next((one for one in sparsifiers() if one.section == section), None)
 
 
 def module_of(method: str) -> str:
     """The module that a method's code is in, by full name."""
-    return REGISTRY[method].partition(":")[0]
+    return type(get_sparsifier(method)).__module__
+
+
+def name_twins(twins: Mapping[str, Mapping[str, Any]] | None) -> None:
+    """Make the run's named twins known by their names, and forget those of another run.
+
+    A named twin is its sparsifier under another id: files, random streams, tables and figures go by the name.
+
+    Args:
+        twins: the configuration's section: of every name its `sparsifier`, and, if they are not to follow from it,
+            `title`, `short` and `colour`; other keys are settings.
+    """
+    _named.clear()
+    shades: dict[str, int] = {}
+    for name, entry in (twins or {}).items():
+        known = of_section(entry["sparsifier"])
+        twin = type(known)()
+        if name != known.id:
+            shades[known.id] = shades.get(known.id, 0) + 1
+            suffix = name.removeprefix(f"{known.id}_").replace("_", " ")
+            twin.id, twin.title, twin.short = name, f"{known.title} ({suffix})", f"{known.short} {suffix}"
+            twin.colour = _shade(known.colour, shades[known.id])
+        for key in ("title", "short", "colour"):
+            if entry.get(key):
+                setattr(twin, key, entry[key])
+        _named[name] = twin
+
+
+def _shade(colour: str, step: int) -> str:
+    """A colour mixed with black and white in turn, ever more: of further twins by one sparsifier."""
+    end, share = (0 if step % 2 else 255), 1 - 0.7 ** ((step + 1) // 2)
+    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(part + share * (end - part)):02X}" for part in parts)

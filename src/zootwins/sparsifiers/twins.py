@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from zootwins.run.errors import InputError
-from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, is_known, of_section
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,11 +31,13 @@ def evaluated_parameters(shard: TwinShard, model: int | None = None) -> dict[str
         InputError: if the file does not say how its twins were made.
     """
     trained = {name: shard.tensor(name, model) for name in shard.parameters}
-    if shard.method not in REGISTRY:
+    configuration = json.loads(shard.metadata.get("configuration", "{}"))
+    # a named twin is known by its rule, which has the name of its sparsifier's section
+    sparsifier = get_sparsifier(shard.method) if is_known(shard.method) else of_section(configuration.get("rule", ""))
+    if sparsifier is None:
         return trained
-    sparsifier = get_sparsifier(shard.method)
     try:
-        settings = sparsifier.Settings(**json.loads(shard.metadata["configuration"])["settings"])
+        settings = sparsifier.Settings(**configuration["settings"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{shard.path}: its metadata do not say by which settings its twins were made, which tell what is pruned; "

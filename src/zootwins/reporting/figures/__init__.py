@@ -5,7 +5,7 @@ people with any colour vision tell apart; every method keeps its own in all figu
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
 
@@ -17,14 +17,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from zootwins.sparsifiers.registry import sparsifiers
+from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
 from zootwins.storage.files import replacing
 
 STYLE = Path(__file__).with_name("zootwins.mplstyle")
 COLUMN = 3.4  # width of a paper column, inches
 ORIGINAL = "#000000"
-COLOURS = {method.id: method.colour for method in sparsifiers()}
-NAMES = {method.id: method.short for method in sparsifiers()}
+
+
+class _OfMethods(Mapping[str, str]):
+    """An attribute of every sparsifier, by its id, and of the named twins of the run, by their names."""
+
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
+
+    def __getitem__(self, method: str) -> str:
+        return getattr(get_sparsifier(method), self.attribute)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(REGISTRY)
+
+    def __len__(self) -> int:
+        return len(REGISTRY)
+
+
+COLOURS, NAMES = _OfMethods("colour"), _OfMethods("short")
 BANDS = ((0.0, 1.0, 0.12), (0.1, 0.9, 0.2), (0.25, 0.75, 0.3))  # quantiles and opacity, widest first
 
 

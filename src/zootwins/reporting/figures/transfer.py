@@ -26,7 +26,7 @@ Panel = tuple[Axes, str, pd.DataFrame]  # with its mode, and the rows of `outcom
 
 def colour_of(method: str) -> str:
     """A method's colour in all figures, or that of another kind of network."""
-    return (COLOURS | KIND_COLOURS)[method]
+    return KIND_COLOURS[method] if method in KIND_COLOURS else COLOURS[method]
 
 
 def has_transfer(zoos: Sequence[ZooResults]) -> bool:
