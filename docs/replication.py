@@ -36,7 +36,7 @@ TABLES = ("paper_comparison", "paper_agreement", "hypotheses", "findings", "rank
 SHOWN_AT = {"table5": "epoch 15", "table6": "epoch 25", "table7": "epoch 25", "table8": "70 %"}
 SHOWN_RATIOS, SHOWN_EPOCHS = (0, 50, 70, 90), (1, 5, 10, 11, 12, 13, 14)  # of the hypotheses on Table 2
 LABELS = {TRAIN: "train accuracy", ACCURACY: "accuracy", GAP: "gap"}
-VERDICTS = {"does not hold": "fails", "cannot be told": "inconclusive"}
+VERDICTS = {"does not hold": "fails"}
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -240,7 +240,7 @@ class Blocks:
         return _markdown(pd.DataFrame(rows).fillna("–"))
 
     def predictability(self) -> str:
-        """What a dense model tells of its twin."""
+        """What a dense model predicts of its twin."""
         return _grid(arrange_predictability(self.tables["predictability"]), self.titles)
 
 
@@ -296,8 +296,8 @@ def _ranges(numbers: list[int]) -> str:
 
 
 def _reworded(hypotheses: pd.Series) -> pd.Series:
-    return hypotheses.str.replace("elsewhere on the dial", "at another sparsity").str.replace(
-        "all of the dial pooled", "all sparsities pooled"
+    return hypotheses.str.replace("at other operating points", "at another sparsity").str.replace(
+        "all operating points pooled", "all sparsities pooled"
     )
 
 

@@ -22,7 +22,7 @@ from zootwins.sparsifiers import registry
 
 
 def refuse(reason):
-    """End with one line, which Snakemake would wrap into a traceback or, told to be quiet, not show."""
+    """End with one line, which Snakemake would wrap into a traceback or not show where it is quiet."""
     stderr.write(f"{reason}\n")
     raise SystemExit(1)
 

@@ -64,7 +64,7 @@ rule evaluate_representation:
 
 
 rule sparsify_zero_shot:
-    """Twins of unseen models, of the zoo and of others, told from what was learned, beside trained and pruned ones."""
+    """Twins of unseen models, of the zoo and of others, predicted from what was learned, beside trained and pruned ones."""
     input:
         unpack(ask(REPRESENTATIONS.target_files)),
         model="results/representations/{zoo}/{seed}.safetensors",

@@ -234,9 +234,9 @@ def test_findings(results):
     assert verdict(results, "a soup is better than the mean") == HOLDS
     assert verdict(changed(results, "soup", lambda a: a - 0.1), "a soup is better than the mean") == FAILS
     assert verdict(changed(results, "imp_long", lambda a: a + 0.1), "a soup is better than one run") == FAILS
-    assert verdict(results, "averages of strangers (own masks) are worse") == HOLDS
+    assert verdict(results, "averages of unrelated models (own masks) are worse") == HOLDS
     assert (
-        verdict(changed(results, "own_masks", lambda a: a + 1, "unrelated_models"), "averages of strangers (own")
+        verdict(changed(results, "own_masks", lambda a: a + 1, "unrelated_models"), "averages of unrelated models (own")
         == FAILS
     )
     assert verdict(results, "candidates that start from a soup") == HOLDS

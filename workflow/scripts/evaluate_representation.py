@@ -1,4 +1,4 @@
-"""What a hyper-representation, and what is simpler, tells of models that were not trained on."""
+"""What a hyper-representation, and what is simpler, predicts of models that were not trained on."""
 
 import torch
 

@@ -45,7 +45,7 @@ def shorts(methods: pd.Series) -> pd.Series:
 
 
 def sweep_texts(methods: pd.Series, values: pd.Series) -> pd.Series:
-    """Each value on its method's dial, as text: `80 % pruned`, `epoch 25`."""
+    """Each value of its method's sweep parameter, as text: `80 % pruned`, `epoch 25`."""
     text = [get_sparsifier(one).sweep.form.format(value) for one, value in zip(methods, values, strict=True)]
     return pd.Series(text, values.index, dtype=object)
 

@@ -1,7 +1,8 @@
 """What numbers of the paper that ours do not meet may be instead: candidates, and what each comes to on our twins.
 
-The riddles: the correlation of magnitude-pruned twins with their originals (Table 2), agreement (Table 1), accuracy and
-generalisation gap after fine-tuning (Table 5), and the standard deviations of layers' sparsities (Tables 7 and 8).
+What the paper leaves unexplained: the correlation of magnitude-pruned twins with their originals (Table 2), agreement
+(Table 1), accuracy and generalisation gap after fine-tuning (Table 5), and the standard deviations of layers'
+sparsities (Tables 7 and 8).
 Nothing is fitted: a candidate is a quantity that a table could hold by another reading of its caption.
 
 A candidate fits where the paper's number, with its rounding, lies in the candidate's 95 % interval, widened by the
@@ -37,7 +38,7 @@ NUMBERS = {
     TRAIN: "Train accuracy after fine-tuning (Table 5: the sum of both)",
     SPREAD: "Standard deviation of a layer's sparsity (Tables 7, 8)",
 }
-FITS, EXCLUDED, OPEN = "fits", "excluded", "cannot be told"
+FITS, EXCLUDED, OPEN = "fits", "excluded", "inconclusive"
 TABLE_COLUMNS = ["zoo", *COLUMNS, "paper", "verdict"]
 
 
@@ -63,7 +64,7 @@ class Evidence:
 
 
 def hypotheses(evidence: Evidence, paper_models: int) -> pd.DataFrame:
-    """Every candidate of a zoo's riddles, percent, with its 95 % interval over the models.
+    """Every hypothesis on a zoo's numbers, percent, with its 95 % interval over the models.
 
     Args:
         paper_models: the size of the paper's zoo, which the standard deviation over weights depends on.
@@ -117,14 +118,14 @@ def _pairs(results: ZooResults, method: str, point: Point) -> Iterator[tuple[str
     if point.at:  # twins of their own at every value; of variational dropout the states below are the same
         for value in sweep:
             other = results.at(method, value)["test_accuracy"].to_numpy()
-            yield f"{value:g}", "original and twin, elsewhere on the dial", original, other
+            yield f"{value:g}", "original and twin, at other operating points", original, other
         control = results.at(method, results.values(method)[0])["test_accuracy"].to_numpy()
         yield at, "fine-tuned original and twin", control, accuracy
         below = max((value for value in sweep if value < point.value), default=sweep[0])
         neighbour = results.at(method, below)["test_accuracy"].to_numpy()
         yield at, f"twin and that at {below:g}", neighbour, accuracy
         curve = np.stack([results.at(method, value)["test_accuracy"] for value in results.values(method)], axis=1)
-        yield "all", "original and twin, all of the dial pooled", _repeated(original, curve), curve
+        yield "all", "original and twin, all operating points pooled", _repeated(original, curve), curve
     for epoch in range(point.epoch):
         yield at, f"twin after {epoch} and after {point.epoch} epochs", tests[:, epoch], accuracy
     yield at, "original and twin, all epochs pooled", _repeated(original, tests), tests
@@ -172,11 +173,11 @@ def _agreements(evidence: Evidence, method: str) -> Iterator[dict[str, object]]:
     for value in results.values(method):
         if value != point.value:
             share = results.at(method, value, "agreement")["agreement"].to_numpy()
-            yield _mean_row(AGREEMENT, method, f"{value:g}", "elsewhere on the dial", share)
+            yield _mean_row(AGREEMENT, method, f"{value:g}", "at other operating points", share)
 
 
 def _gaps(results: ZooResults) -> Iterator[dict[str, object]]:
-    """The gap after fine-tuning, and the train accuracy alone, by which training is told from testing."""
+    """The gap after fine-tuning, and the train accuracy alone, by which training is distinguished from testing."""
     for value in results.values("mp"):
         twin = results.at("mp", value)
         for accuracy, train in (

@@ -19,7 +19,7 @@ FEW = "fewer than three models, or all equal"
 
 
 def matched_accuracies(results: ZooResults) -> dict[str, pd.DataFrame]:
-    """By method: each model's accuracy at each of the paper's sparsities, as `at_sparsity` tells."""
+    """By method: each model's accuracy at each of the paper's sparsities, as `at_sparsity` returns it."""
     return {method: at_sparsity(results.curve(method), SPARSITIES) for method in results.zoo.methods}
 
 

@@ -21,9 +21,9 @@ from zootwins.storage.shards import SCORES, TwinShard
 class Metrics:
     """The long tables of one zoo and method.
 
-    Each begins with model, index, a column for each of the method's axes, epoch, and point: the value on the method's
-    dial where the row is an operating point, NaN elsewhere. Each ends with status (`zootwins.analyses.status`): of the
-    twin in that state, missing where its loss is finite and its predictions were not kept.
+    Each begins with model, index, a column for each of the method's axes, epoch, and point: the value of the
+    method's sweep parameter where the row is an operating point, NaN elsewhere. Each ends with status
+    (`zootwins.analyses.status`): of the twin in that state, missing where its loss is finite and its predictions were not kept.
 
     Attributes:
         scores: accuracies and losses, sparsity over all prunable weights, the number of layers that have no weights

@@ -1,6 +1,6 @@
 """Our numbers beside those that the paper printed, with a flag where the paper contradicts itself.
 
-A difference is told in the paper's standard deviations, which says whether a model of ours would be unusual in the
+A difference is given in the paper's standard deviations, which says whether a model of ours would be unusual in the
 paper's zoo, and in standard errors of both samples (`zootwins.analyses.two_samples`), which says whether the two zoos
 can have the same mean. Of many numbers 5 % differ by chance: `p_adjusted` holds for all numbers of a zoo together, and
 `count_agreements` says how many agree, and how many would.

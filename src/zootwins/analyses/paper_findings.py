@@ -1,7 +1,7 @@
-"""The paper's findings as tests on the data: each holds, does not hold, or cannot be told.
+"""The paper's findings as tests on the data: each holds, does not hold, or is inconclusive.
 
 A finding states on which side of a bound a statistic lies. It holds where the whole 95 % bootstrap interval does
-(models are drawn), does not hold where the whole interval is on the other side, and cannot be told otherwise. Verdicts
+(models are drawn), does not hold where the whole interval is on the other side, and is inconclusive otherwise. Verdicts
 are not corrected for their number: of many findings without an effect, one in twenty has its interval beside the bound.
 """
 
@@ -23,7 +23,7 @@ SPREAD = 2.0  # "low spread": twins vary less than this times as much as their o
 ROBUST_UP_TO = 0.8  # sparsity up to which MP is said to beat VD
 BEST = 0.25  # share of a zoo that counts as its best models
 COLUMNS = ["zoo", "method", "finding", "statistic", "value", "low", "high", "bound", "models", "verdict"]
-HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be told"
+HOLDS, FAILS, OPEN = "holds", "does not hold", "inconclusive"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How well a dense model tells its twin's accuracy before any sparsification.
+"""How well a dense model predicts its twin's accuracy before any sparsification.
 
 Ridge regression from per-layer statistics of the dense weights (mean, variance, percentiles: the baseline of the
 hyper-representation literature), against the plain line through the original's accuracy.

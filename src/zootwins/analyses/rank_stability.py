@@ -1,4 +1,4 @@
-"""How far a population keeps its order along a method's dial: Kendall's tau-b of its accuracies."""
+"""How far a population keeps its order along a method's sweep parameter: Kendall's tau-b of its accuracies."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ def rank_stability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """One row a zoo, method, operating point and what it is held against.
 
     `against` is `original`, the dense models' test accuracy, or `before`, that of the same models' twins at the
-    operating point before. `point` is the value on the method's dial, `sparsity` the twins' mean in percent. Tau is NaN
-    where accuracies are all equal or fewer than three.
+    operating point before. `point` is the value of the method's sweep parameter, `sparsity` the twins' mean in percent.
+    Tau is NaN where accuracies are all equal or fewer than three.
     """
     rows = []
     for results in zoos:

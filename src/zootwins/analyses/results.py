@@ -38,7 +38,7 @@ class ZooResults:
         return self.models[self.models["status"] == "ok"].set_index("index")
 
     def values(self, method: str) -> list[float]:
-        """A method's operating points, as values on its dial; none if the zoo lacks the method."""
+        """A method's operating points, as values of its sweep parameter; none if the zoo lacks the method."""
         return [point.value for point in self.zoo.curve(method)]
 
     def milestones(self, method: str) -> list[Point]:
@@ -46,7 +46,7 @@ class ZooResults:
         return get_sparsifier(method).milestones(self.zoo.methods[method])
 
     def at(self, method: str, point: float | Point, table: str = "scores", epoch: int | None = None) -> pd.DataFrame:
-        """Rows of a method's table at an operating point (or its value on the dial), by index.
+        """Rows of a method's table at an operating point (or its value of the sweep parameter), by index.
 
         Args:
             epoch: another state of the same twins than the point's.
@@ -60,7 +60,7 @@ class ZooResults:
         return rows[chosen].set_index("index")
 
     def curve(self, method: str, table: str = "scores") -> pd.DataFrame:
-        """Rows of a method's table at all of its operating points; their values on the dial are the column `point`."""
+        """Rows of a method's table at all of its operating points; `point` is the value of the sweep parameter."""
         rows = self.tables[f"{method}/{table}"]
         return rows[rows["point"].notna()]
 

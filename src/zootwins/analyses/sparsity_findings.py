@@ -168,9 +168,9 @@ def _non_collapsed(results: ZooResults, method: str) -> set[int]:
 
 
 def _good(results: ZooResults, method: str, non_collapsed: set[int]) -> pd.Series | None:
-    """Whether each telling model but pilots has a good twin, 0 or 1, by index; None if no setting is sparse enough.
+    """Whether each non-collapsed model but pilots has a good twin, 0 or 1, by index; None if none is sparse enough.
 
-    At the setting that gives most pilots a good twin, told on validation images; of equal ones the most accurate.
+    At the setting that gives most pilots a good twin, judged on validation images; of equal ones the most accurate.
     """
     curve = results.curve(method)
     tried = curve[curve["index"].isin(non_collapsed.intersection(pilots(results)))]

@@ -1,6 +1,6 @@
 """Twins by variational dropout as they are while they train, but for dropout: with noise, and with nothing pruned.
 
-Whether the paper's agreement is that of such twins is one of its riddles (`zootwins.analyses.hypotheses`).
+Whether the paper's agreement is that of such twins is one of the hypotheses (`zootwins.analyses.hypotheses`).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Whether two samples of models differ, told from what a paper prints: a mean, its standard deviation and n.
+"""Whether two samples of models differ, from what a paper prints: a mean, its standard deviation and n.
 
 Every function takes arrays (or scalars) that broadcast and returns a `Difference`. Printed numbers are rounded; a
 rounding to steps of `resolution` adds the variance of a uniform error, resolution² / 12.

@@ -248,7 +248,7 @@ def get_architecture(
     Args:
         spec: an id of the registry, an id with settings, or a chain of layers; see `registry.get_design`.
         channels: of the images.
-        classes: that are told apart, at least 2.
+        classes: of the data, at least 2.
         image_size: their edge in pixels; that of the architecture's own images, or 28, if None.
 
     Raises:

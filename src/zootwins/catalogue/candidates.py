@@ -34,7 +34,7 @@ class Candidate:
 
     @property
     def value(self) -> float:
-        """On the method's dial; 0 where there is none."""
+        """Of the method's sweep parameter; 0 where there is none."""
         return self.point.value if self.point else 0.0
 
     @property

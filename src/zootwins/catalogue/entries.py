@@ -32,9 +32,9 @@ class Zoo:
 
     Attributes:
         methods: settings of the sparsifiers that the zoo is twinned with, by their ids, in the configuration's order.
-        points: where the comparisons `agreement` and `correlation` look at the twins: a value on each method's dial,
-            None where they do not.
-        initial_weights: `factors`, or `checkpoint`: what tells the models' weights before training.
+        points: where the comparisons `agreement` and `correlation` look at the twins: a value of each method's
+            sweep parameter, None where they do not.
+        initial_weights: `factors`, or `checkpoint`: what determines the models' weights before training.
         compare_with: the id of a zoo of the paper that this one is like.
         twins_of: the id of the zoo whose variational twins the source holds; such a zoo is imported, not trained.
         dialect: how the source's files are laid out; recognised if None.
@@ -66,11 +66,11 @@ class Zoo:
     twins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def curve(self, method: str) -> list[Point]:
-        """The operating points of a method, in the order of its dial; none if the zoo lacks it."""
+        """The operating points of a method, in the order of its sweep parameter; none if the zoo lacks it."""
         return get_sparsifier(method).curve(self.methods[method]) if method in self.methods else []
 
     def point(self, method: str, value: float) -> Point | None:
-        """The operating point of a method with a value on its dial, or None."""
+        """The operating point of a method with a value of its sweep parameter, or None."""
         return get_sparsifier(method).point(self.methods[method], value) if method in self.methods else None
 
     def operating_points(self, comparison: str) -> dict[str, Point]:

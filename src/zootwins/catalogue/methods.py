@@ -74,7 +74,7 @@ def looks(name: str) -> dict[str, str]:
 
 
 def _epochs(entry: Any) -> int | None:
-    """The epochs that a zoo's originals were trained for, if the catalogue tells."""
+    """The epochs that a zoo's originals were trained for, if the catalogue gives them."""
     return entry.source.train.epochs if entry.epoch is None and entry.source.train else entry.epoch
 
 
@@ -95,7 +95,7 @@ def _resolved(
 
 
 def operating_points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:
-    """A value on each method's dial; the usual one where the catalogue has none."""
+    """A value of each method's sweep parameter; the usual one where the catalogue has none."""
     points = {}
     for method, settings in methods.items():
         sparsifier = get_sparsifier(method)

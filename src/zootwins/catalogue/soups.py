@@ -10,7 +10,7 @@ from zootwins.run.settings import NotNegative, Once, Percent, Positive, Section
 Members = Annotated[int, Field(ge=2, le=100)]
 
 SEED, UNRELATED = "seed", "unrelated_models"
-FORMER_UNRELATED = "strangers"
+FORMER_UNRELATED = "strangers"  # codespell:ignore strangers
 FACTORS = ("weight_decay", "lr", "length")  # what members may differ by, beside the seed
 # What every variant's trainings come to: a folder of shards each (`zootwins.experiments.soups`).
 ARMS = {
@@ -84,7 +84,7 @@ class Soups(Section):
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """Kinds of soups that are trained, in the order of `ARMS`; strangers are mixed from them."""
+        """Kinds of soups that are trained, in the order of `ARMS`; unrelated models are mixed from them."""
         return tuple(name for name in ARMS if name == SEED or name in self.vary or name in self.controls)
 
     def of_variant(self, variant: str, members: int) -> dict[str, Any]:

@@ -87,9 +87,9 @@ class Transfer(Section):
         description="Whose twins are transferred, of the methods that a zoo has; null: those of all."
     )
     points: dict[str, tuple[float, ...]] = Field(
-        description="The twins of each method, as values on its dial (mp: percent pruned, vd: epoch, l0: penalty); "
-        "methods that are not named take their usual operating point. Where MP's twins are transferred, its unpruned "
-        "control is among them; without them originals take its place."
+        description="The twins of each method, as values of its sweep parameter (mp: percent pruned, vd: epoch, l0: "
+        "penalty); methods that are not named take their usual operating point. Where MP's twins are transferred, its "
+        "unpruned control is among them; without them originals take its place."
     )
     random: Annotated[tuple[PercentOrZero, ...], Once] = Field(
         description="Of these sparsities of MP, among its `points`, twins with as many weights of each layer pruned, "

@@ -29,8 +29,8 @@ def explorer_page(zoos: Sequence[ZooResults]) -> str:
 def zoo_data(results: ZooResults) -> dict[str, Any]:
     """What the page shows of a zoo; accuracies and sparsities as whole numbers, in hundredths of a percent.
 
-    `methods` hold, by id, a method's title, the name of its dial, the operating points as `steps` and as `texts`, the
-    one shown first, the mean `sparsity` of each and `accuracy` `[steps, models]`.
+    `methods` hold, by id, a method's title, the name of its sweep parameter, the operating points as `steps` and as
+    `texts`, the one shown first, the mean `sparsity` of each and `accuracy` `[steps, models]`.
     """
     originals = results.originals
     start = results.operating_points("correlation")

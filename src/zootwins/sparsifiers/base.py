@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Settings(Section):
-    """What every method can be told, in its section of the configuration and of a zoo's catalogue entry."""
+    """Settings of every method, in its section of the configuration and of a zoo's catalogue entry."""
 
     epochs: int = Field(ge=1, le=1000, description="Epochs of training.")
     lr: float | None = Field(None, gt=0, description="Learning rate; each model's own if absent.")
@@ -54,7 +54,7 @@ class Point:
     """An operating point: a twin of every model.
 
     Attributes:
-        value: on the method's dial.
+        value: of the method's sweep parameter.
         epoch: the state.
         at: the values on the method's axes, by name.
     """
@@ -133,11 +133,11 @@ class Sparsifier(ABC):
 
     @abstractmethod
     def curve(self, settings: Settings) -> list[Point]:
-        """The points of the trade-off between sparsity and accuracy, in the order of the dial."""
+        """The points of the trade-off between sparsity and accuracy, in the order of the sweep parameter."""
 
     @abstractmethod
     def default_point(self, settings: Settings) -> float:
-        """The operating point, on the dial, that comparisons take where the catalogue names none."""
+        """The operating point, a value of the sweep parameter, that comparisons take where the catalogue names none."""
 
     def dense_control(self, settings: Settings) -> Point | None:
         """The point of twins that were trained like the others and not pruned; None of a method without such twins."""
@@ -162,7 +162,7 @@ class Sparsifier(ABC):
         return Plain()
 
     def point(self, settings: Settings, value: float) -> Point | None:
-        """The point of the curve with a value on the dial, or None."""
+        """The point of the curve with a value of the sweep parameter, or None."""
         return next((point for point in self.curve(settings) if abs(point.value - value) < 1e-6), None)
 
 

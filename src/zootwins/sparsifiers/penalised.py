@@ -1,4 +1,4 @@
-"""What the methods have in common whose twins differ by the weight of a penalty: settings, axis, dial and schedule."""
+"""Methods whose twins differ by the weight of a penalty: settings, axis, sweep parameter and schedule."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Settings(pruning.Settings):
         ge=2,
         le=2000,
         description="Epochs of retraining, the states at half of them and at all of them being Scratch-E and "
-        "Scratch-B. null: twice those of the originals, which the catalogue tells (epoch, or source.train.epochs).",
+        "Scratch-B. null: twice those of the originals, which the catalogue gives (epoch, or source.train.epochs).",
     )
     masks: Literal["mp", "gmp"] = Field("gmp", description="The method whose final masks are taken.")
     pruning_epochs: int | None = Field(

@@ -45,7 +45,7 @@ def remedy(path: str | Path) -> str:
 
 
 def no_room(error: Exception) -> str | None:
-    """Why there is no room for a file, if that is what went wrong; safetensors tells it by the text alone."""
+    """Why there is no room for a file, if that is what went wrong; safetensors reports it by the text alone."""
     codes = (code for code in _NO_ROOM if getattr(error, "errno", None) == code or f"(os error {code})" in str(error))
     return next((_NO_ROOM[code] for code in codes), None)
 

@@ -18,7 +18,7 @@ from zootwins.storage.files import remedy, replacing
 FORMER_COLUMNS = {
     "one_class": "collapsed",
     "clean_train_accuracy": "eval_mode_train_accuracy",
-    "riddle": "number",
+    "riddle": "number",  # codespell:ignore riddle
     "candidate": "hypothesis",
 }
 # Columns of models.csv that are texts, whatever they look like: a model may be called NA or null.

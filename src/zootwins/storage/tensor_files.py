@@ -1,7 +1,7 @@
 """The program's own safetensors files: each says of what kind it is and carries a checksum that its readers compare.
 
 A kind is more than a label: `KINDS` says which metadata belong to a file's content, which the checksum covers beside
-the tensors. What only tells where a file comes from may change.
+the tensors. What only says where a file comes from may change.
 """
 
 from __future__ import annotations

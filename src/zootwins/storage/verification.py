@@ -45,7 +45,7 @@ def verify(
     """Compare files with the checksums that were written with them, and tables with the zoos of the run.
 
     Args:
-        needed: files by kind: for tensors one of `tensor_files.KINDS`, for others anything, since their suffix tells.
+        needed: files by kind: for tensors one of `tensor_files.KINDS`, for others anything, since their suffix says it.
         possible: likewise, files that were made only if somebody asked for them.
 
         zoos: ids of those of the run.

@@ -28,7 +28,7 @@ _ATTEMPTS = 5  # without a byte of progress
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file on a server: size in bytes (None if not told), what it must hash to, and whether ranges are served."""
+    """A file on a server: size in bytes (None if unknown), what it must hash to, and whether ranges are served."""
 
     url: str
     size: int | None
@@ -90,7 +90,7 @@ class Client:
             yield response
 
     def probe(self, url: str, checksums: Mapping[str, str]) -> RemoteFile:
-        """Ask for one byte: tells size and whether ranges are served, where HEAD is often answered wrongly."""
+        """Ask for one byte: returns size and whether ranges are served, where HEAD is often answered wrongly."""
         with self.get(url, 0, 1) as response:
             headers, ranges = response.headers, response.status_code == 206
             text = headers["Content-Range"].rpartition("/")[2] if ranges else headers.get("Content-Length")

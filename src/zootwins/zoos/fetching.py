@@ -120,7 +120,7 @@ def _verify_archive(path: Path, checksums: Mapping[str, str], name: str) -> None
 def _locate(
     client: Client, archive: ArchiveSource, expected: Mapping[str, str], api: str
 ) -> tuple[dict[str, Any], RemoteFile]:
-    """Where a remote archive is, as far as its record tells, and what its server says of it."""
+    """Where a remote archive is, as far as its record says, and what its server says of it."""
     found = _zenodo_file(client, archive, api) if archive.zenodo else {"url": archive.url}
     remote = client.probe(found["url"], _checksums(found.get("checksum")) | expected)
     if found.get("size") not in (None, remote.size):

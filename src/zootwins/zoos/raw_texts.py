@@ -195,7 +195,7 @@ def result_json(history: Iterable[Mapping[str, float]], params: Mapping[str, Any
 
 
 def shown(value: Any) -> str:
-    """A value from a stranger, short enough for a reason."""
+    """A value from somebody else's file, short enough for a reason."""
     return repr(value)[:40] if isinstance(value, str | float | bool | None) else f"of type {type(value).__name__}"
 
 

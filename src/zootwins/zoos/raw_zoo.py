@@ -72,7 +72,7 @@ def write_members(
         archive.writestr(member("config.json"), json.dumps(dict(config), indent=1))
         if dataset is not None:
             entry = member("dataset.pt")
-            entry.file_size = _size(dataset)  # tells zipfile whether the format for large members is needed
+            entry.file_size = _size(dataset)  # by which zipfile knows whether the format for large members is needed
             with archive.open(entry, "w") as file:  # written as it is made, for it may be large
                 torch.save(dict(dataset), file)
         for model, params, result, states in models:

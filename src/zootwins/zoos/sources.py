@@ -20,7 +20,7 @@ class ArchiveSource(Section):
     path: str | None = Field(None, description="A local zip, tar, tar.gz or tar.xz.")
     url: str | None = Field(None, pattern="^https?://", description="Address of such a file.")
     zenodo: int | None = Field(
-        None, ge=1, description="A Zenodo record's number; its API tells size, checksum and address."
+        None, ge=1, description="A Zenodo record's number; its API gives size, checksum and address."
     )
     file: str | None = Field(None, description="Name of one file of the Zenodo record; * and ? match any characters.")
     sha256: str | None = Field(

@@ -70,7 +70,7 @@ class RepresentationExperiment(Experiment):
             maker="prune_decisions_table",
             arranger="arrange_prune_decisions",
             sources=("decisions",),
-            title="What variational dropout prunes, told from dense models",
+            title="What variational dropout prunes, predicted from dense models",
             note=(
                 "Area under the ROC curve of prune decisions in percent, 50 by chance: mean over the n models that "
                 "were not trained on, with its 95 % bootstrap interval; of all weights, then within each layer. "
@@ -127,9 +127,9 @@ class RepresentationExperiment(Experiment):
             name="property_prediction",
             drawn_by="representations:property_prediction",
             sources=("states",),
-            label="properties told from the latent space",
+            label="properties predicted from the latent space",
             caption=(
-                "Properties of VD twins as ridge regression tells them from the latent space, against the true "
+                "Properties of VD twins as ridge regression predicts them from the latent space, against the true "
                 "ones; every point is a state of a model that was not trained on. The line is equality."
             ),
             reader=f"{_MODULE}:read_drawn",
@@ -192,7 +192,7 @@ class RepresentationExperiment(Experiment):
         architectures = {canonical(spec): get_design(spec).label for spec in specs}
         if across and len(architectures) > 1:
             raise InputError(
-                "configuration: representations.across: what is learned from networks of one architecture tells "
+                "configuration: representations.across: what is learned from networks of one architecture says "
                 f"nothing of another, and these are {' and '.join(sorted(architectures.values()))}; list zoos of one"
             )
         for zoo in (*zoos, *across):

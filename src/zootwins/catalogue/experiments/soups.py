@@ -65,7 +65,7 @@ class SoupExperiment(Experiment):
             maker="barrier_table",
             arranger="arrange_barriers",
             sources=("soups", "soup_pairs"),
-            title="Between candidates, and between strangers",
+            title="Between members, and between unrelated models",
             note=(
                 "L2 distance; percent of test images that both put into one class; barrier in points: how far "
                 "accuracy on the line between them falls below that of the ends, with its 95 % bootstrap interval "
@@ -105,7 +105,7 @@ class SoupExperiment(Experiment):
             maker="control_table",
             arranger="arrange_controls",
             sources=("soups",),
-            title="Averages of kin, of strangers, of dense models, and at a constant learning rate",
+            title="Averages of members, of unrelated models, of dense models, and at a constant learning rate",
             note=(
                 "Points of test accuracy, mean over n models with its 95 % bootstrap interval; better: percent of "
                 "models; p: Wilcoxon's signed-rank test, not corrected. Gain: over the mean of what is averaged, "

@@ -183,7 +183,7 @@ class Twins(Experiment):
             label="order along sparsification",
             caption=(
                 "Kendall's τ-b between the test accuracies of twins and those of their originals, and between those "
-                "of twins at neighbouring operating points. 1: the models keep their order; 0: the one tells "
+                "of twins at neighbouring operating points. 1: the models keep their order; 0: the one says "
                 "nothing of the other. At 0 % MP's twins are trained on and not pruned: what is lost there is not "
                 "lost to pruning."
             ),
@@ -194,11 +194,11 @@ class Twins(Experiment):
             maker="predictability_table",
             arranger="arrange_predictability",
             sources=("*/scores", "weight_statistics"),
-            title="How well a dense model tells its twin's accuracy",
+            title="How well a dense model predicts its twin's accuracy",
             note="Cross-validated R² in percent, and its 95 % bootstrap interval over the n models.",
             label="predicting a twin's accuracy",
             caption=(
-                "How much of the differences in twin accuracy can be told from the dense model alone, for models "
+                "How much of the differences in twin accuracy can be predicted from the dense model alone, for models "
                 "that the regression has not seen. 100: everything; 0 or less: no more than the mean. The line "
                 "through the original's accuracy is the baseline."
             ),
@@ -252,7 +252,7 @@ class Twins(Experiment):
             caption=(
                 "Each finding of the paper as a statement about one number. It holds where the whole 95 % interval "
                 "lies on its side of the bound, does not hold where the whole interval lies on the other side, and "
-                "cannot be told otherwise."
+                "inconclusive otherwise."
             ),
         ),
     )
@@ -330,8 +330,8 @@ class Twins(Experiment):
             sources=("*/scores", "weight_statistics"),
             label="predicting a twin's accuracy",
             caption=(
-                "How well the test accuracy of a twin is told from its dense original, as cross-validated R²: 1 is "
-                "perfect, 0 no better than the mean. Bars are 95 % bootstrap intervals over the n models; an arrow "
+                "How well the test accuracy of a twin is predicted from its dense original, as cross-validated R²: 1 "
+                "is perfect, 0 no better than the mean. Bars are 95 % bootstrap intervals over the n models; an arrow "
                 "lies beyond the edge."
             ),
         ),

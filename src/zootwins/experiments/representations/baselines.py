@@ -48,7 +48,7 @@ def principal_components(
     """As many principal components of the weights as the auto-encoder has latent numbers, and what they give back.
 
     The components are those of the training weights in units of the layers' standard deviations, the space of the
-    loss; log α is told from them by ridge regression.
+    loss; log α is predicted from them by ridge regression.
 
     Returns:
         The components of each split's states, `[rows, latent]`, and the reconstruction of the test states.
@@ -69,8 +69,8 @@ def principal_components(
 def largest_weights(splits: Mapping[str, VdStates], representation: Representation) -> Reconstruction:
     """What a network's largest weights tell, in as many numbers as the auto-encoder's latent vector has.
 
-    Log α is told from them by boosted trees, weight by weight: from its layer, its magnitude or the bound of it, which
-    of them it is, and the network's mean of both in each layer.
+    Log α is predicted from them by boosted trees, weight by weight: from its layer, its magnitude or the bound of it,
+    which of them it is, and the network's mean of both in each layer.
     """
     scale, tokens = representation.model.scale.cpu(), splits["test"].tokens
     code = LargestWeights(tokens, representation.settings.numbers)
@@ -78,19 +78,19 @@ def largest_weights(splits: Mapping[str, VdStates], representation: Representati
     states = np.arange(len(train))
     if len(states) > _TOLD_STATES:
         states = rng.choice(states, _TOLD_STATES, replace=False)
-    features = _told_of_weights(*code.recover(code(train.weights[states] / scale)), tokens)
+    features = _features_of_weights(*code.recover(code(train.weights[states] / scale)), tokens)
     wanted = normalised(train, representation)[states][:, tokens.noisy].flatten().numpy()
     chosen = rng.choice(len(wanted), min(_TOLD_WEIGHTS, len(wanted)), replace=False)
     trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0).fit(features[chosen], wanted[chosen])
     values, bounds = code.recover(code(test.weights / scale))
-    told = trees.predict(_told_of_weights(values, bounds, tokens))
+    predicted = trees.predict(_features_of_weights(values, bounds, tokens))
     alphas = torch.zeros_like(test.alphas)
-    alphas[:, tokens.noisy] = torch.from_numpy(told).view(len(alphas), -1).float()
+    alphas[:, tokens.noisy] = torch.from_numpy(predicted).view(len(alphas), -1).float()
     return Reconstruction(values * scale, alphas)
 
 
-def _told_of_weights(values: Tensor, bounds: Tensor, tokens: Tokens) -> np.ndarray:
-    """What trees are told of each parameter with a log α, `[rows · parameters, features]`."""
+def _features_of_weights(values: Tensor, bounds: Tensor, tokens: Tokens) -> np.ndarray:
+    """Features of each parameter with a log α, `[rows · parameters, features]`."""
     log_bounds, there = magnitudes(bounds), (values != 0).float()
     layer = tokens.layer_of.expand_as(values)
     of_layers = [
@@ -116,12 +116,12 @@ def by_size(splits: Mapping[str, VdStates], scale: Tensor) -> pd.DataFrame:
     train, test, tokens = splits["train"].weights / scale, unseen.weights / scale, unseen.tokens
     mean = train.mean(0)
     basis = torch.linalg.eigh((train - mean).T.double() @ (train - mean).double()).eigenvectors.flip(1).float()
-    told = ((test - mean) @ basis).square().cumsum(1)
+    predicted = ((test - mean) @ basis).square().cumsum(1)
     total = (test - mean).square().sum(1)
     epochs = unseen.table["epoch"].to_numpy()
     rows = []
     for numbers in (size for size in SIZES if size <= len(mean)):
-        errors = {"pca": total - told[:, numbers - 1]} if numbers < len(train) else {}
+        errors = {"pca": total - predicted[:, numbers - 1]} if numbers < len(train) else {}
         if numbers > LargestWeights.of_places(tokens):
             code = LargestWeights(tokens, numbers)
             errors["largest"] = (code.recover(code(test))[0] - test).square().sum(1)

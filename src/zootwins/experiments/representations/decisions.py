@@ -1,4 +1,4 @@
-"""Which weights variational dropout prunes, and how well a score made without it tells: areas under ROC curves."""
+"""Which weights variational dropout prunes, and how well scores made without it predict that: areas under ROCs."""
 
 from collections.abc import Mapping
 
@@ -47,8 +47,8 @@ def decisions_table(pairs: Pairs, predicted: Mapping[str, Tensor], threshold: fl
         for number, layer in enumerate(tokens.architecture.layers)
     }
     parts = []
-    told = {name: alphas for name, alphas in predicted.items() if name != DECODED}
-    for predictor, scores in (told | {MAGNITUDE: -pairs.dense.abs()}).items():
+    scored = {name: alphas for name, alphas in predicted.items() if name != DECODED}
+    for predictor, scores in (scored | {MAGNITUDE: -pairs.dense.abs()}).items():
         for layer, chosen in layers.items():
             values, pruned = scores[:, chosen].numpy(), (pairs.alphas[:, chosen] >= threshold).numpy()
             columns = {"predictor": predictor, "model": pairs.models, "layer": layer, "auc": auc(values, pruned)}

@@ -144,7 +144,7 @@ def _weights(states: VdStates) -> np.ndarray:
 def probe_all(
     features: Mapping[str, Mapping[str, np.ndarray]], tables: Mapping[str, pd.DataFrame]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Probes of what the properties of models are told from, those of `BOOSTED` by gradient-boosted trees too.
+    """Probes of what the properties of models are predicted from, those of `BOOSTED` by gradient-boosted trees too.
 
     Args:
         features: by name, of each split, `[rows, features]`.

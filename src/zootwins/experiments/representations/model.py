@@ -94,8 +94,8 @@ class AutoEncoder(nn.Module):
         found = self._vectors(self.to_alphas, alphas)
         if recovered is None:
             return self._vectors(self.to_weights, weights) * self.scale, found
-        told = torch.stack((found, magnitudes(recovered[:, 1]), (recovered[:, 0] != 0).to(found.dtype)), dim=-1)
-        parts = zip(self.correct, told.split(self.tokens.sizes, dim=1), strict=True)
+        features = torch.stack((found, magnitudes(recovered[:, 1]), (recovered[:, 0] != 0).to(found.dtype)), dim=-1)
+        parts = zip(self.correct, features.split(self.tokens.sizes, dim=1), strict=True)
         corrected = found + torch.cat([correct(part)[..., 0] for correct, part in parts], dim=1)
         return recovered[:, 0] * self.scale, corrected
 

@@ -18,7 +18,7 @@ from zootwins.experiments.representations.weight_features import FEATURES, weigh
 
 Predictor = Callable[[Tensor, Tensor | None], Tensor]
 TREES, LEAVES = 100, 63
-_FALL = 1e-3  # of a curve from end to end, so that the order is told too where log α is clamped in all models
+_FALL = 1e-3  # of a curve from end to end, so that the order is kept too where log α is clamped in all models
 
 
 @dataclass(frozen=True)

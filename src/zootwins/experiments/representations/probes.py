@@ -1,4 +1,4 @@
-"""Probes: what a model's properties are told from, by ridge regression and by gradient-boosted trees.
+"""Probes: what a model's properties are predicted from, by ridge regression and by gradient-boosted trees.
 
 Whatever a probe can choose, a penalty or a number of trees, it chooses on the validation models.
 """
@@ -57,9 +57,9 @@ def _boosted_target(features: Mapping[str, np.ndarray], target: Mapping[str, np.
 
 
 def epoch_means(tables: Mapping[str, pd.DataFrame]) -> np.ndarray:
-    """The targets of the test split as who knows a state's epoch alone tells them: the training models' mean there.
+    """The targets of the test split predicted from a state's epoch alone: the training models' mean there.
 
-    The epoch itself is not told but known: NaN.
+    The epoch itself is known: NaN.
     """
     means = tables["train"].groupby("epoch")[[name for name in TARGETS if name != "epoch"]].mean()
     return means.reindex(tables["test"]["epoch"]).assign(epoch=np.nan)[list(TARGETS)].to_numpy()

@@ -132,7 +132,7 @@ def arrange_table3(table: pd.DataFrame) -> pd.DataFrame:
     grid = pd.concat(parts)
     order = {zoo: position for position, zoo in enumerate(table["zoo"])}
     grid = grid.sort_values("zoo", key=lambda zoos: zoos.map(order), kind="stable")
-    keys = {"Zoo": "zoo", "n": "n", "Seeds": "seeds", "Told from": "predictor"}
+    keys = {"Zoo": "zoo", "n": "n", "Seeds": "seeds", "Predicted from": "predictor"}
     return lines(
         {heading: grid[key] for heading, key in keys.items()}, {text: grid[text] for text in QUANTITIES.values()}
     )

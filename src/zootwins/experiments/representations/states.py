@@ -137,7 +137,7 @@ def split_models(models: Mapping[str, Hashable], zoo: str, seed: int) -> dict[st
     the same weights together, since their weights stay alike.
 
     Args:
-        models: by their names, what tells the weights that each began with.
+        models: by their names, what identifies the weights that each began with.
 
     Raises:
         InputError: if there are too few, or all began alike.

@@ -1,7 +1,7 @@
-"""A small network that tells each weight's log α: a transformer over neurons, and what it and the weight say together.
+"""A small network that predicts each weight's log α: a transformer over neurons and a network over weights.
 
-Neurons are tokens, as for the auto-encoder, but nothing has to pass through one vector: a weight is told from its own
-`FEATURES` and from the contexts of its neuron and of the neuron that it comes from.
+Neurons are tokens, as for the auto-encoder, but nothing has to pass through one vector: a weight is predicted from its
+own `FEATURES` and from the contexts of its neuron and of the neuron that it comes from.
 """
 
 from math import ceil
@@ -18,7 +18,7 @@ from zootwins.experiments.representations.tokens import Tokens
 from zootwins.experiments.representations.weight_features import FEATURES, weight_features
 from zootwins.run.keys import stream_key
 
-CONTEXT, HIDDEN = 16, 64  # numbers that a neuron tells its weights; width of the network that every weight passes
+CONTEXT, HIDDEN = 16, 64  # numbers that a neuron passes to its weights; width of the network that every weight passes
 STEPS, BATCH, LR = 600, 8, 2e-3
 
 

@@ -1,6 +1,6 @@
 """Zero-shot sparsification: the twin of a model that no one trained (the paper's outlook, after its conclusion).
 
-What variational dropout would do to an unseen model is told from its dense weights: by the decoder of a
+What variational dropout would do to an unseen model is predicted from its dense weights: by the decoder of a
 hyper-representation, whose latent vector is moved to where variational dropout would have ended, or by predictors of
 each weight's log α. Twins are compared at equal sparsity, as they are and after an epoch of fine-tuning.
 """
@@ -38,7 +38,7 @@ from zootwins.zoos.originals import Originals
 log = logging.getLogger(__name__)
 
 PREDICTED = ("token_network", "boosting", "boosting_images", "saliency", "prior")
-OF_IMAGES = ("boosting_images", "saliency")  # told of gradients on training images; no twins are made of them
+OF_IMAGES = ("boosting_images", "saliency")  # predicted from gradients on training images; no twins are made of them
 _NEAR = 3.0  # of log α: what learners see of it saturates so far from the threshold
 ACROSS_MODELS = 32  # of another zoo, the first ones: each is fine-tuned sixty times
 

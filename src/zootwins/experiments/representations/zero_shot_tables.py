@@ -1,4 +1,4 @@
-"""Tables of zero-shot twins: how well prune decisions are told, and what the twins are worth beside others."""
+"""Tables of zero-shot twins: how well prune decisions are predicted, and what the twins are worth beside others."""
 
 import numpy as np
 import pandas as pd
@@ -124,7 +124,8 @@ def arrange_prune_decisions(table: pd.DataFrame) -> pd.DataFrame:
     cells["Error a model"] = texts(whole["sparsity_error_mean"], "{:.1f}")
     frame = whole.reset_index()
     return lines(
-        {"Zoo": frame["zoo"], "Learned on": _teacher(frame), "Told from": frame["predictor"].map(PREDICTORS)}, cells
+        {"Zoo": frame["zoo"], "Learned on": _teacher(frame), "Predicted from": frame["predictor"].map(PREDICTORS)},
+        cells,
     )
 
 

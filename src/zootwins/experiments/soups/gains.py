@@ -102,7 +102,7 @@ def last_phase(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def unrelated_models(results: ZooResults) -> pd.DataFrame:
-    """Accuracies of mixtures with strangers and of kin after phase 1: a row a model, goal, members and kind.
+    """Accuracies of mixtures with unrelated models and of members after phase 1: a row a model, goal, members and kind.
 
     Mixtures of which a part puts all images into one class are left out: the worst part is then no bound to fall below.
 
@@ -163,12 +163,12 @@ def percent(fraction: float) -> float:
 
 def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
     """The zoos that there are soups of, in their tables the models alone that tell classes apart, and pairs of such."""
-    told = [_without(results) for results in zoos if "soups" in results.tables]
-    return [results for results in told if len(results.tables["soups"])]
+    usable = [_without(results) for results in zoos if "soups" in results.tables]
+    return [results for results in usable if len(results.tables["soups"])]
 
 
 def non_collapsed(soups: pd.DataFrame) -> set[int]:
-    """The models of which a network of the first phase tells classes apart, by index.
+    """The models of which a network of the first phase distinguishes classes, by index.
 
     Of a model that puts all images into one class whatever is made is as good, and no gain of it says anything.
     """
@@ -178,9 +178,10 @@ def non_collapsed(soups: pd.DataFrame) -> set[int]:
 
 def _without(results: ZooResults) -> ZooResults:
     soups = results.tables["soups"]
-    told = non_collapsed(soups)
+    usable = non_collapsed(soups)
     tables = {
-        name: table[table["index"].isin(told)] if "index" in table else table for name, table in results.tables.items()
+        name: table[table["index"].isin(usable)] if "index" in table else table
+        for name, table in results.tables.items()
     }
     if "soup_pairs" in tables:
         tables["soup_pairs"] = tables["soup_pairs"][_both_tell(tables["soup_pairs"], soups)]
@@ -188,7 +189,7 @@ def _without(results: ZooResults) -> ZooResults:
 
 
 def _both_tell(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
-    """Whether both parts of each pair tell classes apart; of strangers the second is another model's."""
+    """Whether both parts of each pair tell classes apart; of unrelated models the second is another model's."""
     keys = [*CELL, "kind", "index", "member"]
     parts = soups[soups["arm"].isin(PARTS)]
     parts = parts.assign(kind=parts["arm"].map(PARTS))[[*keys, "collapsed"]]
@@ -222,7 +223,7 @@ def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarr
 
 
 def class_recalls(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The share of each class's images that are told right, `[…, classes that there are images of]`."""
+    """The share of each class's images that are classified correctly, `[…, classes that there are images of]`."""
     classes = np.unique(labels)
     return np.stack([(predictions[..., labels == one] == one).mean(-1) for one in classes], axis=-1)
 

@@ -48,8 +48,8 @@ class Recipe:
     def key(self, zoo: str, model: str, phase: int, member: int) -> int:
         """The random stream of a retraining; one for all members where these differ by something else.
 
-        Chains share it: soups, IMP runs and strangers see the same batches in a phase, so that they differ by nothing
-        but the models that they start from; and a soup of one is an IMP run.
+        Chains share it: soups, IMP runs and unrelated models see the same batches in a phase, so that they differ by
+        nothing but the models that they start from; and a soup of one is an IMP run.
         """
         differs = self.variant not in ("weight_decay", "lr", "length")
         return stream_key(zoo, model, "soup", phase, member if differs else 1)

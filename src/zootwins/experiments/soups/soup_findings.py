@@ -121,7 +121,7 @@ def _mixtures(results: ZooResults, goal: float) -> Iterator[Finding]:
     mixed = one_number(unrelated_models(results))
     for kind, part in mixed[mixed["goal"] == goal].groupby("kind", sort=False):
         if kind != "kin":
-            text = f"averages of strangers ({kind}) are worse than the worst of them"
+            text = f"averages of unrelated models ({kind}) are worse than the worst of them"
             values = 100 * (part["merged"] - part["worst"]).to_numpy()
             yield _finding(text, "accuracy, average less worst part, phase 1", values, above=False)
     pairs = one_number(last_phase(results.tables["soup_pairs"]))

@@ -98,7 +98,7 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 def properties(results: ZooResults) -> pd.DataFrame:
     """What may tell a model's gain: variant, members, goal, index, its factors and `PROPERTIES`.
 
-    Models are left out of which no pair of candidates tells classes apart any more.
+    Models are left out of which no pair of members distinguishes classes any more.
     """
     drop = results.tables["soups"].groupby(["goal", "index"])["norm_drop"].first().reset_index()
     originals = results.originals[[*FACTORS, "test_accuracy"]].rename(columns={"test_accuracy": "dense_accuracy"})
@@ -121,7 +121,7 @@ def _who(models: pd.DataFrame) -> Iterator[dict[str, object]]:
 
 
 def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Distance, agreement and barrier of candidates and of strangers, a model's pairs as their mean."""
+    """Distance, agreement and barrier of members and of unrelated models, a model's pairs as their mean."""
     keys = [*CELL, "kind"]
     rows = []
     for results in with_soups(zoos):
@@ -184,7 +184,7 @@ def fairness_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def control_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """What averaging gives after phase 1: of kin, of strangers, of unpruned models, at a constant learning rate.
+    """What averaging gives after phase 1: of members, unrelated models, unpruned models, and at a constant rate.
 
     `sparsity` is that of the average, `parts` the mean accuracy of what is averaged; the gain is over it, `over_worst`
     over the worst of them.

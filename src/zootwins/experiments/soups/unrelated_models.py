@@ -1,9 +1,9 @@
 """Averages of different models of a zoo, the negative control of soups.
 
-A model's strangers are the next models of the zoo, in the order of their indices, the first following the last, that
-have its activation: without it weights mean something else. Two mixtures of a model with its strangers, after phase 1:
-`own_masks`, each model being its own candidate 1, averaged and pruned back to the sparsity; and `one_mask`, the
-strangers retrained on the model's mask instead of their own. Where one mask does not help, it is not the sparse
+A model's unrelated models are the next models of the zoo, in the order of their indices, the first following the last,
+that have its activation: without it weights mean something else. Two mixtures of a model with its unrelated models,
+after phase 1: `own_masks`, each model being its own member 1, averaged and pruned back to the sparsity; and `one_mask`,
+the unrelated models retrained on the model's mask instead of their own. Where one mask does not help, it is not the sparse
 connectivity but the basin that members of a soup have in common.
 """
 
@@ -76,7 +76,7 @@ def mix_unrelated_models(
 
     Returns:
         `own_masks`, `own_masks_part`, `one_mask` and `one_mask_part`, as `phases.make_soups` returns arms; the rows of
-        the models, those left out that have no stranger.
+        the models, those left out that have no unrelated model.
     """
     mixed = partners([own.activation for own in zoo.originals.factors], recipe.members)
     kept = [row for row in rows if mixed[row] is not None]

@@ -58,7 +58,7 @@ def prune_at_random(
         settings: magnitude pruning's.
         data: what the zoo was trained on.
         resume: where a killed run goes on.
-        on_epoch: told after every epoch.
+        on_epoch: called after every epoch.
 
     Returns:
         A trajectory whose tensors start with `[models, points, states, …]`.

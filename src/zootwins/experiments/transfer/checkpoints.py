@@ -23,7 +23,7 @@ class Checkpoint:
     """A pruned network.
 
     Attributes:
-        architecture: its name where the file tells it, such as `resnet50`; else empty.
+        architecture: its name where the file has it, such as `resnet50`; else empty.
         wrapped: whether the file has masks of its own.
         tensors: by plain names (`layer1.0.conv1.weight`), float32; what is pruned is 0.
         masks: of every tensor with two dimensions or more and of what the file masks, bool, True where kept. They are

@@ -88,7 +88,7 @@ def transfer_full(
         settings: of full transfer.
         lrs: the learning rate that each candidate begins with.
         resume: where a killed run goes on.
-        on_epoch: told after every epoch.
+        on_epoch: called after every epoch.
 
     Returns:
         A trajectory whose tensors start with `[models, candidates, restarts, states, …]`; weights and predictions are

@@ -64,7 +64,7 @@ def method_name(method: str) -> str:
 
 
 def point_name(method: str, point: float) -> str:
-    """A value on a method's dial as text; `–` where there is none."""
+    """A value of a method's sweep parameter as text; `–` where there is none."""
     if method in KINDS and not point:
         return "–"
     return get_sparsifier(MASKS_OF if method in KINDS else method).sweep.form.format(point)

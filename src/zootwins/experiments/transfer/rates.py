@@ -57,7 +57,7 @@ def choose_lrs(
         names: of zoo and task, for the random streams.
         settings: of the mode.
         resume: where a killed run goes on, in full transfer.
-        on_epoch: told after every epoch of full transfer.
+        on_epoch: called after every epoch of full transfer.
 
     Returns:
         layer (`all` in full transfer), lr, validation_accuracy (NaN where nothing was tried), models, chosen.
@@ -108,19 +108,19 @@ def _dense(originals: Originals, times: int) -> Backbones:
 
 
 def at_the_end(table: pd.DataFrame, key: str) -> list[str]:
-    """What people are to be told of a table of `choose_lrs` where the best is the largest or smallest that was tried.
+    """Warnings about a table of `choose_lrs` where the best is the largest or smallest that was tried.
 
     Args:
         table: of a mode.
         key: which lists the learning rates.
     """
-    told = []
+    warnings = []
     for layer, part in table.dropna(subset=["validation_accuracy"]).groupby("layer", sort=False):
         lr, tried = chosen_lrs(part)[layer], part["lr"]
         for end, further in ((tried.max(), "larger"), (tried.min(), "smaller")):
             if lr == end:
-                told.append(f"{key}: {end:g} is best for {layer}, the optimum may lie beyond; add a {further} one")
-    return told
+                warnings.append(f"{key}: {end:g} is best for {layer}, the optimum may lie beyond; add a {further} one")
+    return warnings
 
 
 def chosen_lrs(table: pd.DataFrame) -> dict[str, float]:

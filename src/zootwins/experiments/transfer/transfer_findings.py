@@ -1,4 +1,4 @@
-"""The paper's eight claims as tests on a zoo: each holds, does not hold, or cannot be told (`analyses.paper_findings`).
+"""The paper's eight claims as tests on a zoo: holds, does not hold, or inconclusive (`analyses.paper_findings`).
 
 What stands for the paper's kinds of methods is an analogy: VD and L0 for regularisation, MP and GMP for progressive
 pruning (MP prunes once). Verdicts are not corrected for their number.
@@ -29,7 +29,7 @@ EVERY = "all"  # stands for the task of what is said of all tasks
 SHUFFLED = "-shuffled"
 COLUMNS = ["zoo", "claim", "task", "mode", "method", "finding", "statistic", "value", "low", "high", "bound"]
 COLUMNS += ["models", "verdict"]
-Told = tuple[int, str, str, Finding]  # number of the claim, task, mode
+ByClaim = tuple[int, str, str, Finding]  # number of the claim, task, mode
 
 
 def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -37,14 +37,14 @@ def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     rows = []
     for results in zoos:
         table = main_outcomes(results)
-        told = [*_difficulty(table)]
+        found = [*_difficulty(table)]
         for task, part in table.groupby("task", sort=False):
             negative = task.endswith(SHUFFLED)
             tests = (_baselines,) if negative else (_inferiority, _decline, _interaction, _order, _baselines, _restarts)
-            told += [(claim, task, mode, finding) for test in tests for claim, mode, finding in test(part, negative)]
+            found += [(claim, task, mode, finding) for test in tests for claim, mode, finding in test(part, negative)]
         rows += [
             {"zoo": results.zoo.id, "claim": claim, "task": task, "mode": mode, "verdict": one.verdict, **vars(one)}
-            for claim, task, mode, one in sorted(told, key=lambda each: each[0])
+            for claim, task, mode, one in sorted(found, key=lambda each: each[0])
         ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -168,7 +168,7 @@ def _worth(mode: str, pair: str, text: str, values: np.ndarray, negative: bool) 
     return 6, mode, mean_finding(pair, text, statistic, values, MARGIN, above=False)
 
 
-def _difficulty(table: pd.DataFrame) -> Iterator[Told]:
+def _difficulty(table: pd.DataFrame) -> Iterator[ByClaim]:
     """7: the harder a task, the more twins gain in linear transfer; by at least `LEAST_TASKS` tasks."""
     dense = table[table["is_control"]].pivot_table(index="task", columns="mode", values="accuracy")
     if not {"linear", "full"} <= set(dense):

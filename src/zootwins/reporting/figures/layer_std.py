@@ -19,7 +19,7 @@ def layer_std(table: pd.DataFrame) -> Figure:
     """A panel a reading, a point a layer and operating point; on the diagonal the reading is the paper's."""
     numbers = table[table["number"] == SPREAD]
     if numbers.empty:
-        return message("No zoo of this run has layers that the paper tells of.")
+        return message("No zoo of this run has layers that the paper reports.")
     figure, panels = plt.subplots(1, 2, figsize=(2 * COLUMN, COLUMN), sharex=True, sharey=True)
     limit = 1.05 * numbers[["value", "paper"]].max().max()
     for axes, reading in zip(panels, READINGS, strict=True):

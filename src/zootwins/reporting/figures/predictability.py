@@ -1,4 +1,4 @@
-"""How well a dense model tells its twin's accuracy: cross-validated R² of three predictors."""
+"""How well a dense model predicts its twin's accuracy: cross-validated R² of three predictors."""
 
 from collections.abc import Sequence
 

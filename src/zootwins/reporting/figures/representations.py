@@ -115,7 +115,7 @@ def property_prediction(states: pd.DataFrame, titles: Mapping[str, str]) -> Figu
 
 @styled
 def representation_baselines(scores: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """R² of reconstruction and properties by what they are told from, points a seed each; three rows a zoo."""
+    """R² of reconstruction and properties by what they are predicted from, points a seed each; three rows a zoo."""
     whole = scores[scores["layer"] == "all"]
     zoos = whole.groupby("zoo", sort=False)
     figure, grid = plt.subplots(

@@ -1,4 +1,4 @@
-"""Accuracy on the line between two candidates of a soup, and between strangers."""
+"""Accuracy on the line between two members of a soup, and between unrelated models."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,10 @@ def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
     figure.supylabel("Test accuracy, %", fontsize=7)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles, [label.replace("strangers, ", "strangers,\n") for label in labels], loc="outside upper center", ncols=3
+        handles,
+        [label.replace("unrelated models, ", "unrelated models,\n") for label in labels],
+        loc="outside upper center",
+        ncols=3,
     )
     return figure
 

@@ -1,4 +1,4 @@
-"""Which models gain: a soup's gain against the dense model's accuracy, and by the generating factor that tells most."""
+"""Which models gain: a soup's gain against the dense model's accuracy, and by the factor that explains most."""
 
 from collections.abc import Sequence
 
