@@ -23,7 +23,8 @@ class Metrics:
 
     Each begins with model, index, a column for each of the method's axes, epoch, and point: the value of the
     method's sweep parameter where the row is an operating point, NaN elsewhere. Each ends with status
-    (`zootwins.analyses.status`): of the twin in that state, missing where its loss is finite and its predictions were not kept.
+    (`zootwins.analyses.status`): of the twin in that state, missing where its loss is finite and its predictions were
+    not kept.
 
     Attributes:
         scores: accuracies and losses, sparsity over all prunable weights, the number of layers that have no weights

@@ -3,8 +3,8 @@
 A model's unrelated models are the next models of the zoo, in the order of their indices, the first following the last,
 that have its activation: without it weights mean something else. Two mixtures of a model with its unrelated models,
 after phase 1: `own_masks`, each model being its own member 1, averaged and pruned back to the sparsity; and `one_mask`,
-the unrelated models retrained on the model's mask instead of their own. Where one mask does not help, it is not the sparse
-connectivity but the basin that members of a soup have in common.
+the unrelated models retrained on the model's mask instead of their own. Where one mask does not help, it is not the
+sparse connectivity but the basin that members of a soup have in common.
 """
 
 from collections.abc import Callable, Mapping, Sequence
