@@ -45,7 +45,7 @@ def key_tables(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """
     parts = []
     for path, node, values in _sections(schema, schema, defaults, ""):
-        heading = f"#### `{path}`\n\n" if path else ""
+        heading = f"### `{path}`\n\n" if path else ""
         rows = [
             f"| `{key}` | {_values(_resolved(child, schema), schema)} | {_default(node, key, child, values)} "
             f"| {_described(child, schema)} |"

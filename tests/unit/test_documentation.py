@@ -70,7 +70,7 @@ def test_key_tables_tell_values_bounds_and_defaults(pages):
         "| `lr` | number > 0 or `null` |  |  |",
         "| `names` | list of `a`, `b` | `[a]` |  |",
     ]
-    assert re.findall("#### `(.*)`", text) == ["part", "zoos.{name}"]
+    assert re.findall("### `(.*)`", text) == ["part", "zoos.{name}"]
 
 
 def test_links_lead_to_pages_and_those_to_other_files_become_text(pages):
