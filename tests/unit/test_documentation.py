@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import tomllib
 from types import ModuleType
 
 import pytest
@@ -111,3 +112,26 @@ def test_the_page_without_snakemake_sparsifies_a_zoo_and_own_networks(monkeypatc
             assert torch.equal(twins.tensors[name][:, 0, 0], of.parameters[name])
         kept = torch.cat([twins.tensors[f"mask.{name}"][:, 2].flatten(1) for name in of.architecture.weight_names], 1)
         assert kept.sum(1).tolist() == [round(0.2 * kept.shape[1])] * len(of)
+
+
+def test_contributing_lists_the_layers_of_the_package_from_top_to_bottom():
+    contract = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0]
+    listed = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8").partition("| layer |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", listed, re.M) == contract["layers"]
+
+
+def test_the_version_is_the_same_everywhere():
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert citation["version"] == version
+    assert re.search(r"^## (\S+) \((\S+)\)", changes, re.M).groups() == (version, str(citation["date-released"]))
+
+
+def test_the_readme_fits_on_a_page_and_has_the_two_commands_that_ci_runs():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    blocks = re.findall(r"^```bash\n(.*?)```", text, re.M | re.S)
+    assert [block.split()[-1] for block in blocks] == ["results/tables/table2.csv", "pytest"]
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert "://" in link or (REPOSITORY / link).exists(), link
