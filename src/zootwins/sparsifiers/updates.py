@@ -125,7 +125,8 @@ def least_squares(weight: Tensor, hessian: Tensor, kept: Tensor, damping: float 
 
     Args:
         weight: `[models, outputs, …]`, dense.
-        hessian, damping: as of `removal_costs`.
+        hessian: as of `removal_costs`.
+        damping: as of `removal_costs`.
         kept: bool of the weight's shape.
     """
     regular, support = _regular(hessian, damping)[:, None], kept.flatten(2)

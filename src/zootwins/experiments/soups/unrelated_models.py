@@ -71,7 +71,7 @@ def mix_unrelated_models(
 
     Args:
         zoo: all models that the run takes.
-        candidates: their candidates 1, as `first_members` returns them.
+        members: their members 1, as `first_members` returns them.
         rows: the models that are mixed with others, as rows of the zoo.
 
     Returns:

@@ -53,7 +53,7 @@ def prune_at_random(
 
     Args:
         engine: what trains.
-        start: the originals, and their twins by magnitude pruning.
+        inputs: the originals, and their twins by magnitude pruning.
         points: of magnitude pruning, whose counts of weights are taken.
         settings: magnitude pruning's.
         data: what the zoo was trained on.
