@@ -21,7 +21,7 @@ from snakemake.utils import update_config
 
 from zootwins.architectures.architecture import Architecture, get_architecture
 from zootwins.catalogue.entries import Run, Zoo, load_run
-from zootwins.images.datasets import SOURCES
+from zootwins.images.entries import built_in
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population.engines import get_engine
 from zootwins.population.initialisation import initial_parameters
@@ -60,7 +60,7 @@ def shape_of(zoo: Zoo) -> Architecture:
 def plan(run: Run, id_: str, costs: Mapping[str, Any]) -> Cost:
     """What a zoo of a run costs, given microseconds a model and image on one core (`costs.yaml`)."""
     zoo, models = run.catalogue[id_], run.models(id_)
-    shape, source = shape_of(zoo), SOURCES[zoo.dataset]
+    shape, source = shape_of(zoo), built_in()[zoo.dataset].split
     training, test = source.train, source.test
     micro = costs["microseconds"][f"{shape.name}_{shape.channels}"]
     pruning, dropout = zoo.methods.get("mp"), zoo.methods.get("vd")

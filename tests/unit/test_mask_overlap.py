@@ -50,7 +50,7 @@ def test_masks_are_those_of_the_point_that_is_nearest(tmp_path):
     epoch = int(np.abs(overall - 0.5).argmin())
     assert 0 < epoch < VD_EPOCHS
     weights, noise = shard.tensor("fc1.weight")[3, epoch], shard.tensor("fc1.log_sigma2")[3, epoch]
-    kept = (log_alpha("fc1.weight", weights, noise) < 3).flatten().numpy()
+    kept = (log_alpha(weights, noise, is_conv=False) < 3).flatten().numpy()
     np.testing.assert_array_equal(masks[0.5]["fc1"], kept)
     assert 0 < kept.mean() < 1
 

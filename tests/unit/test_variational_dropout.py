@@ -51,21 +51,22 @@ def test_kl_approximates_the_integral(value):
 def test_log_alpha_is_clamped_by_kind_of_layer(log_sigma2, weight):
     args = torch.tensor(weight, dtype=torch.float64), torch.tensor(log_sigma2, dtype=torch.float64)
     expected = log_sigma2 - 2 * np.log(abs(weight) + 1e-15)
-    assert log_alpha("conv1.weight", *args).item() == pytest.approx(np.clip(expected, -8, 8))
-    assert log_alpha("fc1.weight", *args).item() == pytest.approx(np.clip(expected, -10, 10))
+    assert log_alpha(*args, is_conv=True).item() == pytest.approx(np.clip(expected, -8, 8))
+    assert log_alpha(*args, is_conv=False).item() == pytest.approx(np.clip(expected, -10, 10))
 
 
 def test_a_weight_is_pruned_where_log_alpha_reaches_the_threshold():
     """With log σ² = -10 that is |w| ≤ e^-6.5 (domain: 0.2 % of MNIST's weights before training)."""
     parameters = {
-        "conv1.weight": torch.tensor([math.exp(-6.4), math.exp(-6.6), 0.0, -1.0]),
-        "conv1.bias": torch.tensor([0.0, 1.0]),
-        "fc1.bias": torch.tensor([0.0001]),
+        "conv1.weight": torch.tensor([math.exp(-6.4), math.exp(-6.6), 0.0, -1.0]).view(1, 2, 2, 1, 1),
+        "conv1.bias": torch.tensor([[0.0, 1.0]]),
+        "fc1.weight": torch.tensor([[[1.0]]]),
+        "fc1.bias": torch.tensor([[0.0001]]),
     }
     weights = GaussianNoise(threshold=3.0)
     pruned = weights.deterministic(weights.start(parameters))
-    assert (pruned["conv1.weight"] == 0).tolist() == [False, True, True, False]
-    assert (pruned["conv1.bias"] == 0).tolist() == [True, False]
+    assert (pruned["conv1.weight"] == 0).flatten().tolist() == [False, True, True, False]
+    assert (pruned["conv1.bias"] == 0).tolist() == [[True, False]]
     assert pruned["fc1.bias"].item() == pytest.approx(0.0001)  # deterministic, hence never pruned
     assert pruned.keys() == parameters.keys()
 

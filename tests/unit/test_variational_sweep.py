@@ -83,10 +83,10 @@ def test_the_state_of_sparsitys_noise():
     weights = GaleVariationalDropout().weights(gale_variational_dropout.Settings(**SWEPT))
     assert not weights.decays("conv1.log_sigma2")
     assert weights.decays("conv1.weight")
-    started = weights.start({"conv1.weight": torch.ones(1), "conv1.bias": torch.ones(1)})
+    started = weights.start({"conv1.weight": torch.ones(1, 1, 1, 1, 1), "conv1.bias": torch.ones(1, 1)})
     assert set(started) == {"conv1.weight", "conv1.bias", "conv1.log_sigma2"}
     far = torch.tensor([1e-9]), torch.tensor([0.0])
-    assert log_alpha("fc1.weight", *far, weights.linear_clamp).item() == 8
+    assert log_alpha(*far, is_conv=False, linear_clamp=weights.linear_clamp).item() == 8
 
 
 @CASES
@@ -101,7 +101,7 @@ def test_thresholds_count_what_log_alpha_says(method, settings, originals, tmp_p
     for place, threshold in enumerate(chosen.thresholds):
         for layer, name in enumerate(originals.architecture.weight_names):
             noise = trained[name.replace("weight", "log_sigma2")][:, :, -1]
-            pruned = log_alpha(name, trained[name][:, :, -1], noise) >= threshold
+            pruned = log_alpha(trained[name][:, :, -1], noise, is_conv=name.startswith("conv")) >= threshold
             assert torch.equal(tensors[name][:, :, place, 0] == 0, pruned)
             torch.testing.assert_close(
                 tensors["sparsity"][:, :, place, 0, layer], pruned.flatten(2).double().mean(2).float()
