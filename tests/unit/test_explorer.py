@@ -144,4 +144,4 @@ def test_brushed_models_are_followed(browser):
     assert len(browser.find_elements("css selector", "#selection tr")) == MODELS + 1
     choose(browser, "method", "vd")
     assert f"{MODELS} followed" in summary(browser)
-    assert browser.execute_script("return document.getElementById('paths').data.length") == 13
+    assert browser.execute_script("return document.getElementById('paths').data.length") == MODELS + 1

@@ -37,13 +37,20 @@ def log_alpha(parameter: Tensor, log_sigma2: Tensor, *, is_conv: bool, linear_cl
         is_conv: whether it belongs to a convolution, for which the clamp is `CONV_CLAMP`.
         linear_clamp: of linear layers.
     """
-    bound = CONV_CLAMP if is_conv else linear_clamp
+    return _clamped(parameter, log_sigma2, CONV_CLAMP if is_conv else linear_clamp)
+
+
+def reaches(threshold: float, parameter: Tensor, log_sigma2: Tensor, bound: float = FC_CLAMP) -> Tensor:
+    """Return where the clamped log α is at or above a threshold, bool of the parameter's shape.
+
+    Args:
+        bound: of log α in either direction; it matters for thresholds beyond it alone.
+    """
+    return _clamped(parameter, log_sigma2, bound) >= threshold
+
+
+def _clamped(parameter: Tensor, log_sigma2: Tensor, bound: float) -> Tensor:
     return (log_sigma2 - 2 * (parameter.abs() + EPSILON).log()).clamp(-bound, bound)
-
-
-def reaches(threshold: float, parameter: Tensor, log_sigma2: Tensor) -> Tensor:
-    """Return where log α is at or above a threshold, bool of the parameter's shape; clamps are beyond thresholds."""
-    return log_sigma2 - 2 * (parameter.abs() + EPSILON).log() >= threshold
 
 
 def kl_divergence(log_alpha: Tensor) -> Tensor:
@@ -86,7 +93,11 @@ class GaussianNoise(Weights):
         pruned = {}
         for name, parameter in parameters.items():
             if name in partners:
-                pruned[name] = torch.where(reaches(self.threshold, parameter, parameters[partners[name]]), 0, parameter)
+                # by what stands beside it, for shapes may have further dimensions here
+                is_conv = f"{name.removesuffix('.bias').removesuffix('.weight')}.bias_log_sigma2" in parameters
+                bound = CONV_CLAMP if is_conv else self.linear_clamp
+                gone = reaches(self.threshold, parameter, parameters[partners[name]], bound)
+                pruned[name] = torch.where(gone, 0, parameter)
             elif not name.endswith("log_sigma2"):
                 pruned[name] = parameter
         return pruned
