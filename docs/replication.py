@@ -37,6 +37,7 @@ SHOWN_AT = {"table5": "epoch 15", "table6": "epoch 25", "table7": "epoch 25", "t
 SHOWN_RATIOS, SHOWN_EPOCHS = (0, 50, 70, 90), (1, 5, 10, 11, 12, 13, 14)  # of the hypotheses on Table 2
 LABELS = {TRAIN: "train accuracy", ACCURACY: "accuracy", GAP: "gap"}
 VERDICTS = {"does not hold": "fails"}
+ELSEWHERE = "at other operating points"  # in the texts of hypotheses
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -141,7 +142,7 @@ class Blocks:
         table = self.tables["hypotheses"]
         chosen = table[(table["number"] == CORRELATION) & (table["method"] == "mp")]
         epochs = chosen["hypothesis"].str.extract(r"twin after (\d+) and")[0].astype(float)
-        elsewhere = chosen["hypothesis"].str.contains("elsewhere")
+        elsewhere = chosen["hypothesis"].str.contains(ELSEWHERE)
         shown = (~elsewhere | chosen["at"].isin(map(str, SHOWN_RATIOS))) & (epochs.isna() | epochs.isin(SHOWN_EPOCHS))
         chosen = chosen[shown].assign(hypothesis=_reworded(chosen["hypothesis"]))
         rows = []
@@ -173,7 +174,7 @@ class Blocks:
     def agreements(self) -> str:
         """The hypotheses for agreement; of other sparsities and epochs those that fit."""
         table = self.tables["hypotheses"]
-        elsewhere = table["hypothesis"].str.contains("elsewhere")
+        elsewhere = table["hypothesis"].str.contains(ELSEWHERE)
         shown = (table["number"] == AGREEMENT) & (~elsewhere | (table["verdict"] == FITS))
         at = table["at"].astype(str).where(table["method"] == "vd", table["at"].astype(str) + " %")
         at = at.where(table["method"] == "mp", "epoch " + at)
@@ -296,7 +297,7 @@ def _ranges(numbers: list[int]) -> str:
 
 
 def _reworded(hypotheses: pd.Series) -> pd.Series:
-    return hypotheses.str.replace("at other operating points", "at another sparsity").str.replace(
+    return hypotheses.str.replace(ELSEWHERE, "at another sparsity").str.replace(
         "all operating points pooled", "all sparsities pooled"
     )
 
