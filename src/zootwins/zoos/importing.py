@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -268,10 +269,11 @@ def _exclude_other_losses(path: str | Path, models: Sequence[RawModel], loss: Te
     relative = (difference / recorded.abs())[known]
     log.info("test losses differ from the recorded ones by at most %.1e of them", relative.max())
     if wrong.sum() > len(models) / 2:
+        accuracies = any(not isnan(_recorded(model, "test_accuracy")) for model in models)
         raise InputError(
-            f"{path}: test losses differ from the recorded ones by {relative.median():.1e} of them in the median, "
-            "though accuracies agree, so that the network (its activation, say) or the images are slightly others; "
-            "correct dataset, architecture or dialect in the catalogue"
+            f"{path}: test losses differ from the recorded ones by {relative.median():.1e} of them in the median"
+            f"{', though accuracies agree' * accuracies}: the network (its activation, say) or the images are not those "
+            "that were recorded; correct dataset, architecture or dialect in the catalogue"
         )
     for row in wrong.nonzero().flatten().tolist():
         _exclude(models[row], f"another test loss than recorded: {loss[row]:.6g}, not {recorded[row]:.6g}")
