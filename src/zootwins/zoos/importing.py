@@ -272,8 +272,8 @@ def _exclude_other_losses(path: str | Path, models: Sequence[RawModel], loss: Te
         accuracies = any(not isnan(_recorded(model, "test_accuracy")) for model in models)
         raise InputError(
             f"{path}: test losses differ from the recorded ones by {relative.median():.1e} of them in the median"
-            f"{', though accuracies agree' * accuracies}: the network (its activation, say) or the images are not those "
-            "that were recorded; correct dataset, architecture or dialect in the catalogue"
+            f"{', though accuracies agree' * accuracies}: the network (its activation, say) or the images are not the "
+            "recorded ones; correct dataset, architecture or dialect in the catalogue"
         )
     for row in wrong.nonzero().flatten().tolist():
         _exclude(models[row], f"another test loss than recorded: {loss[row]:.6g}, not {recorded[row]:.6g}")
