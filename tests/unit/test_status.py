@@ -108,3 +108,13 @@ def test_analyses_of_shards_leave_them_out(shard):
     assert len(predictions) == len(index) == 13
     shares = prune_shares([shard], 3.0, PAPER_LAYERS)
     assert shares.groupby("epoch")["models"].unique().map(list).tolist() == [[14], [14], *[[13]] * 4]
+
+
+def test_tables_of_whole_zoos_have_nothing_left_out(tmp_path, monkeypatch):
+    """Such as what is scored of a population: they have no column of models to count."""
+    monkeypatch.chdir(tmp_path)
+    files = ["results/zoos/mini/models.csv", "results/metrics/mini/benchmark.parquet"]
+    write_csv(make_models(), files[0])
+    write_parquet(pd.DataFrame({"task": ["accuracy"], "value": [0.5]}), files[1], {})
+    results = load_results([make_zoo("mini").plain()], files)
+    assert left_out(results) == ""
