@@ -91,7 +91,7 @@ ARCHIVE = "resources/zoos/fmnist_mini_seed.zip"
         ({"source": {"archive": {"path": "nowhere.zip"}}}, "nowhere.zip"),
         ({"source": {"archive": {"path": "config.yaml"}}}, "config.yaml"),
         ({"source": {"archive": {"path": "../../../x.zip"}}}, "../../../x.zip"),
-        ({"source": {"archive": {"path": "/etc/passwd"}}}, "passwd: not a zip archive"),
+        ({"source": {"archive": {"path": "/etc/passwd"}}}, "passwd: not a zip or tar archive"),
         ({"source": {"directory": "../copy/config"}}, "no models in the raw ModelZoo layout"),
         ({"models": 15}, "holds 16 models, but the catalogue says 15"),
         ({"architecture": "cnn_l"}, "correct dataset or architecture"),

@@ -21,6 +21,19 @@ log = logging.getLogger(__name__)
 
 SPLITS = 5  # the frozen one and four others
 CONFIDENCE = 0.95
+COLUMNS = [
+    "task",
+    "baseline",
+    "metric",
+    "frozen_split",
+    "mean",
+    "low",
+    "high",
+    "ceiling",
+    "splits",
+    "items",
+    "originals",
+]
 CEILING = "_ceiling"  # ends the name of a metric that says how high another can be
 
 
@@ -85,7 +98,7 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
             | {"ceiling": ceiling.get((keys[0], keys[2] + CEILING), np.nan)}
             | {"splits": len(values), "items": int(frozen["items"]), "originals": int(frozen["originals"])}
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def leaderboard_table(results: Sequence[ZooResults]) -> pd.DataFrame:
