@@ -92,6 +92,13 @@ def test_a_network_that_is_no_chain_is_refused():
         small_network(residual, "relu", {}, {})
 
 
+def test_channels_of_networks_that_are_no_chain_are_not_scored():
+    residual = get_architecture("resnet20", 3, image_size=32)
+    weights = {f"{layer.name}.weight": torch.ones(1, *layer.weight_shape) for layer in residual.layers}
+    with pytest.raises(InputError, match="resnet20: channels are pruned in networks whose layers follow one another"):
+        channel_scores(residual, weights)
+
+
 def test_half_of_the_channels_are_71_percent_of_the_weights():
     structure = Channels()
     scores = structure.group(architecture(), {name: weight.abs() for name, weight in weights().items()})

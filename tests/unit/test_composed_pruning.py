@@ -68,6 +68,15 @@ def test_a_published_method_is_a_combination_that_the_configuration_can_name(mon
         ({"score": {"name": "saliency", "image": 3}}, "score: saliency got an unexpected .* 'image'"),
         ({"schedule": "exchange"}, "growth: schedule exchange needs one"),
         ({"schedule": {"name": "cubic", "begin": 0, "end": 4}}, "schedule: the sparsity is not reached in 4 epochs"),
+        (
+            {"schedule": "exchange", "growth": "random", "structure": {"name": "n_of_m", "n": 2, "m": 4}},
+            "structure: schedule exchange moves single weights, which breaks n_of_m",
+        ),
+        ({"structure": "channels", "allocation": "rows"}, "allocation: rows rank single weights"),
+        (
+            {"schedule": {"name": "cubic", "begin": 0, "end": 2, "remembers": True}, "update": "fisher"},
+            "update: not with a schedule that remembers masked weights",
+        ),
     ],
 )
 def test_parts_that_cannot_be_are_refused_with_their_key(wrong, message):
@@ -78,3 +87,5 @@ def test_parts_that_cannot_be_are_refused_with_their_key(wrong, message):
 def test_masks_of_another_method_are_needed():
     settings = Settings(**SHORT, score={"name": "kept_by", "method": "mp"}, structure="as_scored")
     assert ComposedPruning().needs(settings) == ("mp",)
+    growing = Settings(**SHORT, schedule="exchange", growth={"name": "kept_by", "method": "gmp"})
+    assert ComposedPruning().needs(growing) == ("gmp",)

@@ -1,6 +1,7 @@
 """Factors, names and initial weights of a zoo to be trained."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from plain_networks import Network
 from zootwins.architectures.architecture import get_architecture, to_state_dict
 from zootwins.population import Factors
 from zootwins.population.initialisation import INITIALISERS, initial_parameters
+from zootwins.run.errors import InputError
 from zootwins.zoos.sources import TrainSource
 from zootwins.zoos.training import generating_factors, model_names
 
@@ -54,6 +56,16 @@ def test_initialisation_leaves_global_random_state_alone():
     before = torch.random.get_rng_state()
     initial_parameters(get_architecture("cnn_s", 1), generating_factors(SEEDS)[0])
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "message"),
+    [({"init": "he_normal"}, "initialiser is 'he_normal'"), ({"seed": None}, "seed is not recorded")],
+)
+def test_weights_that_cannot_be_made_again_are_refused(unknown, message):
+    factors = replace(next(iter(generating_factors(SEEDS))), **unknown)
+    with pytest.raises(InputError, match=f"a model's {message}.* factors: "):
+        initial_parameters(get_architecture("cnn_s"), factors)
 
 
 def test_a_seed_zoo_varies_the_seed_alone():

@@ -173,6 +173,13 @@ def test_diverged_networks_are_marked(tmp_path):
     assert index["sparsity"].isna().tolist() == [row == 3 for row in range(MODELS)]
 
 
+def test_collapsed_originals_are_marked(tmp_path):
+    models = make_models(MODELS).assign(collapsed=[row == 5 for row in range(MODELS)])
+    index = write_release(tmp_path / "published", ABOUT, originals(models), models, [], {})
+    assert index["status"].tolist() == ["collapsed" if row == 5 else "ok" for row in range(MODELS)]
+    assert "batch_size" in index
+
+
 def test_metadata_are_valid(release):
     folder, _, _ = release
     mlcroissant = pytest.importorskip("mlcroissant")

@@ -95,6 +95,7 @@ def test_every_round_prunes_the_same_share_and_rewinds():
     due = over_epochs(schedule, 30, ratio)
     assert [due[epoch] * ratio for epoch in range(0, 30, 3)] == pytest.approx([1 - 0.8**k for k in range(1, 11)])
     assert due[27] == 1
+    assert set(over_epochs(Rounds(2, 1), 5, 0.5)) == {0, 1}  # what is left trains on
     assert [e for e in range(30) if schedule.rewinds(Moment(e + 1, 0, 10, 30))] == list(range(0, 30, 3))
     assert not Rounds(10, 3, rewinding=False).rewinds(Moment(4, 0, 10, 30))
 

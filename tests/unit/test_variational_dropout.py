@@ -71,6 +71,15 @@ def test_a_weight_is_pruned_where_log_alpha_reaches_the_threshold():
     assert pruned.keys() == parameters.keys()
 
 
+def test_kernels_are_clamped_as_kernels_whatever_stands_before_them():
+    """As in shards, whose tensors have axes and states; thresholds beyond the clamp of 8 tell."""
+    weight = torch.full((2, 3, 4, 2, 1, 3, 3), math.exp(-4.6))  # log α = 9.2
+    parameters = {"conv1.weight": weight, "conv1.bias": torch.zeros(2, 3, 4, 2)}
+    parameters["conv1.log_sigma2"] = torch.zeros_like(weight)
+    assert (GaussianNoise(threshold=9.0).deterministic(parameters)["conv1.weight"] != 0).all()
+    assert (GaussianNoise(threshold=8.0).deterministic(parameters)["conv1.weight"] == 0).all()
+
+
 def test_what_is_trained_and_recorded():
     of = population([factors(0), factors(1, "relu", dropout=0.5)], dtype=torch.float32)
     originals = Originals(of.architecture, ["a", "b"], [0, 1], of.factors, of.parameters)

@@ -102,6 +102,7 @@ def test_every_factor_is_asked_for(tmp_path, factor):
         (states(), table(epoch=None), "mine_0 has no epoch in the table"),
         ({name: {0: state} for name, state in states().items()}, table(), "mine_0 has no state dict of epoch 12"),
         (states(), table(activation="swish"), "mine_0: model::nlin is 'swish'"),
+        (states(), table(optimizer="sgd").drop(columns="momentum", errors="ignore"), "mine_0 has no momentum"),
     ],
 )
 def test_what_cannot_be_written_is_one_line(tmp_path, models, rows, message):

@@ -86,7 +86,8 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
     ceiling = ceiling.set_index(["task", "metric"])["value"]
     for keys, part in scores[~ceilings].groupby(["task", "baseline", "metric"], sort=False):
         values = part["value"].dropna().to_numpy()
-        frozen = part[part["split"] == 0].iloc[0]
+        frozen = part[part["split"] == 0]  # none where the baseline was left out there
+        sizes = (part if frozen.empty else frozen).iloc[0]
         reach = np.nan
         if len(values) > 1:
             quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
@@ -94,9 +95,14 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
         mean = values.mean() if len(values) else np.nan
         rows.append(
             dict(zip(("task", "baseline", "metric"), keys, strict=True))
-            | {"frozen_split": frozen["value"], "mean": mean, "low": mean - reach, "high": mean + reach}
+            | {
+                "frozen_split": np.nan if frozen.empty else frozen["value"].iloc[0],
+                "mean": mean,
+                "low": mean - reach,
+                "high": mean + reach,
+            }
             | {"ceiling": ceiling.get((keys[0], keys[2] + CEILING), np.nan)}
-            | {"splits": len(values), "items": int(frozen["items"]), "originals": int(frozen["originals"])}
+            | {"splits": len(values), "items": int(sizes["items"]), "originals": int(sizes["originals"])}
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -66,6 +66,8 @@ class Linear(Training):
     def _layers_suffice(self) -> "Linear":
         if not any(layer in HEAD_INPUTS for layer in self.layers):
             raise ValueError("layers: figures and claims take what the old head sees; add last")
+        if all(layer in self.layers for layer in HEAD_INPUTS):
+            raise ValueError("layers: last and fc1 both mean what the old head sees; leave one of them out")
         if missing := [layer for layer in self.exact if layer not in self.layers]:
             raise ValueError(f"exact: {missing[0]} is not in layers; add it there, or leave it out here")
         return self

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _DIGITS_WHITE = 16
 _LARGEST_BYTE = 255
+_SHARES_ERROR = 1e-9  # of a sum of shares
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _image_file(path: str) -> Image.Image:
             if image.mode.startswith(("I", "F")):
                 raise InputError(f"{path}: has pixels of more than 8 bits; save it with 8")
             return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: no image that can be read ({one_line(error)}); remove or replace it") from None
 
 
@@ -251,7 +252,9 @@ def _sizes(images: int, wanted: Mapping[str, float | None], where: str) -> list[
         if number is None and name != "train":
             raise InputError(f"{where}: has no {name} images of its own; set split.{name} to a number or a share")
     counts = {name: number and (number if number >= 1 else round(number * images)) for name, number in wanted.items()}
-    if counts["train"] is None:
+    shares = list(wanted.values())
+    all_of_it = all(share is not None and share < 1 for share in shares) and abs(sum(shares) - 1) < _SHARES_ERROR
+    if counts["train"] is None or (all_of_it and "train" in counts):  # rounding is the training images' affair
         counts["train"] = images - sum(count for name, count in counts.items() if name != "train")
     sizes = [int(count) for count in counts.values()]
     if sum(sizes) != images or min(sizes) < 1:

@@ -100,6 +100,8 @@ def forward(
 def _activate(runs: Sequence[ActivationRun], hidden: Tensor) -> Tensor:
     if len(runs) == 1:
         return runs[0].function(hidden)
+    if len(hidden) == 1:  # images that all models share
+        hidden = hidden.expand(runs[-1].models.stop, *hidden.shape[1:])
     return torch.cat([run.function(hidden[run.models]) for run in runs])
 
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from zootwins.architectures.architecture import Architecture
 from zootwins.population import Factors
+from zootwins.run.errors import InputError
 
 INITIAL_BIAS = 0.01
 INITIALISERS = {
@@ -21,7 +22,17 @@ def initial_parameters(architecture: Architecture, factors: Factors) -> dict[str
     The modules are built after seeding, which draws their default weights first; the initialiser then goes over
     the layers in order. Parameters of normalisation keep their defaults.
     Equal to checkpoint 0 of published models, bit for bit; the global generator is left alone.
+
+    Raises:
+        InputError: if the seed is not recorded, or the initialiser is none that is known.
     """
+    if factors.init not in INITIALISERS or factors.seed is None:
+        wrong = "seed is not recorded" if factors.seed is None else f"initialiser is {factors.init!r}"
+        raise InputError(
+            f"a model's {wrong}, so that its weights before training cannot be made again (initialisers: "
+            f"{', '.join(INITIALISERS)}); give it in the zoo's catalogue entry, factors: {{seed: …, init: …}}, or "
+            "leave out the methods that start from initial weights"
+        )
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(factors.seed)
         network = architecture.module(factors.activation, factors.dropout)

@@ -5,22 +5,23 @@ A classifier is a matrix `[classes, features + 1]` whose last column holds the b
 them: what `torch.optim.SGD` minimises when weight decay acts on all parameters.
 """
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
+from scipy.linalg import block_diag
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 from torch import Tensor
 from torch.nn import functional as F
 
 from zootwins.architectures.architecture import CLASSES
 from zootwins.population import class_dtype
 from zootwins.population.randomness import data_order, to_uniform, weight_words
-from zootwins.run.errors import one_line
 
-_GRADIENT = 1e-10  # largest entry of the gradient where the exact solver ends
+_GRADIENT = 1e-8  # norm of the gradient where the exact solver ends
 _MOST_ITERATIONS = 500  # some 10 to 50 are needed
+_SAMPLES_AT_ONCE = 500
 
 
 def initial_heads(keys: Tensor, features: int, classes: int = CLASSES) -> Tensor:
@@ -83,10 +84,12 @@ def train_heads(
 
 
 def exact_head(features: Tensor, labels: Tensor, weight_decay: float, classes: int = CLASSES) -> Tensor:
-    """Return the classifier of least regularised loss, float64 `[classes, features + 1]`, by Newton's method.
+    """Return the classifier of least regularised loss, float64 `[classes, features + 1]`.
 
-    Features of networks, above all of those that were not trained, are large or nearly collinear: L-BFGS and conjugate
-    gradients then need thousands of steps, and may not arrive.
+    By Newton's method in a trust region (`scipy.optimize`, trust-exact), on principal components of unit size, in which
+    the weight decay stays diagonal. Features of networks, above all of those that were not trained, are large or nearly
+    collinear: L-BFGS and conjugate gradients then need thousands of steps, and may not arrive, and scikit-learn's
+    Newton solver, which does not whiten, gives up.
 
     Args:
         features: `[samples, features + 1]`, as `with_ones` makes them.
@@ -95,25 +98,60 @@ def exact_head(features: Tensor, labels: Tensor, weight_decay: float, classes: i
         classes: that there are, also where a class has no samples.
 
     Raises:
-        ArithmeticError: if features are not finite, or the solver does not converge.
+        ArithmeticError: if features are not finite, or the gradient does not vanish.
     """
     if not features.isfinite().all():
         raise ArithmeticError("no exact classifier: of features that are NaN or infinite")
-    x, y = features.double().numpy(), labels.numpy()
-    absent = np.setdiff1d(np.arange(classes), y)  # scikit-learn knows a class by its samples: give it one of no weight
-    weights = np.concatenate((np.ones(len(y)), np.zeros(len(absent))))
-    # of two classes it has one row, the difference of both, whose penalty is twice that of two rows of half its size
-    penalty = weight_decay / 2 if classes == 2 else weight_decay
-    settings = {"C": 1 / (len(y) * penalty), "tol": _GRADIENT, "max_iter": _MOST_ITERATIONS}
-    model = LogisticRegression(solver="newton-cholesky", fit_intercept=False, **settings)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            model.fit(np.pad(x, ((0, len(absent)), (0, 0))), np.concatenate((y, absent)), weights)
-        except Warning as problem:
-            raise ArithmeticError(f"no exact classifier: {one_line(problem)}") from None
-    rows = np.concatenate((-model.coef_ / 2, model.coef_ / 2)) if classes == 2 else model.coef_
-    return torch.from_numpy(rows)
+    x, y = features.double().numpy(), F.one_hot(labels, classes).T.double().numpy()
+    sizes, directions = np.linalg.eigh(x.T @ x / len(x))
+    sizes = np.maximum(sizes, 0) + weight_decay
+    components = directions / np.sqrt(sizes)
+    x, decay = x @ components, weight_decay / sizes
+
+    def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        head = flat.reshape(classes, -1)
+        logits, shares = _logits_and_shares(head, x)
+        loss = (logsumexp(logits, axis=0) - (logits * y).sum(0)).mean() + (decay * head * head).sum() / 2
+        return loss, ((shares - y) @ x / len(x) + decay * head).ravel()
+
+    def hessian(flat: np.ndarray) -> np.ndarray:
+        _, shares = _logits_and_shares(flat.reshape(classes, -1), x)
+        return _cross_entropy_hessian(x, shares) + np.diag(np.tile(decay, classes))
+
+    found = minimize(
+        loss_and_gradient,
+        np.zeros(classes * len(sizes)),
+        jac=True,
+        hess=hessian,
+        method="trust-exact",
+        options={"gtol": _GRADIENT, "maxiter": _MOST_ITERATIONS},
+    )
+    if not found.success:
+        raise ArithmeticError(f"no exact classifier: {found.message}")
+    return torch.from_numpy(found.x.reshape(classes, -1) @ components.T)
+
+
+def _cross_entropy_hessian(x: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Second derivatives of the mean cross-entropy, `[classes · features, classes · features]`.
+
+    Those of classes k, l are the mean of (p_k δ_kl − p_k p_l) x xᵀ over the samples, of which as many are taken at once
+    as fit a cache.
+    """
+    classes, features = len(shares), x.shape[1]
+    within, between = np.zeros((classes * features, features)), np.zeros((classes * features,) * 2)
+    for first in range(0, len(x), _SAMPLES_AT_ONCE):
+        part = x[first : first + _SAMPLES_AT_ONCE]
+        weighted = (shares.T[first : first + _SAMPLES_AT_ONCE, :, None] * part[:, None]).reshape(len(part), -1)
+        within += weighted.T @ part
+        between += weighted.T @ weighted
+    return (block_diag(*within.reshape(classes, features, features)) - between) / len(x)
+
+
+def _logits_and_shares(head: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and their softmax, `[classes, samples]`."""
+    logits = head @ x.T
+    shares = np.exp(logits - logits.max(0))
+    return logits, shares / shares.sum(0)
 
 
 def regularised_loss(features: Tensor, labels: Tensor, heads: Tensor, weight_decay: float) -> Tensor:

@@ -58,6 +58,12 @@ def kl_divergence(log_alpha: Tensor) -> Tensor:
     return -(K1 * torch.sigmoid(K2 + K3 * log_alpha) - 0.5 * torch.log1p(torch.exp(-log_alpha)) - K1)
 
 
+def _has_kernels(parameters: Mapping[str, Tensor], layer: str) -> bool:
+    """Return whether a layer is a convolution, of parameters `[…, *shape]` with any dimensions before their shapes."""
+    weight, bias = parameters[f"{layer}.weight"], parameters.get(f"{layer}.bias")
+    return is_convolution(weight) if bias is None else weight.ndim - bias.ndim == 3
+
+
 @dataclass(frozen=True)
 class GaussianNoise(Weights):
     """Weights of variational dropout: each bears noise of variance σ², and is pruned where log α ≥ `threshold`.
@@ -93,9 +99,8 @@ class GaussianNoise(Weights):
         pruned = {}
         for name, parameter in parameters.items():
             if name in partners:
-                # by what stands beside it, for shapes may have further dimensions here
-                is_conv = f"{name.removesuffix('.bias').removesuffix('.weight')}.bias_log_sigma2" in parameters
-                bound = CONV_CLAMP if is_conv else self.linear_clamp
+                layer = name.removesuffix(".bias").removesuffix(".weight")
+                bound = CONV_CLAMP if _has_kernels(parameters, layer) else self.linear_clamp
                 gone = reaches(self.threshold, parameter, parameters[partners[name]], bound)
                 pruned[name] = torch.where(gone, 0, parameter)
             elif not name.endswith("log_sigma2"):

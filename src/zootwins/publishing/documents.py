@@ -28,6 +28,7 @@ COLUMNS = {
     "epoch": "Epoch of the weights; 0 is before training (originals: their checkpoint).",
     "status": "`ok`, `collapsed` (all test images in one class) or `diverged` (weights or loss not finite).",
     "sparsity": "Share of the prunable weights that is 0.",
+    "empty_layers": "Number of layers without any weight left.",
     "settings": "Settings of the method, as JSON.",
     "train_accuracy": "Share of correct predictions while the epoch trained.",
     "train_loss": "Mean cross-entropy while the epoch trained, nats.",

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from zootwins.analyses.status import DIVERGED, OK
+from zootwins.analyses.status import COLLAPSED, DIVERGED, OK
 from zootwins.population import layer_sparsity
 from zootwins.publishing.splits import ORIGINAL, split_of_originals
 from zootwins.sparsifiers.base import Settings
@@ -16,7 +16,19 @@ from zootwins.sparsifiers.twins import evaluated_parameters
 from zootwins.storage.shards import SCORES, TwinShard
 from zootwins.zoos.originals import Originals
 
-FACTORS = ("seed", "activation", "init", "optimizer", "lr", "weight_decay", "momentum", "dropout")
+FACTORS = (
+    "seed",
+    "activation",
+    "init",
+    "optimizer",
+    "lr",
+    "weight_decay",
+    "momentum",
+    "dropout",
+    "batch_size",
+    "l2",
+    "schedule",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ def dense_networks(originals: Originals, models: pd.DataFrame) -> Networks:
     tensors, architecture = originals.parameters, originals.architecture
     finite = torch.stack([tensor.flatten(1).isfinite().all(1) for tensor in tensors.values()]).all(0).numpy()
     sparsity = layer_sparsity(tensors, architecture).double() @ architecture.weight_shares
+    collapsed = table["collapsed"].to_numpy(dtype=bool) if "collapsed" in table else False
     rows = pd.DataFrame(
         {
             "original": list(originals.models),
@@ -51,7 +64,7 @@ def dense_networks(originals: Originals, models: pd.DataFrame) -> Networks:
             "settings": "{}",
             "point": np.nan,
             "epoch": table["epoch"].to_numpy(),
-            "status": np.where(finite, OK, DIVERGED),
+            "status": np.where(finite, np.where(collapsed, COLLAPSED, OK), DIVERGED),
             "sparsity": np.where(finite, sparsity.numpy(), np.nan),
             "test_accuracy": table["test_accuracy"].to_numpy(),
         }

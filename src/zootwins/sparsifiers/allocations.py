@@ -129,6 +129,11 @@ class Extended(Allocation):
         Raises:
             ValueError: if the layers between the first and the last have too few weights.
         """
+        if len(architecture.layers) < 3:
+            raise ValueError(
+                f"extended, one of distributions, takes three layers, and {architecture.name} has "
+                f"{len(architecture.layers)}; leave it out"
+            )
         first, *between, last = architecture.layers
         of_last, weights = min(ratio, self.last_layer), sum(layer.weights for layer in between)
         of_others = (ratio * architecture.weights - of_last * last.weights) / weights

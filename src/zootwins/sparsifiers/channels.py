@@ -112,7 +112,16 @@ def small_network(
 
 
 def _pairs(architecture: Architecture) -> list[tuple[str, str]]:
-    """The names of weights that make channels, and of those that take them."""
+    """Return the names of weights that make channels, and of those that take them.
+
+    Raises:
+        InputError: if the network is no chain, in which others take a channel too.
+    """
+    if not architecture.chain:
+        raise InputError(
+            f"{architecture.name}: channels are pruned in networks whose layers follow one another; leave "
+            "channel_pruning out for this zoo"
+        )
     return list(pairwise(architecture.weight_names))
 
 

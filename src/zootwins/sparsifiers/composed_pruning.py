@@ -65,8 +65,15 @@ class Settings(composed.Settings):
     def _parts_fit(self) -> Settings:
         if self.model_fields_set & {"score", "allocation", "schedule", "structure", "update", "growth"}:
             self._check_schedule(self.composition)  # what cannot be is refused here, not in a job
-        if _split(self.schedule)[0] == "exchange" and self.growth is None:
+        schedule, structure = _split(self.schedule)[0], _split(self.structure)[0]
+        if schedule == "exchange" and self.growth is None:
             raise ValueError("growth: schedule exchange needs one, such as gradient (RigL) or fresh_random (SET)")
+        if schedule == "exchange" and structure in ("n_of_m", "channels"):
+            raise ValueError(f"structure: schedule exchange moves single weights, which breaks {structure}")
+        if structure == "channels" and _split(self.allocation)[0] == "rows":
+            raise ValueError("allocation: rows rank single weights, structure channels has none; choose another one")
+        if self.update is not None and getattr(self.composition.schedule, "remembers", False):
+            raise ValueError("update: not with a schedule that remembers masked weights, which the update changes")
         return self
 
     def _check_schedule(self, composition: Composition) -> None:
@@ -122,8 +129,8 @@ class ComposedPruning(pruning.Pruning):
     Settings = Settings
 
     def needs(self, settings: Settings) -> tuple[str, ...]:
-        name, of_score = _split(settings.score)
-        return (of_score["method"],) if name == "kept_by" else ()
+        parts = [_split(part) for part in (settings.score, settings.growth) if part is not None]
+        return tuple(dict.fromkeys(own["method"] for name, own in parts if name == "kept_by"))
 
     def needs_initial(self, settings: Settings) -> bool:
         return settings.from_initial or settings.rewinds

@@ -39,4 +39,4 @@ def replaced_masks(
 
 def _replaced(weights: Tensor, active: Tensor, growth: Tensor, count: Tensor) -> Tensor:
     kept = active & (ranks(weights.abs().masked_fill(~active, torch.inf)) >= count[:, None])
-    return kept | (ranks(-growth.masked_fill(kept, -torch.inf)) < count[:, None])
+    return kept | (ranks(-growth.double().masked_fill(kept, -torch.inf)) < count[:, None])

@@ -127,7 +127,9 @@ class Rounds(Schedule):
         return self._begins(moment)
 
     def _begins(self, moment: Moment) -> bool:
-        return moment.step == 0 and (moment.epoch - 1) % self.epochs_per_round == 0
+        trained = moment.epoch - 1
+        going_on = trained < self.rounds_of_training * self.epochs_per_round
+        return moment.step == 0 and going_on and trained % self.epochs_per_round == 0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the parts of a composition see of the twins: weights, images and derivatives. No part opens a file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class State:
         if per_class:
             of_class = [order[train.labels[order] == label][:count] for label in train.labels.unique()]
             order, count = torch.cat(of_class), len(order)
-        return ImageSet(train.images[order[:count]], train.labels[order[:count]])
+        return replace(train, images=train.images[order[:count]], labels=train.labels[order[:count]])
 
     def gradients(self, images: ImageSet | None = None) -> dict[str, Tensor]:
         """Return the gradients of the mean cross-entropy at all weights, masked ones too, `[twins, …]`.

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 ZENODO_API = "https://zenodo.org/api"
 _ZIP = b"PK"
 _ALWAYS = {"params.json", "result.json", "config.json", "dataset.pt", *small_cnn_zoo.FILES}
+_OPEN_LTH = "hparams.log"  # in every folder of open_lth's trainings
 _CHECKPOINT = re.compile(r"checkpoint_(\d+)")
 
 
@@ -79,8 +80,12 @@ def needed_members(names: Iterable[str], epoch: int | None = None) -> list[str]:
 
     Args:
         names: all members.
-        epoch: number of the checkpoint; each model's last where it is None or not there.
+        epoch: of the checkpoint; each model's last where it is None or not there. The folder before it is needed
+            too: where folders are counted from 0 and epochs from 1, result.json alone says which is which.
     """
+    names = list(names)
+    if any(name.rpartition("/")[2] == _OPEN_LTH for name in names):  # checkpoints beside the texts, all small
+        return [name for name in names if not name.endswith("/")]
     needed: list[str] = []
     checkpoints: dict[str, dict[int, str]] = {}
     for name in names:
@@ -92,8 +97,9 @@ def needed_members(names: Iterable[str], epoch: int | None = None) -> list[str]:
             if match := _CHECKPOINT.fullmatch(state):
                 checkpoints.setdefault(model, {})[int(match[1])] = name
     for states in checkpoints.values():
-        last = max(states)  # also where the wanted one is missing: importing says what is there instead
-        needed.append(states[epoch if epoch in states else last])
+        wanted = set() if epoch is None else {epoch, epoch - 1} & states.keys()
+        # the last one also where the wanted one is missing: importing says what is there instead
+        needed += [states[one] for one in sorted(wanted or {max(states)})]
     return needed
 
 

@@ -108,11 +108,15 @@ def _npy_header(file: BinaryIO) -> "tuple[tuple[int, ...], bool, np.dtype]":
     length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
     if length > 10_000:
         raise ValueError("its header is too long")
-    header = ast.literal_eval(file.read(length).decode("latin1"))
-    dtype = np.dtype(header["descr"])
+    try:
+        header = ast.literal_eval(file.read(length).decode("latin1"))
+        dtype, shape = np.dtype(header["descr"]), tuple(map(int, header["shape"]))
+        fortran = bool(header["fortran_order"])
+    except (SyntaxError, TypeError, KeyError) as error:
+        raise ValueError(f"its header is damaged ({one_line(error)})") from None
     if dtype.kind not in "fiu":
         raise ValueError(f"it holds {dtype}, not numbers")
-    return tuple(map(int, header["shape"])), bool(header["fortran_order"]), dtype
+    return shape, fortran, dtype
 
 
 class FolderMembers(Members):

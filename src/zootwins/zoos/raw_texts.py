@@ -79,7 +79,8 @@ def parse_factors(
     """
     from zootwins.population import Factors
 
-    values = {keys[factor]: value for factor, value in given.items()} | params
+    recorded = {key: value for key, value in params.items() if value is not None}
+    values = {keys[factor]: value for factor, value in given.items()} | recorded
     missing = [f for f in keys if f not in ("seed", "init", "momentum") and values.get(keys[f]) is None]
     if missing:
         shown_factors = ", ".join(f"{factor}: …" for factor in missing)
@@ -96,9 +97,7 @@ def parse_factors(
         optimizer=optimizer,
         lr=_number(values, keys["lr"]),
         weight_decay=_number(values, keys["weight_decay"]),
-        momentum=_number(values, keys["momentum"], 0.9)
-        if optimizer in ("sgd", "nesterov")
-        else 0.0,  # 0.9: the authors' code
+        momentum=_number(values, keys["momentum"], _MOMENTUM) if optimizer in ("sgd", "nesterov") else 0.0,
         dropout=_number(values, keys["dropout"]),
         batch_size=_integer(values, keys["batch_size"]),
         l2=_number(values, L2_KEY, 0.0),

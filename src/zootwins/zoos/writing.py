@@ -11,7 +11,15 @@ from torch.utils.data import TensorDataset
 
 from zootwins.images.datasets import SPLIT_SEED, SPLITS
 from zootwins.run.errors import InputError
-from zootwins.zoos.raw_texts import FACTOR_KEYS, METRICS, BrokenModelError, parse_factors, result_json
+from zootwins.zoos.raw_texts import (
+    FACTOR_KEYS,
+    L2_KEY,
+    METRICS,
+    SCHEDULE_KEY,
+    BrokenModelError,
+    parse_factors,
+    result_json,
+)
 from zootwins.zoos.raw_zoo import FilesOfModel, write_members
 
 StateDict = Mapping[str, Tensor]
@@ -62,7 +70,10 @@ def _files(
         row = {column: value for column, value in rows[name].items() if not _is_missing(value)}
         if "epoch" not in row:
             raise InputError(f"{path}: {name} has no epoch in the table; give the epoch of its last state dict")
-        params = {key: _plain(row[factor]) for factor, key in FACTOR_KEYS.items() if factor in row}
+        if row.get("optimizer") in ("sgd", "nesterov") and "momentum" not in row:
+            raise InputError(f"{path}: {name} has no momentum in the table; give it, 0 if there was none")
+        keys = FACTOR_KEYS | {"l2": L2_KEY, "schedule": SCHEDULE_KEY}
+        params = {key: _plain(row[factor]) for factor, key in keys.items() if factor in row}
         try:
             parse_factors(params, f"{path}: {name}", {})
         except BrokenModelError as error:

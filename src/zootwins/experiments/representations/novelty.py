@@ -9,8 +9,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-CONTROLS = ("nearest", "nearest_noisy")
-
 
 def nearest_twins(generated: Tensor, candidates: Sequence[Tensor]) -> Tensor:
     """Return the training twin that is nearest to each generated one by Euclidean distance, `[models, parameters]`.

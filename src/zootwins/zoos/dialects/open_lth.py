@@ -64,7 +64,7 @@ class OpenLth(RawZoo):
 
     @cached_property
     def trainings(self) -> dict[str, _Training]:
-        """The trainings by name: their folders' paths, with _ for /, from where they differ."""
+        """The trainings by name: their folders' paths, with _ for /."""
         paths = [name.rpartition("/")[0] for name in self.members.names if name.rpartition("/")[2] == "hparams.log"]
         dense = [path for path in paths if not _PRUNED.search(f"{path}/")]
         if not dense:
@@ -75,6 +75,11 @@ class OpenLth(RawZoo):
         if left_out := len(paths) - len(dense):
             log.info("%d pruned levels of lottery tickets are no models, and left out", left_out)
         names = {path: path.removesuffix("/main").replace("/", "_") or "main" for path in sorted(dense)}
+        if len(set(names.values())) < len(names):
+            raise InputError(
+                f"{users_file(self.members.path)}: two trainings would have one name, since / becomes _ in it; rename "
+                "one of their folders"
+            )
         found = {path: _Training(path) for path in names}
         for name in self.members.names:
             folder, _, file = name.rpartition("/")

@@ -60,7 +60,11 @@ class RayZoo(RawZoo):
         files = [] if (dataset := dataset_file(self.members, self.folders[0])) is None else [dataset]
         for folder in self.folders:
             files += sorted(f"{folder.path}/{text}" for text in folder.texts)
-            epochs = checkpoint_epochs(folder, read_text(self.members, folder, "result.json"))
+            try:
+                text = read_text(self.members, folder, "result.json")
+            except OSError:  # importing excludes the model, and says why
+                text = b""
+            epochs = checkpoint_epochs(folder, text)
             chosen = epochs if epoch == "all" else [max(epochs, default=0) if epoch is None else epoch]
             files += [epochs[one] for one in chosen if one in epochs]
         return files
