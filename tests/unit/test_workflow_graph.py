@@ -51,6 +51,11 @@ def test_reduction_keeps_what_can_be_reached(edges):
         assert ways([other for other in reduced if other != edge], edge[0]) != ways(reduced, edge[0])
 
 
+def test_a_rule_that_feeds_itself_is_drawn_without_a_loop():
+    """As make_table, whose tables are made of other tables."""
+    assert reduce_edges([("make_table", "make_table"), ("make_table", "all")]) == [("make_table", "all")]
+
+
 @given(graphs)
 def test_edges_lead_downwards(edges):
     layers = layers_of(edges)

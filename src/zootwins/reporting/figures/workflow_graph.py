@@ -37,7 +37,8 @@ def parse_rule_graph(dot: str) -> list[Edge]:
 
 def reduce_edges(edges: Iterable[Edge]) -> list[Edge]:
     """Return the edges that no longer way stands for (the transitive reduction of an acyclic graph), sorted."""
-    return sorted(nx.transitive_reduction(nx.DiGraph(edges)).edges)
+    others = [(before, after) for before, after in edges if before != after]  # tables are made of other tables
+    return sorted(nx.transitive_reduction(nx.DiGraph(others)).edges)
 
 
 def layers_of(edges: Iterable[Edge]) -> dict[str, int]:
