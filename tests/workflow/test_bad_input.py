@@ -10,6 +10,9 @@ import yaml
 from projects import Project
 
 
+pytestmark = pytest.mark.workflow
+
+
 @pytest.fixture
 def project(pristine, tmp_path) -> Project:
     """A copy without results, with the small configuration."""
