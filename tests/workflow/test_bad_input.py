@@ -9,7 +9,6 @@ import yaml
 
 from projects import Project
 
-
 pytestmark = pytest.mark.workflow
 
 
