@@ -52,7 +52,7 @@ def write(folder: Path, runs: int) -> None:
         part[:] = random.standard_normal(part.shape, np.float32) / 4
     weights.flush()
     run = np.repeat(np.arange(runs), rows)
-    table = pd.DataFrame({"modeldir": [f"/work/mnist/{number}" for number in run], "step": np.tile(STEPS, runs)})
+    table = pd.DataFrame({"modeldir": [f"runs/mnist/{number}" for number in run], "step": np.tile(STEPS, runs)})
     constant = {
         "config.activation": "relu",
         "config.dropout": 0.0,

@@ -188,7 +188,7 @@ def small_cnn_files(
                 "config.activation": activation, "config.b_init": "zeros", "config.dropout": 0.0,
                 "config.l2reg": l2reg, "config.learning_rate": 0.01, "config.optimizer": ("adam", "rmsprop")[run % 2],
                 "config.random_seed": 42, "config.train_fraction": 1.0, "config.w_init": "he_normal",
-                "modeldir": f"/tmp/workdir/fashion_mnist/{run}", "step": step,
+                "modeldir": f"runs/fashion_mnist/{run}", "step": step,
                 "test_accuracy": 0.1 if broken else accuracy, "test_loss": None if broken else loss,
                 "train_accuracy": 0.5, "train_loss": 1.0,
             })  # fmt: skip
