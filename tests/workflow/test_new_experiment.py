@@ -10,12 +10,11 @@ pytestmark = pytest.mark.workflow
 ZOO = "fmnist_mini_seed"
 DECLARED = '''"""The spread of twins' accuracies."""
 
-from pydantic import BaseModel
-
 from zootwins.catalogue.experiments.base import Drawing, Experiment, Table
+from zootwins.run.settings import Section
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """Toy: the spread of accuracies."""
 
     times: float
@@ -137,7 +136,7 @@ def test_verify_reads_its_files(toy):
     report = pd.read_csv(toy.root / "results/verification.csv").set_index("file")["status"]
     assert report[f"results/metrics/{ZOO}/toy.parquet"] == "damaged"
     assert report["results/tables/toy_spread.csv"] == "ok"
-    toy.run("toy")
+    toy.run("toy", "--forcerun", "collect_toy")
 
 
 def test_its_section_is_a_part_of_the_configuration(toy):
