@@ -108,7 +108,7 @@ def response(
         labels: the right classes, `[samples]`.
 
     Returns:
-        A row a twin, as `rank_changes`, with its index before and `control_low`, `control_high` behind.
+        One row per twin, as `rank_changes`, with its index before and `control_low`, `control_high` behind.
     """
 
     def changes_at(at: Point) -> pd.DataFrame:

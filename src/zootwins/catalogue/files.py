@@ -216,7 +216,7 @@ class Files:
         return self.shard_with(zoo, model, self.twins(zoo, method))
 
     def shard_with(self, zoo: str, model: str, shards: Sequence[str]) -> list[str]:
-        """The one of a zoo's shards that a model is in: by its name and models.csv, or its index; all without these.
+        """Return the shard that holds a model, by its name and models.csv or its index; all shards without these.
 
         Raises:
             InputError: if the run does not take the model.

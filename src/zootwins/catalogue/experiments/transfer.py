@@ -138,7 +138,7 @@ class TransferExperiment(Experiment):
             label="transfer, model by model",
             caption=(
                 "Accuracy on a task of the twins that are about 80 % sparse, against that of their own unpruned "
-                "controls, a point a model. The line is equality."
+                "controls, one point per model. The line is equality."
             ),
         ),
         Drawing(
@@ -148,7 +148,7 @@ class TransferExperiment(Experiment):
             label="upstream and downstream accuracy",
             caption=(
                 "Accuracy on a task against accuracy on the zoo's own test images, of originals and of twins that "
-                "are about 80 % sparse, a point a model; Kendall's τ of each."
+                "are about 80 % sparse, one point per model; Kendall's τ of each."
             ),
         ),
         Drawing(

@@ -275,8 +275,8 @@ class Twins(Experiment):
             label="pruned weights",
             caption=(
                 "For every weight of the network, the share of models in which variational dropout has pruned it "
-                "(log α at or above the threshold). One panel a layer, weights in the order of the stored tensor, "
-                "one line an epoch. Vertical stripes are positions that are pruned in most models."
+                "(log α at or above the threshold). One panel per layer, weights in the order of the stored tensor, "
+                "one line per epoch. Vertical stripes are positions that are pruned in most models."
             ),
         ),
         Drawing(

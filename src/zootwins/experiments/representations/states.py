@@ -29,7 +29,7 @@ class VdStates:
         tokens: the arrangement of the vectors.
         weights: dense weights and biases (μ), float32 `[rows, parameters]`.
         alphas: clamped log α, float32 `[rows, parameters]`, 0 where a parameter has none.
-        table: model, index, and the targets of probes (fractions; test accuracy), one line a row.
+        table: model, index, and the targets of probes (fractions; test accuracy), one line per row.
         left_out: names of the models that diverged, of which there are no rows.
     """
 

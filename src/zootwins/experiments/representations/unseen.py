@@ -58,7 +58,7 @@ def load_targets(files: Any, architecture: str, targets: Mapping[str, Mapping[st
 
     Args:
         files: `shards`, of the first zoo's VD twins, `others`, of those of all others one after another; `originals`,
-            `models`, `dataset` and `predictions`, a file a zoo.
+            `models`, `dataset` and `predictions`, one file per zoo.
         architecture: of all zoos.
         targets: by zoo, how many `models` the run takes, in how many `shards`, and `lr`.
     """

@@ -78,7 +78,7 @@ def _lent(wide: pd.DataFrame) -> pd.DataFrame:
 
 
 def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[str] = MERGED) -> pd.DataFrame:
-    """What soups have more of a measure than what they are held against, a row a model.
+    """What soups have more of a measure than what they are held against, one row per model.
 
     Candidates are kept of the uniform soup's chain, which the greedy soup shares in phase 1 alone; later it has others.
 
@@ -102,7 +102,7 @@ def last_phase(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def unrelated_models(results: ZooResults) -> pd.DataFrame:
-    """Accuracies of mixtures with unrelated models and of members after phase 1: a row a model, goal, members and kind.
+    """Accuracies of mixtures with unrelated models and of members after phase 1: a row per model, goal, members, kind.
 
     Mixtures of which a part puts all images into one class are left out: the worst part is then no bound to fall below.
 

@@ -1,4 +1,4 @@
-"""What transfer came to, a row a model and network: the view that tables, findings and figures share.
+"""What transfer came to, one row per model and network: the view that tables, findings and figures share.
 
 Every network is set beside its own model's control: the twin that magnitude pruning trained without pruning it, for as
 many epochs as its other twins (other methods may train longer), or the original where a zoo has none.

@@ -47,7 +47,7 @@ def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
 
 
 def _lines(results: ZooResults) -> pd.DataFrame:
-    """The mean over a model's pairs after phase 1 of the highest goal, a row a model and kind, with their sparsity."""
+    """The mean over a model's pairs after phase 1 of the highest goal, one row per model and kind, with sparsity."""
     pairs = results.tables["soup_pairs"]
     first = one_number(pairs[(pairs["phase"] == 1) & pairs["variant"].isin((SEED, UNRELATED))])
     first = first[first["goal"] == first["goal"].max()]

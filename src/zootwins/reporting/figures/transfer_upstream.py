@@ -16,7 +16,7 @@ from zootwins.reporting.figures.transfer_models import default_twins
 
 @styled
 def transfer_upstream(zoos: Sequence[ZooResults]) -> Figure:
-    """Originals and their twins nearest to 85 % sparsity below the head, a point a model; Kendall's τ beside them."""
+    """Originals and their twins nearest to 85 % sparsity below the head, one point per model, with Kendall's τ."""
     if not has_transfer(zoos):
         return message("None of the zoos was transferred.")
     figure, each = panels(zoos, 1.75)
