@@ -6,7 +6,8 @@ test compares.
 
     python docs/pages.py                  writes build/pages, which mkdocs.yml makes the site from
     python docs/pages.py --update-readme  writes the tables of keys in config/README.md anew, and the lists of
-                                          targets, tables and figures in docs/reference/targets.md
+                                          targets and of what they make in docs/reference/targets.md
+    python docs/pages.py --thumbnails results/figures   renews docs/images/thumbnails from a run's figures
 """
 
 import re
@@ -22,6 +23,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 RESULTS = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 INCLUDED = re.compile(r"<!-- file: ([\w./-]+) -->")
+THUMBNAILS = "images/thumbnails"
+LONG = "long table ([columns](files.md#columns))"
 KEYS = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
 
 
@@ -120,27 +123,43 @@ def _code(value: Any) -> str:
 
 
 def target_tables(kind: str) -> str:
-    """What there is of a kind (`targets`, `tables`, `figures`) as Markdown, from the registry of experiments."""
+    """List the `targets` of the experiments, or what each `family` of targets makes, as Markdown from their registry."""
     from zootwins.catalogue.experiments import experiments
 
-    if kind == "targets":
-        known = [one for one in experiments() if not one.in_all]
-        rows = [(f"`{one.id}`", f"{one.title}{_page(one)}; not part of `all`") for one in known]
-        return _markdown(("target", "what it makes"), rows)
+    if kind == "families":
+        return "\n\n".join(_family(one) for one in experiments())
+    known = [one for one in experiments() if not one.in_all]
+    rows = [(f"[`{one.id}`](#{one.id})", one.title) for one in known]
+    return _markdown(("target", "what it makes"), rows)
+
+
+def _family(experiment: Any) -> str:
+    """A section with everything that an experiment makes, below `results/`, and thumbnails of its figures."""
+    part = "a part of `all`" if experiment.in_all else f"`snakemake --cores 4 {experiment.id}`, not a part of `all`"
+    page = f" [What it found](../{experiment.page})." if experiment.page else ""
     rows = [
-        (
-            f"`{result.name}`",
-            result.title if kind == "tables" else result.label,
-            "`all`" if one.in_all else f"`{one.id}`",
-        )
-        for one in experiments()
-        for result in getattr(one, kind)
+        *((f"`tables/{table.name}.csv`", table.title, "") for table in experiment.tables),
+        *((f"`figures/{one.name}.svg`", one.label, _thumbnail(one.name)) for one in experiment.figures),
+        *((f"`metrics/{{zoo}}/{name.replace('*', '{method}')}.parquet`", LONG, "") for name in experiment.long_tables),
     ]
-    return _markdown((kind.removesuffix("s"), "what it shows", "target"), rows)
+    table = _markdown(("file", "what it shows", ""), rows)
+    return f"### `{experiment.id}`\n\n{experiment.title[0].upper()}{experiment.title[1:]}; {part}.{page}\n\n{table}"
 
 
-def _page(experiment: Any) -> str:
-    return f" ([more](../{experiment.page}))" if experiment.page else ""
+def _thumbnail(figure: str) -> str:
+    return (
+        f"![{figure}](../{THUMBNAILS}/{figure}.png)" if (ROOT / "docs" / THUMBNAILS / f"{figure}.png").exists() else ""
+    )
+
+
+def make_thumbnails(figures: Path, width: int = 240) -> None:
+    """Make small pictures of a run's figures (`results/figures`), as the page of targets shows them."""
+    from PIL import Image
+
+    for path in figures.glob("*.png"):
+        picture = Image.open(path).convert("RGB")
+        picture.thumbnail((width, 10 * width), Image.Resampling.LANCZOS)
+        picture.quantize(64).save(ROOT / "docs" / THUMBNAILS / path.name, optimize=True)
 
 
 def _markdown(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -149,7 +168,7 @@ def _markdown(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def with_results(text: str) -> str:
-    """A text whose lists of targets, tables and figures are made anew."""
+    """A text whose lists of targets and of what they make are made anew."""
     return RESULTS.sub(lambda match: f"{match[1]}\n{target_tables(match[2])}\n\n{match[3]}", text)
 
 
@@ -204,5 +223,7 @@ if __name__ == "__main__":
         for name, renewed in (("config/README.md", with_keys), ("docs/reference/targets.md", with_results)):
             text = (ROOT / name).read_text(encoding="utf-8")
             (ROOT / name).write_text(renewed(text), encoding="utf-8")
+    elif sys.argv[1:2] == ["--thumbnails"]:
+        make_thumbnails(Path(sys.argv[2]))
     else:
         write_pages(ROOT / "build/pages")

@@ -8,9 +8,10 @@ from types import ModuleType
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from projects import REPOSITORY
-from zootwins.catalogue.experiments import experiments
+from zootwins.catalogue.experiments import experiments, figures
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,21 @@ def test_the_page_of_targets_has_what_the_experiments_have(pages):
     text = (REPOSITORY / "docs/reference/targets.md").read_text(encoding="utf-8")
     assert pages.with_results(text) == text
     for experiment in experiments():
-        assert experiment.in_all or f"| `{experiment.id}` |" in text
-        assert all(f"| `{result.name}` |" in text for result in (*experiment.tables, *experiment.figures))
+        assert experiment.in_all or f"| [`{experiment.id}`](#{experiment.id}) |" in text
+        section = text.partition(f"### `{experiment.id}`\n")[2].partition("\n### ")[0]
+        assert all(f"| `tables/{table.name}.csv` | {table.title} |" in section for table in experiment.tables)
+        assert all(f"| `figures/{figure.name}.svg` |" in section for figure in experiment.figures)
+        assert all(f"{name.rpartition('/')[2]}.parquet` |" in section for name in experiment.long_tables)
+
+
+def test_thumbnails_are_small_and_of_figures_that_there_are(pages, tmp_path, monkeypatch):
+    folder = REPOSITORY / "docs/images/thumbnails"
+    assert {path.stem for path in folder.iterdir()} <= set(figures())
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    (tmp_path / "docs/images/thumbnails").mkdir(parents=True)
+    pages.make_thumbnails(REPOSITORY / "docs/images")
+    with Image.open(tmp_path / "docs/images/thumbnails/figure5.png") as picture:
+        assert picture.width == 240
 
 
 def test_key_tables_tell_values_bounds_and_defaults(pages):

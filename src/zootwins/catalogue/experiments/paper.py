@@ -74,7 +74,7 @@ class PaperComparison(Experiment):
         Drawing(
             name="paper_comparison",
             drawn_by="paper_comparison:compared",
-            label="figure",
+            label="our numbers less the paper's",
             chapter=COMPARISON,
             caption=(
                 "Our numbers less the paper's, in standard deviations that the paper prints and in standard errors "
@@ -95,7 +95,10 @@ class Replication(Experiment):
     """What the paper's unexplained numbers may be."""
 
     id = "replication"
-    title = "tables and figures, and `hypotheses`: what it takes to compare zoos with the paper's"
+    title = (
+        "tables and figures of `twins`, `state_of_sparsity` and `paper_comparison`, and hypotheses on the paper's "
+        "unexplained numbers"
+    )
     page = "replication.md"
     extends = ("twins", "state_of_sparsity", "paper_comparison")
     long_tables = ("hypotheses",)
@@ -112,10 +115,10 @@ class Replication(Experiment):
                 "Percent; in brackets the 95 % interval over the n models. Excluded: the paper's number lies "
                 "outside of it, also when the paper's own error is added."
             ),
-            label="candidates for unexplained numbers",
+            label="hypotheses on unexplained numbers",
             caption=(
                 "Numbers of the paper that ours do not meet, and other quantities that they may be, each computed "
-                "on these twins. A candidate fits where the paper's number lies in its interval, widened by the "
+                "on these twins. A hypothesis fits where the paper's number lies in its interval, widened by the "
                 "paper's own sampling error."
             ),
         ),

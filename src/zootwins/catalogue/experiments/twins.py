@@ -16,7 +16,7 @@ class Twins(Experiment):
     """The zoos, their twins, and what these come to."""
 
     id = "twins"
-    title = "every shard of twins"
+    title = "tables and figures of the zoos and their twins"
     in_all = True
     long_tables = (
         *("*/scores", "*/layers", "*/agreement", "*/response"),
