@@ -123,7 +123,7 @@ def _code(value: Any) -> str:
 
 
 def target_tables(kind: str) -> str:
-    """List the `targets` of the experiments, or what each `family` of targets makes, as Markdown from their registry."""
+    """List the `targets` of the experiments, or all that each of their `families` makes, as Markdown."""
     from zootwins.catalogue.experiments import experiments
 
     if kind == "families":
