@@ -407,6 +407,13 @@ def test_max_models_limits_every_zoo(tmp_path):
     assert run.shards("fmnist_mini_seed") == ["0000-0002", "0003-0003"]
 
 
+def test_max_models_may_differ_between_zoos(tmp_path):
+    run = run_with(tmp_path, max_models={"fmnist_mini_seed": 4})
+    assert [run.models(zoo) for zoo in ("fmnist_mini_seed", "fmnist_mini_random")] == [4, 16]
+    with pytest.raises(InputError, match=r"max_models: .*fmnist_mini_sed"):
+        run_with(tmp_path, max_models={"fmnist_mini_sed": 4})
+
+
 @settings(deadline=None)  # a busy machine is no defect
 @given(st.integers(1, 30_000), st.integers(1, 4096))
 def test_shards_are_a_partition_of_the_models(models, size):

@@ -16,6 +16,7 @@ from zootwins.zoos.sources import ArchiveSource, GivenFactors, TrainSource
 
 COMPARISONS = ("agreement", "correlation")
 
+Models = Annotated[int, Field(ge=1)]
 # Names of zoos become folders and parts of file names.
 ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
 
@@ -61,7 +62,9 @@ class Configuration(Section):
         min_length=1, description="Zoos to run, by their name in the catalogue."
     )
     catalogue: str = Field(description="Path of the catalogue.")
-    max_models: int | None = Field(ge=1, description="Only the first n models of every zoo.")
+    max_models: Models | dict[str, Models] | None = Field(
+        description="Only the first n models of every zoo, or of those zoos that it has an n for: `{mnist_s_seed: 128}`."
+    )
     models_per_shard: int = Field(ge=1, le=4096, description="Models trained by one job as one population.")
     max_broken_share: float = Field(
         ge=0,

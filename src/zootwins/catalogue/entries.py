@@ -181,7 +181,8 @@ class Run:
 
     def models(self, zoo: str) -> int:
         """How many of a zoo's models the run takes, from the first."""
-        return min(self.catalogue[zoo].models, self.config.max_models or self.catalogue[zoo].models)
+        whole, wanted = self.catalogue[zoo].models, self.config.max_models
+        return min(whole, (wanted.get(zoo) if isinstance(wanted, Mapping) else wanted) or whole)
 
     def shards(self, zoo: str) -> list[str]:
         """The names of a zoo's shards."""
@@ -274,6 +275,8 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     mistakes.refuse()
     with mistakes.collected():
         check_known("zoos", configuration.zoos, entries, configuration.catalogue)
+        if isinstance(configuration.max_models, Mapping):
+            check_known("max_models", configuration.max_models, entries, configuration.catalogue)
     catalogue: dict[str, Zoo] = {}
     settings: dict[str, dict[str, Any]] = {one.id: {} for one in experiments() if one.of_zoo}
     for zoo, entry in entries.items():
