@@ -63,7 +63,7 @@ class Configuration(Section):
     )
     catalogue: str = Field(description="Path of the catalogue.")
     max_models: Models | dict[str, Models] | None = Field(
-        description="Only the first n models of every zoo, or of those zoos that it has an n for: `{mnist_s_seed: 128}`."
+        description="Only the first n models of every zoo, or of those that have an n here: `{mnist_s_seed: 128}`."
     )
     models_per_shard: int = Field(ge=1, le=4096, description="Models trained by one job as one population.")
     max_broken_share: float = Field(
