@@ -16,48 +16,48 @@ QUANTITIES = {"accuracy": "Accuracy", "sparsity": "Sparsity", "generalization_ga
 
 
 def texts(values: pd.Series, form: str | Callable[[object], str] = "{}") -> pd.Series:
-    """Each value in a format, `–` where it is undefined."""
+    """Format each value, `–` where it is undefined."""
     write = form.format if isinstance(form, str) else form
     return pd.Series([UNDEFINED if pd.isna(value) else write(value) for value in values], values.index, dtype=object)
 
 
 def numbers(values: pd.Series) -> pd.Series:
-    """Each value as `number_text` writes it, `–` where it is undefined."""
+    """Format each value as `number_text` does, `–` where it is undefined."""
     return texts(values, number_text)
 
 
 def mean_std(mean: pd.Series, std: pd.Series) -> pd.Series:
-    """`73.6 (1.3)`, in percent."""
+    """Format a mean and a standard deviation in percent: `73.6 (1.3)`."""
     text = texts(mean, "{:.1f}")
     return text.where(mean.isna() | std.isna(), text + texts(std, " ({:.1f})"))
 
 
 def value_interval(value: pd.Series, low: pd.Series, high: pd.Series, form: str = "{:.1f}") -> pd.Series:
-    """`95.7 [94.9, 96.4]`, in percent."""
+    """Format a value and its interval in percent: `95.7 [94.9, 96.4]`."""
     text = texts(value, form)
     bounds = texts(low, f" [{form}, ") + texts(high, f"{form}]")
     return text.where(value.isna() | low.isna(), text + bounds)
 
 
 def shorts(methods: pd.Series) -> pd.Series:
-    """What figures and tables call each method: `MP`."""
+    """Return the short names of methods in figures and tables: `MP`."""
     return methods.map(lambda method: get_sparsifier(method).short if is_known(method) else method)
 
 
 def sweep_texts(methods: pd.Series, values: pd.Series) -> pd.Series:
-    """Each value of its method's sweep parameter, as text: `80 % pruned`, `epoch 25`."""
+    """Format each value of its method's sweep parameter: `80 % pruned`, `epoch 25`."""
     text = [get_sparsifier(one).sweep.form.format(value) for one, value in zip(methods, values, strict=True)]
     return pd.Series(text, values.index, dtype=object)
 
 
 def lines(keys: Mapping[str, pd.Series], cells: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """One line a row: its keys by their headings, and a text for each further heading."""
+    """Arrange one line per row: its keys by their headings, and a text for each further heading."""
     index = pd.MultiIndex.from_frame(pd.DataFrame({name: numbers(values) for name, values in keys.items()}))
     return pd.DataFrame(dict(cells)).set_axis(index)
 
 
 def summaries(table: pd.DataFrame, keys: Mapping[str, str], columns: list[pd.Series]) -> pd.DataFrame:
-    """Rows of `mean` and `std` as a grid in order of appearance, some of the keys turned into columns.
+    """Arrange rows of `mean` and `std` as a grid in order of appearance, some of the keys turned into columns.
 
     Args:
         table: long, with a row a summary.

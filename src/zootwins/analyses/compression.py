@@ -16,7 +16,7 @@ from zootwins.analyses.results import ZooResults
 
 
 def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """One row a zoo, method and operating point: accuracy and its change in percent, compression, speed-up."""
+    """Return one row per zoo, method and operating point: accuracy and its change in percent, compression, speed-up."""
     rows = []
     for results in zoos:
         original = results.originals["test_accuracy"]
@@ -44,7 +44,7 @@ def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def remaining_share(layers: pd.DataFrame, size: str) -> np.ndarray:
-    """Each model's share of weights or multiply-adds that is left, `[models]`.
+    """Return each model's share of weights or multiply-adds that remain, `[models]`.
 
     Args:
         layers: rows of a layers table at one operating point, by index.
@@ -59,7 +59,7 @@ def _inverse(share: float) -> float:
 
 
 def arrange_compression(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, method and operating point."""
+    """Arrange one line per zoo, method and operating point."""
     points = sweep_texts(table["method"], table["point"])
     return lines(
         {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Point": points},

@@ -28,7 +28,7 @@ UNDEFINED = Coefficient(np.nan, np.nan, np.nan, np.nan)
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> Coefficient:
-    """Pearson's r of two quantities `[models]`."""
+    """Return Pearson's r of two quantities `[models]`."""
     if _undefined(x, y):
         return UNDEFINED
     result = stats.pearsonr(x, y)
@@ -37,7 +37,7 @@ def pearson(x: np.ndarray, y: np.ndarray) -> Coefficient:
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> Coefficient:
-    """Kendall's tau-b (corrected for ties) of two quantities `[models]`."""
+    """Return Kendall's tau-b (corrected for ties) of two quantities `[models]`."""
     if _undefined(x, y):
         return UNDEFINED
     result = stats.kendalltau(x, y)
@@ -51,7 +51,7 @@ def _undefined(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def pearson_r(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Pearson's r along an axis; NaN where a quantity is constant."""
+    """Return Pearson's r along an axis; NaN where a quantity is constant."""
     with warnings.catch_warnings():  # a draw may be constant: its r is NaN, and so will be the interval
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         warnings.simplefilter("ignore", stats.NearConstantInputWarning)
@@ -59,12 +59,12 @@ def pearson_r(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def kendall_tau(x: np.ndarray, y: np.ndarray) -> float:
-    """Kendall's tau-b of two quantities `[models]`; NaN where one is constant."""
+    """Return Kendall's tau-b of two quantities `[models]`; NaN where one is constant."""
     return stats.kendalltau(x, y, method="asymptotic").statistic  # the method concerns p alone; this one is quick
 
 
 def _resampled_tau(x: np.ndarray, y: np.ndarray) -> Callable[..., np.ndarray]:
-    """Tau-b of draws of models: a model drawn k times is k models that tie with each other."""
+    """Return tau-b of resampled models: a model drawn k times is k models that tie with each other."""
     order_x, order_y = (np.sign(values[:, None] - values).astype(np.float32) for values in (x, y))
 
     def tau(drawn: np.ndarray, axis: int) -> np.ndarray:

@@ -64,7 +64,7 @@ class Evidence:
 
 
 def hypotheses(evidence: Evidence, paper_models: int) -> pd.DataFrame:
-    """Every hypothesis on a zoo's numbers, percent, with its 95 % interval over the models.
+    """Evaluate every hypothesis on a zoo's numbers, percent, with its 95 % interval over the models.
 
     Args:
         paper_models: the size of the paper's zoo, which the standard deviation over weights depends on.
@@ -96,12 +96,12 @@ def _correlations(results: ZooResults, method: str) -> Iterator[dict[str, object
 
 
 def _of_models(statistic, x: np.ndarray, y: np.ndarray, drawn: np.ndarray) -> float:
-    """A correlation of what all drawn models have, pooled."""
+    """Return a correlation over all observations of the drawn models, pooled."""
     return statistic(x[drawn].ravel(), y[drawn].ravel())
 
 
 def _pairs(results: ZooResults, method: str, point: Point) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """The pairs of quantities, each `[models]` or, to be pooled, `[models, observations]`; what they are, and where."""
+    """Return pairs of quantities, each `[models]` or, to be pooled, `[models, observations]`, with name and place."""
     at = f"{point.value:g}"
     twin = results.at(method, point)
     accuracy = twin["test_accuracy"].to_numpy()
@@ -137,7 +137,7 @@ def _pairs(results: ZooResults, method: str, point: Point) -> Iterator[tuple[str
 
 
 def _repeated(original: np.ndarray, observations: np.ndarray) -> np.ndarray:
-    """One value a model for all of its observations."""
+    """Repeat each model's value for all of its observations."""
     return np.broadcast_to(original[:, None], observations.shape)
 
 
@@ -177,7 +177,7 @@ def _agreements(evidence: Evidence, method: str) -> Iterator[dict[str, object]]:
 
 
 def _gaps(results: ZooResults) -> Iterator[dict[str, object]]:
-    """The gap after fine-tuning, and the train accuracy alone, by which training is distinguished from testing."""
+    """Evaluate the gap after fine-tuning, and the train accuracy alone, which distinguishes training from testing."""
     for value in results.values("mp"):
         twin = results.at("mp", value)
         for accuracy, train in (
@@ -191,7 +191,7 @@ def _gaps(results: ZooResults) -> Iterator[dict[str, object]]:
 
 
 def _epochs(results: ZooResults) -> Iterator[dict[str, object]]:
-    """Accuracy and gap after fewer epochs of fine-tuning."""
+    """Evaluate accuracy and gap after fewer epochs of fine-tuning."""
     for value in results.values("mp"):
         for epoch in range(1, results.zoo.methods["mp"].epochs + 1):
             twin = results.at("mp", value, epoch=epoch)
@@ -228,7 +228,7 @@ def _row(
 def beside_paper(
     rows: pd.DataFrame, paper: Mapping[str, pd.DataFrame], paper_zoo: str, paper_models: int
 ) -> pd.DataFrame:
-    """The rows of `hypotheses` whose number the paper prints, with that number and a verdict."""
+    """Return the rows of `hypotheses` whose number the paper prints, with that number and a verdict."""
     long = pd.concat([long_numbers(name, table) for name, table in paper.items()], ignore_index=True)
     printed = long[long["zoo"] == paper_zoo].set_index(["table", "at", "quantity"])[["mean", "std"]]
     found = [_printed(row, printed) for row in rows.itertuples(index=False)]
@@ -237,7 +237,7 @@ def beside_paper(
 
 
 def _printed(row, printed: pd.DataFrame) -> float:
-    """The paper's number that a candidate is to explain, NaN if there is none.
+    """Return the paper's number that a hypothesis is to explain, NaN if there is none.
 
     Train accuracy it prints as test accuracy and a gap.
     """
@@ -265,7 +265,7 @@ def _verdict(row, paper_models: int) -> str:
 
 
 def hypothesis_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Every candidate of the zoos that the paper has or that are like one of its own."""
+    """Return every hypothesis on the zoos that the paper has or that are like one of its own."""
     parts = [
         results.tables["hypotheses"].assign(zoo=results.zoo.id) for results in zoos if "hypotheses" in results.tables
     ]
@@ -273,7 +273,7 @@ def hypothesis_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def arrange_hypotheses(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a candidate."""
+    """Arrange one line per hypothesis."""
     return lines(
         {
             "Zoo": table["zoo"],

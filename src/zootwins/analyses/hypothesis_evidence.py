@@ -24,7 +24,7 @@ ROWS = {"mp": TABLE8_PERCENTS, "vd": TABLE7_EPOCHS}  # the operating points whos
 
 
 def by_method(shards: Iterable[TwinShard]) -> dict[str, list[TwinShard]]:
-    """Shards in their order, by method."""
+    """Group shards by method, in their order."""
     found: dict[str, list[TwinShard]] = {}
     for shard in shards:
         found.setdefault(shard.method, []).append(shard)
@@ -39,7 +39,7 @@ def gather_evidence(
     index: np.ndarray,
     test: ImageSet,
 ) -> Evidence:
-    """The evidence of a zoo.
+    """Gather the evidence of a zoo.
 
     Args:
         results: its long tables.
@@ -54,7 +54,7 @@ def gather_evidence(
     held = {method: np.concatenate([shard.index for shard in of_method]) for method, of_method in shards.items()}
 
     def of_whole(values: np.ndarray, models: np.ndarray) -> np.ndarray:
-        """The rows of the models all of whose twins are finite."""
+        """Return the rows of the models all of whose twins are finite."""
         return values[np.isin(models, whole)]
 
     points = {method: point for method, point in results.operating_points("agreement").items() if method in shards}

@@ -29,18 +29,18 @@ _BATCH = 100  # resamples held at once: bounds memory for thousands of models
 
 
 def generator() -> np.random.Generator:
-    """A fresh generator that always starts with the same draws."""
+    """Return a new generator that always starts with the same draws."""
     return np.random.default_rng(_SEED)
 
 
 def expanded_level(models: int) -> float:
-    """The level that an interval of `models` models is computed at, for a coverage of `CONFIDENCE`."""
+    """Return the level that an interval of `models` models is computed at, for a coverage of `CONFIDENCE`."""
     quantile = np.sqrt(models / (models - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, models - 1)
     return float(1 - 2 * stats.norm.sf(quantile))
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """Interval of the mean of `[models]` values; Student's for fewer than `LEAST` models, NaN for fewer than two."""
+    """Return an interval of the mean of `[models]`; Student's for fewer than `LEAST` models, NaN for fewer than 2."""
     if 2 <= len(values) < LEAST:
         reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
         return float(values.mean() - reach), float(values.mean() + reach)
@@ -54,7 +54,7 @@ def interval(
     vectorized: bool = True,
     corrected: bool = True,
 ) -> tuple[float, float]:
-    """Interval of a statistic of one or more quantities `[models]`; a draw takes all of a model's quantities.
+    """Return an interval of a statistic of quantities `[models]`; a draw takes all of a model's quantities.
 
     Args:
         statistic: takes the quantities and, if `vectorized`, the keyword `axis`.

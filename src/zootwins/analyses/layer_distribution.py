@@ -16,7 +16,7 @@ COLUMNS = [*_KEYS, "weights", "mean", "std", "models", "low", "high", "less_than
 
 
 def layers_at_sparsity(results: ZooResults, method: str, sparsities: Sequence[float]) -> dict[str, pd.DataFrame]:
-    """By layer, in the network's order: each model's sparsity of the layer where the whole network has a given one.
+    """Return by layer, in order, each model's sparsity of the layer where the network has a given one.
 
     Between operating points a layer's sparsity is interpolated as accuracies are: `[models, sparsities]`.
     """
@@ -30,7 +30,7 @@ def layers_at_sparsity(results: ZooResults, method: str, sparsities: Sequence[fl
 
 
 def layer_distribution_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """One row a zoo, method, sparsity and layer, in percent.
+    """Return one row per zoo, method, sparsity and layer, in percent.
 
     `less_than_overall` is the share of models that spare the layer: it keeps more of its weights than the network, by
     at least one weight, less than which is the rounding of uniform pruning.
@@ -52,7 +52,7 @@ def layer_distribution_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def arrange_layer_distribution(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, method and sparsity, layers from left to right."""
+    """Arrange one line per zoo, method and sparsity, layers from left to right."""
     readable = table.assign(at=texts(table["sparsity"], "{:g} %"), short=shorts(table["method"]))
     keys = {"zoo": "Zoo", "short": "Method", "at": "Sparsity", "models": "n"}
     return summaries(readable, keys, [table["layer"]])

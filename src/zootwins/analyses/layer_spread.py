@@ -16,7 +16,7 @@ Pruned = Mapping[str, np.ndarray]  # by layer, bool [models, outputs, the weight
 
 
 def pruned_weights(shards: Sequence[TwinShard], point: Point, layers: Sequence[str], settings: Settings) -> Pruned:
-    """Which weights of every model are pruned at an operating point, by masks or by variational dropout's log α.
+    """Return which weights every model prunes at an operating point, by masks or by variational dropout's log α.
 
     Args:
         settings: of the method; variational dropout's have the threshold.
@@ -44,12 +44,12 @@ Spread = tuple[float, float, float]  # a standard deviation and its bounds
 
 
 def over_models(pruned: np.ndarray, models: int) -> Spread:
-    """Standard deviation over the models."""
+    """Return standard deviation over the models."""
     return _jackknife(lambda part: part.mean(axis=(1, 2)).var(ddof=1), pruned)
 
 
 def over_weights(pruned: np.ndarray, models: int) -> Spread:
-    """Standard deviation over the layer's weights of the share of models that prune each.
+    """Return standard deviation over the layer's weights of the share of models that prune each.
 
     Shares of few models scatter by chance; what is expected of so many `models` is returned. The variance of a mean is
     that of one model divided by their number, and the covariance of two, which is what shares have in common, however
@@ -68,7 +68,7 @@ def over_weights(pruned: np.ndarray, models: int) -> Spread:
 
 
 def over_filters(pruned: np.ndarray, models: int) -> Spread:
-    """Standard deviation over all models and outputs (filters, neurons) pooled."""
+    """Return standard deviation over all models and outputs (filters, neurons) pooled."""
     return _jackknife(lambda part: part.mean(axis=2).var(ddof=1), pruned)
 
 
@@ -86,7 +86,7 @@ def _jackknife(variance: Callable[[np.ndarray], float], pruned: np.ndarray) -> S
 
 
 def _bounded(variance: float, parts: Sequence[float]) -> Spread:
-    """The standard deviation and its bounds, given the variance without each of the models as well."""
+    """Return the standard deviation and its bounds, given the variance without each of the models as well."""
     models = len(parts)
     reach = 1.96 * np.sqrt((models - 1) / models * np.square(np.array(parts) - np.mean(parts)).sum())
     deviation, low, high = np.sqrt(np.maximum(0.0, [variance, variance - reach, variance + reach])).tolist()

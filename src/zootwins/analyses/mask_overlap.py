@@ -43,7 +43,7 @@ def mask_overlaps(
     weight_shares: np.ndarray,
     sparsities: Sequence[float] = SPARSITIES,
 ) -> pd.DataFrame:
-    """Overlap of every two methods' masks of the same model, one model at a time.
+    """Return the overlap of every two methods' masks of the same model, one model at a time.
 
     Args:
         shards: of each method.
@@ -77,7 +77,7 @@ def mask_overlaps(
 def masks_at(
     shard: TwinShard, model: int, settings: Settings, weight_shares: np.ndarray, sparsities: Sequence[float]
 ) -> dict[float, Masks]:
-    """A model's masks at the operating point nearest to each wanted sparsity, where one is near and its weights kept.
+    """Return a model's masks at the operating points nearest to the wanted sparsities, where near and kept.
 
     Args:
         model: its position in the shard.
@@ -100,7 +100,7 @@ def masks_at(
 
 
 def _kept(weights: Weights, parameters: Mapping[str, Tensor], twin: int, state: int) -> Masks:
-    """Which weights of a twin `[twins, states, …]` are not zero in evaluation."""
+    """Return which weights of a twin `[twins, states, …]` are not zero in evaluation."""
     evaluated = weights.deterministic({name: tensor[None, twin, state] for name, tensor in parameters.items()})
     return {
         name.removesuffix(".weight"): (tensor != 0).flatten().numpy()
@@ -110,7 +110,7 @@ def _kept(weights: Weights, parameters: Mapping[str, Tensor], twin: int, state: 
 
 
 def overlap(first: Masks, second: Masks) -> list[dict[str, object]]:
-    """Sparsities, Jaccard index and that of chance, of each layer and of all together."""
+    """Return sparsities, Jaccard index and that of chance, of each layer and of all together."""
     rows = []
     for name, layers in (*((layer, [layer]) for layer in first), (ALL, list(first))):
         shared, either, shared_by_chance, either_by_chance, kept, others, weights = np.sum(
@@ -129,15 +129,14 @@ def overlap(first: Masks, second: Masks) -> list[dict[str, object]]:
 
 
 def _counts(first: np.ndarray, second: np.ndarray) -> tuple[float, ...]:
-    """Weights of a layer that both keep, that either keeps, the same by chance, those of each, and all."""
+    """Count the weights of a layer that both keep, either keeps, the same by chance, those of each, and all."""
     kept, others, weights = first.sum(), second.sum(), first.size
     by_chance = kept * others / weights
     return (first & second).sum(), (first | second).sum(), by_chance, kept + others - by_chance, kept, others, weights
 
 
 def mask_overlap_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """One row a zoo, pair of methods, sparsity and layer, over the models that have both masks
-    with a weight left in the layer.
+    """Return one row per zoo, pair of methods, sparsity and layer, over models with both masks non-empty there.
 
     `jaccard` and `chance` are means in percent; `over_chance` is the mean of the models' ratios of the two: 1 where
     masks agree as chance has it.
@@ -173,7 +172,7 @@ def _summary(part: pd.DataFrame) -> dict[str, object]:
 
 
 def arrange_mask_overlap(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo and pair of methods, sparsities from left to right; all layers together."""
+    """Arrange one line per zoo and pair of methods, sparsities from left to right; all layers together."""
     whole = table[table["layer"] == ALL]
     ratio = value_interval(whole["over_chance"], whole["low"], whole["high"], "{:.2f}")
     cell = ratio.where(whole["models"] == 0, ratio + texts(whole["models"], " n {}"))

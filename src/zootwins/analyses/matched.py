@@ -19,7 +19,7 @@ FEW = "fewer than three models, or all equal"
 
 
 def matched_accuracies(results: ZooResults) -> dict[str, pd.DataFrame]:
-    """By method: each model's accuracy at each of the paper's sparsities, as `at_sparsity` returns it."""
+    """Return by method each model's accuracy at each of the paper's sparsities, as `at_sparsity` returns it."""
     return {method: at_sparsity(results.curve(method), SPARSITIES) for method in results.zoo.methods}
 
 
@@ -52,7 +52,7 @@ def equal_sparsity_comparison_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def method_ranks_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Kendall's tau-b over models between the twins' accuracies by two methods at the same sparsity.
+    """Return Kendall's tau-b over models between the twins' accuracies by two methods at the same sparsity.
 
     Is a model friendly to every method, or to one? The last method of a pair may be `original`: the dense models'
     accuracy. `residual_tau` (and its interval and p) takes what a linear regression on the original's accuracy leaves
@@ -80,7 +80,7 @@ def method_ranks_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _residuals(accuracies: pd.Series, originals: pd.Series) -> pd.Series:
-    """What a linear regression on the originals' accuracies leaves; all where they are equal or too few."""
+    """Return residuals of a linear regression on the originals' accuracies; all where they are equal or too few."""
     if len(accuracies) < 3 or np.ptp(originals) == 0:
         return accuracies
     line = stats.linregress(originals, accuracies)
@@ -100,7 +100,7 @@ def _why_undefined(models: int, tau: float) -> str:
 
 
 def arrange_equal_sparsity_comparison(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo and pair of methods, sparsities from left to right; * where the interval excludes 0."""
+    """Arrange one line per zoo and pair of methods, by sparsity; * where the interval excludes 0."""
     cell = value_interval(table["mean"], table["low"], table["high"], "{:+.1f}")
     decided = (table["low"] > 0) | (table["high"] < 0)
     cell = cell + decided.map({True: " *", False: ""}) + texts(table["models"].where(table["models"] > 0), " n {:.0f}")
@@ -108,13 +108,13 @@ def arrange_equal_sparsity_comparison(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_method_ranks(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo and pair of methods, sparsities from left to right."""
+    """Arrange one line per zoo and pair of methods, sparsities from left to right."""
     cell = value_interval(table["tau"], table["tau_low"], table["tau_high"], "{:.2f}")
     return by_sparsity(table, cell.where(table["tau"].isna(), cell + texts(table["models"], " n {}")), ", ")
 
 
 def by_sparsity(table: pd.DataFrame, cell: pd.Series, between: str) -> pd.DataFrame:
-    """A text for each row of a table of pairs: a line a zoo and pair, sparsities from left to right."""
+    """Arrange texts of a table of pairs: one line per zoo and pair, sparsities from left to right."""
     keys = {"Zoo": table["zoo"], "Methods": shorts(table["method"]) + between + shorts(table["against"])}
     long = pd.DataFrame({**keys, "at": texts(table["sparsity"], "{:g} %"), "text": cell})
     return long.pivot_table("text", list(keys), "at", aggfunc="first", sort=False).rename_axis(columns=None)

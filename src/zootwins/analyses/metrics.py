@@ -46,7 +46,7 @@ def collect_metrics(
     architecture: Architecture,
     curve: Sequence[Point],
 ) -> Metrics:
-    """The long tables of a zoo's shards, in the shards' order.
+    """Return the long tables of a zoo's shards, in the shards' order.
 
     Args:
         shards: all shards of a zoo and method.
@@ -71,7 +71,7 @@ def collect_metrics(
 
 
 def taken(predictions: np.ndarray, index: np.ndarray, models: int) -> tuple[np.ndarray, np.ndarray]:
-    """The originals that the run takes, from the first, of those that were imported.
+    """Return the imported originals that the run takes, from the first.
 
     Args:
         predictions: `[originals, samples]`.
@@ -146,7 +146,7 @@ def _shard_metrics(
 
 
 def _rows(shard: TwinShard, states: Sequence[int], curve: Sequence[Point]) -> pd.DataFrame:
-    """The columns that every table begins with, in the order of a raveled `[models, twins, states]`."""
+    """Return the columns that every table begins with, in the order of a raveled `[models, twins, states]`."""
     coordinates = shard.coordinates
     models, twins, epochs = np.indices((len(shard.models), len(coordinates), len(states))).reshape(3, -1)
     points = np.full((len(coordinates), len(states)), np.nan)

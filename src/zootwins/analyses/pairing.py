@@ -18,12 +18,12 @@ SAME = 0.001  # sparsities that are the same but for such whole weights
 
 
 def method_pairs(results: ZooResults) -> list[tuple[str, str]]:
-    """Every two of a zoo's methods, in their order."""
+    """Return every two of a zoo's methods, in their order."""
     return list(combinations(results.zoo.methods, 2))
 
 
 def at_sparsity(rows: pd.DataFrame, sparsities: Sequence[float], quantity: str = "test_accuracy") -> pd.DataFrame:
-    """Each model's quantity at given sparsities, interpolated linearly where its curve first passes them.
+    """Interpolate each model's quantity linearly at given sparsities, where its curve first passes them.
 
     Args:
         rows: of a method's curve, with index, sparsity and the quantity.
@@ -39,7 +39,7 @@ def at_sparsity(rows: pd.DataFrame, sparsities: Sequence[float], quantity: str =
 
 
 def interpolated(sparsity: np.ndarray, values: np.ndarray, wanted: Sequence[float]) -> np.ndarray:
-    """Values at wanted sparsities, between the first two points of a curve that they lie between.
+    """Interpolate values at wanted sparsities, between the first two points of a curve that enclose them.
 
     Sparsity need not ascend: too large a penalty may ruin a network without making it sparser, and such a network says
     nothing about those that a smaller penalty has made as sparse. NaN further than `TOLERANCE` from all points. Within
@@ -64,14 +64,14 @@ def interpolated(sparsity: np.ndarray, values: np.ndarray, wanted: Sequence[floa
 
 
 def _curves(rows: pd.DataFrame, quantity: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Each model's index, and the sparsities along its curve with the quantity there, `[2, points]`."""
+    """Return each model's index, and the sparsities along its curve with the quantity there, `[2, points]`."""
     ordered = rows.sort_values("point", kind="stable")
     for index, part in ordered.groupby("index"):
         yield index, part[["sparsity", quantity]].to_numpy().T
 
 
 def method_differences(results: ZooResults, method: str, against: str) -> pd.DataFrame:
-    """Each model's accuracy by one method less that by another, at the other's operating points and sparsity there.
+    """Return each model's accuracy by one method less that by another, at the other's points and sparsity there.
 
     The method's accuracies are interpolated linearly between its own operating points. NaN where the other's twin
     is sparser or less sparse than all of the model's twins.
@@ -137,7 +137,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def wilcoxon(differences: pd.Series) -> float:
-    """p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN where there is nothing."""
+    """Return the p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN without pairs."""
     if differences.empty:
         return np.nan
     exact = differences.round(9)  # of shares of some hundred images: rounding must not part what ties
@@ -145,7 +145,7 @@ def wilcoxon(differences: pd.Series) -> float:
 
 
 def arrange_pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, pair of methods and operating point of the second."""
+    """Arrange one line per zoo, pair of methods and operating point of the second."""
     pairs = shorts(table["method"]) + " − " + shorts(table["against"])
     return lines(
         {"Zoo": table["zoo"], "Methods": pairs, "At": sweep_texts(table["against"], table["point"])},

@@ -69,7 +69,7 @@ def compare(
     counterparts: Mapping[str, str],
     paper_models: pd.Series,
 ) -> pd.DataFrame:
-    """Every number of the paper whose zoo was run, beside ours; percent.
+    """Compare every number of the paper whose zoo was run with ours; percent.
 
     A correlation has no standard deviation over models, so its difference in paper standard deviations is undefined;
     a requested sparsity has no error, so that it is not tested.
@@ -106,7 +106,7 @@ def compare(
 
 
 def _tested(joined: pd.DataFrame) -> Difference:
-    """The difference of each row by the test that its quantity asks for.
+    """Test the difference of each row by the test of its quantity.
 
     The standard deviations that the paper prints of layers' sparsities are over weights and not over models
     (`zootwins.analyses.hypotheses`); ours stand in for them.
@@ -130,7 +130,7 @@ def _tested(joined: pd.DataFrame) -> Difference:
 
 
 def count_agreements(comparison: pd.DataFrame) -> pd.DataFrame:
-    """How many numbers of each table agree with the paper's, a row a zoo and table; `all` is a zoo's last row.
+    """Count the numbers of each table that agree with the paper's; `all` is a zoo's last row.
 
     `expected` is how many would agree on average if the zoos were alike. The numbers of a zoo depend on each other,
     being of the same models, so that more or fewer are no surprise; `differ` counts what is beyond chance for all
@@ -160,7 +160,7 @@ def count_agreements(comparison: pd.DataFrame) -> pd.DataFrame:
 
 
 def long_numbers(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """One row a number: table, zoo, at, quantity, and as far as the table has them mean, std, models, low, high."""
+    """Return one row per number: table, zoo, at, quantity; where the table has them mean, std, models, low, high."""
     if name in _ROW_KEYS:
         keys = _ROW_KEYS[name]
         at = [", ".join(text.format(row[key]) for key, text in keys.items()) for row in table.to_dict("records")]
@@ -176,7 +176,7 @@ def long_numbers(name: str, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _quantities(name: str, prefix: str) -> list[tuple[str, dict[str, str]]]:
-    """The quantities of a wide table, and the columns of their values."""
+    """Return the quantities of a wide table, and the columns of their values."""
     if name == "table1":
         return [
             (
@@ -197,7 +197,7 @@ def _quantities(name: str, prefix: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def contradiction(table: str, zoo: str, at: str, quantity: str) -> str:
-    """Why a number of the paper is not to be relied on, or nothing."""
+    """Return why a number of the paper is not to be relied on, or nothing."""
     grid = zoo.endswith(("_fixed", "_random"))
     if table == "table1" and quantity == "agreement" and zoo in ("mnist_s_seed", "usps_s_seed"):
         return "the text says that MP has the higher agreement; here VD has"
@@ -230,7 +230,7 @@ _UNEQUAL_STARTS = {("table5", "0 %, epoch 0", "accuracy"), ("table6", "epoch 0",
 
 
 def arrange_comparison(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a number of the paper; the note says what speaks against the comparison."""
+    """Arrange one line per number of the paper; the note says what limits the comparison."""
     another = ("another zoo than " + table["paper_zoo"]).where(~table["same_zoo"].astype(bool), "")
     notes = ["; ".join(filter(None, both)) for both in zip(another, table["flag"].fillna(""), strict=True)]
     return lines(
@@ -250,7 +250,7 @@ def arrange_comparison(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_agreements(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo and table."""
+    """Arrange one line per zoo and table."""
     return lines(
         {"Zoo": table["zoo"], "Table": table["table"].str.removeprefix("table")},
         {
@@ -266,7 +266,7 @@ def arrange_agreements(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_comparison(zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]) -> tuple[Any, ...]:
-    """The arguments of `compare`, from files.
+    """Read the arguments of `compare` from files.
 
     Args:
         zoos: fields of `Zoo` as plain mappings.
@@ -282,5 +282,5 @@ def read_comparison(zoos: Iterable[Mapping[str, Any]], files: Iterable[str], pap
 def read_tables(
     zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
 ) -> tuple[pd.DataFrame, ...]:
-    """Other tables of the run, which need neither zoos nor the paper."""
+    """Read other tables of the run, which need neither zoos nor the paper."""
     return tuple(map(read_csv, files))

@@ -50,7 +50,7 @@ class Finding:
 
 
 def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Every finding on every zoo that has the method and the operating point it speaks of."""
+    """Test every finding on every zoo that has the method and the operating point it is about."""
     rows = [
         {"zoo": results.zoo.id, "verdict": finding.verdict, **vars(finding)}
         for results in zoos
@@ -132,7 +132,7 @@ def _spread(original: np.ndarray, twin: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _best_stay(original: np.ndarray, twin: np.ndarray) -> float:
-    """Share of the best originals whose twins are among the best; of ties, those with the lower index count."""
+    """Return the share of the best originals whose twins are among the best; of ties, lower indices count."""
     best = max(1, round(BEST * len(original)))
     chosen = [set(np.argsort(-values, kind="stable")[:best]) for values in (original, twin)]
     return len(chosen[0] & chosen[1]) / best
@@ -181,7 +181,7 @@ def _layers(results: ZooResults) -> Iterator[Finding]:
 def mean_finding(
     method: str, finding: str, statistic: str, values: np.ndarray, bound: float = 0.0, *, above: bool = True
 ) -> Finding:
-    """That the mean of `[models]` values is above a bound, or below; models without a value are left out.
+    """Test whether the mean of `[models]` is above a bound, or below; models without a value are left out.
 
     Where some are on the bound and too few beside it for a verdict, there is no interval.
     """
@@ -193,7 +193,7 @@ def mean_finding(
 
 
 def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, method and finding."""
+    """Arrange one line per zoo, method and finding."""
     return lines(
         {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Finding": table["finding"]},
         {

@@ -27,7 +27,7 @@ TABLE8_PERCENTS = (50, 70, 90)
 
 
 def agreement_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Tables 1 and 9: accuracy, sparsity and agreement with the original, MP beside VD, one row a zoo."""
+    """Make Tables 1 and 9: accuracy, sparsity and agreement with the original, MP beside VD, one row per zoo."""
     rows = []
     for results in zoos:
         points = _paper_points(results, "agreement")
@@ -45,7 +45,7 @@ def agreement_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _paper_points(results: ZooResults, comparison: str) -> dict[str, Point]:
-    """Where a comparison looks at the twins by the paper's two methods."""
+    """Return where a comparison looks at the twins of the paper's two methods."""
     points = results.operating_points(comparison)
     return {method: points[method] for method in METHODS if method in points}
 
@@ -66,7 +66,7 @@ def _agreement_cells(scores: pd.DataFrame, agreements: pd.DataFrame) -> dict[str
 
 
 def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Table 2: Pearson's r and Kendall's tau-b between original and twin test accuracy, one row a zoo."""
+    """Make Table 2: Pearson's r and Kendall's tau-b of original and twin test accuracy, one row per zoo."""
     rows = []
     for results in zoos:
         points = _paper_points(results, "correlation")
@@ -91,12 +91,12 @@ def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _frame(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:
-    """Rows as a table with all of the columns; a method that a zoo lacks leaves its cells undefined."""
+    """Return rows as a table with all of the columns; a method that a zoo lacks leaves its cells undefined."""
     return pd.DataFrame(rows).reindex(columns=columns).astype({"vd_epoch": "Int64"})
 
 
 def configuration_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Table 4: how each zoo was made and twinned; a factor that varies within a zoo lists its values.
+    """Make Table 4: how each zoo was trained and sparsified; factors that vary within a zoo list their values.
 
     `models` counts them all, as the paper does; `twinned` are those without the excluded ones. A twin's learning rate
     is `source` where each model keeps its own, and empty where the zoo lacks the method.
@@ -134,7 +134,7 @@ def _text(value: object) -> str:
 
 
 def mp_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Table 5: accuracy and generalization gap right after pruning and after fine-tuning, by requested sparsity."""
+    """Make Table 5: accuracy and generalization gap right after pruning and after fine-tuning, by sparsity."""
     return _long(
         ["zoo", "sparsity_percent", "epoch", "metric"],
         (
@@ -149,7 +149,7 @@ def mp_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def vd_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Table 6: accuracy, sparsity and generalization gap over the epochs of variational dropout."""
+    """Make Table 6: accuracy, sparsity and generalization gap over the epochs of variational dropout."""
     columns = {"accuracy": "test_accuracy", "sparsity": "sparsity", "generalization_gap": "generalization_gap"}
     return _long(
         ["zoo", "epoch", "metric"],
@@ -164,7 +164,7 @@ def vd_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def vd_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Table 7: sparsity of each layer, accuracy and generalization gap over the epochs of variational dropout."""
+    """Make Table 7: layer sparsity, accuracy and generalization gap over the epochs of variational dropout."""
     return _long(
         ["zoo", "epoch", "quantity"],
         (
@@ -178,7 +178,7 @@ def vd_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def mp_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Table 8: sparsity of each layer, accuracy and generalization gap after magnitude pruning's fine-tuning."""
+    """Make Table 8: layer sparsity, accuracy and generalization gap after magnitude pruning and fine-tuning."""
     return _long(
         ["zoo", "sparsity_percent", "quantity"],
         (
@@ -199,7 +199,7 @@ def _layer_quantities(layers: pd.DataFrame, scores: pd.DataFrame) -> Iterable[tu
 
 
 def _long(keys: list[str], cells: Iterable[tuple[tuple, pd.Series]]) -> pd.DataFrame:
-    """A table with one summary a row."""
+    """Return a table with one summary a row."""
     rows = [dict(zip(keys, key, strict=True)) | summary(values) for key, values in cells]
     return pd.DataFrame(rows, columns=[*keys, "mean", "std", "models", "low", "high"])
 
@@ -218,7 +218,7 @@ def _suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
 
 
 def arrange_agreement(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, the methods beside each other."""
+    """Arrange one line per zoo, the methods beside each other."""
     cells = {
         (name, QUANTITIES[quantity]): mean_std(table[f"{method}_{quantity}_mean"], table[f"{method}_{quantity}_std"])
         for method, name in METHODS.items()
@@ -228,7 +228,7 @@ def arrange_agreement(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, the methods beside each other."""
+    """Arrange one line per zoo, the methods beside each other."""
     cells = {}
     for method, name in METHODS.items():
         cells[name, "Sparsity"] = texts(table[f"{method}_sparsity"], "{:.1f}")
@@ -239,7 +239,7 @@ def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_configuration(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo."""
+    """Arrange one line per zoo."""
     headings = {
         "data": "Data",
         "architecture": "Architecture",
@@ -259,24 +259,24 @@ def arrange_configuration(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_mp(table: pd.DataFrame) -> pd.DataFrame:
-    """Requested sparsities from left to right, each before and after fine-tuning."""
+    """Arrange requested sparsities from left to right, each before and after fine-tuning."""
     columns = [texts(table["sparsity_percent"], "{:g} %"), texts(table["epoch"], "epoch {}")]
     return summaries(table, {"zoo": "Zoo", "models": "n", "metric": ""}, columns)
 
 
 def arrange_vd(table: pd.DataFrame) -> pd.DataFrame:
-    """Epochs from left to right."""
+    """Arrange epochs from left to right."""
     columns = [pd.Series("Epoch", table.index), texts(table["epoch"])]
     return summaries(table, {"zoo": "Zoo", "models": "n", "metric": ""}, columns)
 
 
 def arrange_vd_layers(table: pd.DataFrame) -> pd.DataFrame:
-    """Epochs from top to bottom, layers from left to right."""
+    """Arrange epochs from top to bottom, layers from left to right."""
     columns = [table["quantity"].replace(QUANTITIES)]
     return summaries(table, {"zoo": "Zoo", "models": "n", "epoch": "Epoch"}, columns)
 
 
 def arrange_mp_layers(table: pd.DataFrame) -> pd.DataFrame:
-    """Requested sparsities from top to bottom, layers from left to right."""
+    """Arrange requested sparsities from top to bottom, layers from left to right."""
     columns = [table["quantity"].replace(QUANTITIES)]
     return summaries(table, {"zoo": "Zoo", "models": "n", "sparsity_percent": "Pruned, %"}, columns)

@@ -38,7 +38,7 @@ def weight_statistics(parameters: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
 
 def cross_validated_r2(features: np.ndarray, target: np.ndarray, *, ridge: bool) -> tuple[float, float, float]:
-    """R² of predictions for models that the regression has not seen, and its 95 % bootstrap interval.
+    """Return R² of predictions for held-out models, and its 95 % bootstrap interval.
 
     The interval is that of these predictions: draws do not fit the regression again. Predictions are kept to 0 … 1: a
     model whose training diverged has weights of 10⁴, from which a line fitted to others leads anywhere.
@@ -66,7 +66,7 @@ def _r2(target: np.ndarray, predicted: np.ndarray, axis: int) -> np.ndarray:
 
 
 def predictability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Cross-validated R² of twin accuracy at the correlation table's operating points, one row a zoo and method."""
+    """Return cross-validated R² of twin accuracy at Table 2's operating points, one row per zoo and method."""
     rows = []
     for results in zoos:
         statistics = results.tables["weight_statistics"].set_index("index")
@@ -90,7 +90,7 @@ def predictability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def arrange_predictability(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo and method; R² in percent."""
+    """Arrange one line per zoo and method; R² in percent."""
     headings = {"original_accuracy": "Original accuracy", "weight_statistics": "Weight statistics", "both": "Both"}
     return lines(
         {"Zoo": table["zoo"], "Method": shorts(table["method"])},

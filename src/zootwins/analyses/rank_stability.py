@@ -14,7 +14,7 @@ COLUMNS = ["zoo", "method", "point", "against", "sparsity", "models", "tau", "lo
 
 
 def rank_stability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """One row a zoo, method, operating point and what it is held against.
+    """Return one row per zoo, method, operating point and what it is compared with.
 
     `against` is `original`, the dense models' test accuracy, or `before`, that of the same models' twins at the
     operating point before. `point` is the value of the method's sweep parameter, `sparsity` the twins' mean in percent.
@@ -44,7 +44,7 @@ def _tau(accuracy: pd.Series, other: pd.Series) -> dict[str, float]:
 
 
 def arrange_rank_stability(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, method and operating point; what it is held against from left to right."""
+    """Arrange one line per zoo, method and operating point; what it is compared with from left to right."""
     keys = {
         "Zoo": table["zoo"],
         "Method": shorts(table["method"]),

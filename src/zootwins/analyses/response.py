@@ -25,7 +25,7 @@ _BATCH = 50  # resamples of the test images held at once
 
 
 def rank_changes(original: np.ndarray, twin: np.ndarray) -> pd.DataFrame:
-    """Ranks by test accuracy among the originals and among the twins, 1 the worst; ties share their mean rank.
+    """Rank originals and twins by test accuracy, 1 the worst; ties share their mean rank.
 
     Args:
         original: whether each original is right on each test image, bool `[models, samples]`.
@@ -97,7 +97,7 @@ def response(
     index: np.ndarray,
     labels: np.ndarray,
 ) -> pd.DataFrame:
-    """The rank changes of a zoo's models at an operating point, and the bounds of those of unpruned controls.
+    """Return the rank changes of a zoo's models at an operating point, and the bounds of those of unpruned controls.
 
     Args:
         shards: the zoo's twins by a method, in order.
@@ -126,7 +126,7 @@ def response(
 
 
 def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Every model's rank change with its generating factors, the friendliest first in each zoo and method."""
+    """Return every model's rank change with its generating factors, the friendliest first in each zoo and method."""
     tables = []
     for results in zoos:
         for method in results.zoo.methods:
@@ -140,7 +140,7 @@ def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Which generating factors go with the rank change: Kruskal and Wallis' test for each factor that varies.
+    """Test which generating factors are associated with the rank change (Kruskal and Wallis).
 
     Effect sizes are ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels tell all, and
     where each level has one model. k levels that tell nothing have (k − 1) / (n − 1) on average.
@@ -175,7 +175,7 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def factor_effect(values: pd.Series, levels: pd.Series) -> tuple[float, float]:
-    """ε² of a quantity by the levels of a factor, and its p-value; NaN where all values, or all levels, are equal."""
+    """Return ε² of a quantity by the levels of a factor, and its p-value; NaN where values or levels are equal."""
     groups = [part.to_numpy() for _, part in values.groupby(levels)]
     if len(groups) < 2 or np.ptp(values) == 0:
         return np.nan, np.nan
@@ -184,7 +184,7 @@ def factor_effect(values: pd.Series, levels: pd.Series) -> tuple[float, float]:
 
 
 def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:
-    """The three friendliest and the three hardest models of each zoo and method, with their generating factors."""
+    """Arrange the three friendliest and three hardest models per zoo and method, with their factors."""
     groups = table.groupby(["zoo", "method"], sort=False)
     ends = pd.concat([groups.head(3), groups.tail(3)])
     ends = ends[~ends.index.duplicated()].sort_index()
@@ -201,7 +201,7 @@ def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_factors(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, method and factor."""
+    """Arrange one line per zoo, method and factor."""
     return lines(
         {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Factor": table["factor"]},
         {

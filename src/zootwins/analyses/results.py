@@ -38,15 +38,15 @@ class ZooResults:
         return self.models[self.models["status"] == "ok"].set_index("index")
 
     def values(self, method: str) -> list[float]:
-        """A method's operating points, as values of its sweep parameter; none if the zoo lacks the method."""
+        """Return a method's operating points, as values of its sweep parameter; none if the zoo lacks the method."""
         return [point.value for point in self.zoo.curve(method)]
 
     def milestones(self, method: str) -> list[Point]:
-        """The operating points that tables with a row a point show."""
+        """Return the operating points that have a row in tables."""
         return get_sparsifier(method).milestones(self.zoo.methods[method])
 
     def at(self, method: str, point: float | Point, table: str = "scores", epoch: int | None = None) -> pd.DataFrame:
-        """Rows of a method's table at an operating point (or its value of the sweep parameter), by index.
+        """Return rows of a method's table at an operating point (or its value of the sweep parameter), by index.
 
         Args:
             epoch: another state of the same twins than the point's.
@@ -60,7 +60,7 @@ class ZooResults:
         return rows[chosen].set_index("index")
 
     def curve(self, method: str, table: str = "scores") -> pd.DataFrame:
-        """Rows of a method's table at all of its operating points; `point` is the value of the sweep parameter."""
+        """Return the rows of a method's table at all of its operating points; `point` is the sweep parameter."""
         rows = self.tables[f"{method}/{table}"]
         return rows[rows["point"].notna()]
 
@@ -73,12 +73,12 @@ class ZooResults:
         )
 
     def operating_points(self, comparison: str) -> dict[str, Point]:
-        """Where a comparison looks at the twins, by method; see `Zoo.operating_points`."""
+        """Return where a comparison looks at the twins, by method; see `Zoo.operating_points`."""
         return self.zoo.operating_points(comparison)
 
 
 def load_results(zoos: Iterable[Mapping[str, Any]], files: Iterable[str]) -> list[ZooResults]:
-    """What some of the files under results/zoos and results/metrics say of each zoo.
+    """Load what files under results/zoos and results/metrics hold of each zoo.
 
     Args:
         zoos: fields of `Zoo` as plain mappings, as Snakemake's parameters hold them; `models` is the number of models
@@ -122,7 +122,7 @@ def left_out(zoos: Sequence[ZooResults]) -> str:
 
 
 def paper_order(zoos: Iterable[ZooResults], paper: pd.DataFrame) -> list[ZooResults]:
-    """Zoos in the order of one of the paper's tables; those that it does not have follow in their own order."""
+    """Sort zoos in the order of one of the paper's tables; those that it does not have follow."""
     order = {zoo: position for position, zoo in enumerate(paper["zoo"].unique())}
     return sorted(zoos, key=lambda results: order.get(results.zoo.id, len(order)))
 
@@ -130,7 +130,7 @@ def paper_order(zoos: Iterable[ZooResults], paper: pd.DataFrame) -> list[ZooResu
 def read_results(
     zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
 ) -> tuple[list[ZooResults]]:
-    """The results of some zoos, in the order of one of the paper's tables where its path is given.
+    """Read the results of some zoos, in the order of one of the paper's tables where its path is given.
 
     Args:
         zoos: see `load_results`.
@@ -142,7 +142,7 @@ def read_results(
 
 
 def with_left_out(note: str, inputs: Sequence[Any]) -> str:
-    """A table's note with a sentence on the networks that diverged, where it is made of the results of zoos.
+    """Add a sentence on networks that diverged to the note of a table made of the results of zoos.
 
     Args:
         note: the table's.

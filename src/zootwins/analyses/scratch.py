@@ -38,18 +38,18 @@ class Arm:
 
 
 def retraining_methods(results: ZooResults) -> dict[str, retraining.Settings]:
-    """The settings of the methods of a zoo that retrain masks, by id."""
+    """Return the settings of the methods of a zoo that retrain masks, by id."""
     methods = results.zoo.methods.items()
     return {method: settings for method, settings in methods if isinstance(settings, retraining.Settings)}
 
 
 def pruning_methods(results: ZooResults) -> list[str]:
-    """The other methods of a zoo: those that choose what they prune."""
+    """Return the other methods of a zoo: those that choose what they prune."""
     return [method for method in results.zoo.methods if method not in retraining_methods(results)]
 
 
 def arms(results: ZooResults) -> list[Arm]:
-    """All retrainings of a zoo."""
+    """Return all retrainings of a zoo."""
     found = []
     for method in retraining_methods(results):
         inits = results.tables[f"{method}/scores"].get("sparse_init", pd.Series([0.0])).unique()
@@ -119,7 +119,7 @@ def _published(masks: str, arm: Arm, ratio: float) -> dict[str, float]:
 
 
 def contrasts(results: ZooResults) -> Iterator[tuple[str, Arm, Arm | str]]:
-    """What a retrained network owes to what: pairs of arms that differ in one thing, or an arm and a method."""
+    """Return pairs of arms that differ in one thing, or an arm and a method."""
     there = arms(results)
     for arm in there:
         if arm.method == "scratch" and arm.init == INITS[0]:
@@ -135,7 +135,7 @@ def contrasts(results: ZooResults) -> Iterator[tuple[str, Arm, Arm | str]]:
 
 
 def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """What a retrained network owes to what: mean paired differences, first less second, in points.
+    """Return mean paired differences between arms, first less second, in points.
 
     One row a zoo, contrast and sparsity; without numbers but with a reason where the second was not run.
     """
@@ -156,7 +156,7 @@ def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def scratch_gap_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Which models lose most when they are retrained: the gap (pruned less retrained) by the original and its factors.
+    """Return which models lose most when retrained: the gap (pruned less retrained) by original and factors.
 
     One row a zoo, retraining, budget and predictor; a model's gap is its mean over the sparsities. `original accuracy`:
     Kendall's tau-b with its interval; a factor that varies: Kruskal and Wallis' ε² (`zootwins.analyses.response`).
@@ -182,7 +182,7 @@ def scratch_gap_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def retrained_differences(results: ZooResults, first: Arm | str, second: Arm) -> pd.Series:
-    """Each model's difference in points, mean over the sparsities of a retraining; the dense control is left out."""
+    """Return each model's difference in points, mean over a retraining's sparsities without the dense control."""
     ratios = [ratio for ratio in retraining_methods(results)[second.method].ratios if ratio]
     own, other = (
         pd.concat([accuracy_of(results, side, ratio) for ratio in ratios], axis=1, keys=ratios)
@@ -192,7 +192,7 @@ def retrained_differences(results: ZooResults, first: Arm | str, second: Arm) ->
 
 
 def label(side: Arm | str) -> str:
-    """How tables call an arm or a method: `Scratch-B, sparse init`."""
+    """Return the name of an arm or a method in tables: `Scratch-B, sparse init`."""
     if isinstance(side, str):
         return get_sparsifier(side).short
     init = "" if side.init == INITS[0] else f", {side.init} init"
@@ -200,7 +200,7 @@ def label(side: Arm | str) -> str:
 
 
 def arrange_scratch(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, retraining, budget and sparsity."""
+    """Arrange one line per zoo, retraining, budget and sparsity."""
     keys = {"Zoo": table["zoo"], "Pruned": shorts(table["pruned"]), "Retrained": shorts(table["method"])}
     keys |= {"Budget": table["budget"], "Init": table["init"], "Sparsity": texts(table["sparsity"], "{:g} %")}
     published = {
@@ -211,14 +211,14 @@ def arrange_scratch(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_topology(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, contrast and sparsity."""
+    """Arrange one line per zoo, contrast and sparsity."""
     keys = {"Zoo": table["zoo"], "Of": table["contrast"], "First": table["first"], "Second": table["second"]}
     keys |= {"Sparsity": texts(table["sparsity"], "{:g} %")}
     return lines(keys, _difference_texts(table) | {"Note": table["reason"].replace("", "–")})
 
 
 def arrange_scratch_gap(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, retraining, budget and predictor."""
+    """Arrange one line per zoo, retraining, budget and predictor."""
     keys = {"Zoo": table["zoo"], "Pruned": shorts(table["pruned"]), "Retrained": shorts(table["method"])}
     keys |= {"Budget": table["budget"], "Init": table["init"], "Predictor": table["predictor"]}
     return lines(

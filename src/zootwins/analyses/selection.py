@@ -18,19 +18,19 @@ MOST_PILOTS = 16
 
 
 def pilots(results: ZooResults) -> list[int]:
-    """The indices of a zoo's pilot models, in order."""
+    """Return the indices of a zoo's pilot models, in order."""
     index = results.originals.index.tolist()
     count = min(MOST_PILOTS, ceil(PILOT_SHARE * len(index)))
     return sample_by_key(index, count, results.zoo.id, "pilot")
 
 
 def others(rows: pd.DataFrame, results: ZooResults) -> pd.DataFrame:
-    """The rows, with the models as their index, of models that are no pilots."""
+    """Return the rows of models that are no pilots, with the models as their index."""
     return rows[~rows.index.isin(pilots(results))]
 
 
 def chosen_point(results: ZooResults, method: str, sparsity: float) -> Point | None:
-    """The operating point at which pilots are most accurate of those where they are at least as sparse in the mean.
+    """Return the operating point with the best pilot accuracy of those that are at least as sparse in the mean.
 
     Accuracy is that on validation images. None if no point is as sparse.
     """

@@ -61,7 +61,7 @@ class Equivalence(Finding):
 
 
 def sparsity_findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Every claim on every zoo, as one row or more; without numbers but with a reason where it cannot be tested."""
+    """Test every claim on every zoo; a row without numbers says why it cannot be tested."""
     rows = []
     for results in zoos:
         for claim, tests in enumerate(_TESTS, 1):
@@ -152,13 +152,13 @@ def _by_optimizer(results: ZooResults, method: str) -> Finding | str:
 
 
 def newcombe(first: tuple[float, float, float], second: tuple[float, float, float]) -> tuple[float, float]:
-    """Interval of a difference of two shares, given each with its Wilson interval (Newcombe 1998, method 10)."""
+    """Return the interval of a difference of two shares, each with its Wilson interval (Newcombe 1998, method 10)."""
     (p, low, high), (q, lower, higher) = first, second
     return p - q - np.hypot(p - low, higher - q), p - q + np.hypot(high - p, q - lower)
 
 
 def _non_collapsed(results: ZooResults, method: str) -> set[int]:
-    """The models that tell classes apart, by their twins at state 0.
+    """Return the models that predict more than one class, by their twins at state 0.
 
     Of a model that predicts one class for all images every twin is as good, however sparse.
     """
@@ -330,19 +330,19 @@ def _none_complex(results: ZooResults) -> str:
 
 
 def _missing(results: ZooResults, *methods: str) -> str:
-    """The reason why a claim cannot be tested, if methods that it needs are not run."""
+    """Return the reason why a claim cannot be tested, if methods that it needs are not run."""
     missing = [method for method in methods if method not in results.zoo.methods]
     return f"needs {' and '.join(missing)}" if missing else ""
 
 
 def _differences(results: ZooResults, method: str, against: str) -> pd.DataFrame:
-    """Each model's difference in points at each sparsity, `[models, sparsities]`, NaN where one side has no twin."""
+    """Return each model's difference in points, `[models, sparsities]`, NaN where one side has no twin."""
     own, other = (at_sparsity(results.curve(one), SPARSITIES) for one in (method, against))
     return 100 * (own - other).dropna(how="all")
 
 
 def _at_places(results: ZooResults, method: str, *places: Mapping[str, float]) -> np.ndarray:
-    """Each model's mean difference in points between twins at two places on a method's axes, elsewhere as its curve."""
+    """Return each model's mean difference in points between twins at two places on a method's axes."""
     curves = []
     for place in places:
         points = [replace(point, at={**point.at, **place}) for point in results.zoo.curve(method)]
@@ -352,7 +352,7 @@ def _at_places(results: ZooResults, method: str, *places: Mapping[str, float]) -
 
 
 def arrange_sparsity_findings(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, claim and finding."""
+    """Arrange one line per zoo, claim and finding."""
     return lines(
         {"Zoo": table["zoo"], "Claim": table["claim"], "Method": table["method"], "Finding": table["finding"]},
         {

@@ -40,7 +40,7 @@ VARIANTS = {"vdg": "vd", "vds": "vd"}  # variants of ours that the authors' one 
 
 
 def published_scores(method: str, budget: str = "") -> Mapping[str, Mapping[float, float]]:
-    """The scores of a method by network and sparsity (a fraction); none where the authors did not run it.
+    """Return the scores of a method by network and sparsity (a fraction); none where the authors did not run it.
 
     Args:
         method: our id.
@@ -56,5 +56,5 @@ def published_scores(method: str, budget: str = "") -> Mapping[str, Mapping[floa
 
 
 def published_score(network: str, method: str, sparsity: float, budget: str = "") -> float:
-    """One score, NaN where there is none."""
+    """Return one score, NaN where there is none."""
     return published_scores(method, budget)[network].get(sparsity, np.nan)

@@ -29,7 +29,7 @@ COLUMNS = ["zoo", "method", "sparsity", *_AT, *_CHOSEN, "pilots", "landed", *DEN
 
 
 def tradeoff_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """One row a zoo, method and sparsity, in percent; without numbers but with a reason where no twin is as sparse."""
+    """Return one row per zoo, method and sparsity, in percent; where no twin is as sparse, a reason."""
     rows = []
     for results in zoos:
         chosen_by = " ".join(map(str, pilots(results)))
@@ -47,7 +47,7 @@ def tradeoff_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def landing_share(results: ZooResults, method: str) -> float:
-    """The share of a method's twins, over models and operating points, whose sparsity is in the useful range.
+    """Return the share of a method's twins, over models and operating points, whose sparsity is in the useful range.
 
     The unpruned control is no setting that was hoped to land there.
     """
@@ -57,13 +57,13 @@ def landing_share(results: ZooResults, method: str) -> float:
 
 
 def out_of_range(curve: pd.DataFrame) -> str:
-    """Why a method has no accuracy at some sparsity: where its models' curves begin and end."""
+    """Return why a method has no accuracy at some sparsity: where its models' curves begin and end."""
     ends = 100 * curve.groupby("index")["sparsity"].agg(["min", "max"])
     return f"twins are {ends['min'].min():.1f} to {ends['max'].max():.1f} % sparse" if len(ends) else "no models"
 
 
 def _at(accuracy: pd.Series, results: ZooResults) -> dict[str, float]:
-    """What the models come to at a sparsity, and how far that is from their originals."""
+    """Summarise the models' accuracies at a sparsity, and the change from their originals."""
     change = summary(accuracy - results.originals["test_accuracy"].reindex(accuracy.index))
     quantiles = 100 * accuracy.quantile(BAND) if len(accuracy) else [np.nan] * len(BAND)
     return {
@@ -74,7 +74,7 @@ def _at(accuracy: pd.Series, results: ZooResults) -> dict[str, float]:
 
 
 def _chosen(results: ZooResults, method: str, sparsity: float) -> dict[str, float]:
-    """The chosen setting, and what it makes of the models that did not choose it."""
+    """Return the chosen setting, and the results of the models that did not choose it."""
     point = chosen_point(results, method, sparsity)
     if point is None:
         return {}
@@ -86,7 +86,7 @@ def _chosen(results: ZooResults, method: str, sparsity: float) -> dict[str, floa
 
 
 def fallen(results: ZooResults, method: str, point: Point) -> Mapping[str, float]:
-    """The shares of models, pilots left out, that have fallen apart at an operating point.
+    """Return the shares of models without pilots that have an empty layer, or predict one class, at a point.
 
     `emptied`: a layer without weights; `constant`: the same prediction for all test images.
     """
@@ -97,7 +97,7 @@ def fallen(results: ZooResults, method: str, point: Point) -> Mapping[str, float
 
 
 def arrange_tradeoff(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, method and sparsity."""
+    """Arrange one line per zoo, method and sparsity."""
     settings = table["setting"].notna()
     words = pd.Series("–", table.index, dtype=object)
     words[settings] = sweep_texts(table.loc[settings, "method"], table.loc[settings, "setting"])

@@ -20,7 +20,7 @@ from zootwins.zoos.originals import Originals
 def training_mode_predictions(
     shards: Sequence[TwinShard], point: Point, originals: Originals, weights: GaussianNoise, zoo: str, data: ImageSet
 ) -> np.ndarray:
-    """Classes that the twins predict under one draw of their noise, `[models, samples]`, without dropout.
+    """Predict classes of twins under one draw of their noise, `[models, samples]`, without dropout.
 
     Args:
         shards: the zoo's, in order.

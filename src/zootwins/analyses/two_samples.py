@@ -44,7 +44,7 @@ def means_differ(
     other_models: ArrayLike,
     resolution: float = 0.0,
 ) -> Difference:
-    """Welch's t-test (Biometrika 34, 1947) of two means; `resolution` is that of the other.
+    """Apply Welch's t-test (Biometrika 34, 1947) to two means; `resolution` is that of the other.
 
     Undefined where neither sample varies: what was set is no outcome.
     """
@@ -62,14 +62,14 @@ def means_differ(
 def pearson_differ(
     r: ArrayLike, models: ArrayLike, other_r: ArrayLike, other_models: ArrayLike, resolution: float = 0.0
 ) -> Difference:
-    """Fisher's z-test of two of Pearson's r, for quantities that are jointly normal."""
+    """Apply Fisher's z-test to two of Pearson's r, for quantities that are jointly normal."""
     return _transformed(r, models, other_r, other_models, resolution, 1.0, 3)
 
 
 def kendall_differ(
     tau: ArrayLike, models: ArrayLike, other_tau: ArrayLike, other_models: ArrayLike, resolution: float = 0.0
 ) -> Difference:
-    """The same of two of Kendall's tau, for quantities that are jointly normal up to monotonous maps.
+    """Apply it to two of Kendall's tau, for quantities that are jointly normal up to monotonous maps.
 
     Its transform has the variance 0.437 / (n - 4), for |tau| up to 0.8.
     """
@@ -87,7 +87,7 @@ def _transformed(value, models, other, other_models, resolution: float, variance
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    """p-values `[tests]` adjusted for their number by Holm (Scandinavian Journal of Statistics 6, 1979).
+    """Adjust p-values `[tests]` for their number by Holm (Scandinavian Journal of Statistics 6, 1979).
 
     Among the tests whose adjusted value is below 0.05 there is, with 95 % probability, none without a difference,
     however the tests depend on each other. NaN are no tests and stay.

@@ -136,7 +136,7 @@ class Architecture:
         return self.layers[-1]
 
     def layer_after(self, name: str) -> Layer:
-        """The layer that an image passes next."""
+        """Return the layer that an image passes next."""
         names = [layer.name for layer in self.layers]
         return self.layers[names.index(name) + 1]
 
@@ -317,7 +317,7 @@ def stored_architecture(
 
 
 def _misfit(architecture: Architecture, shapes: Mapping[str, Sequence[int]]) -> str:
-    """The first tensor of an architecture that is not among others, with both shapes; empty if there is none."""
+    """Return the first tensor of an architecture that is not among others, with both shapes; empty if there is none."""
     for name, shape in architecture.tensor_shapes.items():
         if name not in shapes:
             return f"{name} is missing"
@@ -327,7 +327,7 @@ def _misfit(architecture: Architecture, shapes: Mapping[str, Sequence[int]]) -> 
 
 
 def _trace(network: nn.Module, images: Tensor) -> tuple[list[Layer], list[Dropout], Tensor]:
-    """The layers and dropout modules that an image passes, in order, and what comes out."""
+    """Return the layers and dropout modules that an image passes, in order, and the output."""
     layers: list[Layer] = []
     dropouts: list[Dropout] = []
 

@@ -121,7 +121,7 @@ def module(
 
 
 def _left(room: int, stride: int) -> int:
-    """Edge of what a window leaves that can move by `room` pixels."""
+    """Return the edge of a window's output, which can move by `room` pixels."""
     if room < 0:
         raise ValueError("the images are too small for its convolutions and pools")
     return room // stride + 1

@@ -30,5 +30,5 @@ LAYOUTS = {
 
 
 def module(channels, classes, image_size, activation, dropout):
-    """Three convolutions and two linear layers; dropout after all but the last."""
+    """Build three convolutions and two linear layers; dropout after all but the last."""
     return chains.module(channels, classes, image_size, activation, dropout, LAYERS)

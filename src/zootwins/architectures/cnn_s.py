@@ -37,5 +37,5 @@ LAYOUTS = {
 
 
 def module(channels, classes, image_size, activation, dropout):
-    """Three convolutions and two linear layers; dropout after all but the third."""
+    """Build three convolutions and two linear layers; dropout after all but the third."""
     return chains.module(channels, classes, image_size, activation, dropout, LAYERS)

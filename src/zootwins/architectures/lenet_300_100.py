@@ -7,5 +7,5 @@ LAYOUTS = {"own": {}, "open_lth": {"fc1": "fc_layers.0", "fc2": "fc_layers.1", "
 
 
 def module(channels, classes, image_size, activation, dropout):
-    """Three linear layers without dropout; of 28×28 grey images and ten classes, 266,200 weights."""
+    """Build three linear layers without dropout; for 28×28 grey images and ten classes, 266,200 weights."""
     return chains.module(channels, classes, image_size, activation, dropout, LAYERS)

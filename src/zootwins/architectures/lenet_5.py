@@ -18,7 +18,7 @@ class Settings(BaseModel):
 
 
 def module(channels, classes, image_size, activation, dropout, convolution_activation):
-    """Two convolutions 5×5, each followed by max-pooling, and two linear layers, without dropout."""
+    """Build two convolutions 5×5, each followed by max-pooling, and two linear layers, without dropout."""
     after = ["activation"] * convolution_activation
     layers = [
         {"conv": {"outputs": 20, "kernel": 5, "stride": 1, "padding": 0}},

@@ -16,7 +16,7 @@ class PaddedShortcut(nn.Module):
         self.after = outputs - inputs - self.before
 
     def forward(self, images: Tensor) -> Tensor:
-        """`[samples, outputs, height / 2, width / 2]`."""
+        """Compute `[samples, outputs, height / 2, width / 2]`."""
         return F.pad(images[:, :, ::2, ::2], (0, 0, 0, 0, self.before, self.after))
 
 
@@ -40,7 +40,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, images: Tensor) -> Tensor:
-        """`[samples, outputs, height / stride, width / stride]`."""
+        """Compute `[samples, outputs, height / stride, width / stride]`."""
         hidden = self.activation1(self.bn1(self.conv1(images)))
         return self.activation2(self.bn2(self.conv2(hidden)) + self.downsample(images))
 

@@ -20,7 +20,7 @@ LAYOUTS = {"own": {}, "weightclip": {f"{group}.0.downsample": f"{group}.0.shortc
 
 
 def module(channels, classes, image_size, activation, dropout, width):
-    """A 3×3 convolution, eight basic blocks with batch normalisation, and a linear layer."""
+    """Build a 3×3 convolution, eight basic blocks with batch normalisation, and a linear layer."""
     from zootwins.architectures.residual import residual_network
 
     widths = [max(1, int(outputs * width)) for outputs in (64, 128, 256, 512)]

@@ -17,7 +17,7 @@ class Settings(BaseModel):
 
 
 def module(channels, classes, image_size, activation, dropout, width, option):
-    """A 3×3 convolution, nine basic blocks with batch normalisation, and a linear layer."""
+    """Build a 3×3 convolution, nine basic blocks with batch normalisation, and a linear layer."""
     from zootwins.architectures.residual import residual_network
 
     widths = [max(1, int(outputs * width)) for outputs in (16, 32, 64)]

@@ -11,5 +11,5 @@ LAYERS = [*_BLOCK, *_BLOCK, *_BLOCK, "global_avg_pool", {"linear": "classes"}]
 
 
 def module(channels, classes, image_size, activation, dropout):
-    """Three convolutions and one linear layer."""
+    """Build three convolutions and one linear layer."""
     return chains.module(channels, classes, image_size, activation, dropout, LAYERS)

@@ -39,7 +39,7 @@ def _statistics(task: Task, items: np.ndarray) -> np.ndarray:
 
 
 def _zeros(task: Task, items: np.ndarray) -> np.ndarray:
-    """Share of zeros in each tensor: what a sparsifier leaves in plain sight."""
+    """Return the share of zeros in each tensor."""
     vectors = task.zoo.vectors(task.inputs[items]).numpy() == 0
     sizes = [int(np.prod(shape)) for shape in task.zoo.about["parameters"].values()]
     return np.stack([part.mean(1) for part in np.split(vectors, np.cumsum(sizes)[:-1], axis=1)], axis=1)
@@ -140,7 +140,7 @@ def _tree_probability(task: Task, features: str) -> np.ndarray:
 
 
 def _nearest(task: Task, features: str) -> np.ndarray:
-    """Cosine similarity of a twin's vector with each dense original's."""
+    """Return the cosine similarity of a twin's vector with each dense original's."""
     candidates = np.unique(task.targets[task.test])
     twins = task.zoo.vectors(task.inputs[task.test]).double()
     dense = task.zoo.vectors(candidates).double()
@@ -154,12 +154,12 @@ def _random_order(task: Task, features: str) -> np.ndarray:
 
 
 def _magnitude(task: Task, features: str) -> np.ndarray:
-    """Small weights first."""
+    """Score small weights highest."""
     return -task.zoo.vectors(task.inputs[task.test])[:, prunable(task.zoo)].abs().numpy()
 
 
 def _prior(task: Task, features: str) -> np.ndarray:
-    """How often the training models' twins of the same kind are pruned at each weight."""
+    """Return how often the training models' twins of the same kind are pruned at each weight."""
     weights = prunable(task.zoo)
     shares = {}
     for condition in np.unique(task.conditions[task.test]):
@@ -169,7 +169,7 @@ def _prior(task: Task, features: str) -> np.ndarray:
 
 
 def _mask_trees(task: Task, features: str) -> np.ndarray:
-    """Boosted trees per weight: its magnitude, rank and place, and the prior, over the twin that is asked for."""
+    """Fit boosted trees per weight: its magnitude, rank and place, and the prior, over the requested twins."""
     rng = np.random.default_rng(_SEED)
     weights = prunable(task.zoo)
     per_item = max(1, _MASK_WEIGHTS // len(task.train))
@@ -186,7 +186,7 @@ def _mask_trees(task: Task, features: str) -> np.ndarray:
 
 
 def _prior_of_items(task: Task, items: np.ndarray) -> np.ndarray:
-    """The mean mask of the other training originals' twins of the same kind, `[items, weights]`."""
+    """Return the mean mask of the other training originals' twins of the same kind, `[items, weights]`."""
     weights = prunable(task.zoo)
     masks = task.zoo.vectors(task.targets[task.train])[:, weights].numpy() == 0
     of_train = task.conditions[task.train]

@@ -66,7 +66,7 @@ def _trained(zoo: PublishedZoo, training: tuple[int, ...]) -> AutoEncoder:
 
 
 def _vectors(zoo: PublishedZoo, tokens: Tokens, networks: np.ndarray) -> Tensor:
-    """Networks in the order of tokens, float32 `[networks, parameters]`."""
+    """Return networks in the order of tokens, float32 `[networks, parameters]`."""
     shapes = zoo.about["parameters"]
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     parts = zoo.vectors(networks).split(sizes, dim=1)

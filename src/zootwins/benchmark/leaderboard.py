@@ -108,7 +108,7 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaderboard_table(results: Sequence[ZooResults]) -> pd.DataFrame:
-    """The leaderboards of zoos below one another; see `leaderboard`."""
+    """Stack the leaderboards of zoos; see `leaderboard`."""
     tables = [leaderboard(one.tables["benchmark"]) for one in results]
     for one, table in zip(results, tables, strict=True):
         table.insert(0, "zoo", one.zoo.id)
@@ -116,7 +116,7 @@ def leaderboard_table(results: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def arrange_leaderboard(table: pd.DataFrame) -> pd.DataFrame:
-    """A line per zoo, task, baseline and metric."""
+    """Arrange a line per zoo, task, baseline and metric."""
     cells = {
         "Frozen split": texts(table["frozen_split"], "{:.3f}"),
         "Mean over splits": value_interval(table["mean"], table["low"], table["high"], "{:.3f}"),

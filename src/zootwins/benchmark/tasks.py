@@ -130,7 +130,7 @@ def _finite(zoo: PublishedZoo) -> pd.DataFrame:
 
 
 def _twins(zoo: PublishedZoo) -> pd.DataFrame:
-    """Twins with `dense`, the row of their dense original, and `condition`, their method and point."""
+    """Return twins with `dense`, the row of their dense original, and `condition`, their method and point."""
     rows = _finite(zoo)
     dense = rows[rows["method"] == ORIGINAL]
     dense = pd.Series(dense.index, index=dense["original"])

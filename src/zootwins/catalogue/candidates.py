@@ -43,17 +43,17 @@ class Candidate:
         return self.point.epoch if self.point and self.method != SCRATCH else 0
 
     def plain(self) -> dict[str, Any]:
-        """As Snakemake's parameters hold it."""
+        """Return it as plain values, as Snakemake's parameters hold it."""
         return asdict(self)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Candidate:
-        """What `plain` made plain."""
+        """Make it from what `plain` returned."""
         return cls(values["method"], values["point"] and Point(**values["point"]))
 
 
 def candidates(points: Mapping[str, Sequence[Point]], settings: Transfer, mode: str) -> list[Candidate]:
-    """What is transferred in a mode, `linear` or `full`.
+    """Return what is transferred in a mode, `linear` or `full`.
 
     Args:
         points: of each method, the operating points (`TransferExperiment.points`).

@@ -47,7 +47,7 @@ def check_twins(zoo: Zoo, catalogue: Mapping[str, Zoo], where: str) -> None:
 
 
 def read_catalogue(path: Path) -> Any:
-    """The content of a catalogue's file."""
+    """Read a catalogue's file."""
     if not path.exists():
         raise InputError(f"{path}: there is no such catalogue; correct the configuration's key catalogue")
     return read_yaml(path)

@@ -12,7 +12,7 @@ ARCHIVE = "archive"  # instead of a data set's name: the one that the zoo's arch
 
 
 def named_datasets(own: Mapping[str, DatasetEntry], where: str) -> dict[str, DatasetEntry]:
-    """The data sets that a catalogue's zoos may name.
+    """Return the data sets that a catalogue's zoos may name.
 
     Raises:
         InputError: if the catalogue gives one of the names that every catalogue has to another data set.
@@ -24,7 +24,7 @@ def named_datasets(own: Mapping[str, DatasetEntry], where: str) -> dict[str, Dat
 
 
 def zoo_dataset(zoo: str, given: str | dict[str, Any], datasets: dict[str, DatasetEntry], where: str) -> str:
-    """The name of a zoo's data set; one that is written inside the zoo's entry joins `datasets`.
+    """Return the name of a zoo's data set; one written inside the zoo's entry joins `datasets`.
 
     Raises:
         InputError: if there is no data set of this name, or the section is wrong.

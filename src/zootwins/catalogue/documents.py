@@ -189,7 +189,7 @@ class ZooEntry(Section):
 
 @cache
 def configuration_model() -> type[BaseModel]:
-    """The configuration's keys, with a section for every experiment that has settings, and for every sparsifier."""
+    """Return the model of the configuration, with a section per experiment with settings and per sparsifier."""
     sections = {one.id: (one.settings, ...) for one in experiments() if one.settings}
     sections |= {method.section: (method.Settings, Field(description=f"{method.title}.")) for method in sparsifiers()}
     return create_model("Configuration", __base__=Configuration, __doc__=Configuration.__doc__, **sections)
@@ -197,7 +197,7 @@ def configuration_model() -> type[BaseModel]:
 
 @cache
 def catalogue_model() -> type[BaseModel]:
-    """The catalogue's keys: zoos can have sections of its own for sparsifiers and experiments, and operating points."""
+    """Return the model of the catalogue, whose zoos can have sections for sparsifiers and experiments."""
     points = {
         f"{method.id}_{method.sweep.name}": (
             float | None,

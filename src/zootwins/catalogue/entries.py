@@ -66,15 +66,15 @@ class Zoo:
     twins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def curve(self, method: str) -> list[Point]:
-        """The operating points of a method, in the order of its sweep parameter; none if the zoo lacks it."""
+        """Return the operating points of a method, in the order of its sweep parameter; none if the zoo lacks it."""
         return get_sparsifier(method).curve(self.methods[method]) if method in self.methods else []
 
     def point(self, method: str, value: float) -> Point | None:
-        """The operating point of a method with a value of its sweep parameter, or None."""
+        """Return the operating point of a method with a value of its sweep parameter, or None."""
         return get_sparsifier(method).point(self.methods[method], value) if method in self.methods else None
 
     def operating_points(self, comparison: str) -> dict[str, Point]:
-        """Where a comparison (`agreement` or `correlation`) looks at the twins, by method; some it may leave out."""
+        """Return by method where a comparison (`agreement`, `correlation`) looks at the twins; some may be left out."""
         values = {method: self.points[comparison].get(method) for method in self.methods}
         return {method: self.point(method, value) for method, value in values.items() if value is not None}
 
@@ -100,14 +100,14 @@ class Zoo:
         return any(get_sparsifier(method).needs_initial(settings) for method, settings in self.methods.items())
 
     def value(self, path: str) -> Any:
-        """A field, or a part of one, as plain values: `architecture`, `methods.vd.epochs`; None where there is none."""
+        """Return a field, or a part of one, as plain values: `methods.vd.epochs`; None where there is none."""
         found: Any = self
         for name in path.split("."):
             found = found.get(name) if isinstance(found, Mapping) else getattr(found, name, None)
         return found.model_dump() if isinstance(found, BaseModel) else found
 
     def plain(self, *, origin: bool = True) -> dict[str, Any]:
-        """The fields as plain values, as Snakemake's parameters hold them; `origin`: with where the zoo comes from."""
+        """Return the fields as plain values, as Snakemake's parameters hold them; `origin`: with the zoo's source."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["methods"] = {method: settings.model_dump() for method, settings in self.methods.items()}
         for name in ("archive", "train"):
@@ -118,7 +118,7 @@ class Zoo:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Zoo":
-        """A zoo from its fields as plain values."""
+        """Make a zoo from its fields as plain values."""
         methods = {method: get_sparsifier(method).Settings(**own) for method, own in values["methods"].items()}
         sources = {"archive": ArchiveSource, "train": TrainSource}
         typed = {name: kind(**values[name]) for name, kind in sources.items() if values.get(name)}
@@ -145,7 +145,7 @@ class Run:
     datasets: Mapping[str, DatasetEntry]
 
     def source_path(self, zoo: str) -> Path | None:
-        """The archive or folder on this machine that a zoo comes from; None of one to be downloaded or trained.
+        """Return the archive or folder on this machine of a zoo; None of one to be downloaded or trained.
 
         Raises:
             InputError: if two folders have different files of this name, or a folder stands for a file.
@@ -164,7 +164,7 @@ class Run:
         return found
 
     def dataset_path(self, name: str) -> Path | None:
-        """The user's file or folder that a data set is read from; None of one that comes from elsewhere.
+        """Return the user's file or folder of a data set; None of one that comes from elsewhere.
 
         Raises:
             InputError: if two folders have different files of this name.
@@ -175,57 +175,57 @@ class Run:
         return located_once(entry.path, self.folders, f"{self.config.catalogue}: data set {name}")
 
     def missing(self, path: Path) -> str:
-        """What to tell a user whose archive, folder or data set is nowhere."""
+        """Return the message for an archive, folder or data set that is not there."""
         looked = " or ".join(dict.fromkeys(str(folder.absolute()) for folder in self.folders))
         return f"{self.config.catalogue}: {path} is not in {looked}; correct the path in the catalogue"
 
     def models(self, zoo: str) -> int:
-        """How many of a zoo's models the run takes, from the first."""
+        """Return how many of a zoo's models the run takes, from the first."""
         whole, wanted = self.catalogue[zoo].models, self.config.max_models
         return min(whole, (wanted.get(zoo) if isinstance(wanted, Mapping) else wanted) or whole)
 
     def shards(self, zoo: str) -> list[str]:
-        """The names of a zoo's shards."""
+        """Return the names of a zoo's shards."""
         return shard_ranges(self.models(zoo), self.config.models_per_shard)
 
     def originals_of(self, zoo: str) -> Zoo:
-        """The zoo that a zoo of published twins was made from; any other zoo is its own."""
+        """Return the zoo that published twins were made from; any other zoo is its own."""
         return self.catalogue[self.catalogue[zoo].twins_of or zoo]
 
     def fetched_epoch(self, zoo: str) -> int | str | None:
-        """The checkpoint to read of each model of an archive or folder; of published twins, `all`."""
+        """Return the checkpoint to read of each model of an archive or folder; of published twins, `all`."""
         return "all" if self.catalogue[zoo].twins_of else self.catalogue[zoo].epoch
 
     def dialect_of_dataset(self, zoo: str) -> str | None:
-        """The dialect of the raw zoo that may bring a data set along."""
+        """Return the dialect of the raw zoo that may bring a data set along."""
         return self.originals_of(zoo).dialect
 
     def imported_models(self, zoo: str) -> int:
-        """How many models a raw zoo has to hold: of a zoo trained here, those that the run takes."""
+        """Return how many models a raw zoo must hold: of a zoo trained here, those that the run takes."""
         entry = self.catalogue[zoo]
         return self.models(zoo) if entry.train else entry.held or entry.models
 
     def names_of(self, sparsifier: Sparsifier) -> list[str]:
-        """The names of the twins by a sparsifier: its id, and those of the run's section `twins`."""
+        """Return the names of twins by a sparsifier: its id, and those in the run's section `twins`."""
         named = [name for name, twin in self.config.twins.items() if twin.sparsifier == sparsifier.section]
         return list(dict.fromkeys((sparsifier.id, *named)))
 
     def sampled_models(self, zoo: str) -> int | None:
-        """How many models a zoo is of those that its source holds; None: all."""
+        """Return how many of its source's models a zoo takes; None: all."""
         return self.catalogue[zoo].models if self.catalogue[zoo].held else None
 
     def analysed(self, zoo: str) -> dict[str, Any]:
-        """What tables and figures depend on in a catalogue entry: all but where the zoo comes from."""
+        """Return what tables and figures depend on in a catalogue entry: all but the zoo's source."""
         return self.catalogue[zoo].plain(origin=False) | {"models": self.models(zoo)}
 
     def publication(self, zoo: str) -> dict[str, Any]:
-        """What a release says of its zoo."""
+        """Return what a release says of its zoo."""
         entry = self.catalogue[zoo]
         about = {name: getattr(entry, name) for name in ("title", "dataset", "architecture")}
         return {"zoo": zoo, **about, **entry.publication}
 
     def method_settings(self, zoo: str, method: str) -> dict[str, Any]:
-        """The settings of a method for a zoo, as plain values.
+        """Return the settings of a method for a zoo, as plain values.
 
         Raises:
             InputError: if the run does not have it.
@@ -236,7 +236,7 @@ class Run:
         return settings.model_dump()
 
     def exported_settings(self, zoo: str, population: str) -> dict[str, Any] | None:
-        """The settings of the method that a population was made by; None of originals and of a zoo trained here."""
+        """Return the settings of a population's method; None of originals and of a zoo trained here."""
         methods = self.catalogue[zoo].methods
         return methods[population].model_dump() if population in methods else None
 
@@ -354,7 +354,7 @@ def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, Dat
 
 
 def _settings(experiment: Experiment, zoo: str, entry: Any, config: Any, where: str) -> Any:
-    """An experiment's settings for a zoo: the run's, with the zoo's own."""
+    """Return an experiment's settings for a zoo: the run's, with the zoo's own."""
     own, key = getattr(entry, experiment.id), f"zoos.{zoo}.{experiment.id}"
     settings = validated(experiment.settings, getattr(config, experiment.id).model_dump() | own, where, key)
     return experiment.resolve(settings, own, config, entry)

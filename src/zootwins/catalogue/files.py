@@ -29,7 +29,7 @@ PAPER = ("mp", "vd")  # the paper's methods
 
 @cache
 def _digest_of_folder(directory: str, epoch: int | str | None, dialect: str | None) -> str:
-    """Once for all of a zoo's jobs."""
+    """Return the digest of a folder, computed once for all of a zoo's jobs."""
     from zootwins.zoos.identity import folder_digest  # imports numpy, for the runs that have such a zoo
 
     return folder_digest(directory, epoch, dialect)
@@ -51,11 +51,11 @@ class Files:
     given: Callable[..., str]
 
     def of_project(self, path: str) -> str:
-        """A path of the project."""
+        """Return a path of the project."""
         return relpath(self.root / path)
 
     def paper(self, tables: Iterable[str]) -> list[str]:
-        """The paper's tables of some names."""
+        """Return the paper's tables of some names."""
         return [self.of_project(f"resources/paper/{table}.csv") for table in tables]
 
     @cached_property
@@ -81,22 +81,22 @@ class Files:
             return {row["zoo"]: int(row["models"]) for row in csv.DictReader(file)}
 
     def counterpart(self, zoo: str) -> str:
-        """The paper's zoo that a zoo is, or is like."""
+        """Return the paper's zoo that a zoo is, or is like."""
         return self.counterparts[zoo]
 
     def counterpart_models(self, zoo: str) -> int:
-        """How many models that has."""
+        """Return the number of models of the paper's zoo."""
         return self.paper_models[self.counterparts[zoo]]
 
     # Raw zoos
 
     def source(self, zoo: str) -> str:
-        """The archive or folder that a zoo comes from."""
+        """Return the archive or folder that a zoo comes from."""
         made = (f"results/zoos/{zoo}/raw.zip", f"results/zoos/{zoo}/models.csv")
         return self.given(self.run.source_path, zoo, *made)
 
     def of_dataset(self, name: str) -> list[str]:
-        """What a data set is read from, but for files in data_dir: the same ones elsewhere make nothing run again."""
+        """Return the files of a data set, but for those in data_dir: the same ones elsewhere rerun nothing."""
         entry = self.run.datasets.get(name)
         if entry is None or not (entry.zoo or entry.path):
             return []
@@ -105,7 +105,7 @@ class Files:
         return [self.given(self.run.dataset_path, name)]
 
     def dataset_settings(self, name: str) -> dict[str, Any] | str:
-        """What the catalogue says of a data set, as plain values, and which files a folder holds; `archive` as is."""
+        """Return the catalogue's settings of a data set, as plain values, and a folder's files; `archive` as is."""
         entry = self.run.datasets.get(name)
         if entry is None:
             return name
@@ -114,45 +114,45 @@ class Files:
         return {"name": name, "entry": entry.plain(), "files": held and digest(held)}
 
     def zoo_dataset_files(self, zoo: str) -> list[str]:
-        """What a zoo's data set is read from."""
+        """Return the files of a zoo's data set."""
         return self.of_dataset(self.run.catalogue[zoo].dataset)
 
     def zoo_dataset_settings(self, zoo: str) -> dict[str, Any] | str:
-        """What the catalogue says of a zoo's data set."""
+        """Return the catalogue's settings of a zoo's data set."""
         return self.dataset_settings(self.run.catalogue[zoo].dataset)
 
     def archive(self, zoo: str) -> list[str]:
-        """The archive of a zoo on this machine, or nothing where it is to be downloaded."""
+        """Return the archive of a zoo on this machine, or nothing where it is to be downloaded."""
         archive = self.run.catalogue[zoo].archive
         return [self.source(zoo)] if archive and archive.path else []
 
     def raw_zoo(self, zoo: str) -> str:
-        """A zoo in the raw layout: fetched, a folder of the user's, or trained here."""
+        """Return a zoo in the raw layout: fetched, a folder of the user's, or trained here."""
         entry = self.run.catalogue[zoo]
         if entry.train:
             return f"results/exports/{zoo}/trained.zip"
         return self.source(zoo) if entry.directory else f"results/zoos/{zoo}/raw.zip"
 
     def raw_zoo_with_dataset(self, zoo: str) -> str | list[str]:
-        """The raw zoo that may bring its data set along; a zoo that is trained here takes the catalogue's."""
+        """Return the raw zoo that may hold its data set; a zoo that is trained here takes the catalogue's."""
         originals = self.run.originals_of(zoo)
         return [] if originals.train else self.raw_zoo(originals.id)
 
     def raw_zoo_with_initial_weights(self, zoo: str) -> str | list[str]:
-        """The raw zoo whose checkpoints 0 are read; none where the weights follow from the factors."""
+        """Return the raw zoo whose checkpoints 0 are read; none where the weights follow from the factors."""
         return self.raw_zoo(zoo) if self.run.catalogue[zoo].initial_weights == "checkpoint" else []
 
     def folder_state(self, zoo: str) -> str | None:
-        """A digest of the files that are read of a zoo's folder, whatever their dates."""
+        """Return a digest of the files that are read of a zoo's folder, whatever their dates."""
         return self._folder_state(self.run.catalogue[zoo], self.run.fetched_epoch(zoo))
 
     def folder_state_of_dataset(self, zoo: str) -> str | None:
-        """The same of the folder that may bring the data set along."""
+        """Return the same of the folder that may bring the data set along."""
         originals = self.run.originals_of(zoo)
         return self._folder_state(originals, originals.epoch)
 
     def folder_state_of_initial_weights(self, zoo: str) -> str | None:
-        """The same of the checkpoints 0, where these are read."""
+        """Return the same of the checkpoints 0, where these are read."""
         entry = self.run.catalogue[zoo]
         return self._folder_state(entry, 0) if entry.initial_weights == "checkpoint" else None
 
@@ -162,36 +162,36 @@ class Files:
     # Zoos and twins
 
     def shards(self, zoo: str, folder: str) -> list[str]:
-        """The files of a zoo's shards in a folder, in order."""
+        """Return the files of a zoo's shards in a folder, in order."""
         return [f"{folder}/{shard}.safetensors" for shard in self.run.shards(zoo)]
 
     def twins(self, zoo: str, method: str) -> list[str]:
-        """The shards of a zoo's twins by a method."""
+        """Return the shards of a zoo's twins by a method."""
         return self.shards(zoo, f"results/twins/{zoo}/{method}")
 
     def twins_by_method(self, zoo: str) -> dict[str, list[str]]:
-        """The shards of a zoo's twins, by method."""
+        """Return the shards of a zoo's twins, by method."""
         return {method: self.twins(zoo, method) for method in self.run.catalogue[zoo].methods}
 
     def vd_twins(self, zoo: str) -> list[str]:
-        """The shards of a zoo's twins by variational dropout."""
+        """Return the shards of a zoo's twins by variational dropout."""
         return self.twins(zoo, "vd")
 
     def all_twins(self) -> list[str]:
-        """Every shard of twins of the configured zoos."""
+        """Return every shard of twins of the configured zoos."""
         return [shard for zoo in self.run.zoos for shards in self.twins_by_method(zoo).values() for shard in shards]
 
     def paper_twins(self, zoo: str) -> list[str]:
-        """The shards of a zoo's twins by those of the paper's methods that it has."""
+        """Return the shards of a zoo's twins by those of the paper's methods that it has."""
         return [shard for method in PAPER for shard in self.twins_by_method(zoo).get(method, [])]
 
     def paper_metrics(self, zoo: str) -> list[str]:
-        """models.csv and the long tables of these twins."""
+        """Return models.csv and the long tables of these twins."""
         names = [f"{method}/{table}" for method in PAPER for table in ("scores", "agreement")]
         return [f"results/zoos/{zoo}/models.csv", *self.metrics([zoo], names)]
 
     def needed_by_twins(self, zoo: str, method: str, shard: str) -> dict[str, str]:
-        """What a shard of twins starts from beside the originals: twins by other methods, initial weights."""
+        """Return the inputs of a shard of twins beside the originals: twins by other methods, initial weights."""
         settings = self.run.catalogue[zoo].methods.get(method)
         if settings is None:  # its job is refused
             return {}
@@ -200,11 +200,11 @@ class Files:
         return needed | ({"initial": self.initial(zoo)} if sparsifier.needs_initial(settings) else {})
 
     def initial(self, zoo: str) -> str:
-        """The weights of a zoo's models before training."""
+        """Return the weights of a zoo's models before training."""
         return f"results/zoos/{zoo}/initial.safetensors"
 
     def of_originals(self, zoo: str) -> dict[str, str]:
-        """What import_zoo wrote of the originals of published twins."""
+        """Return the files that import_zoo wrote of the originals of published twins."""
         folder = f"results/zoos/{self.run.catalogue[zoo].twins_of}"
         return {kind: f"{folder}/{kind}.safetensors" for kind in ("originals", "predictions")} | {
             "models": f"{folder}/models.csv",
@@ -212,7 +212,7 @@ class Files:
         }
 
     def shard_of_model(self, zoo: str, method: str, model: str) -> list[str]:
-        """The shard of a method's twins that a model is in; see `shard_with`."""
+        """Return the shard of a method's twins that a model is in; see `shard_with`."""
         return self.shard_with(zoo, model, self.twins(zoo, method))
 
     def shard_with(self, zoo: str, model: str, shards: Sequence[str]) -> list[str]:
@@ -234,24 +234,22 @@ class Files:
         return [shard for shard in shards if index in range(*shard_slice(Path(shard).stem))]
 
     def exported(self, zoo: str, population: str) -> list[str]:
-        """The shards that hold a population to export; the originals are in none."""
+        """Return the shards that hold a population to export; the originals are in none."""
         if population == "originals":
             return []
         trained = self.shards(zoo, f"results/zoos/{zoo}/trained")
         return trained if population == "trained" else self.twins(zoo, population)
 
     def exported_models(self, zoo: str, population: str) -> str | list[str]:
-        """The table of the models to export; a population trained here brings it along."""
+        """Return the table of the models to export; a population trained here has its own."""
         return [] if population == "trained" else f"results/zoos/{zoo}/models.csv"
 
     def exported_originals(self, zoo: str, population: str) -> str | list[str]:
-        """The dense models to export, where the population is theirs."""
+        """Return the dense models to export, where the population is theirs."""
         return f"results/zoos/{zoo}/originals.safetensors" if population == "originals" else []
 
     def metrics(self, zoos: Iterable[str], names: Iterable[str]) -> list[str]:
-        """The long tables of some zoos; `*/` before a name stands for every method, and a method that a zoo lacks
-        has none.
-        """
+        """Return the long tables of zoos; `*/` before a name stands for every method that a zoo has."""
         names = list(names)
         files = [file for zoo in zoos for name in names for file in self._metrics(self.run.catalogue[zoo], name)]
         return list(dict.fromkeys(files))
@@ -268,30 +266,30 @@ class Files:
         return [f"results/metrics/{zoo.id}/{method}{'/' * bool(method)}{table}.parquet" for method in methods]
 
     def scores(self, zoo: str) -> list[str]:
-        """The scores of a zoo's twins, by every method."""
+        """Return the scores of a zoo's twins, by every method."""
         return self.metrics([zoo], ["*/scores"])
 
     def explored(self) -> list[str]:
-        """What the explorer shows: models.csv and the scores of every method of the configured zoos."""
+        """Return the explorer's inputs: models.csv and the scores of every method of the configured zoos."""
         models = [f"results/zoos/{zoo}/models.csv" for zoo in self.run.zoos]
         return models + self.metrics(self.run.zoos, ["*/scores"])
 
     # Tables and figures
 
     def sources(self, result: Result) -> list[str]:
-        """The files that a table or figure is made of."""
+        """Return the files that a table or figure is made of."""
         return experiment_of(result).sources(self, result.sources)
 
     def beside(self, result: Result) -> list[str]:
-        """The paper's tables that are read beside them."""
+        """Return the paper's tables that are read beside them."""
         return self.paper(result.paper)
 
     def zoos(self, result: Result) -> list[dict[str, Any]]:
-        """What a table or figure depends on in the entries of its zoos."""
+        """Return what a table or figure depends on in the entries of its zoos."""
         return [self.run.analysed(zoo) for zoo in experiment_of(result).zoos(self.run)]
 
     def modules(self, result: Result) -> list[str]:
-        """The modules that a table or figure is made with; results are read by way of the methods' curves."""
+        """Return the modules that a table or figure is made with, those of the methods' curves among them."""
         zoos = experiment_of(result).zoos(self.run)
         methods = dict.fromkeys(method for zoo in zoos for method in self.run.catalogue[zoo].methods)
         experiment = module_of(experiment_of(result).id)
@@ -300,7 +298,7 @@ class Files:
     # What a run makes
 
     def targets(self, experiment: Experiment) -> list[str]:
-        """All that an experiment's target makes: tables, figures, and what they are made of with its checksums.
+        """Return all that an experiment's target makes: tables, figures, their inputs and checksums.
 
         Raises:
             InputError: if the experiment cannot be done with this configuration.
@@ -311,19 +309,19 @@ class Files:
         return [*made, *checksums, *self.tables(of), *self.figures(of)]
 
     def tables(self, of: Iterable[Experiment]) -> list[str]:
-        """Every file of the tables of some experiments."""
+        """Return every file of the tables of some experiments."""
         return [f"results/tables/{one.name}{form}" for each in of for one in each.tables for form in TABLE_FORMS]
 
     def figures(self, of: Iterable[Experiment]) -> list[str]:
-        """Every file of the figures of some experiments."""
+        """Return every file of the figures of some experiments."""
         return [f"results/figures/{one.name}{form}" for each in of for one in each.figures for form in FIGURE_FORMS]
 
     def needed(self) -> dict[str, list[str]]:
-        """The files that `all` makes, by kind, as `zootwins.storage.verification.verify` takes them."""
+        """Return the files that `all` makes, by kind, as `zootwins.storage.verification.verify` takes them."""
         return _joined(self._checked(one) for one in experiments() if one.in_all)
 
     def possible(self) -> dict[str, list[str]]:
-        """Those that are there if somebody asked for them: of other experiments, single models, exports."""
+        """Return the files that exist only if requested: of other experiments, single models, exports."""
         found = [self.on_request()]
         for experiment in experiments():
             if not experiment.in_all:
@@ -337,7 +335,7 @@ class Files:
         return _joined([experiment.files(self), {"table": tables}])
 
     def of_zoos(self, zoos: Sequence[str]) -> dict[str, list[str]]:
-        """What some zoos are made of and their twins, by kind, but for what can be had again from elsewhere."""
+        """Return the inputs and twins of zoos, by kind, but for what can be had again from elsewhere."""
         all_zoos = dict.fromkeys([*zoos, *(self.run.originals_of(zoo).id for zoo in zoos)])
         folders = [f"results/zoos/{zoo}" for zoo in all_zoos]
         trained = [zoo for zoo in all_zoos if self.run.catalogue[zoo].train]
@@ -350,13 +348,13 @@ class Files:
         }
 
     def on_request(self) -> dict[str, list[str]]:
-        """Single models and exports that somebody has asked for, by kind; a model goes by its name or its index."""
+        """Return single models and exports that were requested, by kind; a model goes by its name or its index."""
         kinds = {"shard": "models/*/*/*.safetensors", "export": "exports/*/*.zip"}
         return {kind: sorted(map(str, Path("results").glob(pattern))) for kind, pattern in kinds.items()}
 
 
 def _joined(parts: Iterable[Mapping[str, Iterable[str]]]) -> dict[str, list[str]]:
-    """The files of each kind in all parts, each file once, of the kind that it comes under first."""
+    """Join the files of each kind in all parts, each file once, of the first kind that has it."""
     joined: dict[str, list[str]] = {}
     seen: set[str] = set()
     for part in parts:

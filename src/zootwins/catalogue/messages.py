@@ -41,7 +41,7 @@ def validated(model: type[Model], document: Any, where: str, key: str = "") -> M
 
 
 def _path(error: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys that lead to a mistake, without pydantic's names of a union's alternatives."""
+    """Return the keys that lead to a mistake, without pydantic's names of a union's alternatives."""
     return tuple(str(part) for part in error["loc"] if not str(part).startswith(("dict[", "literal[")))
 
 
@@ -71,7 +71,7 @@ def _message(error: Mapping[str, Any], prefix: list[str], model: type[BaseModel]
 
 
 def _reason(error: Mapping[str, Any]) -> str:
-    """What is wrong with a value, without names of Python's types."""
+    """Return what is wrong with a value, without names of Python's types."""
     given = error["input"]
     match error["type"]:
         case "tuple_type" | "list_type":
@@ -104,7 +104,7 @@ def _shown(value: Any) -> str:
 
 
 def _advice(path: Sequence[str], model: type[BaseModel]) -> str:
-    """Where a key belongs that stands in a wrong place, or which one may be meant."""
+    """Return where a misplaced key belongs, or which one may be meant."""
     name, sections = path[-1], dict(_sections(model))
     here = next((known for known in sections if _matches(known, path[:-1])), ())
     others = [known for known, section in sections.items() if name in section.model_fields and known != here]
@@ -121,7 +121,7 @@ def _matches(known: Sequence[str], path: Sequence[str]) -> bool:
 
 
 def _sections(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
-    """A model and the sections within it, each with the keys that lead to it."""
+    """Return a model and the sections within it, each with the keys that lead to it."""
     yield path, model
     for name, field in model.model_fields.items():
         for inner, keys in _models(field.annotation):

@@ -11,7 +11,7 @@ from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, of_section, 
 
 
 def zoo_methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settings]:
-    """The settings of a zoo's methods, the run's or its own; of published twins, variational dropout's alone."""
+    """Return the settings of a zoo's methods, the run's or its own; of published twins, variational dropout's."""
     methods = {}
     for method in config.methods or tuple(config.twins) or entry.methods:
         sparsifier = get_sparsifier(method)
@@ -68,20 +68,20 @@ def _section(method: str) -> str:
 
 
 def looks(name: str) -> dict[str, str]:
-    """What people see of a named twin."""
+    """Return sparsifier, title, short name and colour of a named twin."""
     twin = get_sparsifier(name)
     return {"sparsifier": twin.section, "title": twin.title, "short": twin.short, "colour": twin.colour}
 
 
 def _epochs(entry: Any) -> int | None:
-    """The epochs that a zoo's originals were trained for, if the catalogue gives them."""
+    """Return the epochs that a zoo's originals were trained for, if the catalogue gives them."""
     return entry.source.train.epochs if entry.epoch is None and entry.source.train else entry.epoch
 
 
 def _resolved(
     name: str, methods: Mapping[str, Settings], epochs: int | None, config: Any, where: str
 ) -> dict[str, Settings]:
-    """The methods with what follows from one another; a zoo that is not run is without those that do not fit."""
+    """Resolve the methods' settings from one another; a zoo that is not run is without those that do not fit."""
     resolved = {}
     for method, settings in methods.items():
         sparsifier = get_sparsifier(method)
@@ -95,7 +95,7 @@ def _resolved(
 
 
 def operating_points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:
-    """A value of each method's sweep parameter; the usual one where the catalogue has none."""
+    """Return a value of each method's sweep parameter; the default where the catalogue has none."""
     points = {}
     for method, settings in methods.items():
         sparsifier = get_sparsifier(method)

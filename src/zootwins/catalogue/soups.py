@@ -88,7 +88,7 @@ class Soups(Section):
         return tuple(name for name in ARMS if name == SEED or name in self.vary or name in self.controls)
 
     def of_variant(self, variant: str, members: int) -> dict[str, Any]:
-        """The settings that decide what a variant with so many members comes to, the others at nothing.
+        """Return the settings that decide the networks of a variant with so many members, the others unset.
 
         A further variant is no reason to train the others again.
         """

@@ -18,7 +18,7 @@ _LONGEST_NAME = 255  # bytes, on all common file systems
 
 
 def too_long(target: str) -> str | None:
-    """What to write instead of a path with a name that is too long for a file; None if there is none."""
+    """Return what to write instead of a path whose name is too long for a file; None if it is not."""
     if all(len(part.encode()) <= _LONGEST_NAME for part in PurePosixPath(target).parts):
         return None
     return (

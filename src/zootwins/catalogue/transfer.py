@@ -23,7 +23,7 @@ class TaskSource(NamedTuple):
 
     @classmethod
     def of(cls, task: str) -> "TaskSource":
-        """A task, by its name in the configuration."""
+        """Parse a task's name in the configuration."""
         zoo, parts = task.startswith("zoo:"), task.removeprefix("zoo:").split(":")
         return cls(parts[0] * zoo, parts[0] * (not zoo), "".join(parts[1:]))
 

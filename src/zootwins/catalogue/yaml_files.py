@@ -56,7 +56,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _read_json(text: str) -> Any:
-    """The content of a JSON file or, since YAML may start with a brace too, of a YAML file."""
+    """Read a JSON file or, since YAML may start with a brace too, a YAML file."""
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError:

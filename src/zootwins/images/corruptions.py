@@ -50,7 +50,7 @@ _IN_PIXELS = ("blur", "translation")
 
 
 def corrupt(images: Tensor, corruption: str, severity: int) -> Tensor:
-    """Images as a corruption leaves them.
+    """Corrupt images.
 
     Args:
         images: uint8 `[samples, channels, height, width]`; the whole of a set, since noise goes by an image's place.
@@ -62,7 +62,7 @@ def corrupt(images: Tensor, corruption: str, severity: int) -> Tensor:
 
 
 def parameter(corruption: str, severity: int, edge: int) -> float:
-    """The strength of a corruption of images with an edge of so many pixels.
+    """Return the strength of a corruption of images with an edge of so many pixels.
 
     Of other sizes than 28 and 32 it is that of 32; lengths in pixels grow with the edge.
     """
@@ -95,12 +95,12 @@ def _contrast(images: Tensor, left: float) -> Tensor:
 
 
 def _jpeg(images: Tensor, quality: int) -> Tensor:
-    """By Pillow: torchvision's own needs an extension that is not built for every torch."""
+    """Compress by Pillow: torchvision's own needs an extension that is not built for every torch."""
     return torch.stack([_jpeg_image(image, quality) for image in images])
 
 
 def _jpeg_image(image: Tensor, quality: int) -> Tensor:
-    """`[channels, height, width]`, of one channel (grey) or three."""
+    """Compress an image `[channels, height, width]` of one channel (grey) or three."""
     buffer = BytesIO()
     pixels = image[0] if len(image) == 1 else image.movedim(0, -1)
     Image.fromarray(pixels.numpy()).save(buffer, "JPEG", quality=quality)
@@ -123,7 +123,7 @@ def _shear(images: Tensor, degrees: float) -> Tensor:
 def _affine(
     images: Tensor, angle: float = 0.0, translate: Sequence[float] = (0, 0), shear: Sequence[float] = (0.0, 0.0)
 ) -> Tensor:
-    """Bilinear; what comes in from outside is black."""
+    """Transform images bilinearly; what comes in from outside is black."""
     bilinear = import_torchvision().transforms.InterpolationMode.BILINEAR
     return _functional().affine(images, angle, list(translate), 1.0, list(shear), interpolation=bilinear)
 
@@ -197,7 +197,7 @@ def _other(name: str, other: StoredData, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def shifted_sets(path: str | Path) -> Iterator[ShiftedSet]:
-    """What `save_shifted` wrote, a set at a time, in the order of names and severities.
+    """Read what `save_shifted` wrote, a set at a time, in the order of names and severities.
 
     Raises:
         InputError: if the file is not as it was written.

@@ -46,20 +46,20 @@ class StoredData:
 
 
 def torchvision_data(name: str, data_dir: str | Path) -> StoredData:
-    """A data set that every catalogue has, by its name; see `zootwins.images.reading.read_data`."""
+    """Read a data set that every catalogue has, by its name; see `zootwins.images.reading.read_data`."""
     from zootwins.images.reading import read_data
 
     return read_data(name, built_in()[name], data_dir)
 
 
 def resized(images: Tensor, edge: int) -> Tensor:
-    """Images, uint8 `[samples, channels, height, width]`, of another edge: bilinear, as PIL does it."""
+    """Resize images, uint8 `[samples, channels, height, width]`, bilinearly, as PIL does it."""
     functional = import_torchvision().transforms.functional
     return _each_image(images, lambda image: functional.resize(image, [edge, edge]))
 
 
 def grey(images: Tensor) -> Tensor:
-    """Images, uint8 `[samples, 3, height, width]`, as `[samples, 1, height, width]` by PIL's formula of luminance."""
+    """Convert uint8 `[samples, 3, height, width]` to `[samples, 1, height, width]` by PIL's luminance."""
     return _each_image(images, import_torchvision().transforms.functional.rgb_to_grayscale)
 
 
@@ -73,12 +73,12 @@ def _column(values: tuple[float, ...]) -> Tensor:
 
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """As torchvision's ToTensor and Normalize compute it, bit for bit."""
+    """Normalise as torchvision's ToTensor and Normalize do, bit for bit."""
     return pixels.float().div_(255).sub_(_column(mean)).div_(_column(std))
 
 
 def as_trained_on(data: StoredData) -> dict[str, TensorDataset]:
-    """The content of a `dataset.pt` of this data."""
+    """Return the content of a `dataset.pt` of this data."""
     normalised = image_data(data)
     sets = {key: getattr(normalised, split) for split, key in SPLITS.items()}
     return {key: TensorDataset(part.images, part.labels) for key, part in sets.items()} | {
@@ -122,7 +122,7 @@ def load_stored(path: str | Path) -> StoredData:
 
 
 def load_dataset(path: str | Path) -> ImageData:
-    """The normalised splits that models see; see `load_stored`."""
+    """Load the normalised splits that models see; see `load_stored`."""
     return image_data(load_stored(path))
 
 

@@ -109,7 +109,7 @@ class DatasetEntry(Section):
         return self.npz or self.folder
 
     def mean_and_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The normalisation of images of so many channels.
+        """Return the normalisation of images of so many channels.
 
         Raises:
             ValueError: if there are values for another number of channels.
@@ -125,13 +125,13 @@ class DatasetEntry(Section):
         return tuple((values * channels)[:channels] for values in (mean, std))
 
     def plain(self) -> dict[str, Any]:
-        """What is set, as plain values that make an equal entry."""
+        """Return what is set, as plain values that make an equal entry."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 @cache
 def built_in() -> dict[str, DatasetEntry]:
-    """The data sets that every catalogue has: the paper's, the bundled one, and scikit-learn's digits."""
+    """Return the data sets that every catalogue has: the paper's, the bundled one, and scikit-learn's digits."""
     path = Path(__file__).with_name("datasets.yaml")
     return {name: DatasetEntry(**entry) for name, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items()}
 

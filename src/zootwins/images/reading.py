@@ -34,7 +34,7 @@ class Request:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any] | str) -> "Request | None":
-        """A request from a rule's parameters; None of the data set that a zoo's archive brings along."""
+        """Make a request from a rule's parameters; None of the data set in a zoo's archive."""
         return None if isinstance(settings, str) else cls(settings["name"], DatasetEntry(**settings["entry"]))
 
     @property
@@ -43,12 +43,12 @@ class Request:
         return bool(self.entry.zoo or self.entry.path)
 
     def read(self, data_dir: str | Path, files: Sequence[str]) -> StoredData:
-        """The data; `files` are the job's inputs that they come from, see `read_data`."""
+        """Read the data; `files` are the job's inputs that they come from, see `read_data`."""
         return read_data(self.name, self.entry, data_dir, files[0] if files else None)
 
 
 def with_classes(data: StoredData, wanted: Request | None, where: str) -> StoredData:
-    """Data that a zoo brings along, with the classes that the catalogue says there are.
+    """Give a zoo's own data the classes that the catalogue declares.
 
     Raises:
         InputError: if the labels are of more classes.
@@ -64,7 +64,7 @@ def with_classes(data: StoredData, wanted: Request | None, where: str) -> Stored
 
 
 def read_data(name: str, entry: DatasetEntry, data_dir: str | Path, path: str | Path | None = None) -> StoredData:
-    """The images and labels of a catalogue's data set.
+    """Read the images and labels of a catalogue's data set.
 
     Args:
         name: for messages.
@@ -99,7 +99,7 @@ def read_data(name: str, entry: DatasetEntry, data_dir: str | Path, path: str | 
 
 
 def _open(entry: DatasetEntry, data_dir: Path, path: str | Path | None, where: str) -> Mapping[str, Sequence]:
-    """The parts that an origin has, by split, as sequences of images (PIL) and labels."""
+    """Open the parts of an origin, by split, as sequences of images (PIL) and labels."""
     if entry.torchvision:
         folder = data_dir / (entry.subfolder or "")
         return open_torchvision(entry.torchvision, entry.arguments, folder, bundled=entry.subfolder is not None)
@@ -122,7 +122,7 @@ class _Arrays(Sequence):
 
 
 def _open_digits() -> dict[str, Sequence]:
-    """scikit-learn's digits, whose values 0 … 16 become 0 … 255."""
+    """Open scikit-learn's digits, whose values 0 … 16 become 0 … 255."""
     from sklearn.datasets import load_digits
 
     whole = load_digits()
@@ -131,7 +131,7 @@ def _open_digits() -> dict[str, Sequence]:
 
 
 def _open_arrays(path: Path, where: str) -> dict[str, Sequence]:
-    """The arrays of an .npz file; pickled ones are refused."""
+    """Open the arrays of an .npz file; pickled ones are refused."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -171,7 +171,7 @@ def _checked_arrays(pixels: np.ndarray, labels: np.ndarray, where: str) -> _Arra
 
 
 def _open_folder(path: Path, where: str) -> dict[str, Sequence]:
-    """Folders of images, one for each class, in a folder for each split."""
+    """Open folders of images, one for each class, in a folder for each split."""
     kind = import_torchvision().datasets.ImageFolder
     parts = {}
     for split, names in {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}.items():
@@ -191,7 +191,7 @@ def _open_folder(path: Path, where: str) -> dict[str, Sequence]:
 
 
 def _image_file(path: str) -> Image.Image:
-    """An image as grey or RGB, whatever its file's mode."""
+    """Open an image as grey or RGB, whatever its file's mode."""
     try:
         with Image.open(path) as image:
             if image.mode.startswith(("I", "F")):
@@ -202,7 +202,7 @@ def _image_file(path: str) -> Image.Image:
 
 
 def _prepared(image: Image.Image, entry: DatasetEntry) -> Tensor:
-    """uint8 `[channels, height, width]`: the pixels that the authors' ToTensor sees; means of channels as float32."""
+    """Return uint8 `[channels, height, width]`, as the authors' ToTensor sees it, and float32 channel means."""
     transforms = import_torchvision().transforms.functional
     if entry.channels == "luma":
         image = transforms.rgb_to_grayscale(image)
@@ -224,7 +224,7 @@ def _stacked(images: list[Tensor], where: str) -> Tensor:
 
 
 def _divided(parts: Mapping[str, Sequence], split: Split, where: str) -> dict[str, tuple[Sequence, list[int]]]:
-    """For each split, the part that its images are from, and their places in it, in the split's order.
+    """Return for each split the part that its images are from, and their places in it, in the split's order.
 
     What has no part of its own is drawn from the training part.
     """
@@ -247,7 +247,7 @@ def _divided(parts: Mapping[str, Sequence], split: Split, where: str) -> dict[st
 
 
 def _sizes(images: int, wanted: Mapping[str, float | None], where: str) -> list[int]:
-    """How many images each split takes of those that are divided: all of them together."""
+    """Return how many images each split takes of those that are divided: all of them together."""
     for name, number in wanted.items():
         if number is None and name != "train":
             raise InputError(f"{where}: has no {name} images of its own; set split.{name} to a number or a share")
@@ -264,7 +264,7 @@ def _sizes(images: int, wanted: Mapping[str, float | None], where: str) -> list[
 
 
 def _numbered(labels: Mapping[str, Sequence[Any]], entry: DatasetEntry, where: str) -> tuple[dict[str, Tensor], int]:
-    """Labels as 0, 1, … by split, and how many classes there are."""
+    """Number labels as 0, 1, … by split, and count the classes."""
     try:
         known = sorted({int(label) for part in labels.values() for label in part})
     except (TypeError, ValueError):

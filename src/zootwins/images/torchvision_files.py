@@ -30,7 +30,7 @@ FILES = {  # where torchvision looks for a data set's files, below the data fold
 
 
 def import_torchvision():
-    """torchvision; where torch is a CPU build, the schemas of two operators that its import wants come first."""
+    """Import torchvision; with a CPU build of torch, after the schemas of two operators that it wants."""
     try:
         import torchvision
     except RuntimeError as error:
@@ -45,7 +45,7 @@ def import_torchvision():
 def open_torchvision(
     name: str, arguments: Mapping[str, Any], folder: Path, *, bundled: bool = False
 ) -> dict[str, Sequence]:
-    """The parts of a torchvision data set by split, as sequences of images (PIL) and labels.
+    """Open the parts of a torchvision data set by split, as sequences of images (PIL) and labels.
 
     Args:
         name: of the class in torchvision.datasets.
@@ -81,7 +81,7 @@ def open_torchvision(
 
 
 def _splits(kind: type, parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The arguments that choose a split, by split; a data set without any is divided by the entry's `split`."""
+    """Return the arguments of each split; a data set without any is divided by the entry's `split`."""
     if "split" in parameters and "split" not in arguments:
         splits = {"train": {"split": "train"}, "test": {"split": "test"}}
         return splits | ({"validation": {"split": "val"}} if _has_validation(kind) else {})
@@ -105,7 +105,7 @@ def _unpack(folder: Path) -> None:
 
 
 def _downloaded(kind: Callable, folder: Path, arguments: Mapping[str, Any], splits: Mapping[str, dict]) -> dict:
-    """The splits, downloaded; once more where the network failed, since torchvision does not try again."""
+    """Download the splits, and once more where the network failed, since torchvision does not try again."""
     try:
         return {split: kind(folder, **arguments, **each, download=True) for split, each in splits.items()}
     except (OSError, RuntimeError):  # torchvision's own when all mirrors fail is a RuntimeError

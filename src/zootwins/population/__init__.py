@@ -153,7 +153,7 @@ class Population:
             self.optimizer_state = _masked(self.optimizer_state, {f"{moment}.{n}": m for n, m in self.masks.items()})
 
     def remembered(self, name: str) -> Tensor:
-        """A parameter with what is masked of it as it was, where that is remembered."""
+        """Return a parameter with what is masked of it as it was, where that is remembered."""
         parameter, shadow = self.parameters[name], self.shadows.get(name)
         return parameter if shadow is None else parameter + shadow
 
@@ -203,14 +203,14 @@ class Population:
             setattr(self, kind, dict(state[kind]))
 
     def deterministic(self) -> "Population":
-        """The models as they are evaluated: ordinary weights, those that noise or gates prune being 0."""
+        """Return the models as they are evaluated: ordinary weights, those pruned by noise or gates being 0."""
         if isinstance(self.weights, Plain):
             return self
         return replace(self, parameters=self.weights.deterministic(self.parameters), weights=Plain())
 
 
 def _masked(tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, with 0 where the mask of their name is False."""
+    """Return the tensors, with 0 where the mask of their name is False."""
     # not a product: of a model that diverged, 0 times infinity would be NaN
     return {name: tensor.masked_fill(~masks[name], 0) if name in masks else tensor for name, tensor in tensors.items()}
 
@@ -238,7 +238,7 @@ class Evaluation(Scores):
 
 
 def new_evaluation(population: Population, data: ImageSet, outputs: Collection[str]) -> Evaluation:
-    """An evaluation to be filled in; there are no scores on no images (NaN)."""
+    """Return an empty evaluation; without images, scores are NaN."""
     models, samples, last = len(population), len(data), population.architecture.head
     scores = torch.full((2, models), torch.nan, dtype=torch.float64)
     return Evaluation(
@@ -312,7 +312,7 @@ class Engine(Protocol):
 
 
 def layer_sparsity(parameters: Mapping[str, Tensor], architecture: Architecture) -> Tensor:
-    """Share of exact zeros among each layer's weights, float64 `[models, layers]`."""
+    """Return share of exact zeros among each layer's weights, float64 `[models, layers]`."""
     return torch.stack(
         [(parameters[name] == 0).flatten(1).double().mean(1) for name in architecture.weight_names], dim=1
     )

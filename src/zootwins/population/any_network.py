@@ -49,7 +49,7 @@ def forward_any(
     *,
     training: bool,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """See `batched_network.forward`."""
+    """Compute as `batched_network.forward`."""
     given = dict(tensors)
     given |= {f"{name}.factors": numbers for name, numbers in draws.dropout.items()}
     given |= {f"{name}.noise": numbers for name, numbers in draws.noise.items()}
@@ -70,7 +70,7 @@ def forward_any(
 def _alike(
     module: nn.Module, tensors: dict[str, Tensor], images: Tensor, taken_by: Collection[str]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Logits `[models, batch, classes]` and inputs of models that share an activation."""
+    """Compute logits `[models, batch, classes]` and inputs of models that share an activation."""
     own_images = len(images) > 1
 
     def of_one(own: dict[str, Tensor], batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -125,7 +125,7 @@ def _take(taken: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple[
 
 
 def _module(architecture: Architecture, run: ActivationRun, *, training: bool, clamp: float | None) -> nn.Module:
-    """The network on the meta device, its activations and what draws random numbers replaced.
+    """Build the network on the meta device, its activations and random modules replaced.
 
     Args:
         architecture: whose network it is.

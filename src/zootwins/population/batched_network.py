@@ -26,7 +26,7 @@ _NUMBERS_AT_ONCE = 1 << 20  # in the largest temporary
 
 
 def activation_runs(population: Population, models: Tensor) -> list[ActivationRun]:
-    """The activation functions of models whose indices are given, for neighbours that share one."""
+    """Group neighbouring models of given indices by activation function."""
     names = [population.factors[model].activation for model in models.tolist()]
     runs, start = [], 0
     for name, group in groupby(names):
@@ -106,7 +106,7 @@ def _activate(runs: Sequence[ActivationRun], hidden: Tensor) -> Tensor:
 
 
 def samples_third(numbers: Tensor) -> Tensor:
-    """`[models, batch, channels, height, width]` or `[models, batch, features]` as a chain holds its activations."""
+    """Permute inputs `[models, batch, …]` to the layout in which a chain holds its activations."""
     return numbers.movedim(1, 2) if numbers.ndim == 5 else numbers.mT[..., None, None]
 
 
@@ -153,7 +153,7 @@ def draw(
 
 
 def channels_first(numbers: Tensor, offset: int, shape: Sequence[int]) -> Tensor:
-    """One module's part of all sites' numbers `[models, batch, sites]`, as `[models, batch, *shape]`.
+    """Return one module's part of all sites' numbers `[models, batch, sites]`, as `[models, batch, *shape]`.
 
     Sites of an image are numbered `[row, column, channel]`, channel fastest.
     """
@@ -165,7 +165,7 @@ def channels_first(numbers: Tensor, offset: int, shape: Sequence[int]) -> Tensor
 
 
 def _layer(name: str, step: nn.Module, tensors: Mapping[str, Tensor], hidden: Tensor, draws: Draws) -> Tensor:
-    """A layer's outputs, with noise where there is some."""
+    """Compute a layer's outputs, with noise where there is some."""
     patches, shape = _patches(step, hidden)
     weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
     outputs = weight.flatten(2) @ patches + bias[..., None]
@@ -176,7 +176,7 @@ def _layer(name: str, step: nn.Module, tensors: Mapping[str, Tensor], hidden: Te
 
 
 def _patches(step: nn.Module, hidden: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
-    """A layer's input as the columns of a matrix, `[models, inputs·kernel², batch·height·width]`, and these three."""
+    """Return a layer's input as a matrix of columns, `[models, inputs·kernel², batch·height·width]`, and the sizes."""
     if isinstance(step, nn.Linear):
         return hidden[..., 0, 0], (hidden.shape[2], 1, 1)
     if step.padding[0]:
@@ -208,7 +208,7 @@ class _Im2Col(torch.autograd.Function):
 def _output_variance(
     name: str, step: nn.Module, tensors: Mapping[str, Tensor], patches: Tensor, clamp: float
 ) -> Tensor:
-    """Variance of a layer's outputs under the weights' noise, Σ x²·α·w²; biases with a log σ² are noisy too."""
+    """Return the variance of outputs under the weights' noise, Σ x²·α·w²; biases with a log σ² are noisy too."""
     weight, is_conv = tensors[f"{name}.weight"], isinstance(step, nn.Conv2d)
     alpha = log_alpha(weight, tensors[f"{name}.log_sigma2"], is_conv=is_conv, linear_clamp=clamp).exp()
     variance = (alpha * weight.square()).flatten(2) @ patches.square()

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def get_device(device: str) -> str:
-    """`cpu` or `cuda`; `auto` takes CUDA where it is.
+    """Return `cpu` or `cuda`; `auto` takes CUDA where it is.
 
     Raises:
         InputError: if CUDA is asked for and not there.
@@ -26,7 +26,7 @@ def get_device(device: str) -> str:
 
 
 def get_engine(name: str, device: str, threads: int) -> Engine:
-    """The engine `torch` or `native` on a device; `auto` takes CUDA, else the native kernels, else torch.
+    """Return the engine `torch` or `native` on a device; `auto` takes CUDA, else the native kernels, else torch.
 
     With `auto`, networks without native kernels are computed by torch; with `native` they are refused when they come.
 

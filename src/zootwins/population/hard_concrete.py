@@ -21,13 +21,13 @@ SHIFT = -BETA * log(-GAMMA / ZETA)  # of log α in the probability that a gate i
 
 
 def sampled_gate(log_alpha: Tensor, uniform: Tensor) -> Tensor:
-    """A gate of training, in [0, 1], of a uniform number in (0, 1), elementwise."""
+    """Sample a gate of training, in [0, 1], from a uniform number in (0, 1), elementwise."""
     logistic = ((uniform + EPSILON) / (1 - uniform)).log()
     return _stretched(torch.sigmoid((logistic + log_alpha) / BETA))
 
 
 def expected_gate(log_alpha: Tensor) -> Tensor:
-    """The gate of evaluation, in [0, 1]: 0 where log α ≤ −2.398, 1 where it is ≥ 2.398; elementwise."""
+    """Return the gate of evaluation, in [0, 1]: 0 where log α ≤ −2.398, 1 where it is ≥ 2.398; elementwise."""
     return _stretched(torch.sigmoid(log_alpha))
 
 
@@ -36,7 +36,7 @@ def _stretched(share: Tensor) -> Tensor:
 
 
 def open_probability(log_alpha: Tensor) -> Tensor:
-    """The probability that a gate of training is not zero, elementwise."""
+    """Return the probability that a gate of training is not zero, elementwise."""
     return torch.sigmoid(log_alpha + SHIFT)
 
 
@@ -55,14 +55,14 @@ class HardConcrete(Weights):
     gate_lr: float | None = None
 
     def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A copy with gates added for the weights of every layer."""
+        """Return a copy with gates added for the weights of every layer."""
         started = {name: parameter.clone() for name, parameter in parameters.items()}
         for name in layer_weights(parameters):
             started[gates_of(name)] = torch.full_like(parameters[name], self.initial_log_alpha)
         return started
 
     def sampled(self, parameters: Mapping[str, Tensor], uniforms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights and biases of a batch, given the uniform numbers of the weights, of their names and shapes."""
+        """Sample weights and biases of a batch from uniform numbers of the weights' names and shapes."""
         return {
             name: parameter * sampled_gate(parameters[gates_of(name)], uniforms[name])
             if name in uniforms
@@ -72,7 +72,7 @@ class HardConcrete(Weights):
         }
 
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights times their gates of evaluation, and biases; the log α are left out."""
+        """Return weights times their gates of evaluation, and biases; the log α are left out."""
         return {
             name: parameter * expected_gate(parameters[gates_of(name)]) if gates_of(name) in parameters else parameter
             for name, parameter in parameters.items()
@@ -80,21 +80,21 @@ class HardConcrete(Weights):
         }
 
     def penalty(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """The expected number of weights whose gates are not zero, `[models]`."""
+        """Return the expected number of weights whose gates are not zero, `[models]`."""
         probabilities = [open_probability(p).flatten(1).sum(1) for name, p in parameters.items() if _is_gate(name)]
         return torch.stack(probabilities).sum(0)
 
     def decays(self, parameter: str) -> bool:
-        """Weights and biases do, gates do not."""
+        """Return whether a parameter decays: weights and biases do, gates do not."""
         return not _is_gate(parameter)
 
     def own_lr(self, parameter: str) -> float | None:
-        """`gate_lr` for gates."""
+        """Return `gate_lr` for gates."""
         return self.gate_lr if _is_gate(parameter) else None
 
 
 def gates_of(weight: str) -> str:
-    """The name of the log α of a weight: `conv1.weight` → `conv1.log_alpha`."""
+    """Return the name of the log α of a weight: `conv1.weight` → `conv1.log_alpha`."""
     return weight.removesuffix(".weight") + ".log_alpha"
 
 

@@ -20,7 +20,7 @@ class MaskedDense(Weights):
     """Dense weights; `{layer}.kept` is the mask, 1 or 0, of the shape of `{layer}.weight`."""
 
     def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A copy with masks added that keep all weights."""
+        """Return a copy with masks added that keep all weights."""
         started = {name: parameter.clone() for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
             if name.endswith(".weight") and parameter.ndim > 2:  # those of normalisation have one number per channel
@@ -28,11 +28,11 @@ class MaskedDense(Weights):
         return started
 
     def masked(self, parameters: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The parameters with other masks; dense weights stay."""
+        """Replace the masks; dense weights stay."""
         return {**parameters, **{mask_of(name): mask.to(parameters[name].dtype) for name, mask in masks.items()}}
 
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights as networks have them, m⊙w, and biases."""
+        """Return weights as networks have them, m⊙w, and biases."""
         return {
             name: parameter * parameters[mask_of(name)] if mask_of(name) in parameters else parameter
             for name, parameter in parameters.items()
@@ -40,17 +40,17 @@ class MaskedDense(Weights):
         }
 
     def trained(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The same values, whose gradient is that of the dense weights."""
+        """Return the same values with the gradient of the dense weights."""
         return {
             name: parameters[name] + (masked - parameters[name]).detach()
             for name, masked in self.deterministic(parameters).items()
         }
 
     def decays(self, parameter: str) -> bool:
-        """Weights and biases do, masks do not."""
+        """Return whether a parameter decays: weights and biases do, masks do not."""
         return not parameter.endswith(SUFFIX)
 
 
 def mask_of(weight: str) -> str:
-    """The name of the mask of a layer's weights: `conv1.weight` → `conv1.kept`."""
+    """Return the name of the mask of a layer's weights: `conv1.weight` → `conv1.kept`."""
     return weight.removesuffix(".weight") + SUFFIX

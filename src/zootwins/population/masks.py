@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def pruning_masks(weights: Mapping[str, Tensor], ratio: float, scope: str) -> dict[str, Tensor]:
-    """Which weights stay, bool of the weights' shapes, when the share `ratio` with the least magnitude goes.
+    """Return which weights stay, bool of the weights' shapes, when the share `ratio` of least magnitude goes.
 
     Exactly round(ratio · number of weights) are pruned; among equals the first ones go.
 
@@ -19,7 +19,7 @@ def pruning_masks(weights: Mapping[str, Tensor], ratio: float, scope: str) -> di
 
 
 def lowest_pruned(scores: Mapping[str, Tensor], ratio: float, scope: str) -> dict[str, Tensor]:
-    """The same for any score of the weights: those with the lowest go."""
+    """Return the same for any score of the weights: those with the lowest go."""
     return keep_highest(scores, dict.fromkeys(scores, ratio) if scope == "layer" else ratio)
 
 

@@ -45,7 +45,7 @@ def is_available() -> bool:
 
 @cache
 def sources_digest(folder: Path) -> str:
-    """The digest of the kernels' sources in a folder, as CMakeLists.txt works it out when it builds the extension."""
+    """Return the digest of the kernels' sources in a folder, as CMakeLists.txt computes it."""
     files = sorted(path for path in folder.iterdir() if path.suffix in {".h", ".cpp"})
     lines = [f"{path.name} {sha256(path.read_bytes()).hexdigest()}\n" for path in files]
     return sha256("".join(lines).encode()).hexdigest()
@@ -67,7 +67,7 @@ def check_build() -> None:
 
 
 def simd_level(models: int, threads: int) -> str:
-    """The SIMD level for a population: what ZOOTWINS_SIMD asks for, or the fastest this machine has.
+    """Return the SIMD level for a population: what ZOOTWINS_SIMD asks for, or the fastest this machine has.
 
     AVX2 takes over from AVX-512 where its vectors, half as long, hold the population or give work to more threads;
     its numbers are the same to the last bit.
@@ -87,7 +87,7 @@ def simd_level(models: int, threads: int) -> str:
 
 @cache
 def compiled_chains() -> dict[tuple, int]:
-    """The numbers of the compiled networks by their layers, as `native_chain` describes them."""
+    """Return the numbers of the compiled networks by their layers, as `native_chain` describes them."""
     return {
         tuple((*numbers, tuple(after)) for *numbers, after in layers): number
         for number, layers in enumerate(_native.architectures())
@@ -95,7 +95,7 @@ def compiled_chains() -> dict[tuple, int]:
 
 
 def native_chain(architecture: Architecture) -> tuple[tuple, ...]:
-    """What kernels have to compute: for each layer inputs, outputs, kernel, stride, padding, edge, and what follows.
+    """Describe the network to the kernels: inputs, outputs, kernel, stride, padding, edge, next step per layer.
 
     The edge is that of the square input, in pixels. A linear layer is a convolution of kernel 1 on images of one pixel.
     Networks that are no chains have no layers here.
@@ -119,7 +119,7 @@ _FLAT = (1, 1, 0, 1)  # kernel, stride, padding and edge of a linear layer
 
 
 def _step_name(step: nn.Module) -> str:
-    """What kernels call a step between layers."""
+    """Return the kernels' name of a step between layers."""
     if isinstance(step, nn.MaxPool2d | nn.AvgPool2d):
         return f"{'max' if isinstance(step, nn.MaxPool2d) else 'avg'}_pool {step.kernel_size}"
     known = {OwnActivation: "activation", nn.Dropout: "dropout", nn.AdaptiveAvgPool2d: "global_avg_pool"}
@@ -127,7 +127,7 @@ def _step_name(step: nn.Module) -> str:
 
 
 def why_not(population: Population) -> str:
-    """Why the kernels cannot compute a population, in a few words; empty if they can."""
+    """Return why the kernels cannot compute a population, in a few words; empty if they can."""
     if native_chain(population.architecture) not in compiled_chains():
         return f"there are no kernels for the layers of {population.architecture.name}"
     if type(population.weights) not in MODE_CODES:
@@ -158,7 +158,7 @@ class NativeEngine(Derivatives):
         self.name, self.threads, self.otherwise = "native", threads, otherwise
 
     def _other(self, population: Population) -> Engine | None:
-        """The engine that computes a population instead of the kernels; None where they do.
+        """Return the engine that computes a population instead of the kernels; None where they do.
 
         Raises:
             InputError: if there is none.

@@ -25,7 +25,7 @@ _SAMPLES_AT_ONCE = 500
 
 
 def initial_heads(keys: Tensor, features: int, classes: int = CLASSES) -> Tensor:
-    """Classifiers before training, distributed as `nn.Linear` draws them: float32 `[keys, classes, features + 1]`.
+    """Draw classifiers as `nn.Linear` does: float32 `[keys, classes, features + 1]`.
 
     Weights and biases are uniform between ±1/√features; the same key has the same head.
     """
@@ -35,7 +35,7 @@ def initial_heads(keys: Tensor, features: int, classes: int = CLASSES) -> Tensor
 
 
 def with_ones(features: Tensor) -> Tensor:
-    """Features `[…, features]` with a 1 after them, which the biases are the weights of."""
+    """Append a 1 to features `[…, features]`, whose weights are the biases."""
     return F.pad(features, (0, 1), value=1.0)
 
 
@@ -50,7 +50,7 @@ def train_heads(
     weight_decay: float,
     classes: int = CLASSES,
 ) -> Tensor:
-    """Classifiers of several twins of each model, trained by SGD; twins share initial head and order of the samples.
+    """Train classifiers of several twins per model by SGD; twins share initial head and order of the samples.
 
     Args:
         features: `[models, twins, samples, features + 1]`, as `with_ones` makes them.
@@ -132,7 +132,7 @@ def exact_head(features: Tensor, labels: Tensor, weight_decay: float, classes: i
 
 
 def _cross_entropy_hessian(x: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Second derivatives of the mean cross-entropy, `[classes · features, classes · features]`.
+    """Return second derivatives of the mean cross-entropy, `[classes · features, classes · features]`.
 
     Those of classes k, l are the mean of (p_k δ_kl − p_k p_l) x xᵀ over the samples, of which as many are taken at once
     as fit a cache.
@@ -148,14 +148,14 @@ def _cross_entropy_hessian(x: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def _logits_and_shares(head: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and their softmax, `[classes, samples]`."""
+    """Return logits and their softmax, `[classes, samples]`."""
     logits = head @ x.T
     shares = np.exp(logits - logits.max(0))
     return logits, shares / shares.sum(0)
 
 
 def regularised_loss(features: Tensor, labels: Tensor, heads: Tensor, weight_decay: float) -> Tensor:
-    """What both ways minimise, float64 `[…]`, of features `[…, samples, features + 1]` and their classifiers."""
+    """Return the loss of both solvers, float64 `[…]`, of features `[…, samples, features + 1]` and classifiers."""
     logits = (heads.to(features.dtype) @ features.mT).double()
     chosen = labels.expand(logits.shape[:-2] + labels.shape)[..., None, :]
     cross_entropy = (logits.logsumexp(-2) - logits.gather(-2, chosen)[..., 0, :]).mean(-1)
@@ -163,5 +163,5 @@ def regularised_loss(features: Tensor, labels: Tensor, heads: Tensor, weight_dec
 
 
 def predicted_classes(features: Tensor, heads: Tensor) -> Tensor:
-    """The likeliest class of each sample, `[…, samples]` of `class_dtype`; ties go to the lower class."""
+    """Predict the likeliest class of each sample, `[…, samples]` of `class_dtype`; ties go to the lower class."""
     return (heads.to(features.dtype) @ features.mT).argmax(-2).to(class_dtype(heads.shape[-2]))

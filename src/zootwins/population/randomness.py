@@ -26,7 +26,7 @@ _ORDER_CHUNK = 1 << 21  # numbers drawn at once: bounds the temporaries to some 
 
 
 def philox(counter: tuple[Tensor | int, Tensor | int, Tensor | int, int], keys: Tensor) -> tuple[Tensor, ...]:
-    """Four words of 32 random bits, each an int64 tensor of the counters' and keys' broadcast shape."""
+    """Draw four words of 32 random bits, each an int64 tensor of the counters' and keys' broadcast shape."""
     c0, c1, c2, c3 = counter
     k0, k1 = keys & _MASK, (keys >> 32) & _MASK
     for _ in range(10):
@@ -37,12 +37,12 @@ def philox(counter: tuple[Tensor | int, Tensor | int, Tensor | int, int], keys: 
 
 
 def to_uniform(words: Tensor) -> Tensor:
-    """Words of 32 random bits as float32 in (0, 1): the top 23 bits plus a half, which float32 holds exactly."""
+    """Convert words of 32 random bits to float32 in (0, 1): the top 23 bits plus a half, exact in float32."""
     return ((words >> 9).to(torch.float32) + 0.5) * 2.0**-23
 
 
 def data_order(keys: Tensor, epoch: int, samples: int) -> Tensor:
-    """Each model's order of the training samples in an epoch, `[models, samples]`: a stable sort of random words."""
+    """Draw each model's order of the training samples, `[models, samples]`: a stable sort of random words."""
     position = torch.arange(samples, device=keys.device)
     orders = []
     for chunk in keys.split(max(1, _ORDER_CHUNK // max(1, samples))):
@@ -58,37 +58,37 @@ def _words(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream:
 
 
 def uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Tensor:
-    """Dropout's numbers for positions `first … first + batch` of an epoch, float32 `[models, batch, sites]`."""
+    """Draw dropout's numbers for positions `first … first + batch`, float32 `[models, batch, sites]`."""
     return _uniforms(keys, epoch, first, batch, sites, DROPOUT)
 
 
 def gate_uniforms(keys: Tensor, epoch: int, first: int, sites: int) -> Tensor:
-    """The gates' numbers for the batch whose first position in an epoch is `first`, float32 `[models, sites]`."""
+    """Draw the gates' numbers for the batch that begins at position `first`, float32 `[models, sites]`."""
     return _uniforms(keys, epoch, first, 1, sites, GATES)[:, 0]
 
 
 def weight_words(keys: Tensor, sites: int) -> Tensor:
-    """One word of 32 random bits for each weight, the same at all times, int64 `[models, sites]`."""
+    """Draw one word of 32 random bits per weight, the same at all times, int64 `[models, sites]`."""
     return torch.stack(_words(keys, 0, 0, 1, sites, WEIGHTS), dim=-1).flatten(1)
 
 
 def layer_words(architecture: Architecture, keys: Tensor) -> dict[str, Tensor]:
-    """`weight_words` by the weights' names, int64 `[models, …]` of their shapes."""
+    """Return `weight_words` by the weights' names, int64 `[models, …]` of their shapes."""
     return _by_weight(architecture, weight_words(keys, architecture.gate_offsets[-1]))
 
 
 def layer_uniforms(architecture: Architecture, keys: Tensor, epoch: int, first: int) -> dict[str, Tensor]:
-    """`gate_uniforms` by the weights' names, float32 `[models, …]` of their shapes."""
+    """Return `gate_uniforms` by the weights' names, float32 `[models, …]` of their shapes."""
     return _by_weight(architecture, gate_uniforms(keys, epoch, first, architecture.gate_offsets[-1]))
 
 
 def layer_normals(architecture: Architecture, keys: Tensor) -> dict[str, Tensor]:
-    """A standard normal number for what each weight starts from, by the weights' names, float32 `[models, …]`."""
+    """Draw a standard normal number for each initial weight, by name, float32 `[models, …]`."""
     return _by_weight(architecture, _normals(keys, 0, 0, 1, architecture.gate_offsets[-1], START)[:, 0])
 
 
 def _by_weight(architecture: Architecture, numbers: Tensor) -> dict[str, Tensor]:
-    """Numbers of the sites that `gate_offsets` counts, `[models, sites]`, as the weights they are for."""
+    """Return numbers of the sites that `gate_offsets` counts, `[models, sites]`, as the weights they are for."""
     return {
         f"{layer.name}.weight": numbers[:, offset : offset + layer.weights].unflatten(1, layer.weight_shape)
         for layer, offset in zip(architecture.layers, architecture.gate_offsets[:-1], strict=True)
@@ -101,12 +101,12 @@ def _uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stre
 
 
 def normals(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Tensor:
-    """Standard normal noise for positions `first … first + batch`, float32 `[models, batch, sites]`."""
+    """Draw standard normal noise for positions `first … first + batch`, float32 `[models, batch, sites]`."""
     return _normals(keys, epoch, first, batch, sites, NOISE)
 
 
 def _normals(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int) -> Tensor:
-    """By Box and Muller."""
+    """Convert words to normal numbers by Box and Muller."""
     u0, u1, u2, u3 = (to_uniform(words) for words in _words(keys, epoch, first, batch, sites, stream))
     r0, r1 = (-2 * u0.log()).sqrt(), (-2 * u2.log()).sqrt()
     a0, a1 = 2 * pi * u1, 2 * pi * u3

@@ -37,7 +37,7 @@ class SoftThreshold(Weights):
     threshold_lr: float | None = None
 
     def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A copy with a threshold added for every layer."""
+        """Return a copy with a threshold added for every layer."""
         started = {name: parameter.clone() for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
             if name.endswith(".weight") and parameter.ndim > 2:  # those of normalisation have one number per channel
@@ -45,7 +45,7 @@ class SoftThreshold(Weights):
         return started
 
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights as networks have them, and biases; the s are left out."""
+        """Return weights as networks have them, and biases; the s are left out."""
         return {
             name: soft_threshold(parameter, parameters[threshold_of(name)])
             if threshold_of(name) in parameters
@@ -55,23 +55,23 @@ class SoftThreshold(Weights):
         }
 
     def trained(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The same: there is nothing random about them."""
+        """Return the deterministic weights: nothing is random about them."""
         return self.deterministic(parameters)
 
     def penalty(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """½·Σ s² of each model, `[models]`."""
+        """Return ½·Σ s² of each model, `[models]`."""
         thresholds = [s for name, s in parameters.items() if name.endswith(SUFFIX)]
         return torch.cat(thresholds, dim=1).square().sum(1) / 2
 
     def decays(self, parameter: str) -> bool:
-        """Weights and biases do, thresholds have the penalty."""
+        """Return whether a parameter decays: weights and biases do, thresholds have the penalty."""
         return not parameter.endswith(SUFFIX)
 
     def own_lr(self, parameter: str) -> float | None:
-        """`threshold_lr` for thresholds."""
+        """Return `threshold_lr` for thresholds."""
         return self.threshold_lr if parameter.endswith(SUFFIX) else None
 
 
 def threshold_of(weight: str) -> str:
-    """The name of the s of a layer's weights: `conv1.weight` → `conv1.threshold`."""
+    """Return the name of the s of a layer's weights: `conv1.weight` → `conv1.threshold`."""
     return weight.removesuffix(".weight") + SUFFIX

@@ -51,7 +51,7 @@ class TorchEngine(Derivatives):
         lr_factors: Tensor | None = None,
         batches: range | None = None,
     ) -> Scores:
-        """See `Engine.train_epoch`; works in the parameters' own dtype."""
+        """Train an epoch as `Engine.train_epoch` does; works in the parameters' own dtype."""
         population.start_optimizer()
         batches = population.batches(data) if batches is None else batches
         data = data.to(self.device, next(iter(population.parameters.values())).dtype)
@@ -67,7 +67,7 @@ class TorchEngine(Derivatives):
         return scores
 
     def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
-        """See `Engine.evaluate`."""
+        """Evaluate as `Engine.evaluate` does."""
         population = population.deterministic()
         data = data.to(self.device, next(iter(population.parameters.values())).dtype)
         evaluation = new_evaluation(population, data, outputs)
@@ -112,7 +112,7 @@ class TorchEngine(Derivatives):
 
 
 def _block_size(population: Population, device: torch.device) -> int:
-    """How many models are computed together: on a CPU, of networks that are no chains, one, which is fastest there."""
+    """Return how many models are computed together: on a CPU one of networks that are no chains, the fastest there."""
     architecture = population.architecture
     if device.type == "cpu":
         return _CPU_BLOCK if architecture.chain else 1
@@ -123,7 +123,7 @@ def _block_size(population: Population, device: torch.device) -> int:
 
 
 def _largest_temporary(architecture: Architecture, models: int) -> int:
-    """Numbers in the largest temporary of an evaluation of one image by so many models: outputs, or patches."""
+    """Return the size of the largest temporary of evaluating one image by so many models: outputs, or patches."""
     return max(
         max(models * layer.outputs, layer.weights // layer.outputs) * (layer.sites // layer.outputs)
         for layer in architecture.layers
@@ -223,13 +223,13 @@ class _EpochRun:
         return torch.tensor(values, dtype=self.flat.dtype, device=self.device)[:, None]
 
     def _row(self, value: Callable[[str], float]) -> Tensor:
-        """A number of each parameter, by its name, for all that it holds: `[numbers]`."""
+        """Repeat a number of each parameter, by its name, for all that it holds: `[numbers]`."""
         parameters = self.population.parameters.items()
         numbers = [torch.full((tensor[0].numel(),), value(name), dtype=self.flat.dtype) for name, tensor in parameters]
         return torch.cat(numbers).to(self.device)
 
     def _gated(self, parameters: Mapping[str, Tensor], first: int) -> Mapping[str, Tensor]:
-        """The weights of the batch that begins at a position of the epoch."""
+        """Return the weights of the batch that begins at a position of the epoch."""
         if not isinstance(self.population.weights, HardConcrete):
             return self.population.weights.trained(parameters)
         layers, offsets = self.population.architecture.layers, self.population.architecture.gate_offsets
@@ -241,7 +241,7 @@ class _EpochRun:
         return self.population.weights.sampled(parameters, sites)
 
     def _draws(self, first: int, batch: int) -> Draws:
-        """The random numbers of the batch that begins at a position of the epoch."""
+        """Return the random numbers of the batch that begins at a position of the epoch."""
         return draw(
             self.population.architecture,
             self.keys,
@@ -279,7 +279,7 @@ class _Optimizer:
         steps: Tensor,
         lr_factors: Tensor | None,
     ):
-        """For an epoch of models `[models]` that have taken `steps`, each with its `lr_factors` `[models, batches]`.
+        """Prepare an epoch of models `[models]` that have taken `steps`, with `lr_factors` `[models, batches]`.
 
         Args:
             decays: 1 where weight decay acts, `[numbers]`.
@@ -354,5 +354,5 @@ OPTIMIZERS_BESIDE = ("nesterov", "rmsprop", "adamw")  # those that need operatio
 
 
 def _where_any(models: Tensor, own: Tensor) -> Tensor | None:
-    """Where an optimiser acts that models `[models, 1]` have, but for what has an Adam of its own; None if nowhere."""
+    """Return where an optimiser of models `[models, 1]` acts, without what has an Adam of its own; None if nowhere."""
     return models & ~own if models.any() else None

@@ -80,7 +80,7 @@ class Plan:
 
 
 def kept_states(keep: str, epochs: int) -> list[int]:
-    """The states whose weights are kept: of `all` epochs or of the `final` one."""
+    """Return the states whose weights are kept: of `all` epochs or of the `final` one."""
     return list(range(epochs + 1)) if keep == "all" else [epochs]
 
 
@@ -266,7 +266,7 @@ class _Recorder:
             self.records.add(PREDICTIONS, evaluated[PREDICTIONS])
 
     def summary(self) -> str:
-        """Means over the models of the last state."""
+        """Return means over the models of the last state."""
         last = {name: self.records.states[name][-1] for name in (*SCORES, SPARSITY)}
         sparsity = last[SPARSITY].double() @ self.population.architecture.weight_shares
         return (

@@ -18,7 +18,7 @@ K1, K2, K3 = 0.63576, 1.8732, 1.48695  # KL approximation, eq. 14 of Molchanov e
 
 
 def noisy_parameters(parameters: Mapping[str, Tensor]) -> dict[str, str]:
-    """The name of the log σ² of every parameter that has one: `conv1.weight` → `conv1.log_sigma2`, …."""
+    """Return the name of the log σ² of every parameter that has one: `conv1.weight` → `conv1.log_sigma2`, …."""
     partners = {}
     for name in parameters:
         layer, _, kind = name.rpartition(".")
@@ -82,7 +82,7 @@ class GaussianNoise(Weights):
     noise_decays: bool = True
 
     def start(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A copy with a constant log σ² added for all weights and, if they are noisy, the biases of convolutions."""
+        """Return a copy with a constant log σ² added for all weights and for noisy biases of convolutions."""
         started = {name: parameter.clone() for name, parameter in parameters.items()}
         for name in layer_weights(parameters):
             layer = name.removesuffix(".weight")
@@ -94,7 +94,7 @@ class GaussianNoise(Weights):
         return started
 
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights and biases with those at or above the threshold set to zero; the log σ² are left out."""
+        """Return weights and biases, 0 at or above the threshold; the log σ² are left out."""
         partners = noisy_parameters(parameters)
         pruned = {}
         for name, parameter in parameters.items():
@@ -108,7 +108,7 @@ class GaussianNoise(Weights):
         return pruned
 
     def penalty(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """The KL divergence of each model's noisy parameters from the log-uniform prior, summed; `[models]`."""
+        """Return the KL divergence of each model's noisy parameters from the log-uniform prior, summed; `[models]`."""
         divergences = [
             kl_divergence(self._log_alpha(name, parameters, partner)).flatten(1).sum(1)
             for name, partner in noisy_parameters(parameters).items()
@@ -125,5 +125,5 @@ class GaussianNoise(Weights):
         )
 
     def decays(self, parameter: str) -> bool:
-        """Weights and biases do; log σ² only with `noise_decays`."""
+        """Return whether a parameter decays: weights and biases do, log σ² only with `noise_decays`."""
         return self.noise_decays or not parameter.endswith("log_sigma2")

@@ -18,7 +18,7 @@ class Weights:
         return None
 
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights and biases as they are evaluated, of the parameters' shapes."""
+        """Return weights and biases as they are evaluated, of the parameters' shapes."""
         return dict(parameters)
 
     def trained(self, parameters: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -26,7 +26,7 @@ class Weights:
         return parameters
 
     def penalty(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """What each model's loss is increased by, `[models]`, but for the weight that the plan of training gives it."""
+        """Return what is added to each model's loss, `[models]`, before the plan of training weights it."""
         some = next(iter(parameters.values()))
         return some.new_zeros(len(some))
 
@@ -35,12 +35,12 @@ class Weights:
         return True
 
     def own_lr(self, parameter: str) -> float | None:
-        """The learning rate of an Adam of the parameter's own; None where its model's factors say how it is trained."""
+        """Return the learning rate of an Adam of the parameter's own; None where its model's factors decide."""
         return None
 
 
 def layer_weights(parameters: Mapping[str, Tensor]) -> list[str]:
-    """Names of the weights of convolutions and linear layers among parameters `[models, …]`: what can be pruned.
+    """Return names of the weights of convolutions and linear layers among parameters `[models, …]`: what can be pruned.
 
     Weights of normalisation have one number per channel, those of layers at least two dimensions.
     """

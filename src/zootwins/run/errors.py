@@ -35,6 +35,6 @@ class Mistakes:
 
 
 def one_line(error: object) -> str:
-    """What somebody else says is wrong, fit for a message: printable, in one line, and not without end."""
+    """Return an error of other software for a message: printable, in one line, and not without end."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 2].rsplit(" ", 1)[0] + " …"

@@ -25,7 +25,7 @@ class _LogFile(logging.FileHandler):
     """A log file whose lines go to the terminal where the disk has no room for them."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, logging's name
-        """Instead of a traceback from within logging."""
+        """Report an error of logging itself without a traceback."""
         if isinstance(sys.exception(), OSError):
             sys.stderr.write(f"{self.format(record)}\n")
         else:
@@ -73,17 +73,17 @@ def _print(snakemake, message: str) -> None:
 
 
 def configuration(snakemake) -> dict[str, Any]:
-    """What decides a job's results: its rule, wildcards and parameters."""
+    """Return what decides a job's results: its rule, wildcards and parameters."""
     return {"rule": snakemake.rule, **dict(snakemake.wildcards.items()), **dict(snakemake.params.items())}
 
 
 def provenance(snakemake, **more: Any) -> dict[str, str]:
-    """Metadata for the files that a job writes; see `zootwins.run.provenance.record`."""
+    """Return metadata for the files that a job writes; see `zootwins.run.provenance.record`."""
     return record(configuration(snakemake), **more)
 
 
 def resume_file(snakemake) -> tuple[Path, str]:
-    """Where a job saves its state while it runs, and the digest of its configuration and input files.
+    """Return where a job saves its state while it runs, and the digest of its configuration and inputs.
 
     The file is no output of the rule, since Snakemake removes the outputs of failed jobs.
     """
@@ -94,7 +94,7 @@ def resume_file(snakemake) -> tuple[Path, str]:
 
 
 def progress(snakemake, models: int) -> Callable[[int, int], None]:
-    """Something to call after each epoch: on a terminal it shows models, epoch and time left, every few seconds.
+    """Return a callback for each epoch: on a terminal it shows models, epoch and time left, every few seconds.
 
     Several jobs share the terminal, so that each writes whole lines rather than a bar that moves; the log has a line
     for every epoch anyway.

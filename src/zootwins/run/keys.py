@@ -5,11 +5,11 @@ from hashlib import blake2b
 
 
 def stream_key(*name: object) -> int:
-    """A 64-bit key (as a signed integer) for the random stream of, say, (zoo, model, method, ratio)."""
+    """Return a 64-bit key (as a signed integer) for the random stream of, say, (zoo, model, method, ratio)."""
     text = "\x1f".join(str(part) for part in name)
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def sample_by_key(numbers: Iterable[int], count: int, *name: object) -> list[int]:
-    """So many of the numbers, in order: those whose keys are lowest. More of them begin with fewer of them."""
+    """Sample so many of the numbers by lowest key, in order; a larger sample contains a smaller one."""
     return sorted(sorted(numbers, key=lambda number: stream_key(*name, number))[:count])

@@ -11,7 +11,7 @@ SKEW = 2.0  # seconds by which the clock of a file system may be ahead of this m
 
 
 def located(path: str | Path, root: Path) -> Path:
-    """A path of the configuration: relative to the working directory or, if it is only there, to the project's folder.
+    """Resolve a path of the configuration against the working directory, then against the project's folder.
 
     The two are one in a clone of the project. As a module of another workflow, or with `--directory`, the user's own
     files come first; what the project brings along is found, and nothing is looked for or made there otherwise.
@@ -37,7 +37,7 @@ def check_date(path: str | Path) -> None:
 
 
 def located_once(path: str | Path, folders: Iterable[Path], key: str) -> Path:
-    """A path that may be relative to several folders; as it is where none has it, since a rule may make it.
+    """Resolve a path against several folders; return it as it is where none has it, since a rule may make it.
 
     Args:
         path: as the user wrote it; ~ is the user's home.

@@ -16,12 +16,12 @@ SOFTWARE = ("zootwins", "torch", "torchvision", "numpy", "scipy", "pandas", "sna
 
 
 def digest(value: Any) -> str:
-    """A short digest of anything that JSON can hold, independent of the order of keys."""
+    """Return a short digest of anything that JSON can hold, independent of the order of keys."""
     return blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
 
 
 def record(settings: Mapping[str, Any], **more: Any) -> dict[str, str]:
-    """Metadata for a results file: what was set, its digest, and the software; every value a string.
+    """Return metadata for a results file: what was set, its digest, and the software; every value a string.
 
     Args:
         settings: the parameters that decide the file's content.
@@ -93,13 +93,13 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def _companions(path: Path) -> list[Path]:
-    """Files beside a module that it names, such as a template."""
+    """Return files beside a module that it names, such as a template."""
     beside = (file for file in sorted(path.parent.iterdir()) if file.is_file() and file.suffix not in {".py", ".so"})
     return [file for file in beside if file.name in _source(path).constants]
 
 
 def _closure(modules: list[str]) -> set[Path]:
-    """Files of modules, of their parent packages, and of everything they import from this package, transitively."""
+    """Return the files of modules, their parent packages, and what they import from this package, transitively."""
     found: set[Path] = set()
     todo = list(modules)
     while todo:
@@ -113,7 +113,7 @@ def _closure(modules: list[str]) -> set[Path]:
 
 
 def _imports(tree: ast.Module) -> list[str]:
-    """What a module imports, by full name; of `from a import b`, both a and a.b, since b may be a module."""
+    """Return what a module imports, by full name; of `from a import b`, both a and a.b, since b may be a module."""
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -17,7 +17,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _null_as_text(cls, value: Any, info: ValidationInfo) -> Any:
-        """`--config` passes null as text."""
+        """Accept null as text, as `--config` passes it."""
         alternatives = get_args(cls.model_fields[info.field_name].annotation)
         return None if value == "null" and type(None) in alternatives and str not in alternatives else value
 

@@ -106,7 +106,7 @@ class Sparsifier(ABC):
     Settings: ClassVar[type[Settings]]
 
     def needs(self, settings: Settings) -> tuple[str, ...]:
-        """The methods whose twins of the same models this one starts from."""
+        """Return the methods whose twins of the same models this one starts from."""
         return ()
 
     def needs_initial(self, settings: Settings) -> bool:
@@ -114,7 +114,7 @@ class Sparsifier(ABC):
         return False
 
     def resolve_settings(self, settings: Settings, others: Mapping[str, Settings], epochs: int | None) -> Settings:
-        """The settings of a zoo, with what follows from those of its other methods and from its originals.
+        """Resolve a zoo's settings from those of its other methods and from its originals.
 
         Args:
             settings: this method's, as configuration and catalogue have them.
@@ -128,51 +128,51 @@ class Sparsifier(ABC):
         return settings
 
     def axes(self, settings: Settings) -> tuple[Axis, ...]:
-        """What a model's twins differ by."""
+        """Return the axes of a model's twins."""
         return ()
 
     @abstractmethod
     def curve(self, settings: Settings) -> list[Point]:
-        """The points of the trade-off between sparsity and accuracy, in the order of the sweep parameter."""
+        """Return the points of the trade-off of sparsity and accuracy, in the order of the sweep parameter."""
 
     @abstractmethod
     def default_point(self, settings: Settings) -> float:
-        """The operating point, a value of the sweep parameter, that comparisons take where the catalogue names none."""
+        """Return the operating point (of the sweep parameter) of comparisons where the catalogue names none."""
 
     def dense_control(self, settings: Settings) -> Point | None:
-        """The point of twins that were trained like the others and not pruned; None of a method without such twins."""
+        """Return the point of twins trained like the others and not pruned; None of a method without them."""
         return None
 
     def milestones(self, settings: Settings) -> list[Point]:
-        """The points of the curve that tables with a row a point show."""
+        """Return the points of the curve that have a row in tables."""
         return self.curve(settings)
 
     @abstractmethod
     def population(self, inputs: SparsifierInputs, settings: Settings) -> Population:
-        """The twins before training, `[models · axes]`, the last axis fastest."""
+        """Return the twins before training, `[models · axes]`, the last axis fastest."""
 
     @abstractmethod
     def plan(self, inputs: SparsifierInputs, settings: Settings) -> Plan:
-        """How the population is trained, and of which states predictions are kept."""
+        """Return how the population is trained, and of which states predictions are kept."""
 
     def weights(self, settings: Settings) -> Weights:
-        """What the population's parameters stand for: ordinary weights, noise, gates."""
+        """Return what the population's parameters stand for: ordinary weights, noise, gates."""
         from zootwins.population.weights import Plain
 
         return Plain()
 
     def point(self, settings: Settings, value: float) -> Point | None:
-        """The point of the curve with a value of the sweep parameter, or None."""
+        """Return the point of the curve with a value of the sweep parameter, or None."""
         return next((point for point in self.curve(settings) if abs(point.value - value) < 1e-6), None)
 
 
 def repeated(factors: Sequence[Factors], times: int, lr: float | None) -> list[Factors]:
-    """Each model's factors for so many twins, with their learning rate where it is not the model's own."""
+    """Repeat each model's factors for so many twins, with their learning rate where it is not the model's own."""
     return [own if lr is None else replace(own, lr=lr) for own in factors for _ in range(times)]
 
 
 def twin_keys(method: str, inputs: SparsifierInputs, axes: Sequence[Axis]) -> list[int]:
-    """The random stream of every twin, keyed by zoo, model, method and place on the axes, the last axis fastest."""
+    """Return every twin's random stream, keyed by zoo, model, method and place on the axes, the last axis fastest."""
     from zootwins.run.keys import stream_key
 
     return [

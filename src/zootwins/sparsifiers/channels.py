@@ -126,7 +126,7 @@ def _pairs(architecture: Architecture) -> list[tuple[str, str]]:
 
 
 def _taking(weights: Tensor, channels: int) -> Tensor:
-    """The weights `[models, outputs, inputs, …]` that take each channel, as a view `[models, outputs, channels, …]`."""
+    """View the weights `[models, outputs, inputs, …]` that take each channel as `[models, outputs, channels, …]`."""
     return weights.view(*weights.shape[:2], channels, -1)
 
 

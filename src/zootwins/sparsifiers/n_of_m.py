@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _sparsity(pattern: str) -> float:
-    """The share of a whole group that is pruned, in percent."""
+    """Return the share of a whole group that is pruned, in percent."""
     n, m = map(int, pattern.split(":"))
     return 100 * (1 - n / m)
 

@@ -36,7 +36,7 @@ class Settings(base.Settings):
 
 
 def penalty_weights(settings: Settings, epoch: int) -> Tensor:
-    """The weight of every penalty in epoch 1, 2, …, float64 `[penalties]`: 0 in the first if there is a ramp."""
+    """Return the weight of every penalty in epoch 1, 2, …, float64 `[penalties]`: 0 in the first if there is a ramp."""
     import torch
 
     passed = epoch - 1 - settings.begin

@@ -37,7 +37,7 @@ def match_twins(
     originals: pd.DataFrame,
     max_broken_share: float = MAX_BROKEN_SHARE,
 ) -> pd.DataFrame:
-    """models.csv of a zoo of published twins: a row a twin, with what is known of its original, and why it is excluded.
+    """Match published twins with originals: models.csv, a row per twin, and why it is excluded.
 
     Args:
         path: the zip or folder of the twins.
@@ -78,7 +78,7 @@ def match_twins(
 
 
 def _reasons(read: Sequence[tuple[str, str, str]], known: pd.DataFrame) -> list[str]:
-    """Why each twin (its name, its original's, what is wrong with its files) is excluded; empty if it is not."""
+    """Return why each twin (its name, its original's, problems of its files) is excluded; empty if it is not."""
     taken: set[str] = set()
     reasons = []
     for name, original, broken in read:
@@ -91,7 +91,7 @@ def _reasons(read: Sequence[tuple[str, str, str]], known: pd.DataFrame) -> list[
 
 
 def _mismatch(original: str, known: pd.DataFrame, taken: set[str]) -> str:
-    """Why a twin cannot be set beside the original that it names, or nothing."""
+    """Return why a twin does not match the original that it names, or nothing."""
     if original not in known.index:
         return f"its original {original!r} is not in the zoo"
     if known.status[original] != "ok":
@@ -102,7 +102,7 @@ def _mismatch(original: str, known: pd.DataFrame, taken: set[str]) -> str:
 def select_originals(
     table: pd.DataFrame, originals: Originals, index: Tensor, predictions: Tensor, history: pd.DataFrame
 ) -> tuple[Tensor, dict[str, Tensor], Tensor, pd.DataFrame]:
-    """What there is of the originals, renumbered for the twins of `match_twins` that are not excluded.
+    """Select the originals, renumbered for the twins of `match_twins` that are not excluded.
 
     Args:
         index: the originals' indices, `[originals]`, of `predictions`, `[originals, samples]`.
@@ -135,7 +135,7 @@ def import_twins(
     data: ImageData,
     weight_states: Sequence[int],
 ) -> Trajectory:
-    """Twins as variational dropout would have recorded them, evaluated again here.
+    """Import twins as variational dropout would have recorded them, evaluated again here.
 
     Train accuracies are those that their authors recorded: evaluated for state 0, in noisy training mode after it, as
     ours. Train losses are NaN, since the recorded ones hold the KL term.
@@ -170,7 +170,7 @@ def import_twins(
 
 
 def _read(path: str | Path, originals: Originals, states: Sequence[int]) -> list[RawModel]:
-    """The twins of the originals, none of them broken."""
+    """Read the twins of the originals, none of them broken."""
     with open_members(path) as members:
         twins = list(ModelZoo(members).twins(originals.architecture, states, originals.models))
     if any(twin.reason for twin in twins) or [twin.name for twin in twins] != list(originals.models):
@@ -179,7 +179,7 @@ def _read(path: str | Path, originals: Originals, states: Sequence[int]) -> list
 
 
 def _parameters(twins: Sequence[RawModel], states: Sequence[int], like: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The twins' parameters, `[twins, states, …]`, of the names and shapes of `like`, `[twins, …]`."""
+    """Return the twins' parameters, `[twins, states, …]`, of the names and shapes of `like`, `[twins, …]`."""
     parameters = {name: torch.zeros(len(twins), len(states), *tensor.shape[1:]) for name, tensor in like.items()}
     for name, tensor in parameters.items():
         for row, twin in enumerate(twins):
@@ -188,7 +188,7 @@ def _parameters(twins: Sequence[RawModel], states: Sequence[int], like: dict[str
 
 
 def _recorded(twins: Sequence[RawModel], states: Sequence[int]) -> dict[str, Tensor]:
-    """What the twins' authors recorded of each state, `[twins, states]`."""
+    """Return what the twins' authors recorded of each state, `[twins, states]`."""
     rows = [row for twin in twins for row in twin.history if row["epoch"] in states]  # by epoch, as history is
     return {
         key: torch.tensor([row[key] for row in rows], dtype=torch.float64).view(len(twins), len(states))
@@ -201,7 +201,7 @@ def _at(parameters: dict[str, Tensor], state: int) -> dict[str, Tensor]:
 
 
 def _evaluate(population: Population, engine: Engine, data: ImageData, *, at_end: bool) -> dict[str, Tensor]:
-    """What a shard keeps of one state's evaluation, each `[models, …]`; training images are for both ends."""
+    """Return what a shard keeps of one state's evaluation, each `[models, …]`; training images are for both ends."""
     clean = engine.evaluate(population, data.train).accuracy if at_end else torch.full((len(population),), torch.nan)
     return evaluate_state(engine, population, data) | {"eval_mode_train_accuracy": clean.double()}
 

@@ -49,7 +49,7 @@ def _of_id(method: str) -> Sparsifier:
 
 
 def get_sparsifier(method: str) -> Sparsifier:
-    """The sparsifier of an id, or of a named twin of the run (`name_twins`); KeyError if there is none."""
+    """Return the sparsifier of an id, or of a named twin of the run (`name_twins`); KeyError if there is none."""
     return _named[method] if method in _named else _of_id(method)
 
 
@@ -59,17 +59,17 @@ def is_known(method: str) -> bool:
 
 
 def sparsifiers() -> list[Sparsifier]:
-    """All of them, in the registry's order."""
+    """Return all sparsifiers, in the registry's order."""
     return [_of_id(method) for method in REGISTRY]
 
 
 def of_section(section: str) -> Sparsifier | None:
-    """The sparsifier of a section of the configuration; None if there is none."""
+    """Return the sparsifier of a section of the configuration; None if there is none."""
     return next((one for one in sparsifiers() if one.section == section), None)
 
 
 def module_of(method: str) -> str:
-    """The module that a method's code is in, by full name."""
+    """Return the module that a method's code is in, by full name."""
     return type(get_sparsifier(method)).__module__
 
 
@@ -99,7 +99,7 @@ def name_twins(twins: Mapping[str, Mapping[str, Any]] | None) -> None:
 
 
 def _shade(colour: str, step: int) -> str:
-    """A colour mixed with black and white in turn, ever more: of further twins by one sparsifier."""
+    """Mix a colour with black and white in turn, ever more: for further twins by one sparsifier."""
     end, share = (0 if step % 2 else 255), 1 - 0.7 ** ((step + 1) // 2)
     parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return "#" + "".join(f"{round(part + share * (end - part)):02X}" for part in parts)

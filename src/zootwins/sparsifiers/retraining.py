@@ -114,7 +114,7 @@ class Retraining(pruning.Pruning):
 
 
 def new_parameters(inputs: SparsifierInputs) -> dict[str, Tensor]:
-    """What each model might have begun with under another seed, by name, `[models, …]`.
+    """Draw the initial parameters of each model under another seed, by name, `[models, …]`.
 
     The seed depends on zoo and model alone: what is trained from these differs by its mask, and by nothing else.
     """

@@ -63,7 +63,7 @@ class Scratch(retraining.Retraining):
 
 
 def scaled(parameters: Tensor, masks: Tensor | None) -> Tensor:
-    """Weights `[twins, …]` × 1/√(share that the twin's mask leaves), as they are where it leaves none; biases too."""
+    """Scale weights `[twins, …]` by 1/√(share that the mask leaves), and biases; unscaled where it leaves none."""
     if masks is None:
         return parameters
     kept = masks.flatten(1).double().mean(1)

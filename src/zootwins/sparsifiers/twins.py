@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def evaluated_parameters(shard: TwinShard, model: int | None = None) -> dict[str, Tensor]:
-    """Weights and biases as they were evaluated, what is pruned being 0.
+    """Return weights and biases as they were evaluated; pruned ones are 0.
 
     A shard holds what was trained. Of variational dropout and L0 regularisation that are dense weights, beside the
     noise and the gates which tell those that count.

@@ -138,12 +138,12 @@ def least_squares(weight: Tensor, hessian: Tensor, kept: Tensor, damping: float 
 
 
 def _always_zero(hessian: Tensor) -> Tensor:
-    """Inputs that are 0 in all images, bool `[models, inputs]`."""
+    """Return inputs that are 0 in all images, bool `[models, inputs]`."""
     return hessian.diagonal(dim1=1, dim2=2) == 0
 
 
 def _regular(hessian: Tensor, damping: float) -> Tensor:
-    """The Hessian with 1 on the diagonal for inputs that are always 0, and damped."""
+    """Return the Hessian with 1 on the diagonal for inputs that are always 0, and damped."""
     hessian = hessian + torch.diag_embed(_always_zero(hessian).double())
     ridge = damping * hessian.diagonal(dim1=1, dim2=2).mean(1, keepdim=True).expand(-1, hessian.shape[1])
     return hessian + torch.diag_embed(ridge)

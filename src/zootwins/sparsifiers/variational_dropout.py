@@ -29,7 +29,7 @@ class Settings(base.Settings):
 
 
 def kl_weight(epoch: int) -> float:
-    """Weight of the KL term in epoch 1, 2, …: 0, 0.0004, …, 0.0096 in epoch 25 (the authors' code).
+    """Return the weight of the KL term in epoch 1, 2, …: 0, 0.0004, …, 0.0096 in epoch 25 (the authors' code).
 
     It does not depend on how many epochs are run, so that a shorter run is a prefix of a longer one.
     """

@@ -28,7 +28,7 @@ def seal(path: str | Path) -> None:
 
 
 def check_seal(path: str | Path) -> bytes:
-    """The bytes of a sealed file, compared with its checksum.
+    """Return the bytes of a sealed file, compared with its checksum.
 
     Raises:
         InputError: if they are not those that were sealed; it names the file and the remedy.
@@ -44,7 +44,7 @@ def check_seal(path: str | Path) -> bytes:
 
 
 def _digest(content: bytes) -> tuple[int, bytes]:
-    """Where the digits of a file's checksum start, and what they should be; ValueError where there is no place."""
+    """Return where a file's checksum starts, and what it should be; ValueError where there is no place."""
     start = content.rindex(_MARK) + len(_MARK)
     checksum = blake2b(memoryview(content)[:start], digest_size=_DIGITS // 2)
     checksum.update(b"0" * _DIGITS)
@@ -53,18 +53,18 @@ def _digest(content: bytes) -> tuple[int, bytes]:
 
 
 def beside(path: str | Path) -> Path:
-    """Where the checksum of a CSV file is."""
+    """Return the path of a CSV file's checksum."""
     path = Path(path)
     return path.with_name(path.name + SUFFIX)
 
 
 def line_beside(path: str | Path, content: bytes) -> str:
-    """What belongs into the file beside a file of this content."""
+    """Return the content of the file beside a file of this content."""
     return f"{sha256(content).hexdigest()}  {Path(path).name}\n"
 
 
 def check_beside(path: str | Path) -> bytes:
-    """The bytes of a file, compared with the checksum beside it.
+    """Return the bytes of a file, compared with the checksum beside it.
 
     Raises:
         InputError: if they are not those that were written; it names the file and the remedy.
@@ -76,7 +76,7 @@ def check_beside(path: str | Path) -> bytes:
 
 
 def read(path: str | Path) -> bytes:
-    """The bytes of a file that another job made.
+    """Read a file that another job made.
 
     Raises:
         InputError: if it is not there or cannot be read; it names the file and the remedy.

@@ -14,7 +14,7 @@ _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used u
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A private temporary path beside `path`, renamed to it if the block succeeds and removed if it does not.
+    """Yield a private temporary path beside `path`, renamed to it if the block succeeds and removed if not.
 
     The name is unique, so that two writers of one file (an orphaned job and its rerun) cannot hurt each other.
 
@@ -40,12 +40,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def remedy(path: str | Path) -> str:
-    """What to do about a file of the run's that is damaged or gone: the end of a message that names it."""
+    """Return what to do about a damaged or missing file of the run: the end of a message that names it."""
     return f"make it again: snakemake --cores 4 --force {path} (with the --configfile and --config of the run, if any)"
 
 
 def no_room(error: Exception) -> str | None:
-    """Why there is no room for a file, if that is what went wrong; safetensors reports it by the text alone."""
+    """Return why a file has no room, if that is what went wrong; safetensors reports it by the text alone."""
     codes = (code for code in _NO_ROOM if getattr(error, "errno", None) == code or f"(os error {code})" in str(error))
     return next((_NO_ROOM[code] for code in codes), None)
 

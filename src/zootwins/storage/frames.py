@@ -36,7 +36,7 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, metadata: Mapping[str, 
 
 
 def read_parquet(path: str | Path, without: Sequence[str] = ()) -> pd.DataFrame:
-    """What `write_parquet` wrote, but for the columns that the caller can do `without`.
+    """Read what `write_parquet` wrote, but for the columns that the caller can do `without`.
 
     Raises:
         InputError: if the file is not as it was written; it names the file and the remedy.
@@ -64,7 +64,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path, digits: int | None = 6) -> 
 
 
 def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
-    """What `write_csv` wrote; `options` are those of `pandas.read_csv`.
+    """Read what `write_csv` wrote; `options` are those of `pandas.read_csv`.
 
     Only an empty field is undefined: a zoo may be called nan or null.
 
@@ -94,5 +94,5 @@ def renamed(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
 
 
 def number_text(value: object) -> str:
-    """A value for people's eyes: floats to six digits without trailing zeros, everything else as it is."""
+    """Format a value: floats to six digits without trailing zeros, everything else as it is."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

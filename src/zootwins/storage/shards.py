@@ -52,19 +52,19 @@ class Axis:
 
 
 def coordinates(axes: Sequence[Axis]) -> list[dict[str, float]]:
-    """Where each of a model's twins lies on the axes, the last axis fastest; one empty mapping without axes."""
+    """Return where each of a model's twins lies on the axes, the last axis fastest; one empty mapping without axes."""
     names = [axis.name for axis in axes]
     return [dict(zip(names, values, strict=True)) for values in product(*(axis.values for axis in axes))]
 
 
 def shard_ranges(models: int, models_per_shard: int) -> list[str]:
-    """Names of a zoo's shards: fixed blocks of model indices, such as `0000-0031`; the last may be shorter."""
+    """Return names of a zoo's shards: fixed blocks of model indices, such as `0000-0031`; the last may be shorter."""
     starts = range(0, models, models_per_shard)
     return [f"{start:04d}-{min(start + models_per_shard, models) - 1:04d}" for start in starts]
 
 
 def shard_slice(shard: str) -> tuple[int, int]:
-    """First model index of a shard and the index after its last."""
+    """Return first model index of a shard and the index after its last."""
     first, last = shard.split("-")
     return int(first), int(last) + 1
 
@@ -112,11 +112,11 @@ class TwinShard:
 
     @property
     def coordinates(self) -> list[dict[str, float]]:
-        """Where each of a model's twins lies on the axes, the last axis fastest; one empty mapping without axes."""
+        """Return each twin's place on the axes, the last axis fastest; one empty mapping without axes."""
         return coordinates(self.axes)
 
     def twin(self, at: Mapping[str, float]) -> int:
-        """Where among a model's twins is the one at a place on the axes."""
+        """Return the position among a model's twins of the one at a place on the axes."""
         (place,) = (
             place
             for place, coordinate in enumerate(self.coordinates)
@@ -138,7 +138,7 @@ class TwinShard:
         return [name for name in self.shapes if "." in name and not name.startswith("mask.")]
 
     def weight_state(self, epoch: int) -> int:
-        """Where among the states that have weights an epoch is.
+        """Return the position of an epoch among the states that have weights.
 
         Raises:
             InputError: if the weights of that epoch were not kept.
@@ -150,7 +150,7 @@ class TwinShard:
         return list(self.weight_states).index(epoch)
 
     def tensor(self, name: str, model: int | None = None) -> Tensor:
-        """A tensor, `[models, *axes, states, …]`, or only the model's at a position, `[*axes, states, …]`."""
+        """Return a tensor, `[models, *axes, states, …]`, or only the model's at a position, `[*axes, states, …]`."""
         with safe_open(self.path, "pt") as file:
             former = FORMER_NAMES.get(name)
             if former in self.shapes:
@@ -160,7 +160,7 @@ class TwinShard:
             return stored[:] if model is None else stored[model]
 
     def twins(self, name: str, model: int | None = None) -> Tensor:
-        """A tensor with the axes as one, `[models, twins, states, …]`, twins as `coordinates` lists them."""
+        """Return a tensor with the axes as one, `[models, twins, states, …]`, twins as `coordinates` lists them."""
         tensor = self.tensor(name, model)
         leading = tensor.shape[:1] if model is None else ()
         twins = prod(len(axis.values) for axis in self.axes)
@@ -218,7 +218,7 @@ def read_shard(path: str | Path) -> TwinShard:
 
 
 def _description(metadata: Mapping[str, str]) -> dict[str, Any] | None:
-    """What a shard's metadata say of its tensors, or None if they are not lists of what they should be."""
+    """Return what a shard's metadata say of its tensors, or None if they are not lists of what they should be."""
     try:
         description = {key: json.loads(metadata[key]) for key in DESCRIPTION}
         description["axes"] = [Axis(str(name), tuple(map(float, values))) for name, values in description["axes"]]

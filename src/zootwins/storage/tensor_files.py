@@ -102,7 +102,7 @@ def check(path: str | Path, kind: str) -> tuple[dict[str, str], dict[str, tuple[
 
 
 def read(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a file, checked.
+    """Read and check the tensors and metadata of a file.
 
     Raises:
         InputError: as `check`.
@@ -113,7 +113,7 @@ def read(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]
 
 
 def _checksum(kind: str, metadata: Mapping[str, str], tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """blake2b of what describes a file and of its tensors, in the order of their names."""
+    """Return blake2b of what describes a file and of its tensors, in the order of their names."""
     import torch
 
     checksum = blake2b(digest_size=16)

@@ -69,17 +69,17 @@ def verify(
 
 
 def counted(report: pd.DataFrame) -> str:
-    """How many files of a report have each status, such as `12 ok, 1 missing`."""
+    """Count the files of a report by status, such as `12 ok, 1 missing`."""
     return ", ".join(f"{number} {status}" for status, number in report["status"].value_counts().items())
 
 
 def problems(report: pd.DataFrame) -> list[str]:
-    """What is wrong with each file of a report that is damaged, missing or of other zoos, and what to do."""
+    """Return the problem of each file of a report that is damaged, missing or of other zoos, and what to do."""
     return report["problem"][report["status"].isin(WRONG)].tolist()
 
 
 def refuse_wrong(report: pd.DataFrame, path: str | Path) -> None:
-    """End where a file is damaged, missing or of other zoos.
+    """Raise where a file is damaged, missing or of other zoos.
 
     Args:
         report: made by `verify`.

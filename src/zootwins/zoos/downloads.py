@@ -73,7 +73,7 @@ class Client:
 
     @contextmanager
     def get(self, url: str, start: int = 0, stop: int | None = None) -> Iterator[requests.Response]:
-        """A streamed answer: bytes `start … stop-1`, or the whole file if the server does not serve ranges.
+        """Request bytes `start … stop-1`, streamed, or the whole file if the server does not serve ranges.
 
         Raises:
             InputError: if there is no good answer.
@@ -140,7 +140,7 @@ def _refuse_bad_answer(url: str, response: requests.Response, start: int) -> Non
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause, in one line."""
+    """Return the innermost cause, in one line."""
     while inner := next(
         (arg for arg in (*error.args, getattr(error, "reason", None)) if isinstance(arg, Exception)), None
     ):

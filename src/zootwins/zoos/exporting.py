@@ -19,7 +19,7 @@ _SCORES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 def original_models(originals: Originals, models: pd.DataFrame) -> Iterator[RawModel]:
-    """The dense models, each with the one checkpoint that it was imported with and that checkpoint's accuracy."""
+    """Return the dense models, each with the checkpoint that it was imported with and its accuracy."""
     table = models.set_index("index")
     for row, (name, index, factors) in enumerate(
         zip(originals.models, originals.index, originals.factors, strict=True)

@@ -76,7 +76,7 @@ def fetch_zoo(
 
 
 def needed_members(names: Iterable[str], epoch: int | None = None) -> list[str]:
-    """What importing a raw zoo reads of an archive: its factors, results, data set and one checkpoint a model.
+    """Return the members of an archive that importing reads: factors, results, data set, a checkpoint per model.
 
     Args:
         names: all members.
@@ -126,7 +126,7 @@ def _verify_archive(path: Path, checksums: Mapping[str, str], name: str) -> None
 def _locate(
     client: Client, archive: ArchiveSource, expected: Mapping[str, str], api: str
 ) -> tuple[dict[str, Any], RemoteFile]:
-    """Where a remote archive is, as far as its record says, and what its server says of it."""
+    """Locate a remote archive by its record, and ask its server about it."""
     found = _zenodo_file(client, archive, api) if archive.zenodo else {"url": archive.url}
     remote = client.probe(found["url"], _checksums(found.get("checksum")) | expected)
     if found.get("size") not in (None, remote.size):
@@ -135,7 +135,7 @@ def _locate(
 
 
 def _zenodo_file(client: Client, archive: ArchiveSource, api: str) -> dict[str, Any]:
-    """The one file of a record that the catalogue means: record, key, size, checksum and url."""
+    """Return the file of a record that the catalogue means: record, key, size, checksum and url."""
     record = f"Zenodo record {archive.zenodo}"
     with client.get(f"{api}/records/{archive.zenodo}") as response:
         try:
@@ -158,7 +158,7 @@ def _zenodo_file(client: Client, archive: ArchiveSource, api: str) -> dict[str, 
 
 
 def _checksums(text: str | None) -> dict[str, str]:
-    """`{"md5": "…"}` of Zenodo's `md5:…`."""
+    """Convert Zenodo's `md5:…` to `{"md5": "…"}`."""
     algorithm, _, value = (text or "").partition(":")
     return {algorithm: value} if value and algorithm in hashlib.algorithms_available else {}
 
@@ -174,7 +174,7 @@ def _is_zip(client: Client, remote: RemoteFile) -> bool:
 
 
 def _part(output: Path, remote: RemoteFile, what: str) -> Path:
-    """Where an unfinished download waits for the next run."""
+    """Return where an unfinished download waits for the next run."""
     return output.with_name(f".{output.name}.{remote.key}.{what}.part")
 
 

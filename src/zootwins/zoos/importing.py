@@ -337,7 +337,7 @@ def remarks(models: pd.DataFrame) -> list[str]:
 
 
 def excluded(models: pd.DataFrame) -> str:
-    """How many models are excluded, and the commonest reason by way of an example."""
+    """Return how many models are excluded, and the commonest reason as an example."""
     reasons = models[models["status"] == "excluded"].set_index("model")["reason"]
     kinds = reasons.str.split(r":| \(| in ", n=1, regex=True).str[0]
     kind, number = Counter(kinds).most_common(1)[0]

@@ -73,7 +73,7 @@ def read_checkpoints(
 
 
 def load_initial(path: str | Path, originals: Originals) -> dict[str, Tensor]:
-    """Of initial.safetensors: the parameters before training of some originals, by name, `[models, …]`.
+    """Load the parameters before training of some originals from initial.safetensors, by name, `[models, …]`.
 
     Raises:
         InputError: if the file is not as it was written, or is of other models.

@@ -30,7 +30,7 @@ class Originals:
         return len(self.models)
 
     def at(self, rows: Sequence[int]) -> "Originals":
-        """Those of some rows, in their order."""
+        """Return those of some rows, in their order."""
         return Originals(
             self.architecture,
             [self.models[row] for row in rows],
@@ -41,7 +41,7 @@ class Originals:
 
 
 def load_originals(weights: str | Path, models: str | Path, architecture: Spec, first: int, stop: int) -> Originals:
-    """The models with index in `first … stop-1` that were not excluded.
+    """Load the models with index in `first … stop-1` that were not excluded.
 
     Raises:
         InputError: if a file cannot be read, or the two do not belong together.
@@ -73,7 +73,7 @@ def write_rows(
 
 
 def read_parameters(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
-    """Of originals.safetensors: the models' indices `[rows]` and their parameters by name, float32 `[rows, …]`.
+    """Read from originals.safetensors the indices `[rows]` and parameters by name, float32 `[rows, …]`.
 
     Raises:
         InputError: if the file is not as it was written.
@@ -82,7 +82,7 @@ def read_parameters(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def read_initial(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
-    """Of initial.safetensors, the same before training.
+    """Read the same before training from initial.safetensors.
 
     Raises:
         InputError: if the file is not as it was written.
@@ -91,7 +91,7 @@ def read_initial(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
-    """Of predictions.safetensors: the models' indices `[rows]` and their predicted classes, uint8 `[rows, samples]`.
+    """Read from predictions.safetensors the indices `[rows]` and predicted classes, uint8 `[rows, samples]`.
 
     Raises:
         InputError: if the file is not as it was written.
@@ -103,7 +103,7 @@ def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
 
 
 def _read_rows(path: str | Path, kind: str, *dtypes: torch.dtype) -> tuple[Tensor, dict[str, Tensor], dict[str, str]]:
-    """Indices, tensors and metadata; numbers of batches that batch normalisation counts are int64 whatever `dtypes`."""
+    """Read indices, tensors and metadata; batch normalisation's counts are int64 whatever `dtypes`."""
     tensors, metadata = tensor_files.read(path, kind)
     index = tensors.pop("index", None)
     if index is None or index.dtype != torch.int64 or index.ndim != 1:
@@ -117,7 +117,7 @@ def _read_rows(path: str | Path, kind: str, *dtypes: torch.dtype) -> tuple[Tenso
 
 
 def model_factors(models: pd.DataFrame) -> dict[int, Factors]:
-    """The generating factors of the models that are not excluded, by index."""
+    """Return the generating factors of the models that are not excluded, by index."""
     return {row["index"]: _factors(row) for row in models[models.status == "ok"].to_dict("records")}
 
 

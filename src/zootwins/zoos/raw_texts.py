@@ -164,7 +164,7 @@ def parse_history(
 
 
 def params_json(factors: "Factors", architecture: "Architecture") -> dict[str, Any]:
-    """Content of params.json, with the authors' keys."""
+    """Return content of params.json, with the authors' keys."""
     return {
         "model::type": _MODEL_TYPES.get(architecture.design.id, architecture.spec),
         "model::channels_in": architecture.channels,
@@ -184,7 +184,7 @@ def params_json(factors: "Factors", architecture: "Architecture") -> dict[str, A
 
 
 def result_json(history: Iterable[Mapping[str, float]], params: Mapping[str, Any]) -> bytes:
-    """Content of result.json: a line an epoch, with the metrics that are not NaN."""
+    """Return content of result.json: one line per epoch, with the metrics that are not NaN."""
     lines = [
         {key: row[column] for column, key in TWIN_METRICS.items() if not math.isnan(row.get(column, math.nan))}
         | {"training_iteration": int(row["epoch"]), "config": dict(params)}
@@ -194,7 +194,7 @@ def result_json(history: Iterable[Mapping[str, float]], params: Mapping[str, Any
 
 
 def shown(value: Any) -> str:
-    """A value from somebody else's file, short enough for a reason."""
+    """Shorten a value from somebody else's file for a reason."""
     return repr(value)[:40] if isinstance(value, str | float | bool | None) else f"of type {type(value).__name__}"
 
 

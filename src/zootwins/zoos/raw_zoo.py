@@ -86,6 +86,6 @@ def write_members(
 
 
 def _size(dataset: Mapping[str, Any]) -> int:
-    """Bytes of the tensors of a dataset.pt."""
+    """Return bytes of the tensors of a dataset.pt."""
     parts = [part for part in dataset.values() if isinstance(part, TensorDataset)]
     return sum(tensor.nbytes for part in parts for tensor in part.tensors)

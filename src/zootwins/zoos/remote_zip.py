@@ -106,13 +106,13 @@ class RemoteZip:
 
 
 def _ends(archive: ZipFile) -> dict[int, int]:
-    """Where each member's bytes end, by where they start: at the next one, or at the directory."""
+    """Return where each member's bytes end, by where they start: at the next one, or at the directory."""
     offsets = sorted({member.header_offset for member in archive.infolist()})
     return dict(zip(offsets, [*offsets[1:], archive.start_dir], strict=True))
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges in order, joined where no more than `GAP` lies between them."""
+    """Merge sorted ranges where no more than `GAP` lies between them."""
     merged: list[tuple[int, int]] = []
     for start, stop in sorted(ranges):
         if merged and start - merged[-1][1] <= GAP:

@@ -20,7 +20,7 @@ CONSTANT = Schedule()
 
 
 def positions(settings: TrainSource) -> list[int]:
-    """Which of the grid's models the zoo has, as places in the product of the lists and seeds: all, or a sample.
+    """Return which of the grid's models the zoo has, as places in the product of the lists and seeds.
 
     A sample takes the places in an order that depends on nothing but their numbers, so that it is spread over the
     grid and a larger one begins with a smaller one.
@@ -32,7 +32,7 @@ def positions(settings: TrainSource) -> list[int]:
 
 
 def generating_factors(settings: TrainSource) -> list[Factors]:
-    """The factors of every model of a zoo: each combination of the lists, with each of its seeds.
+    """Return the factors of every model of a zoo: each combination of the lists, with each of its seeds.
 
     With `seed_mode` shared all combinations have the seeds 1, 2, …; with drawn every model has one of its own,
     which depends on its position alone.
@@ -50,7 +50,7 @@ def generating_factors(settings: TrainSource) -> list[Factors]:
 
 
 def model_names(settings: TrainSource) -> list[str]:
-    """The models' folder names, in the authors' manner: their place in the grid and what varies between them."""
+    """Name the models' folders as the authors do: their place in the grid and what varies between them."""
     varied = [name for name in FACTORS if len(getattr(settings, name)) > 1]
     names = []
     for place, factors in zip(positions(settings), generating_factors(settings), strict=True):

@@ -20,32 +20,32 @@ REGISTRY = {
 
 @cache
 def get_experiment(name: str) -> Experiment:
-    """The experiment of an id; KeyError if there is none."""
+    """Return the experiment of an id; KeyError if there is none."""
     return resolve_name(REGISTRY[name])()
 
 
 def experiments() -> list[Experiment]:
-    """All of them, in the registry's order."""
+    """Return all experiments, in the registry's order."""
     return [get_experiment(name) for name in REGISTRY]
 
 
 def module_of(name: str) -> str:
-    """The module that an experiment is declared in, by full name."""
+    """Return the module that an experiment is declared in, by full name."""
     return REGISTRY[name].partition(":")[0]
 
 
 @cache
 def tables() -> dict[str, Table]:
-    """Every table, by the name of its files."""
+    """Return every table, by the name of its files."""
     return {table.name: table for experiment in experiments() for table in experiment.tables}
 
 
 @cache
 def figures() -> dict[str, Drawing]:
-    """Every figure, by the name of its files."""
+    """Return every figure, by the name of its files."""
     return {figure.name: figure for experiment in experiments() for figure in experiment.figures}
 
 
 def experiment_of(result: Result) -> Experiment:
-    """The experiment that a table or figure is of."""
+    """Return the experiment that a table or figure is of."""
     return next(one for one in experiments() if result in (*one.tables, *one.figures))

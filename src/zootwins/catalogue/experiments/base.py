@@ -66,7 +66,7 @@ class Result:
         return (self.reader.partition(":")[0],)
 
     def read(self, zoos: Sequence[Mapping[str, Any]], files: Sequence[str], paper: Sequence[str]) -> Sequence[Any]:
-        """The arguments of what makes it.
+        """Read the arguments of what makes it.
 
         Args:
             zoos: fields of `Zoo` as plain mappings.
@@ -105,11 +105,11 @@ class Table(Result):
         return (*super().modules, self.module)
 
     def make(self, *inputs: Any) -> pd.DataFrame:
-        """The table, long and with ids, numbers in full."""
+        """Make the table, long and with ids, numbers in full."""
         return self._function(self.maker)(*inputs)
 
     def arrange(self, table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
-        """The table's text for people, arranged.
+        """Arrange the table's text for people.
 
         Args:
             table: as `make` made it.
@@ -138,7 +138,7 @@ class Drawing(Result):
         return (*super().modules, f"zootwins.reporting.figures.{self.drawn_by.partition(':')[0]}")
 
     def draw(self, *inputs: Any) -> Figure:
-        """The figure of what its reader returned."""
+        """Draw the figure of what its reader returned."""
         name = self.drawn_by.rpartition(":")[2]
         return resolve_name(f"{self.modules[-1]}:{name}")(*inputs)
 
@@ -174,7 +174,7 @@ class Experiment:
     findings: ClassVar[str | None] = None
 
     def resolve(self, settings: Any, own: Mapping[str, Any], config: Any, entry: Any) -> Any:
-        """The settings of a zoo, with what follows from the rest of the configuration.
+        """Resolve a zoo's settings: add what follows from the rest of the configuration.
 
         Args:
             settings: the section's, with the zoo's own keys.
@@ -195,7 +195,7 @@ class Experiment:
         """
 
     def zoos(self, run: Run) -> Sequence[str]:
-        """The zoos of a run that its tables and figures are about.
+        """Return the zoos of a run that its tables and figures are about.
 
         Raises:
             InputError: if there is none, or it cannot be done with this configuration.
@@ -203,7 +203,7 @@ class Experiment:
         return run.zoos
 
     def sources(self, files: Files, names: Sequence[str]) -> list[str]:
-        """The files that sources stand for, in the order that readers rely on.
+        """Return the files that sources stand for, in the order that readers rely on.
 
         Raises:
             InputError: as `zoos`.
@@ -212,7 +212,7 @@ class Experiment:
         return [f"results/zoos/{zoo}/models.csv" for zoo in zoos] + files.metrics(zoos, names)
 
     def files(self, files: Files) -> dict[str, list[str]]:
-        """What it makes on the way to tables and figures, by kind (`zootwins.storage.verification.verify`).
+        """Return the intermediate files, by kind (`zootwins.storage.verification.verify`).
 
         Raises:
             InputError: as `zoos`.

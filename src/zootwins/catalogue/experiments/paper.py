@@ -87,7 +87,7 @@ class PaperComparison(Experiment):
     )
 
     def sources(self, files: Files, names: Sequence[str]) -> list[str]:
-        """Other tables."""
+        """Return other tables."""
         return [f"results/{name}.csv" for name in names]
 
 
@@ -125,7 +125,7 @@ class Replication(Experiment):
     )
 
     def sources(self, files: Files, names: Sequence[str]) -> list[str]:
-        """Of the zoos that the paper has, or that are like one of its own."""
+        """Return the files of zoos that the paper has, or that are like one of its own."""
         models = [f"results/zoos/{zoo}/models.csv" for zoo in self.zoos(files.run)]
         return models + files.metrics(self._compared(files), names)
 

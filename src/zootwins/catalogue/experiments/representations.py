@@ -170,11 +170,11 @@ class RepresentationExperiment(Experiment):
     )
 
     def zoos(self, run: Run) -> Sequence[str]:
-        """The zoos that hyper-representations are trained on, and those that are sparsified by what was learned."""
+        """Return the zoos that hyper-representations are trained on, and those sparsified by what was learned."""
         return list(dict.fromkeys((*self.learned(run), *run.config.representations.across)))
 
     def learned(self, run: Run) -> Sequence[str]:
-        """The zoos that hyper-representations are trained on.
+        """Return the zoos that hyper-representations are trained on.
 
         Raises:
             InputError: if none is listed, or one is not in the catalogue or lacks what is needed.
@@ -203,12 +203,12 @@ class RepresentationExperiment(Experiment):
         return zoos
 
     def of_seeds(self, run: Run, suffix: str) -> list[str]:
-        """A file of every hyper-representation: of all its zoos and seeds."""
+        """Return a file per hyper-representation: of all its zoos and seeds."""
         seeds = range(run.config.representations.seeds)
         return [f"results/representations/{zoo}/{seed}{suffix}" for zoo in self.learned(run) for seed in seeds]
 
     def sources(self, files: Files, names: Sequence[str]) -> list[str]:
-        """The tables of every zoo and seed."""
+        """Return the tables of every zoo and seed."""
         return [file for name in names for file in self.of_seeds(files.run, f"_{name}.parquet")]
 
     def files(self, files: Files) -> dict[str, list[str]]:
@@ -221,12 +221,12 @@ class RepresentationExperiment(Experiment):
         }
 
     def training_settings(self, run: Run) -> dict[str, Any]:
-        """The settings of the auto-encoder, without those that say which are trained."""
+        """Return the settings of the auto-encoder, without those that say which are trained."""
         which = {"zoos", "across", "seeds"}
         return run.config.representations.model_dump(exclude=which)
 
     def targets(self, run: Run, zoo: str) -> dict[str, dict[str, Any]]:
-        """The zoos whose models are sparsified by what is learned from one, itself first.
+        """Return the zoos that are sparsified by what is learned from one, itself first.
 
         Of each: how many models the run takes, in how many shards, and the learning rate of magnitude pruning's
         fine-tuning, None where it is each model's own.
@@ -243,7 +243,7 @@ class RepresentationExperiment(Experiment):
         }
 
     def target_files(self, files: Files, zoo: str) -> dict[str, list[str]]:
-        """What is read of each target; the trained twins of the first are the zoo's own."""
+        """Return the inputs of each target; the trained twins of the first are the zoo's own."""
         first, *others = self.targets(files.run, zoo)
         of_each = {
             kind: [f"results/zoos/{target}/{kind}.safetensors" for target in (first, *others)]

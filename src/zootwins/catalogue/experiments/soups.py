@@ -177,7 +177,7 @@ class SoupExperiment(Experiment):
                 )
 
     def zoos(self, run: Run) -> Sequence[str]:
-        """The configured zoos that have soups."""
+        """Return the configured zoos that have soups."""
         zoos = [zoo for zoo in run.zoos if zoo in run.settings[self.id]]
         if not zoos:
             raise InputError(
@@ -186,7 +186,7 @@ class SoupExperiment(Experiment):
         return zoos
 
     def settings_of(self, run: Run, zoo: str) -> Soups:
-        """The settings of a zoo's soups.
+        """Return the settings of a zoo's soups.
 
         Raises:
             InputError: if it has none.
@@ -196,7 +196,7 @@ class SoupExperiment(Experiment):
         return run.settings[self.id][zoo]
 
     def settings_of_variant(self, run: Run, zoo: str, variant: str, members: str) -> dict[str, Any]:
-        """What decides the networks of a variant with some number of members.
+        """Return the settings that decide the networks of a variant with some number of members.
 
         Raises:
             InputError: if they are not configured.
@@ -207,24 +207,24 @@ class SoupExperiment(Experiment):
         return settings.of_variant(variant, int(members))
 
     def kinds(self, run: Run, zoo: str) -> list[tuple[str, int]]:
-        """Variants and numbers of members of a zoo's soups."""
+        """Return variants and numbers of members of a zoo's soups."""
         settings = self.settings_of(run, zoo)
         return [(variant, members) for members in settings.members for variant in settings.variants]
 
     def averaged_kinds(self, run: Run, zoo: str) -> list[list[Any]]:
-        """Those whose members are a model's own."""
+        """Return the variants and numbers of members whose members are a model's own."""
         return [[variant, members] for variant, members in self.kinds(run, zoo) if variant != UNRELATED]
 
     def shards(self, zoo: str, variant: str, members: str, shard: str) -> list[str]:
-        """All arms of a variant for a shard of models, in the order of `ARMS`."""
+        """Return all arms of a variant for a shard of models, in the order of `ARMS`."""
         return [f"results/soups/{zoo}/{variant}-{members}-{arm}/{shard}.safetensors" for arm in ARMS[variant]]
 
     def outputs(self, variant: str) -> list[str]:
-        """The same with wildcards, which `variant` is one of: what a rule that trains the variant writes."""
+        """Return them with wildcards, one of which is `variant`: the outputs of a rule that trains the variant."""
         return [f"results/soups/{{zoo}}/{{variant}}-{{members}}-{arm}/{{shard}}.safetensors" for arm in ARMS[variant]]
 
     def arm(self, files: Files, zoo: str, variant: str, members: str | int, arm: str) -> list[str]:
-        """All shards of an arm.
+        """Return all shards of an arm.
 
         Raises:
             InputError: if the variant does not have it.
@@ -236,15 +236,15 @@ class SoupExperiment(Experiment):
         return files.shards(zoo, f"results/soups/{zoo}/{kind}")
 
     def shard_of_model(self, files: Files, zoo: str, variant: str, members: str, arm: str, model: str) -> list[str]:
-        """The shard of an arm that a model is in."""
+        """Return the shard of an arm that a model is in."""
         return files.shard_with(zoo, model, self.arm(files, zoo, variant, members, arm))
 
     def all_members(self, files: Files, zoo: str, members: str) -> list[str]:
-        """The members of all of a zoo's models: what unrelated models are averaged from may be in any shard."""
+        """Return the members of all of a zoo's models: unrelated models to average may be in any shard."""
         return files.shards(zoo, f"results/soups/{zoo}/{SEED}-{members}-member")
 
     def judged(self, files: Files, zoo: str) -> list[str]:
-        """The shards whose predictions say how much of the gains' spread is that of the test images."""
+        """Return the shards whose predictions estimate how much of the gains' spread is due to the test images."""
         return [
             file
             for variant, members in self.averaged_kinds(files.run, zoo)
@@ -254,19 +254,19 @@ class SoupExperiment(Experiment):
         ]
 
     def shifted(self, zoo: str, variant: str) -> list[str]:
-        """The shifted images that a variant is tried on."""
+        """Return the shifted images that a variant is evaluated on."""
         return [] if variant in UNSHIFTED else [f"results/zoos/{zoo}/shifted.safetensors"]
 
     def shifted_set_settings(self, files: Files, zoo: str) -> list[dict[str, Any] | str]:
-        """What the catalogue says of the other data sets whose test images a zoo's soups are tried on."""
+        """Return the catalogue's settings of the other data sets whose test images a zoo's soups are tried on."""
         return [files.dataset_settings(name) for name in self.settings_of(files.run, zoo).shifted_sets]
 
     def shifted_set_files(self, files: Files, zoo: str) -> list[str]:
-        """What these are read from."""
+        """Return the files of these data sets."""
         return [file for name in self.settings_of(files.run, zoo).shifted_sets for file in files.of_dataset(name)]
 
     def evaluated(self, files: Files, zoo: str) -> dict[str, list[str]]:
-        """The tables of every shard of a zoo, by kind."""
+        """Return the tables of every shard of a zoo, by kind."""
         folders = [f"results/soups/{zoo}/{variant}-{members}" for variant, members in self.kinds(files.run, zoo)]
         return {
             kind: [f"{folder}/{shard}_{kind}.parquet" for folder in folders for shard in files.run.shards(zoo)]

@@ -165,7 +165,7 @@ class TransferExperiment(Experiment):
     )
 
     def points(self, run: Run, zoo: str) -> dict[str, list[Point]]:
-        """The operating points of a zoo's methods whose twins are transferred, in the order of each method's sweep.
+        """Return the operating points of a zoo's methods whose twins are transferred, in the order of each sweep.
 
         Raises:
             InputError: if one is not run or not transferred, or baselines are asked for that the zoo has nothing for.
@@ -214,7 +214,7 @@ class TransferExperiment(Experiment):
             )
 
     def tasks(self, run: Run, zoo: str) -> list[str]:
-        """The tasks that a zoo is transferred to, as they are configured: all but its own data set.
+        """Return the tasks that a zoo is transferred to, as configured: all but its own data set.
 
         Raises:
             InputError: if there is none, or one is of a data set or zoo that there is not.
@@ -233,57 +233,57 @@ class TransferExperiment(Experiment):
         return tasks
 
     def task_names(self, run: Run) -> list[str]:
-        """The names that the files of all configured tasks have."""
+        """Return the names that the files of all configured tasks have."""
         return [file_name(task) for task in run.config.transfer.tasks]
 
     def source(self, run: Run, task: str) -> TaskSource:
-        """What a task is made from, by the name that its files have."""
+        """Return what a task is made from, by the name of its files."""
         return TaskSource.of({file_name(known): known for known in run.config.transfer.tasks}[task])
 
     def dataset_settings(self, files: Files, task: str) -> dict[str, Any] | str:
-        """What the catalogue says of a task's data set, where it is not a zoo's."""
+        """Return the catalogue's settings of a task's data set, where it is not a zoo's."""
         return files.dataset_settings(self.source(files.run, task).dataset)
 
     def dataset_files(self, files: Files, task: str) -> list[str]:
-        """What that is read from."""
+        """Return the files of that data set."""
         return files.of_dataset(self.source(files.run, task).dataset)
 
     def variant(self, run: Run, task: str) -> str:
-        """What is done to its images, or nothing."""
+        """Return the transformation of its images, or nothing."""
         return self.source(run, task).variant
 
     def zoo_file(self, run: Run, task: str) -> list[str]:
-        """The data of another zoo that a task is made from."""
+        """Return the data of another zoo that a task is made from."""
         zoo = self.source(run, task).zoo
         return [f"results/zoos/{zoo}/dataset.safetensors"] if zoo else []
 
     def candidates(self, run: Run, zoo: str, mode: str) -> list[dict[str, Any]]:
-        """What is transferred of each of a zoo's models, as plain values."""
+        """Return what is transferred of each of a zoo's models, as plain values."""
         return [one.plain() for one in candidates(self.points(run, zoo), run.config.transfer, mode)]
 
     def methods(self, run: Run, zoo: str, mode: str) -> set[str]:
-        """The methods and other kinds of `candidates`."""
+        """Return the methods and other kinds of `candidates`."""
         return {candidate["method"] for candidate in self.candidates(run, zoo, mode)}
 
     def random_points(self, run: Run, zoo: str) -> list[dict[str, Any]]:
-        """The operating points of magnitude pruning that random pruning takes its counts from, as plain values."""
+        """Return the operating points of magnitude pruning whose counts random pruning takes, as plain values."""
         return [one["point"] for one in self.candidates(run, zoo, "full") if one["method"] == RANDOM]
 
     def read_settings(self, run: Run, zoo: str, mode: str | None = None) -> dict[str, dict[str, Any]]:
-        """The settings of the methods whose twins a job reads; without a mode, of pruning at random, MP's alone."""
+        """Return the settings of the methods whose twins a job reads; without a mode, MP's for random pruning."""
         read = {MASKS_OF, *(self.methods(run, zoo, mode) if mode else ())}
         return {method: own.model_dump() for method, own in run.catalogue[zoo].methods.items() if method in read}
 
     def read_modules(self, run: Run, zoo: str, mode: str | None = None) -> list[str]:
-        """The modules of these methods."""
+        """Return the modules of these methods."""
         return [module_of(method) for method in self.read_settings(run, zoo, mode)]
 
     def training(self, run: Run, mode: str) -> dict[str, Any]:
-        """The settings of training in a mode."""
+        """Return the settings of training in a mode."""
         return getattr(run.config.transfer, mode).model_dump()
 
     def shards(self, files: Files, zoo: str, mode: str, shard: str) -> dict[str, str]:
-        """The shards of the twins that are transferred, by method, the random ones among them; and `initial`."""
+        """Return the shards of the transferred twins by method, the random ones among them; and `initial`."""
         methods = self.methods(files.run, zoo, mode)
         folders = {method: f"results/twins/{zoo}/{method}" for method in files.run.catalogue[zoo].methods}
         folders[RANDOM] = f"results/transfer/{zoo}/random"
@@ -291,7 +291,7 @@ class TransferExperiment(Experiment):
         return shards | ({"initial": files.initial(zoo)} if methods & {*FROM_INITIAL} else {})
 
     def rows(self, files: Files, zoo: str) -> list[str]:
-        """The rows of every task, mode and shard of a zoo."""
+        """Return the rows of every task, mode and shard of a zoo."""
         return [f"{folder}/{shard}.parquet" for folder in self._folders(files, zoo) for shard in files.run.shards(zoo)]
 
     def _folders(self, files: Files, zoo: str) -> list[str]:
@@ -313,5 +313,5 @@ class TransferExperiment(Experiment):
 
 
 def file_name(task: str) -> str:
-    """The name that the files of a task have."""
+    """Return the name that the files of a task have."""
     return task.replace(":", "-")

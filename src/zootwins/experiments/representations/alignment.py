@@ -38,14 +38,14 @@ class Arranged:
     orders: list[Tensor] | None = None
 
     def restore(self, vectors: Tensor) -> Tensor:
-        """Vectors `[rows, …, parameters]` that belong to the states, in the order that these once had."""
+        """Undo the arrangement of vectors `[rows, …, parameters]` that belong to the states."""
         if self.orders is None:
             return vectors
         return permuted(vectors, [order.argsort(dim=1) for order in self.orders], self.states.tokens)
 
 
 def arrange(states: VdStates, reference: Tensor | None) -> Arranged:
-    """States with their neurons in a reference's order; as they are if it is None.
+    """Arrange the states' neurons in a reference's order; leave them as they are if it is None.
 
     A model's states share the order that its first one is given: a twin's neurons stay where its original's are.
     """
@@ -59,7 +59,7 @@ def arrange(states: VdStates, reference: Tensor | None) -> Arranged:
 
 
 def mean_reference(vectors: Tensor, tokens: Tokens) -> Tensor:
-    """A reference to align networks to, `[parameters]`: the mean of networks `[models, parameters]`, aligned.
+    """Return a reference for alignment, `[parameters]`: the mean of aligned networks `[models, parameters]`.
 
     The first network is the first reference; then the mean of all that were aligned to the last one, `ROUNDS` times.
     """
@@ -70,12 +70,12 @@ def mean_reference(vectors: Tensor, tokens: Tokens) -> Tensor:
 
 
 def permuted(vectors: Tensor, orders: Sequence[Tensor], tokens: Tokens) -> Tensor:
-    """Networks `[models, …, parameters]` with their hidden neurons in each model's order."""
+    """Permute the hidden neurons of networks `[models, …, parameters]` into each model's order."""
     return tokens.permute(vectors.reshape(len(vectors), -1, vectors.shape[-1]), orders).view_as(vectors)
 
 
 def align(vectors: Tensor, reference: Tensor, tokens: Tokens) -> list[Tensor]:
-    """The orders of hidden neurons, as `Tokens.permute` takes them, that bring networks closest to a reference.
+    """Find the orders of hidden neurons (see `Tokens.permute`) that bring networks closest to a reference.
 
     Closest in the sum over layers of the inner products of weights, each layer in units of the reference's standard
     deviation there. A permuted copy of the reference is put back exactly.
@@ -100,7 +100,7 @@ def align(vectors: Tensor, reference: Tensor, tokens: Tokens) -> list[Tensor]:
 
 
 def _layers(vector: Tensor, tokens: Tokens) -> Layers:
-    """Each layer's incoming weights `[outputs, inputs, …]`, where an input of fc1 is a channel, and its biases."""
+    """Return each layer's incoming weights `[outputs, inputs, …]`, fc1's inputs being channels, and its biases."""
     layers, inputs = [], tokens.architecture.channels
     for part in tokens.split(vector.double()):
         weights = part[:, :-1].unflatten(1, (inputs, -1)).numpy()
@@ -110,7 +110,7 @@ def _layers(vector: Tensor, tokens: Tokens) -> Layers:
 
 
 def _align_one(layers: Layers, target: Layers) -> list[np.ndarray]:
-    """Orders of a network's hidden layers: from the input on by incoming weights, then by both until nothing moves."""
+    """Order a network's hidden layers: from the input on by incoming weights, then by both until convergence."""
     hidden = len(layers) - 1
     orders = [np.arange(len(weights)) for weights, _ in layers[:-1]]
     for layer in range(hidden):
@@ -129,12 +129,12 @@ def _align_one(layers: Layers, target: Layers) -> list[np.ndarray]:
 
 
 def _best_order(gains: np.ndarray) -> np.ndarray:
-    """For each neuron of the reference the network's neuron to stand there, the sum of `[reference, own]` largest."""
+    """Assign a network's neuron to each neuron of the reference, the sum of `[reference, own]` largest."""
     return linear_sum_assignment(gains, maximize=True)[1]
 
 
 def _incoming(layers: Layers, target: Layers, orders: list[np.ndarray], layer: int) -> np.ndarray:
-    """Inner products `[reference, own]` of neurons' incoming weights and biases, the layer before in its order."""
+    """Return inner products `[reference, own]` of incoming weights and biases, the layer before in its order."""
     (weights, biases), (wanted, wanted_biases) = layers[layer], target[layer]
     if layer:
         weights = weights[:, orders[layer - 1]]
@@ -142,7 +142,7 @@ def _incoming(layers: Layers, target: Layers, orders: list[np.ndarray], layer: i
 
 
 def _outgoing(layers: Layers, target: Layers, orders: list[np.ndarray], layer: int) -> np.ndarray:
-    """The same of their outgoing weights, the layer after in its order."""
+    """Return the same of outgoing weights, the layer after in its order."""
     (weights, _), (wanted, _) = layers[layer + 1], target[layer + 1]
     if layer + 1 < len(orders):
         weights = weights[orders[layer + 1]]

@@ -33,19 +33,19 @@ class Reconstruction:
     alphas: Tensor
 
     def restored(self, arranged: Arranged) -> "Reconstruction":
-        """The same in the order that the test states had before they were arranged."""
+        """Restore the order that the test states had before they were arranged."""
         return Reconstruction(arranged.restore(self.weights), arranged.restore(self.alphas))
 
 
 def normalised(states: VdStates, representation: Representation) -> Tensor:
-    """Normalised log α as the training compares it, `[rows, parameters]`."""
+    """Return normalised log α as the training compares it, `[rows, parameters]`."""
     return normalise_alpha(states.alphas, representation.threshold, representation.settings.alpha_scale)
 
 
 def principal_components(
     splits: Mapping[str, VdStates], representation: Representation
 ) -> tuple[dict[str, np.ndarray], Reconstruction]:
-    """As many principal components of the weights as the auto-encoder has latent numbers, and what they give back.
+    """Reconstruct weights from as many principal components as the auto-encoder has latent numbers.
 
     The components are those of the training weights in units of the layers' standard deviations, the space of the
     loss; log α is predicted from them by ridge regression.
@@ -67,7 +67,7 @@ def principal_components(
 
 
 def largest_weights(splits: Mapping[str, VdStates], representation: Representation) -> Reconstruction:
-    """What a network's largest weights tell, in as many numbers as the auto-encoder's latent vector has.
+    """Reconstruct weights from a network's largest ones, in as many numbers as the latent vector has.
 
     Log α is predicted from them by boosted trees, weight by weight: from its layer, its magnitude or the bound of it,
     which of them it is, and the network's mean of both in each layer.
@@ -90,7 +90,7 @@ def largest_weights(splits: Mapping[str, VdStates], representation: Representati
 
 
 def _features_of_weights(values: Tensor, bounds: Tensor, tokens: Tokens) -> np.ndarray:
-    """Features of each parameter with a log α, `[rows · parameters, features]`."""
+    """Return features of each parameter with a log α, `[rows · parameters, features]`."""
     log_bounds, there = magnitudes(bounds), (values != 0).float()
     layer = tokens.layer_of.expand_as(values)
     of_layers = [
@@ -102,7 +102,7 @@ def _features_of_weights(values: Tensor, bounds: Tensor, tokens: Tokens) -> np.n
 
 
 def by_size(splits: Mapping[str, VdStates], scale: Tensor) -> pd.DataFrame:
-    """What so many numbers tell of the weights of test states without training: components, or the largest weights.
+    """Reconstruct test states from so many numbers, untrained: principal components, or the largest weights.
 
     Args:
         splits: the states of train and test.
@@ -133,7 +133,7 @@ def by_size(splits: Mapping[str, VdStates], scale: Tensor) -> pd.DataFrame:
 
 
 def epoch_alone(splits: Mapping[str, VdStates], representation: Representation) -> Reconstruction:
-    """What who knows a state's epoch alone takes it for: the mean of the training models there."""
+    """Predict states from their epoch alone: the mean of the training models there."""
     train, test = splits["train"], splits["test"]
     epochs, rows = np.unique(train.table["epoch"], return_inverse=True)
     chosen = torch.from_numpy(np.searchsorted(epochs, test.table["epoch"]))

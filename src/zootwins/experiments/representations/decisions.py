@@ -14,7 +14,7 @@ DECODED = "decoder_weights"  # what `predict_alphas` has beside log α
 
 
 def auc(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve of each row: the chance that a positive has a higher score than another, ties a half.
+    """Return the area under each row's ROC curve: how often a positive scores above another, ties a half.
 
     Args:
         scores: `[models, weights]`.
@@ -30,7 +30,7 @@ def auc(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
 
 
 def decisions_table(pairs: Pairs, predicted: Mapping[str, Tensor], threshold: float) -> pd.DataFrame:
-    """How well predictions of log α, and magnitude, tell what variational dropout prunes.
+    """Score how well predictions of log α, and magnitude, predict what variational dropout prunes.
 
     Args:
         pairs: models and their trained twins.

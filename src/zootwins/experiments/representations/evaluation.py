@@ -32,14 +32,14 @@ _AT_ONCE = 256  # models that pass through the network together
 
 @torch.no_grad()
 def encode(model: AutoEncoder, weights: Tensor) -> Tensor:
-    """Latent vectors `[rows, latent]` of weights `[rows, parameters]`, on the CPU."""
+    """Encode weights `[rows, parameters]` as latent vectors `[rows, latent]`, on the CPU."""
     device = model.scale.device
     return torch.cat([model.encode(part.to(device)).cpu() for part in weights.split(_AT_ONCE)])
 
 
 @torch.no_grad()
 def decode(model: AutoEncoder, latent: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights and log α `[rows, parameters]` of latent vectors `[rows, latent]`, on the CPU."""
+    """Decode latent vectors `[rows, latent]` to weights and log α `[rows, parameters]`, on the CPU."""
     device = model.scale.device
     parts = [model.decode(part.to(device)) for part in latent.split(_AT_ONCE)]
     weights, alphas = zip(*parts, strict=True)
@@ -47,7 +47,7 @@ def decode(model: AutoEncoder, latent: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reconstruct(representation: Representation, test: VdStates) -> Reconstruction:
-    """What the auto-encoder makes of states."""
+    """Reconstruct states with the auto-encoder."""
     arranged = arrange(test, representation.reference)
     decoded = torch.stack(decode(representation.model, encode(representation.model, arranged.states.weights)), dim=1)
     weights, alphas = arranged.restore(decoded).unbind(1)
@@ -59,7 +59,7 @@ def reconstruct(representation: Representation, test: VdStates) -> Reconstructio
 def reconstruction_r2(
     found: Reconstruction, splits: Mapping[str, VdStates], representation: Representation
 ) -> pd.DataFrame:
-    """1 − loss / loss of the training mean, of every layer and of all of them (`all`).
+    """Return 1 − loss / loss of the training mean, of every layer and of all of them (`all`).
 
     The loss is the training's: squared errors of weights in units of the layer's standard deviation, and of
     tanh-normalised log α. The mean is each parameter's own, taken over the training rows in the space of the loss,
@@ -89,7 +89,7 @@ def reconstruction_r2(
 
 
 def evaluate(representation: Representation, splits: Mapping[str, VdStates]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Reconstruction and probes of the auto-encoder and of what is simpler, on the same split.
+    """Evaluate reconstruction and probes of the auto-encoder and of the baselines on the same split.
 
     Args:
         splits: the states of train, validation and test.
@@ -126,13 +126,13 @@ def evaluate(representation: Representation, splits: Mapping[str, VdStates]) -> 
 
 
 def contexts(representation: Representation, states: VdStates) -> np.ndarray:
-    """The learned part of states' latent vectors, `[rows, latent]`."""
+    """Return the learned part of states' latent vectors, `[rows, latent]`."""
     arranged = arrange(states, representation.reference).states
     return encode(representation.model, arranged.weights)[:, : representation.settings.latent].numpy()
 
 
 def layer_statistics(states: VdStates) -> np.ndarray:
-    """Statistics of each layer's weights and biases, `[rows, statistics]`."""
+    """Return statistics of each layer's weights and biases, `[rows, statistics]`."""
     parameters = states.tokens.separate(states.weights)
     return weight_statistics({name: part.numpy() for name, part in parameters.items()}).to_numpy()
 
@@ -144,7 +144,7 @@ def _weights(states: VdStates) -> np.ndarray:
 def probe_all(
     features: Mapping[str, Mapping[str, np.ndarray]], tables: Mapping[str, pd.DataFrame]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Probes of what the properties of models are predicted from, those of `BOOSTED` by gradient-boosted trees too.
+    """Probe the properties of models from every predictor, for those of `BOOSTED` with boosted trees too.
 
     Args:
         features: by name, of each split, `[rows, features]`.
@@ -169,7 +169,7 @@ def probe_all(
 
 
 def latent_plane(representation: Representation, splits: Mapping[str, VdStates]) -> pd.DataFrame:
-    """The two first principal components of the latent space, of the states of all splits.
+    """Return the first two principal components of the latent space, of the states of all splits.
 
     Returns:
         The states' tables below one another, with split, component1 and component2, and the shares of variance that

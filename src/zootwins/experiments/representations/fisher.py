@@ -28,7 +28,7 @@ def fisher_information(originals: Originals, images: ImageSet) -> Tensor:
 
 
 def _of_model(originals: Originals, row: int, images: ImageSet) -> dict[str, Tensor]:
-    """Every image has a copy of the model, so that gradients do not add up."""
+    """Return mean squared gradients; every image has a copy of the model, so that gradients do not add up."""
     architecture, count = originals.architecture, min(IMAGES, len(images))
     parameters = {name: originals.parameters[name] for name in architecture.parameter_shapes}
     sums = {name: torch.zeros_like(tensor[row]) for name, tensor in parameters.items()}

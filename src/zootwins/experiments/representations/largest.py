@@ -41,11 +41,11 @@ class LargestWeights(nn.Module):
 
     @staticmethod
     def of_places(tokens: Tokens) -> int:
-        """How many numbers say which weights a code holds."""
+        """Return how many numbers encode which weights a code holds."""
         return ceil(sum(tokens.sizes) / BITS)
 
     def forward(self, scaled: Tensor) -> Tensor:
-        """The code `[rows, numbers]` of weights `[rows, parameters]`; what numbers are not needed are 0."""
+        """Return the code `[rows, numbers]` of weights `[rows, parameters]`; unused numbers are 0."""
         chosen = torch.zeros_like(scaled, dtype=torch.bool)
         chosen.scatter_(1, scaled.abs().topk(self.kept, dim=1).indices, True)
         values = scaled[chosen].view(len(scaled), self.kept)
@@ -54,9 +54,7 @@ class LargestWeights(nn.Module):
         return nn.functional.pad(code, (0, self.numbers - code.shape[1]))
 
     def recover(self, code: Tensor) -> tuple[Tensor, Tensor]:
-        """What a code says of every parameter, each `[rows, parameters]`: its value, 0 if it has none, and the largest
-        magnitude that it can have.
-        """
+        """Return each parameter's value (0 if not in the code) and largest possible magnitude, `[rows, parameters]`."""
         values, places = code[:, : self.kept], code[:, self.kept : self.kept + self.places]
         bits = (places[:, :, None] / self.powers).floor().remainder(2) == 1
         chosen = bits.flatten(1)[:, : self.parameters_count]

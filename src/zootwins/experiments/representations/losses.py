@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """Normalised temperature-scaled cross-entropy (Chen et al. 2020) of two views `[models, features]`.
+    """Compute NT-Xent (Chen et al. 2020) of two views `[models, features]`.
 
     Each of the 2·models vectors has to find its other view among all others, by cosine similarity.
     """
@@ -17,15 +17,15 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def weight_errors(predicted: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
-    """Squared errors, in units of the standard deviation of a parameter's layer; `[models, parameters]`."""
+    """Return squared errors, in units of the standard deviation of a parameter's layer; `[models, parameters]`."""
     return ((predicted - weights) / scale).square()
 
 
 def normalise_alpha(alphas: Tensor, threshold: float, scale: float) -> Tensor:
-    """tanh((log α − threshold) / scale): resolves what is near the threshold (the paper's equation 2)."""
+    """Compute tanh((log α − threshold) / scale), which resolves values near the threshold (equation 2)."""
     return torch.tanh((alphas - threshold) / scale)
 
 
 def alpha_errors(predicted: Tensor, alphas: Tensor, threshold: float, scale: float) -> Tensor:
-    """Squared errors of normalised log α, `[models, parameters]`."""
+    """Return squared errors of normalised log α, `[models, parameters]`."""
     return (normalise_alpha(predicted, threshold, scale) - normalise_alpha(alphas, threshold, scale)).square()

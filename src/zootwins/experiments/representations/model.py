@@ -51,12 +51,12 @@ class AutoEncoder(nn.Module):
             self.correct = nn.ModuleList(_correction() for _ in tokens.shapes)
 
     def encode(self, weights: Tensor) -> Tensor:
-        """Latent vectors `[models, latent + largest]`, context first, of dense weights `[models, parameters]`."""
+        """Encode dense weights `[models, parameters]` as latent vectors `[models, latent + largest]`, context first."""
         context = self.encode_context(weights)
         return torch.cat((context, self.largest(weights / self.scale)), dim=1) if self.largest else context
 
     def encode_context(self, weights: Tensor) -> Tensor:
-        """The part of the latent vector that is learned, `[models, latent]`.
+        """Return the learned part of the latent vector, `[models, latent]`.
 
         With `magnitudes`, a token has log |w| beside w: what variational dropout prunes has a magnitude of its own
         order, which a linear embedding of w alone cannot tell.
@@ -71,7 +71,7 @@ class AutoEncoder(nn.Module):
         return self.to_latent(self.encoder(torch.cat((compression, sequence), dim=1))[:, 0])
 
     def decode(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights and log α, each `[models, parameters]`, of latent vectors `[models, latent + largest]`.
+        """Decode latent vectors `[models, latent + largest]` to weights and log α, each `[models, parameters]`.
 
         Where a parameter has no log α (`Tokens.noisy`), what stands there means nothing.
         """
@@ -79,11 +79,11 @@ class AutoEncoder(nn.Module):
         return self.decode_context(latent[:, :width], self.recover(latent[:, width:]))
 
     def recover(self, code: Tensor) -> Tensor | None:
-        """What the largest weights tell, `[models, 2, parameters]`: weights in units of their layer, and bounds."""
+        """Recover weights from the largest ones, `[models, 2, parameters]`: in units of their layer, and bounds."""
         return torch.stack(self.largest.recover(code), dim=1) if self.largest else None
 
     def decode_context(self, context: Tensor, recovered: Tensor | None) -> tuple[Tensor, Tensor]:
-        """As `decode`, of the learned part and of what the largest weights tell.
+        """Decode as `decode`, from the learned part and from what the largest weights encode.
 
         The sequences of weights and log α are attended to together. What was recovered stands for the weights, and
         corrects log α: bounds of magnitudes, and whether they are magnitudes.
@@ -111,17 +111,17 @@ def magnitudes(scaled: Tensor) -> Tensor:
 
 
 def _correction() -> nn.Sequential:
-    """What a weight's log α, its log magnitude or bound, and which of them it is say of its log α together."""
+    """Build what corrects a weight's log α by its log magnitude or bound, and by which of them it is."""
     return nn.Sequential(nn.Linear(3, _CORRECTION), nn.GELU(), nn.Linear(_CORRECTION, 1))
 
 
 def learned(*shape: int) -> nn.Parameter:
-    """A parameter of small random numbers."""
+    """Return a parameter of small random numbers."""
     return nn.Parameter(_POSITION_STD * torch.randn(shape))
 
 
 def transformer(settings: Settings) -> nn.TransformerEncoder:
-    """Blocks of attention and feed-forward layers, pre-norm."""
+    """Build blocks of attention and feed-forward layers, pre-norm."""
     block = nn.TransformerEncoderLayer(
         settings.dimension,
         settings.heads,

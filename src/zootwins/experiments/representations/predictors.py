@@ -46,7 +46,7 @@ class Pairs:
 
 
 def layer_curves(train: Pairs) -> list[Tensor]:
-    """For each layer, the n-th largest log α of its weights, in the mean over the training models, `[weights]`.
+    """Return for each layer the n-th largest log α of its weights, mean over the training models, `[weights]`.
 
     With magnitude for scores (`along`), this is the population prior: how much the zoo prunes in each layer, and then
     magnitude.
@@ -68,12 +68,12 @@ def along(curves: list[Tensor], scores: Tensor, tokens: Tokens) -> Tensor:
 
 
 def layers_of(tokens: Tokens) -> list[Tensor]:
-    """Which parameters are the weights of each layer."""
+    """Return which parameters are the weights of each layer."""
     return [(tokens.layer_of == number) & tokens.prunable for number in range(len(tokens.sizes))]
 
 
 def boosting(train: Pairs) -> Predictor:
-    """Gradient-boosted trees on each weight's features, all weights of all layers in one model."""
+    """Fit gradient-boosted trees on each weight's features, all weights of all layers in one model."""
     tokens = train.tokens
     features = weight_features(train.dense, tokens, train.fisher).flatten(0, 1).numpy()
     trees = HistGradientBoostingRegressor(

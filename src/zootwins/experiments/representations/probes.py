@@ -20,7 +20,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def ridge(features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Predictions for the test split, `[rows, targets]`, each target with the penalty that does best on validation.
+    """Predict the test split by ridge regression, `[rows, targets]`, each penalty chosen on validation.
 
     Args:
         features: `[rows, features]` of each of the `SPLITS`; standardised by the training split.
@@ -41,7 +41,7 @@ def ridge(features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray])
 
 
 def boosted(features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The same by gradient-boosted trees, as many of them as do best on validation."""
+    """Predict it by gradient-boosted trees, their number chosen on validation."""
     return np.stack(
         [_boosted_target(features, {split: targets[split][:, i] for split in SPLITS}) for i in range(len(TARGETS))], 1
     )
@@ -57,7 +57,7 @@ def _boosted_target(features: Mapping[str, np.ndarray], target: Mapping[str, np.
 
 
 def epoch_means(tables: Mapping[str, pd.DataFrame]) -> np.ndarray:
-    """The targets of the test split predicted from a state's epoch alone: the training models' mean there.
+    """Predict the test split's targets from a state's epoch alone: the training models' mean there.
 
     The epoch itself is known: NaN.
     """

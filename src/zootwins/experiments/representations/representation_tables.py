@@ -36,7 +36,7 @@ SIZES = ("models", "train_models", "validation_models", "test_models", "states")
 
 
 def table3(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Table 3: R² in percent, its mean over seeds; one row a zoo.
+    """Make Table 3: R² in percent, its mean over seeds; one row per zoo.
 
     The paper's columns come first; then intervals over the seeds (`split_interval`), the same of everything else on
     the same splits, and what the paper printed for the zoo or the one that it is like (`paper_zoo`).
@@ -66,7 +66,7 @@ def table3(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 
 
 def claims_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """What the auto-encoder adds: its R² less that of the best baseline, in points; one row a zoo and quantity.
+    """Return R² of the auto-encoder less that of the best baseline, in points; one row per zoo and quantity.
 
     The best baseline, the one with the highest mean over the seeds, is for show: it is known from test scores, so that
     the verdict does not rest on it. A claim holds where the interval of the difference on the same splits is above 0
@@ -94,14 +94,14 @@ def claims_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_zoo(scores: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
-    """Each zoo's R² in percent, `[seeds, (predictor, quantity)]`, and a row of its own for what all of them share."""
+    """Return each zoo's R² in percent, `[seeds, (predictor, quantity)]`, and a row that all of them share."""
     for zoo, of_zoo in scores.groupby("zoo", sort=False):
         whole = of_zoo[of_zoo["layer"] == "all"]
         yield zoo, 100 * whole.pivot_table(index="seed", columns=["predictor", "quantity"], values="r2"), of_zoo.iloc[0]
 
 
 def split_interval(values: np.ndarray, share: float) -> tuple[float, float]:
-    """95 % interval of the mean over random splits of one zoo, `[splits]`; NaN for fewer than two.
+    """Return the 95 % interval of the mean over random splits of a zoo, `[splits]`; NaN for fewer than two.
 
     Student's t with the variance of Nadeau and Bengio (Machine Learning 52, 2003): splits share models, so that their
     scores are correlated, and the plain standard error is too small.
@@ -118,7 +118,7 @@ def split_interval(values: np.ndarray, share: float) -> tuple[float, float]:
 
 
 def arrange_table3(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo and predictor, and one for what the paper printed."""
+    """Arrange one line per zoo and predictor, and one for what the paper printed."""
     parts = []
     for predictor, title in PREDICTORS.items():
         ours = predictor == OURS
@@ -139,7 +139,7 @@ def arrange_table3(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lines_of(table: pd.DataFrame, title: str | pd.Series, suffix: str) -> pd.DataFrame:
-    """The lines of a predictor, or of the paper: keys, and a text for each of the `QUANTITIES`."""
+    """Return the lines of a predictor, or of the paper: keys, and a text for each of the `QUANTITIES`."""
     cells = {}
     for name, heading in QUANTITIES.items():
         columns = [f"{name}_r2{suffix}{end}" for end in ("", "_low", "_high")]
@@ -149,7 +149,7 @@ def _lines_of(table: pd.DataFrame, title: str | pd.Series, suffix: str) -> pd.Da
 
 
 def arrange_claims(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo and quantity."""
+    """Arrange one line per zoo and quantity."""
     keys = {"Zoo": table["zoo"], "n": table["models"], "Seeds": table["seeds"]}
     return lines(
         keys | {"R² of": table["quantity"].map(QUANTITIES)},
@@ -166,7 +166,7 @@ def arrange_claims(table: pd.DataFrame) -> pd.DataFrame:
 def read_representations(
     zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
 ) -> tuple[pd.DataFrame, ...]:
-    """A table of all zoos and seeds, with the paper's zoo of each (`paper_zoo`), and those of the paper.
+    """Read a table of all zoos and seeds, with each one's zoo of the paper (`paper_zoo`), and the paper's.
 
     Args:
         zoos: fields of `Zoo` as plain mappings.
@@ -181,5 +181,5 @@ def read_representations(
 def read_drawn(
     zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A table of all zoos and seeds, and the zoos' titles, by id."""
+    """Read a table of all zoos and seeds, and the zoos' titles, by id."""
     return pd.concat(map(read_parquet, files), ignore_index=True), {zoo["id"]: zoo["title"] for zoo in zoos}

@@ -26,7 +26,7 @@ LOSSES = ("loss", "contrast", "weights", "alphas")
 
 
 def layer_scale(weights: Tensor, tokens: Tokens) -> Tensor:
-    """Standard deviation of each layer's parameters over all networks `[rows, parameters]`, `[parameters]`."""
+    """Return each layer's standard deviation over networks `[rows, parameters]`, for every parameter."""
     parts = weights.split(tokens.sizes, dim=1)
     return torch.cat([part.std().expand(part.shape[1]) for part in parts])
 
@@ -84,7 +84,7 @@ def train(
 
 
 def _recovered(model: AutoEncoder, weights: Tensor) -> list[Tensor]:
-    """What their largest weights tell of networks `[rows, parameters]`, `[rows, 2, parameters]`, if the model has them.
+    """Recover networks `[rows, parameters]` from their largest weights, `[rows, 2, parameters]`, if the model has them.
 
     Made once: of a network whose neurons are permuted, the permuted is what its own code would tell.
     """
@@ -127,7 +127,7 @@ def _train_epoch(
 
 
 def _losses(model, erased: Tensor, views: Tensor, settings: Settings, threshold: float) -> tuple[Tensor, ...]:
-    """The `LOSSES` of views of networks, all first views before the second; what counts comes first."""
+    """Return the `LOSSES` of views of networks, all first views before the second; the total comes first."""
     weights, alphas = views[:, 0], views[:, 1]
     context = model.encode_context(erased)
     decoded_weights, decoded_alphas = model.decode_context(context, views[:, 2:] if model.largest else None)

@@ -45,15 +45,15 @@ class VdStates:
         return self.table["model"].unique().tolist()
 
     def of(self, models: Sequence[str]) -> "VdStates":
-        """The rows of some models."""
+        """Return the rows of some models."""
         return self._chosen(self.table["model"].isin(models))
 
     def first_states(self) -> "VdStates":
-        """Each model's first state, the models in the rows' order."""
+        """Return each model's first state, the models in the rows' order."""
         return self._chosen(~self.table["model"].duplicated())
 
     def ends(self) -> tuple["VdStates", "VdStates"]:
-        """The models before variational dropout, and after its last epoch."""
+        """Return the models before variational dropout, and after its last epoch."""
         epoch = self.table["epoch"]
         return self._chosen(epoch == epoch.min()), self._chosen(epoch == epoch.max())
 
@@ -131,7 +131,7 @@ def _shard_states(shard: TwinShard, architecture: Spec) -> tuple[Tensor, Tensor,
 
 
 def split_models(models: Mapping[str, Hashable], zoo: str, seed: int) -> dict[str, list[str]]:
-    """Models for training, validation (two at least) and test: 70, 15 and 15 %, another draw for every seed.
+    """Split models into training, validation (two at least) and test: 70, 15 and 15 %, by seed.
 
     Whole models are drawn, so that no state of a model that is tested was seen in training; and those that began with
     the same weights together, since their weights stay alike.

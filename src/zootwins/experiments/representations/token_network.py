@@ -44,7 +44,7 @@ class TokenNetwork(nn.Module):
         )
 
     def forward(self, scaled: Tensor, features: Tensor) -> Tensor:
-        """Of networks `[models, parameters]` in units of their layers, and features `[models, weights, features]`."""
+        """Predict from networks `[models, parameters]` in units of their layers, and features of their weights."""
         layers = [self.tokens.split(part) for part in (scaled, magnitudes(scaled))]
         embedded = [
             embed(torch.cat(layer, dim=-1)) for embed, layer in zip(self.embed, zip(*layers, strict=True), strict=True)

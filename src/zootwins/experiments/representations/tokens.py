@@ -74,7 +74,7 @@ class Tokens:
         return torch.arange(len(self.sizes)).repeat_interleave(torch.tensor(self.sizes))
 
     def join(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Parameters `{layer}.weight` and `{layer}.bias`, each `[…, *shape]`, as vectors `[…, parameters]`."""
+        """Join parameters `{layer}.weight` and `{layer}.bias`, each `[…, *shape]`, to vectors `[…, parameters]`."""
         parts = []
         for layer in self.architecture.layers:
             weight, bias = parameters[f"{layer.name}.weight"], parameters[f"{layer.name}.bias"]
@@ -83,7 +83,7 @@ class Tokens:
         return torch.cat(parts, dim=-1)
 
     def separate(self, vectors: Tensor) -> dict[str, Tensor]:
-        """The inverse of `join`."""
+        """Invert `join`."""
         parameters = {}
         for layer, tokens in zip(self.architecture.layers, self.split(vectors), strict=True):
             parameters[f"{layer.name}.weight"] = tokens[..., :-1].reshape(*vectors.shape[:-1], *layer.weight_shape)
@@ -91,7 +91,7 @@ class Tokens:
         return parameters
 
     def split(self, vectors: Tensor) -> list[Tensor]:
-        """The tokens of each layer, `[…, outputs, width]`, of vectors `[…, parameters]`."""
+        """Split vectors `[…, parameters]` into the tokens of each layer, `[…, outputs, width]`."""
         parts = vectors.split(self.sizes, dim=-1)
         return [part.unflatten(-1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
@@ -108,13 +108,13 @@ class Tokens:
             )
 
     def draw_permutations(self, models: int, generator: torch.Generator) -> list[Tensor]:
-        """An order of the neurons of each hidden layer for each model, int64 `[models, outputs]`."""
+        """Draw an order of the neurons of each hidden layer for each model, int64 `[models, outputs]`."""
         self.check_chain()
         *hidden, _ = self.architecture.layers
         return [torch.rand(models, layer.outputs, generator=generator).argsort(dim=1) for layer in hidden]
 
     def permute(self, vectors: Tensor, permutations: Sequence[Tensor]) -> Tensor:
-        """Networks with their hidden neurons in another order, which compute what they did before.
+        """Permute the hidden neurons of networks, which compute what they did before.
 
         Args:
             vectors: `[models, vectors, parameters]`; the vectors of a model (weights, log α) are permuted alike.
@@ -135,7 +135,7 @@ class Tokens:
 
 
 def erase(vectors: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Vectors `[models, parameters]` with a stretch of each set to zero: a random one, of up to `share` of it."""
+    """Set a random stretch of each of the vectors `[models, parameters]` to zero, of up to `share` of it."""
     models, parameters = vectors.shape
     length = torch.rand(models, 1, generator=generator) * share * parameters
     start = torch.rand(models, 1, generator=generator) * (parameters - length)

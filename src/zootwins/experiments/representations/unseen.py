@@ -54,7 +54,7 @@ class Target:
 
 
 def load_targets(files: Any, architecture: str, targets: Mapping[str, Mapping[str, Any]]) -> dict[str, Target]:
-    """The zoos whose models are sparsified, by the files of a job.
+    """Load the zoos whose models are sparsified, by the files of a job.
 
     Args:
         files: `shards`, of the first zoo's VD twins, `others`, of those of all others one after another; `originals`,
@@ -78,7 +78,7 @@ def load_targets(files: Any, architecture: str, targets: Mapping[str, Mapping[st
 
 
 def unseen_states(representation: Representation, targets: Mapping[str, Target]) -> dict[str, VdStates]:
-    """The states of the models of each target that nothing was learned from.
+    """Return the states of each target's models that nothing was learned from.
 
     Of the first, those that were kept for testing; of others, those that began unlike any that was learned from or
     chosen by.

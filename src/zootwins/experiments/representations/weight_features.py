@@ -29,7 +29,7 @@ _LEAST = 1e-6  # magnitude, so that its logarithm is defined
 
 
 def weight_features(vectors: Tensor, tokens: Tokens, fisher: Tensor | None = None) -> Tensor:
-    """`FEATURES` of every weight of dense networks `[models, parameters]`: `[models, weights, features]`.
+    """Compute `FEATURES` of every weight of dense networks `[models, parameters]`: `[models, weights, features]`.
 
     Given the networks' Fisher information, `IMAGE_FEATURES` follow.
 
@@ -86,5 +86,5 @@ def _log_norm(weights: Tensor, dimensions: tuple[int, ...]) -> Tensor:
 
 
 def _ranks(values: Tensor) -> Tensor:
-    """Share of the others that are smaller, along the last dimension; equal ones in their order."""
+    """Return the share of the others that are smaller, along the last dimension; ties in their order."""
     return values.argsort(dim=-1, stable=True).argsort(dim=-1).to(values.dtype) / max(1, values.shape[-1] - 1)

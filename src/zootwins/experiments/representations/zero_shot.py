@@ -46,7 +46,7 @@ ACROSS_MODELS = 32  # of another zoo, the first ones: each is fine-tuned sixty t
 def sparsifying_shift(
     representation: Representation, train: VdStates, validation: VdStates
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Where variational dropout moves a latent vector from its first to its last epoch, learned from trained twins.
+    """Learn where variational dropout moves a latent vector from its first to its last epoch.
 
     Ridge regression of the movement on where it starts; its penalty is the one that predicts the validation models
     best, and the larger it is, the more all models move alike.
@@ -120,7 +120,7 @@ def predict_alphas(
 def _moved(
     representation: Representation, start: VdStates, shift: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[Tensor, Tensor]:
-    """Decoded weights and log α `[models, parameters]` of dense models whose context is moved.
+    """Decode weights and log α `[models, parameters]` of dense models after moving their context.
 
     Where the latent vector holds weights, all dense weights are at hand, and the decoded ones are these.
     """
@@ -134,7 +134,7 @@ def _moved(
 def zero_shot_twins(
     pairs: Pairs, predicted: Mapping[str, Tensor], threshold: float, zoo: str, training: Pairs
 ) -> dict[str, dict[tuple[str, str], dict[str, Tensor]]]:
-    """The twins of models by every method, at every sparsity.
+    """Make the twins of models by every method, at every sparsity.
 
     Args:
         pairs: the models and their trained twins.
@@ -175,20 +175,20 @@ def zero_shot_twins(
 
 
 def _trained(pairs: Pairs, threshold: float) -> Tensor:
-    """Weights after the last epoch, noisy biases that are pruned being 0, `[models, parameters]`."""
+    """Return the weights after the last epoch, pruned noisy biases being 0, `[models, parameters]`."""
     tokens = pairs.tokens
     return pairs.trained.masked_fill((pairs.alphas >= threshold) & tokens.noisy & ~tokens.prunable, 0)
 
 
 def _at_sparsity(pairs: Pairs, threshold: float, count: int) -> Tensor:
-    """The trained twins with so many weights of highest log α pruned, `[models, parameters]`."""
+    """Prune so many weights of highest log α of the trained twins, `[models, parameters]`."""
     trained = _trained(pairs, threshold)
     counts = torch.full((len(trained),), count)
     return trained.masked_fill(_highest(pairs.alphas, trained, counts, pairs.tokens.prunable), 0)
 
 
 def _highest(scores: Tensor, weights: Tensor, counts: Tensor, candidates: Tensor) -> Tensor:
-    """The `counts` candidates with the highest scores of each row; of equal ones, those of least magnitude first."""
+    """Select the `counts` candidates with the highest scores of each row; ties by least magnitude."""
     by_magnitude = weights.abs().argsort(dim=1, stable=True)
     scores = scores.masked_fill(~candidates, -torch.inf).gather(1, by_magnitude)
     order = by_magnitude.gather(1, scores.argsort(dim=1, descending=True, stable=True))
@@ -197,7 +197,7 @@ def _highest(scores: Tensor, weights: Tensor, counts: Tensor, candidates: Tensor
 
 
 def _highest_in_layers(scores: Tensor, weights: Tensor, counts: Tensor, tokens: Tokens) -> Tensor:
-    """The weights with the highest scores of each layer, `counts` `[models, layers]` of them."""
+    """Select the weights with the highest scores of each layer, `counts` `[models, layers]` of them."""
     chosen = torch.zeros_like(scores, dtype=torch.bool)
     for layer, count in zip(layers_of(tokens), counts.T, strict=True):
         every = torch.ones(int(layer.sum()), dtype=torch.bool)
@@ -206,7 +206,7 @@ def _highest_in_layers(scores: Tensor, weights: Tensor, counts: Tensor, tokens: 
 
 
 def _equal_shares(counts: Tensor, tokens: Tokens) -> Tensor:
-    """As many weights in all, `[models]`, as the same share of every layer, `[models, layers]`; largest remainders."""
+    """Divide a number of weights, `[models]`, into equal shares of layers, `[models, layers]`; largest remainders."""
     sizes = torch.tensor([int(layer.sum()) for layer in layers_of(tokens)])
     exact = counts[:, None].double() * sizes / sizes.sum()
     whole = exact.floor().long()
@@ -217,7 +217,7 @@ def _equal_shares(counts: Tensor, tokens: Tokens) -> Tensor:
 def without_siblings(
     states: VdStates, factors: Mapping[str, Factors], learned: Iterable[Factors], zoo: str
 ) -> VdStates:
-    """The states of another zoo's models that did not begin with the weights of a model that was learned from.
+    """Drop the states of another zoo's models that share initial weights with a training model.
 
     Trained on other images, such models stay alike: their weights correlate, and so do their masks.
 
@@ -240,7 +240,7 @@ def without_siblings(
 
 
 def unseen_models(originals: Originals, models: Sequence[str], lr: float | None) -> Originals:
-    """Some of the models, to be fine-tuned at a learning rate, or each at its own if None."""
+    """Return models to be fine-tuned at a learning rate, or each at its own if None."""
     chosen = originals.at([originals.models.index(model) for model in models])
     return chosen if lr is None else replace(chosen, factors=[replace(each, lr=lr) for each in chosen.factors])
 
@@ -253,7 +253,7 @@ def compare_twins(
     predictions: np.ndarray,
     zoo: str,
 ) -> pd.DataFrame:
-    """Accuracy, sparsity and agreement of twins as they are and after an epoch of fine-tuning with their masks.
+    """Evaluate twins before and after an epoch of fine-tuning with their masks: accuracy, sparsity, agreement.
 
     All twins of a model see the images in the same order.
 
@@ -300,5 +300,5 @@ def compare_twins(
 
 
 def _distance(twin: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> Tensor:
-    """Euclidean distance of two networks, `[models]`."""
+    """Return Euclidean distance of two networks, `[models]`."""
     return torch.cat([(tensor - other[name]).flatten(1) for name, tensor in twin.items()], dim=1).norm(dim=1)

@@ -44,7 +44,7 @@ TWINS = {
 
 
 def prune_decisions_table(decisions: pd.DataFrame) -> pd.DataFrame:
-    """Areas under the ROC curves of what variational dropout prunes, in percent; one row a zoo, predictor and layer.
+    """Return AUCs of predicting what VD prunes, in percent; one row per zoo, predictor and layer.
 
     The mean over the models and its interval; a model that several seeds test counts once, with the mean of its values.
 
@@ -65,7 +65,7 @@ def prune_decisions_table(decisions: pd.DataFrame) -> pd.DataFrame:
 
 
 def zero_shot_table(twins: pd.DataFrame) -> pd.DataFrame:
-    """What twins are worth at equal sparsity, before and after an epoch of fine-tuning; in percent.
+    """Compare twins at equal sparsity, before and after an epoch of fine-tuning; in percent.
 
     One row a zoo, zoo that was learned on, method, sparsity (`at`: requested, or `vd`: each model's trained twin's own)
     and number of epochs, over the models that were not trained on; a model that several seeds test counts once. Beside
@@ -108,7 +108,7 @@ def _verdict(method: str, row: dict) -> str:
 
 
 def arrange_prune_decisions(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo and predictor: the whole network, then layer by layer."""
+    """Arrange one line per zoo and predictor: the whole network, then layer by layer."""
     keys = ["zoo", "learned_on", "predictor"]
     whole = table[table["layer"] == "all"].set_index(keys)
     cells = {
@@ -130,12 +130,12 @@ def arrange_prune_decisions(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _teacher(table: pd.DataFrame) -> pd.Series:
-    """The zoo that was learned on, as text."""
+    """Return the training zoo as text."""
     return table["learned_on"].mask(table["learned_on"] == table["zoo"], "itself")
 
 
 def arrange_zero_shot(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, sparsity and twin, after an epoch of fine-tuning; accuracy before it beside that after."""
+    """Arrange one line per zoo, sparsity and twin, accuracy before and after an epoch of fine-tuning."""
     keys = ["zoo", "learned_on", "at", "method"]
     before, after = (table[table["epochs"] == epochs].set_index(keys) for epochs in (0, 1))
     order = [f"{100 * ratio:g}" for ratio in RATIOS] + [OWN]

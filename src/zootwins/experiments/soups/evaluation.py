@@ -48,13 +48,13 @@ class ArmShards:
         return self.first.states
 
     def tensor(self, arm: str, name: str, phase: int) -> Tensor:
-        """A tensor of an arm in a phase, `[models, goals, runs, …]`."""
+        """Return a tensor of an arm in a phase, `[models, goals, runs, …]`."""
         tensor = self.arms[arm].tensor(name)
         tensor = tensor if len(self.arms[arm].axes) == 2 else tensor.unsqueeze(2)
         return tensor.select(3, self.phases.index(phase))
 
     def networks(self, arm: str, phase: int) -> dict[str, Tensor]:
-        """The weights and biases of an arm in a phase, each `[models, goals, runs, …]`."""
+        """Return the weights and biases of an arm in a phase, each `[models, goals, runs, …]`."""
         return {name: self.tensor(arm, name, phase) for name in self.originals.parameters}
 
 
@@ -66,13 +66,13 @@ class Predictions:
     probabilities: np.ndarray
 
     def ensemble(self) -> "Predictions":
-        """The mean of the runs' probabilities, as one run."""
+        """Return the mean of the runs' probabilities, as one run."""
         mean = self.probabilities.mean(2, keepdims=True, dtype=np.float64)
         return Predictions(mean.argmax(-1).astype(self.predictions.dtype), mean)
 
 
 def look(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, images: ImageSet) -> Predictions:
-    """What an arm's networks of a phase say of a set of images."""
+    """Predict a set of images with an arm's networks of a phase."""
     networks = arm_shards.networks(arm, phase)
     grid = grid_of(networks)
     found = engine.evaluate(evaluated_lanes(arm_shards.originals, networks), images, ("probabilities",))
@@ -80,7 +80,7 @@ def look(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, images: Im
 
 
 def scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFrame:
-    """A row a model, goal, arm, member and phase.
+    """Return one row per model, goal, arm, member and phase.
 
     Columns: model, index, goal, norm_drop (what pruning the dense model to the goal at once would take of the norm of
     its parameters), arm, member (0 where there is one network of a kind), phase, sparsity, validation_accuracy, status
@@ -125,7 +125,7 @@ def _norm_drops(arm_shards: ArmShards) -> pd.DataFrame:
 
 
 def _rows(arm_shards: ArmShards, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """A row for every place of arrays `[models, goals, runs]`; a run alone has the member 0."""
+    """Return a row for every place of arrays `[models, goals, runs]`; a single run has member 0."""
     shape = next(iter(values.values())).shape
     models, goals, runs = np.indices(shape).reshape(3, -1)
     return pd.DataFrame(
@@ -140,7 +140,7 @@ def _rows(arm_shards: ArmShards, values: Mapping[str, np.ndarray]) -> pd.DataFra
 
 
 def _derived(members: pd.DataFrame) -> pd.DataFrame:
-    """The mean of a model's candidates and the best ones; of equals, the one with the lower number."""
+    """Return the mean of a model's members and the best ones; of ties, the one with the lower number."""
     keys = ["model", "index", "goal", "phase"]
     groups = members.groupby(keys, sort=False)
     mean = groups[["sparsity", "validation_accuracy", *MEASURES]].mean().reset_index()
@@ -177,7 +177,7 @@ def shifted_scores(
 
 
 def _best_runs(arm_shards: ArmShards, table: pd.DataFrame) -> np.ndarray:
-    """The run of the best candidate on validation images after the last phase, `[models, goals, 1]`."""
+    """Return the run of the best member on validation images after the last phase, `[models, goals, 1]`."""
     last = table[(table["arm"] == OF_MEMBERS[1]) & (table["phase"] == arm_shards.phases[-1])]
     runs = last.pivot_table(index="index", columns="goal", values="member")
     found = runs.reindex(
@@ -189,7 +189,7 @@ def _best_runs(arm_shards: ArmShards, table: pd.DataFrame) -> np.ndarray:
 def _shifted(
     engine: Engine, arm_shards: ArmShards, images: ImageSet, best: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Each arm's accuracy `[models, goals, 1]`."""
+    """Return each arm's accuracy `[models, goals, 1]`."""
     labels = images.labels.numpy()
     for arm in arm_shards.arms:
         predicted = look(engine, arm_shards, arm, arm_shards.phases[-1], images)
@@ -203,7 +203,7 @@ def _shifted(
 
 
 def with_shifted(table: pd.DataFrame, shifted: pd.DataFrame) -> pd.DataFrame:
-    """The scores with `shifted_accuracy`: the mean over all corruptions and severities; NaN where there is none."""
+    """Add `shifted_accuracy` to the scores: the mean over corruptions and severities; NaN where there is none."""
     keys = ["index", "goal", "arm"]
     corrupted = shifted[shifted["set"].isin(PARAMETERS)]
     means = corrupted.groupby(keys)["accuracy"].mean().rename("shifted_accuracy").reset_index()

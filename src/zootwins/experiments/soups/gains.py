@@ -53,7 +53,7 @@ BINS = 15  # of calibration, as SMS has it
 
 
 def arms(results: ZooResults, measure: str = "test_accuracy") -> pd.DataFrame:
-    """A measure of every arm, of several networks of a kind their mean, in a column an arm.
+    """Return a measure with one column per arm, of several networks of a kind their mean.
 
     Rows are variant, members, goal, phase and index. IMP runs, and what is made of them, are those of the variant
     `seed` where a variant has none of its own.
@@ -66,19 +66,19 @@ def arms(results: ZooResults, measure: str = "test_accuracy") -> pd.DataFrame:
 
 
 def more(merged: pd.Series, other: pd.Series) -> pd.Series:
-    """What the first has more than the second, equal fractions being 0 and not what rounding leaves of them."""
+    """Subtract the second from the first, equal fractions giving 0 and not what rounding leaves of them."""
     return (merged - other).round(9)
 
 
 def _lent(wide: pd.DataFrame) -> pd.DataFrame:
-    """The arms of `LENT` as the variant `seed` has them, for every row of a frame whose index has the variant."""
+    """Return the arms of `LENT` of variant `seed`, for every row of a frame whose index has the variant."""
     seed = wide[wide.index.get_level_values("variant") == SEED].droplevel("variant")
     lent = seed[[arm for arm in LENT if arm in seed]]
     return lent.reindex(wide.index.droplevel("variant")).set_axis(wide.index)
 
 
 def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[str] = MERGED) -> pd.DataFrame:
-    """What soups have more of a measure than what they are held against, one row per model.
+    """Subtract a measure of what soups are compared with from that of the soups, one row per model.
 
     Candidates are kept of the uniform soup's chain, which the greedy soup shares in phase 1 alone; later it has others.
 
@@ -97,12 +97,12 @@ def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[
 
 
 def last_phase(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each variant's last phase."""
+    """Return the rows of each variant's last phase."""
     return table[table["phase"] == table.groupby("variant")["phase"].transform("max")]
 
 
 def unrelated_models(results: ZooResults) -> pd.DataFrame:
-    """Accuracies of mixtures with unrelated models and of members after phase 1: a row per model, goal, members, kind.
+    """Return accuracies of averages of unrelated models and of members after phase 1, one row per model.
 
     Mixtures of which a part puts all images into one class are left out: the worst part is then no bound to fall below.
 
@@ -129,7 +129,7 @@ def unrelated_models(results: ZooResults) -> pd.DataFrame:
 
 
 def shifted_gains(results: ZooResults, against: Sequence[str]) -> pd.DataFrame:
-    """Gains of the uniform soup on shifted images after the last phase: as `gains`, with set and severity."""
+    """Return the uniform soup's gains on shifted images after the last phase: `gains` by set and severity."""
     table = results.tables["soup_shifted"]
     keys = ["variant", "members", "goal", "set", "severity", "index"]
     wide = table.pivot_table(index=keys, columns="arm", values="accuracy")
@@ -143,7 +143,7 @@ def shifted_gains(results: ZooResults, against: Sequence[str]) -> pd.DataFrame:
 
 
 def distances(results: ZooResults) -> pd.DataFrame:
-    """How far candidates are apart after the last phase, the mean over pairs: variant, members, goal, index first."""
+    """Return the members' distance after the last phase, mean over pairs: variant, members, goal, index first."""
     pairs = last_phase(results.tables["soup_pairs"])
     kin = pairs[pairs["kind"] == "kin"]
     keys = ["variant", "members", "goal", "index"]
@@ -152,23 +152,23 @@ def distances(results: ZooResults) -> pd.DataFrame:
 
 
 def one_number(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the largest soups, where several numbers of members were run."""
+    """Return the rows of the largest soups, where several numbers of members were run."""
     return table[table["members"] == table["members"].max()] if len(table) else table
 
 
 def percent(fraction: float) -> float:
-    """In percent, without what rounding adds."""
+    """Convert to percent, without what rounding adds."""
     return float(np.round(100 * fraction, 6))
 
 
 def with_soups(zoos: Sequence[ZooResults]) -> list[ZooResults]:
-    """The zoos that there are soups of, in their tables the models alone that tell classes apart, and pairs of such."""
+    """Return the zoos with soups, their tables restricted to models, and pairs of models, that are not collapsed."""
     usable = [_without(results) for results in zoos if "soups" in results.tables]
     return [results for results in usable if len(results.tables["soups"])]
 
 
 def non_collapsed(soups: pd.DataFrame) -> set[int]:
-    """The models of which a network of the first phase distinguishes classes, by index.
+    """Return the models that have a network of the first phase with more than one class, by index.
 
     Of a model that puts all images into one class whatever is made is as good, and no gain of it says anything.
     """
@@ -198,7 +198,7 @@ def _both_tell(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
 
 
 def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Measures of predictions, each float64 `[…]` where nothing else is said.
+    """Return measures of predictions, each float64 `[…]` unless stated otherwise.
 
     Args:
         predictions: classes, `[…, samples]`.
@@ -223,13 +223,13 @@ def quality(predictions: np.ndarray, probabilities: np.ndarray, labels: np.ndarr
 
 
 def class_recalls(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The share of each class's images that are classified correctly, `[…, classes that there are images of]`."""
+    """Return recall per class, `[…, classes that there are images of]`."""
     classes = np.unique(labels)
     return np.stack([(predictions[..., labels == one] == one).mean(-1) for one in classes], axis=-1)
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Expected calibration error: over 15 equal bins of confidence, the mean distance of accuracy from confidence.
+    """Return the expected calibration error: mean |accuracy − confidence| over 15 equal bins of confidence.
 
     Args:
         confidence: of the predictions, `[…, samples]`, in 0 … 1; a bin holds its upper bound.

@@ -40,7 +40,7 @@ class Lengths:
         return max(self.epochs, default=0)
 
     def factors(self, epoch: int, steps: int) -> Tensor:
-        """The factors of an epoch, the first being 1, float32 `[lanes, steps]`."""
+        """Return the factors of an epoch, the first being 1, float32 `[lanes, steps]`."""
         rows = {}
         for epochs in set(self.epochs):
             whole = np.zeros(max(self.longest, epochs) * steps)

@@ -13,7 +13,7 @@ Networks = Mapping[str, Tensor]
 
 
 def merge(networks: Networks, chosen: Tensor | None = None) -> dict[str, Tensor]:
-    """The average over the members, kept as an axis of one: `[models, goals, 1, …]`.
+    """Average the members, kept as an axis of one: `[models, goals, 1, …]`.
 
     Args:
         networks: those to average.
@@ -30,7 +30,7 @@ def _mean(tensor: Tensor, chosen: Tensor | None) -> Tensor:
 
 
 def greedy(networks: Networks, validation: Tensor, score: Callable[[Networks], Tensor]) -> Tensor:
-    """Which members a greedy soup takes, bool `[models, goals, members]`.
+    """Return which members a greedy soup takes, bool `[models, goals, members]`.
 
     The best member comes first (of equals, the one with the lower number); then each in turn is added and stays if the
     average is at least as good as the best so far.

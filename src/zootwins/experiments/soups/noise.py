@@ -13,7 +13,7 @@ NOISE_OF = {"mean_member": MEMBER, "imp_long": "imp_long"}
 
 
 def noise_of_gains(differences: np.ndarray) -> float:
-    """The part of the variance over models (ddof 1) of mean differences that resampled test images explain.
+    """Return the variance over models (ddof 1) of mean differences that resampled test images explain.
 
     In closed form what resampling the images, the same draw for all models, comes to: models share their images, so
     that what an image does to all of them alike does not count.
@@ -29,7 +29,7 @@ def noise_of_gains(differences: np.ndarray) -> float:
 
 
 def noise_table(arms: dict[str, Sequence[TwinShard]], labels: np.ndarray, models: Collection[int]) -> pd.DataFrame:
-    """The noise of the soup's gain over others after the last phase: goal, phase, against, models, noise_variance.
+    """Return the noise of the soup's gain after the last phase: goal, phase, against, models, noise_variance.
 
     Args:
         arms: a variant's shards of all models, by arm.
@@ -53,7 +53,7 @@ def noise_table(arms: dict[str, Sequence[TwinShard]], labels: np.ndarray, models
 def noise_of_soups(
     shards: Iterable[TwinShard], kinds: Iterable[tuple[str, int]], labels: np.ndarray, models: Collection[int]
 ) -> pd.DataFrame:
-    """`noise_table` of several soups, with their variant and number of members.
+    """Return `noise_table` of several soups, with their variant and number of members.
 
     Args:
         shards: of all of them, each in the folder `{variant}-{members}-{arm}`.

@@ -18,7 +18,7 @@ from zootwins.population import Engine, ImageData
 
 
 def pair_scores(engine: Engine, arm_shards: ArmShards, data: ImageData) -> pd.DataFrame:
-    """A row a model, goal, phase and pair of parts.
+    """Return one row per model, goal, phase and pair of parts.
 
     Columns: index, goal, phase, kind, member (the second part's), status (whether one of the two diverged), distance
     (L2, of all weights and biases), agreement (the share of test images that both put into the same class), barrier,
@@ -64,7 +64,7 @@ def _pairs(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, data: Im
 
 
 def barrier(line: np.ndarray) -> np.ndarray:
-    """The barrier of accuracies on a line, `[points, …]`, at equal distances and its ends included."""
+    """Return the barrier of accuracies on a line, `[points, …]`, at equal distances with both ends."""
     share = np.linspace(0, 1, len(line)).reshape(-1, *[1] * (line.ndim - 1))
     return ((1 - share) * line[0] + share * line[-1] - line).max(0)
 
@@ -72,7 +72,7 @@ def barrier(line: np.ndarray) -> np.ndarray:
 def _accuracy(
     engine: Engine, arm_shards: ArmShards, networks: dict[str, Tensor], share: float, data: ImageData
 ) -> np.ndarray:
-    """Accuracy of the networks at a share of the way from the first run to each other, `[models, goals, runs − 1]`."""
+    """Evaluate networks at a share of the way from the first run to each other, `[models, goals, runs − 1]`."""
     others = {name: tensor[:, :, 1:] for name, tensor in networks.items()}
     on_line = others | {
         name: torch.lerp(tensor[:, :, :1].expand_as(others[name]), others[name], share)

@@ -43,7 +43,7 @@ class Dense:
     epochs: Sequence[int]
 
     def networks(self, goals: int) -> dict[str, Tensor]:
-        """The models, for every goal, `[models, goals, 1, …]`."""
+        """Return the models, for every goal, `[models, goals, 1, …]`."""
         parameters = self.originals.parameters.items()
         return {key: tensor[:, None, None].expand(-1, goals, 1, *tensor.shape[1:]) for key, tensor in parameters}
 
@@ -56,7 +56,7 @@ def make_soups(
     resume: Resume | None = None,
     on_epoch: Callable[[int, int], None] = ignore,
 ) -> dict[str, Trajectory]:
-    """Every arm of a recipe for a shard of models.
+    """Train every arm of a recipe for a shard of models.
 
     Returns:
         By arm, tensors `[models, goals, states, …]`, of candidates and IMP runs `[models, goals, members, states, …]`;
@@ -71,7 +71,7 @@ def make_soups(
 
 
 def pruned(networks: Networks, weights: Sequence[str], ratios: Sequence[float]) -> tuple[dict[str, Tensor], Tensor]:
-    """Networks with the smallest of all their weights at 0, and what they lost.
+    """Set the smallest of all weights of networks to 0, and return the norm that they lost.
 
     Args:
         weights: names of those that are pruned.
@@ -88,7 +88,7 @@ def pruned(networks: Networks, weights: Sequence[str], ratios: Sequence[float]) 
 
 
 def norm_taken(before: Networks, after: Networks) -> Tensor:
-    """The norm of what pruning took, as a share of the norm of all parameters before; `[models, goals, runs]`."""
+    """Return the pruned norm as a share of the norm of all parameters before; `[models, goals, runs]`."""
     norms = [
         sum(tensor.double().flatten(3).square().sum(3) for tensor in trained_tensors(one).values())
         for one in (before, after)
@@ -97,7 +97,7 @@ def norm_taken(before: Networks, after: Networks) -> Tensor:
 
 
 def masks_of(networks: Networks, weights: Sequence[str], ratios: Sequence[float]) -> dict[str, Tensor]:
-    """Which weights stay, bool of the weights' shapes; each goal has its own ratio."""
+    """Return which weights stay, bool of the weights' shapes; each goal has its own ratio."""
     columns = []
     for goal, ratio in enumerate(ratios):
         of_goal = {name: networks[name][:, goal].flatten(0, 1) for name in weights}
@@ -115,7 +115,7 @@ def as_population(
     keys: Sequence[int] | None = None,
     masks: Mapping[str, Tensor] | None = None,
 ) -> Population:
-    """Networks `[models, goals, runs, …]` as a population of copies, runs fastest; `factors` has an entry a lane."""
+    """Return networks `[models, goals, runs, …]` as a population, runs fastest; `factors` has one per lane."""
     return Population(
         architecture,
         factors,
@@ -148,7 +148,7 @@ def with_own_statistics(originals: Originals, networks: Networks, images: ImageS
 
 
 def evaluated_lanes(originals: Originals, networks: Networks) -> Population:
-    """Networks of a shard's models as a population to be evaluated."""
+    """Return networks of a shard's models as a population to be evaluated."""
     _, goals, runs = grid_of(networks)
     repeats = goals * runs
     factors = [own for own in originals.factors for _ in range(repeats)]
@@ -156,7 +156,7 @@ def evaluated_lanes(originals: Originals, networks: Networks) -> Population:
 
 
 def as_trajectory(engine: Engine, originals: Originals, data: ImageData, states: Sequence[Networks]) -> Trajectory:
-    """Networks of several phases with what they score on validation and test images; of one run, without its axis."""
+    """Stack networks of several phases and their scores on validation and test images; one run has no axis."""
     phases = [
         {**state, **_scores(engine, originals, data, state)}
         for state in ({name: tensor.contiguous() for name, tensor in one.items()} for one in states)
@@ -169,7 +169,7 @@ def as_trajectory(engine: Engine, originals: Originals, data: ImageData, states:
 
 
 def _scores(engine: Engine, originals: Originals, data: ImageData, networks: Networks) -> dict[str, Tensor]:
-    """Each `[models, goals, runs, …]`."""
+    """Return each `[models, goals, runs, …]`."""
     grid = grid_of(networks)
     found = evaluate_state(engine, evaluated_lanes(originals, networks), data)
     unknown = torch.full((grid.numel(),), torch.nan)
@@ -177,7 +177,7 @@ def _scores(engine: Engine, originals: Originals, data: ImageData, networks: Net
 
 
 def axes_of(recipe: Recipe, trajectory: Trajectory) -> tuple[Axis, ...]:
-    """What a model's networks of an arm differ by: the goal, and the member where there are several."""
+    """Return the axes of a model's networks of an arm: the goal, and the member where there are several."""
     goals = Axis("goal", recipe.goals)
     shape = trajectory.tensors["test_accuracy"].shape
     return (goals,) if len(shape) == 3 else (goals, Axis("member", tuple(map(float, range(1, shape[2] + 1)))))
@@ -190,7 +190,7 @@ def highest_rates(
     epochs: Sequence[int],
     dense_epochs: Sequence[int],
 ) -> Tensor:
-    """What each lane's learning rates are multiplied with: ALLR's start, else 1; float64 `[lanes]`.
+    """Return each lane's factor of all learning rates: ALLR's start, else 1; float64 `[lanes]`.
 
     Args:
         goals: of each lane.
@@ -217,7 +217,7 @@ class _Phases:
         self.tops: dict[str, Networks] = dict.fromkeys((*self.chains, LONG), start)
 
     def next(self, phase: int) -> dict[str, Networks]:
-        """The networks of every arm after a phase; phases come in their order."""
+        """Train a phase and return the networks of every arm; phases come in their order."""
         members = self._members(phase)
         state: dict[str, Networks] = {"member": members["soup"], "soup": self._merged(members["soup"])}
         if "greedy" in self.arms:
@@ -243,13 +243,13 @@ class _Phases:
         return [self.recipe.sparsity(goal, phase) for goal in self.recipe.goals]
 
     def _validation(self, networks: Networks) -> Tensor:
-        """Accuracy on validation images, float64 `[models, goals, runs]`."""
+        """Return accuracy on validation images, float64 `[models, goals, runs]`."""
         grid = grid_of(networks)
         lanes = evaluated_lanes(self.dense.originals, networks)
         return self.engine.evaluate(lanes, self.data.validation).accuracy.unflatten(0, grid)
 
     def _members(self, phase: int) -> dict[str, Networks]:
-        """Every chain's m retrained networks; in phase 1, where all start from the dense models, they are the same."""
+        """Return every chain's m retrained networks; in phase 1, which starts from the dense models, they are equal."""
         chains = self.chains if phase > 1 else self.chains[:1]
         members = self.recipe.members
         tops = [self.tops[chain] for chain in chains]
@@ -263,7 +263,7 @@ class _Phases:
         return dict(zip(self.chains, of_chain * (len(self.chains) // len(chains)), strict=True))
 
     def _long(self, phase: int) -> tuple[Networks, Networks]:
-        """The run that is m times as long, and the mean of its states over its last half."""
+        """Train the run that is m times as long, and return it and the mean of its states over its last half."""
         return self._retrain(f"long phase {phase}", self.tops[LONG], phase, [1], self.recipe.members)
 
     def _retrain(

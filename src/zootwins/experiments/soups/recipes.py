@@ -28,7 +28,7 @@ class Recipe:
 
     @classmethod
     def of(cls, settings: Soups, variant: str, members: int) -> "Recipe":
-        """The recipe of a variant as the configuration has it."""
+        """Return the recipe of a variant as configured."""
         goals = (0.0,) if variant == "dense" else tuple(round(goal / 100, 8) for goal in settings.goals)
         phases = 1 if variant in ("dense", "constant", "unrelated_models") else settings.phases
         return cls(variant, members, goals, phases, settings.phases, settings)
@@ -38,15 +38,15 @@ class Recipe:
         return "constant" if self.variant == "constant" else self.settings.schedule
 
     def sparsity(self, goal: float, phase: int) -> float:
-        """The share of all weights that is pruned in a phase: 1 − (1 − s)^(p/P)."""
+        """Return the share of all weights that is pruned in a phase: 1 − (1 − s)^(p/P)."""
         return 1 - (1 - goal) ** (phase / self.steps_to_goal)
 
     def share(self, goal: float) -> float:
-        """The share of the remaining weights that each phase prunes: 1 − (1 − s)^(1/P)."""
+        """Return the share of the remaining weights that each phase prunes: 1 − (1 − s)^(1/P)."""
         return self.sparsity(goal, 1)
 
     def key(self, zoo: str, model: str, phase: int, member: int) -> int:
-        """The random stream of a retraining; one for all members where these differ by something else.
+        """Return the random stream of a retraining; one for all members where these differ by something else.
 
         Chains share it: soups, IMP runs and unrelated models see the same batches in a phase, so that they differ by
         nothing but the models that they start from; and a soup of one is an IMP run.
@@ -55,7 +55,7 @@ class Recipe:
         return stream_key(zoo, model, "soup", phase, member if differs else 1)
 
     def factors(self, own: Factors, member: float | None) -> Factors:
-        """A member's generating factors; members count from 1. Of what is no member (an average), None, the base's."""
+        """Return a member's generating factors, members counting from 1; of an average (None) the base's."""
         settings = self.settings
         lr = own.lr if settings.lr is None else settings.lr
         if member is None:
@@ -67,6 +67,6 @@ class Recipe:
         return replace(own, lr=lr, weight_decay=decay)
 
     def epochs(self, member: int) -> int:
-        """The length of a member's retraining, at least 1 epoch."""
+        """Return the length of a member's retraining, at least 1 epoch."""
         length = self.settings.member_lengths[member - 1] if self.variant == "length" else 1
         return max(1, round(length * self.settings.epochs))

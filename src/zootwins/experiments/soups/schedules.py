@@ -10,7 +10,7 @@ import numpy as np
 
 
 def llr(steps: int) -> np.ndarray:
-    """Linear decline from 1 to 0 after a warm-up, float64 `[steps]`."""
+    """Decline linearly from 1 to 0 after a warm-up, float64 `[steps]`."""
     t = np.arange(steps, dtype=np.float64)
     warm = steps // 10
     rising = (1 - np.cos(np.pi * t / max(warm, 1))) / 2
@@ -18,17 +18,17 @@ def llr(steps: int) -> np.ndarray:
 
 
 def constant(steps: int) -> np.ndarray:
-    """1 throughout, float64 `[steps]`."""
+    """Return 1 throughout, float64 `[steps]`."""
     return np.ones(steps)
 
 
 def shape(schedule: str, steps: int) -> np.ndarray:
-    """The factors of a schedule's steps, but for what ALLR multiplies them with."""
+    """Return the factors of a schedule's steps, without ALLR's factor."""
     return constant(steps) if schedule == "constant" else llr(steps)
 
 
 def allr_start(taken: float, share: float, epochs: int, dense_epochs: int) -> float:
-    """ALLR's highest learning rate as a share of LLR's: clip(d / √q, min(E / E_dense, 1), 1).
+    """Return ALLR's highest learning rate as a share of LLR's: clip(d / √q, min(E / E_dense, 1), 1).
 
     Args:
         taken: d, the norm of what pruning took, as a share of the norm of all parameters before.

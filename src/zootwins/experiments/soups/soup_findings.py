@@ -29,7 +29,7 @@ SMALL_BARRIER = 1.0  # points: what counts as none
 
 
 def soup_findings(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Every statement on every zoo and goal that it can be tested on."""
+    """Test every statement on every zoo and goal where it can be tested."""
     rows = [
         {"zoo": results.zoo.id, "goal": goal, "verdict": finding.verdict, **vars(finding)}
         for results in with_soups(zoos)
@@ -59,7 +59,7 @@ def _findings(results: ZooResults) -> Iterator[tuple[float, Finding]]:
 
 
 def _gain(table: pd.DataFrame, against: str, variant: str = SEED) -> np.ndarray:
-    """Gains of the last phase in points, in the order of the models' indices."""
+    """Return gains of the last phase in points, in the order of the models' indices."""
     chosen = last_phase(table)
     chosen = chosen[(chosen["variant"] == variant) & (chosen["against"] == against)].sort_values("index")
     return 100 * chosen["gain"].to_numpy()
@@ -148,7 +148,7 @@ def _falls(table: pd.DataFrame, goals: Sequence[float]) -> Finding:
 
 
 def arrange_soup_findings(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, goal and statement."""
+    """Arrange one line per zoo, goal and statement."""
     return lines(
         {"Zoo": table["zoo"], "Goal, %": table["goal"], "Finding": table["finding"]},
         {

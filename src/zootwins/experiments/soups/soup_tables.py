@@ -45,12 +45,12 @@ PROPERTIES = {
 
 
 def paired(differences: pd.Series) -> dict[str, float]:
-    """Summary of paired differences, fractions, in points."""
+    """Summarise paired differences, fractions, in points."""
     return summary(differences) | {"better": 100 * (differences > 0).mean(), "p": wilcoxon(differences)}
 
 
 def gain_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """What soups gain, by zoo, variant, members, goal, phase and what they are held against.
+    """Return what soups gain, by zoo, variant, members, goal, phase and what they are compared with.
 
     `std_noise` is the standard deviation that gains would have if all models gained alike, the test images being a
     sample; where it is known, `std_models` is the rest: sqrt(max(0, std² − std_noise²)).
@@ -73,12 +73,12 @@ def gain_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def in_percent(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose goals are percent."""
+    """Convert a table's goals to percent."""
     return table.assign(goal=[percent(goal) for goal in table["goal"]])
 
 
 def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Who gains after the last phase: each generating factor's ε² (Kruskal and Wallis), each property's Kendall's tau.
+    """Return who gains after the last phase: ε² of each generating factor, Kendall's tau of each property.
 
     `highest` and `lowest` are the levels of a factor with the highest and the lowest mean gain.
     """
@@ -96,7 +96,7 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def properties(results: ZooResults) -> pd.DataFrame:
-    """What may tell a model's gain: variant, members, goal, index, its factors and `PROPERTIES`.
+    """Return possible predictors of a model's gain: variant, members, goal, index, its factors and `PROPERTIES`.
 
     Models are left out of which no pair of members distinguishes classes any more.
     """
@@ -121,7 +121,7 @@ def _who(models: pd.DataFrame) -> Iterator[dict[str, object]]:
 
 
 def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Distance, agreement and barrier of members and of unrelated models, a model's pairs as their mean."""
+    """Return distance, agreement and barrier of members and of unrelated models, mean over a model's pairs."""
     keys = [*CELL, "kind"]
     rows = []
     for results in with_soups(zoos):
@@ -146,7 +146,7 @@ def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def shifted_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Gains on shifted images after the last phase; `test`: the images as they are, `corruptions`: the mean of all."""
+    """Return gains on shifted images after the last phase; `test`: unshifted, `corruptions`: the mean of all."""
     keys = ["variant", "members", "goal", "set", "severity", "against"]
     rows = []
     for results in with_soups(zoos):
@@ -156,7 +156,7 @@ def shifted_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def all_shifted(results: ZooResults) -> pd.DataFrame:
-    """Gains on the test images, on each shifted set, and on all corruptions (severity 0: not of one)."""
+    """Return gains on the test images, each shifted set, and all corruptions (severity 0: not of one)."""
     found = shifted_gains(results, SHIFTED)
     keys = ["variant", "members", "goal", "index", "against"]
     plain = last_phase(gains(results, merged=["soup"]))
@@ -167,7 +167,7 @@ def all_shifted(results: ZooResults) -> pd.DataFrame:
 
 
 def fairness_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Recall of the worst class, spread of recalls and calibration error after the last phase: soups less others.
+    """Compare worst-class recall, spread of recalls and calibration error of soups after the last phase.
 
     `higher` is the percent of models of which the soup has more; of spread and error that is no gain.
     """
@@ -184,7 +184,7 @@ def fairness_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def control_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """What averaging gives after phase 1: of members, unrelated models, unpruned models, and at a constant rate.
+    """Return accuracies of averages after phase 1: members, unrelated and unpruned models, a constant rate.
 
     `sparsity` is that of the average, `parts` the mean accuracy of what is averaged; the gain is over it, `over_worst`
     over the worst of them.
@@ -203,7 +203,7 @@ def control_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _controls(results: ZooResults) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Frames with members, goal, sparsity, merged, parts and worst, by what they control."""
+    """Return frames with members, goal, sparsity, merged, parts and worst, by control."""
     yield from unrelated_models(results).groupby("kind", sort=False)
     wide = arms(results)
     table = results.tables["soups"]
@@ -217,7 +217,7 @@ def _controls(results: ZooResults) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _cell(table: pd.DataFrame, *more: str) -> dict[str, pd.Series]:
-    """The headings of rows: zoo, what varies, m, goal and others."""
+    """Return the headings of rows: zoo, what varies, m, goal and others."""
     headings = {
         "Zoo": table["zoo"],
         "Varied": table["variant"].replace(VARIANTS),
@@ -238,7 +238,7 @@ def _gain_cells(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def arrange_gains(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, variant, goal, phase and comparison of the uniform soup; the CSV has the greedy one's as well."""
+    """Arrange one line per zoo, variant, goal, phase and comparison; only the CSV has the greedy soup's."""
     shown = table[table["arm"] == "soup"]
     shown = shown.assign(against=shown["against"].replace(NAMES))
     noise = {"std, models": texts(shown["std_models"], "{:.2f}")}
@@ -248,7 +248,7 @@ def arrange_gains(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_factors(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, variant, goal, comparison and predictor."""
+    """Arrange one line per zoo, variant, goal, comparison and predictor."""
     shown = table.assign(predictor=table["predictor"].replace(PROPERTIES), against=table["against"].replace(NAMES))
     cells = {
         "Statistic": texts(shown["statistic"]),
@@ -262,7 +262,7 @@ def arrange_factors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, variant, goal, phase and kind of pairs."""
+    """Arrange one line per zoo, variant, goal, phase and kind of pairs."""
     cells = {
         "n": texts(table["models"]),
         "Distance": texts(table["distance"], "{:.2f}"),
@@ -273,13 +273,13 @@ def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_shifted(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, variant, goal, set, severity and comparison."""
+    """Arrange one line per zoo, variant, goal, set, severity and comparison."""
     shown = table.assign(against=table["against"].replace(NAMES), severity=table["severity"].replace(0, np.nan))
     return lines(_cell(shown, "set", "against") | {"Severity": shown["severity"]}, _gain_cells(shown))
 
 
 def arrange_fairness(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, variant, goal, measure and comparison of the uniform soup."""
+    """Arrange one line per zoo, variant, goal, measure and comparison of the uniform soup."""
     shown = table[table["arm"] == "soup"]
     measures = {"worst_class": "worst class", "recall_spread": "spread of recalls", "ece": "calibration error"}
     shown = shown.assign(against=shown["against"].replace(NAMES), measure=shown["measure"].replace(measures))
@@ -289,7 +289,7 @@ def arrange_fairness(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_controls(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, goal and control."""
+    """Arrange one line per zoo, goal and control."""
     keys = {"Zoo": table["zoo"], "Control": table["control"], "m": table["members"], "Goal, %": table["goal"]}
     cells = {
         "Sparsity": texts(table["sparsity"], "{:.1f}"),

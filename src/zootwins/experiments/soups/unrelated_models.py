@@ -31,7 +31,7 @@ from zootwins.storage.shards import Trajectory, TwinShard
 
 
 def partners(activations: Sequence[str], members: int) -> list[list[int] | None]:
-    """The models that each is mixed with, itself first, as rows of the zoo; None where there is no other.
+    """Return each model's partners in an average, itself first, as rows of the zoo; None where there are none.
 
     Args:
         activations: of the zoo's models.
@@ -49,7 +49,7 @@ def partners(activations: Sequence[str], members: int) -> list[list[int] | None]
 
 
 def first_members(shards: Sequence[TwinShard], models: Sequence[str]) -> dict[str, Tensor]:
-    """Candidate 1 of every model after phase 1, `[models, goals, 1, …]`, in the order of `models`."""
+    """Return member 1 of every model after phase 1, `[models, goals, 1, …]`, in the order of `models`."""
     rows = {model: row for row, model in enumerate(model for shard in shards for model in shard.models)}
     order = [rows[model] for model in models]
     return {
@@ -67,7 +67,7 @@ def mix_unrelated_models(
     resume: Resume | None = None,
     on_epoch: Callable[[int, int], None] = ignore,
 ) -> tuple[dict[str, Trajectory], list[int]]:
-    """Both mixtures of some models of a zoo, and what they are mixed of.
+    """Average models of a zoo in both ways, and return the averages and their parts.
 
     Args:
         zoo: all models that the run takes.
@@ -100,7 +100,7 @@ def mix_unrelated_models(
 def _on_one_mask(
     zoo: Dense, own: Mapping[str, Tensor], groups: Tensor, recipe: Recipe, retraining: Retraining
 ) -> dict[str, Tensor]:
-    """Models on the mask of each group's first, which is its candidate; the others are retrained from dense ones."""
+    """Average models on the mask of each group's first, its member 1; the others are retrained from dense ones."""
     originals, goals = zoo.originals, len(recipe.goals)
     others = groups[:, 1:]
     grid = (len(groups), goals, others.shape[1])

@@ -51,17 +51,17 @@ class Backbones:
         return self.architecture.layers[-1].name
 
     def masks(self) -> dict[str, Tensor]:
-        """Where the weights are not 0, bool `[models, candidates, …]`, the head's left out."""
+        """Return where the weights are not 0, bool `[models, candidates, …]`, the head's left out."""
         names = self.architecture.weight_names[:-1]
         return {name: self.parameters[name] != 0 for name in names}
 
     def sparsity(self) -> np.ndarray:
-        """Share of pruned weights below the head, float64 `[models, candidates]`."""
+        """Return share of pruned weights below the head, float64 `[models, candidates]`."""
         kept = torch.cat([mask.flatten(2) for mask in self.masks().values()], dim=2)
         return 1 - kept.double().mean(2).numpy()
 
     def population(self, models: slice = slice(None), candidates: slice = slice(None)) -> Population:
-        """Some of the models with some of their candidates, `[models · candidates, …]`, to be evaluated."""
+        """Return some of the models with some of their candidates, `[models · candidates, …]`, for evaluation."""
         times = len(self.candidates[candidates])
         factors = [own for own in self.factors[models] for _ in range(times)]
         parameters = {name: tensor[models, candidates].flatten(0, 1) for name, tensor in self.parameters.items()}
@@ -76,7 +76,7 @@ def gather(
     settings: Mapping[str, Settings],
     initial: Mapping[str, Tensor] | None = None,
 ) -> Backbones:
-    """The candidates of a shard of models.
+    """Gather the candidates of a shard of models.
 
     Args:
         originals: the models.
@@ -114,7 +114,7 @@ def _network(
     settings: Mapping[str, Settings],
     initial: Mapping[str, Tensor] | None,
 ) -> tuple[Mapping[str, Tensor], np.ndarray]:
-    """Parameters `[models, …]` of a candidate, and its accuracy upstream `[models]`."""
+    """Return parameters `[models, …]` of a candidate, and its accuracy upstream `[models]`."""
     if candidate.method == ORIGINAL:
         return originals.parameters, accuracy
     if candidate.method in FROM_INITIAL:
@@ -131,7 +131,7 @@ def _network(
 
 
 def twin_parameters(shard: TwinShard, point: Point, settings: Settings, method: str) -> dict[str, Tensor]:
-    """Weights and biases of the twins at an operating point as they are evaluated, `[models, …]`.
+    """Return weights and biases of the twins at an operating point as they are evaluated, `[models, …]`.
 
     Raises:
         InputError: if the shard has no weights of that state.
@@ -142,7 +142,7 @@ def twin_parameters(shard: TwinShard, point: Point, settings: Settings, method: 
 
 
 def load_backbones(files: Any, shard: str, params: Any) -> Backbones:
-    """The candidates of a shard, by the files and parameters of a job.
+    """Load the candidates of a shard, by the files and parameters of a job.
 
     Args:
         files: originals, models, by its name the shard of every method that is wanted, and `initial` where one of

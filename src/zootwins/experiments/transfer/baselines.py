@@ -18,7 +18,7 @@ from zootwins.storage.shards import Axis, Trajectory
 
 
 def random_masks(architecture: Architecture, keys: Tensor, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Masks with as many weights of each layer as others, at places that the twins' keys draw.
+    """Draw masks with as many weights of each layer as others, by the twins' keys.
 
     Args:
         architecture: the networks'.
@@ -36,7 +36,7 @@ def random_masks(architecture: Architecture, keys: Tensor, kept: Mapping[str, Te
 
 
 def axis(points: list[Point]) -> Axis:
-    """What the twins of a model differ by: the ratios of magnitude pruning whose counts they have."""
+    """Return the twins' axis: the ratios of magnitude pruning whose counts they have."""
     return Axis("ratio", tuple(point.at["ratio"] for point in points))
 
 

@@ -74,12 +74,12 @@ def _checkpoint(stored: object) -> Checkpoint:
 
 
 def _is_float(value: object) -> bool:
-    """Counts of batches are integers."""
+    """Return whether a tensor is of floats; counts of batches are integers."""
     return not isinstance(value, Tensor) or value.is_floating_point()
 
 
 def checkpoint_sparsity(checkpoint: Checkpoint) -> pd.DataFrame:
-    """How much of every weight is pruned.
+    """Return how much of every weight tensor is pruned.
 
     Returns:
         A row for each tensor with two dimensions or more, and `all` of them last: name, weights, pruned, sparsity.

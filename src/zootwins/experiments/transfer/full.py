@@ -27,7 +27,7 @@ from zootwins.storage.shards import Axis, Trajectory
 def full_population(
     backbones: Backbones, names: tuple[str, str], settings: Full, lrs: Sequence[float], classes: int = CLASSES
 ) -> Population:
-    """The candidates with new heads before training, `[models · candidates · restarts, …]`.
+    """Return the candidates with new heads before training, `[models · candidates · restarts, …]`.
 
     The candidates of a model share its initial heads and its order of the images. Pruned weights are masked; the new
     head is dense, and has the task's number of classes.
@@ -38,7 +38,7 @@ def full_population(
     )
 
     def spread(tensor: Tensor) -> Tensor:
-        """`[models, candidates, …]` for all restarts."""
+        """Repeat `[models, candidates, …]` for all restarts."""
         return tensor[:, :, None].expand(*grid, *tensor.shape[2:]).flatten(0, 2).clone()
 
     architecture = backbones.architecture.with_classes(classes)
@@ -63,7 +63,7 @@ def full_population(
 
 
 def axes(backbones: Backbones, settings: Full) -> tuple[Axis, Axis]:
-    """What the transferred networks of a model differ by: the candidate's number, and the restart's."""
+    """Return the axes of a model's transferred networks: the candidate's number, and the restart's."""
     counts = {"candidate": len(backbones.candidates), "restart": settings.restarts}
     return tuple(Axis(name, tuple(map(float, range(count)))) for name, count in counts.items())
 
@@ -112,8 +112,7 @@ def transfer_full(
 
 
 def full_rows(backbones: Backbones, trajectory: Trajectory, labels: Tensor, lr: float) -> pd.DataFrame:
-    """The rows of `rows_of` with restart, epoch, lr, validation_accuracy, status, and on test images accuracy and
-    class_accuracy.
+    """Add restart, epoch, lr, validation_accuracy, status, accuracy and class_accuracy (test) to `rows_of`.
 
     Args:
         backbones: the candidates.

@@ -97,7 +97,7 @@ def layer_of(architecture: Architecture, layer: str) -> str:
 
 
 def _features(engine: Engine, backbones: Backbones, data: ImageData, layer: str) -> Iterator[tuple[Place, Features]]:
-    """The features of a few networks at a time."""
+    """Compute the features of a few networks at a time."""
     splits = {split: getattr(data, split) for split in ("train", "validation", "test")}
     name = layer_of(backbones.architecture, layer)
     width = prod(backbones.architecture.layer_after(name).input_shape) + 1
@@ -114,7 +114,7 @@ def _features(engine: Engine, backbones: Backbones, data: ImageData, layer: str)
 
 
 def _places(models: int, candidates: int, numbers: int) -> Iterator[Place]:
-    """As many networks at a time as `_AT_ONCE` allows: of some models all candidates, or of one model some of them.
+    """Group networks by what `_AT_ONCE` allows: of some models all candidates, or of one model some of them.
 
     Args:
         models: how many.
@@ -141,7 +141,7 @@ def _heads(
     layer: str,
     lrs: Mapping[str, float],
 ) -> Iterator[tuple[str, int, Tensor]]:
-    """Solver, restart and classifiers `[models, candidates, classes, features + 1]`."""
+    """Return solver, restart and classifiers `[models, candidates, classes, features + 1]`."""
     train, labels = features["train"], data.train.labels
     schedule = [lrs[layer] * lr_factor(epoch, settings.epochs) for epoch in range(1, settings.epochs + 1)]
     rule = {name: getattr(settings, name) for name in ("batch_size", "momentum", "weight_decay")}
@@ -154,7 +154,7 @@ def _heads(
 
 
 def _exact_or_nan(features: Tensor, data: ImageSet, weight_decay: float) -> Tensor:
-    """`exact_head`, or NaN where there is none or it is not found: one network does not end those beside it."""
+    """Return `exact_head`, or NaN where it is not found, so that one network does not end the others."""
     try:
         return exact_head(features, data.labels, weight_decay, data.classes)
     except ArithmeticError:

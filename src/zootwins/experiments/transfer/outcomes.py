@@ -21,7 +21,7 @@ MAIN = {"linear": {(layer, "sgd") for layer in HEAD_INPUTS}, "full": {("all", "s
 
 
 def outcomes(results: ZooResults) -> pd.DataFrame:
-    """One row a place (`PLACE`), network (`NETWORK`) and model, after the last epoch, means over the restarts.
+    """Return one row per place (`PLACE`), network (`NETWORK`) and model, after the last epoch, means over the restarts.
 
     Columns: those of `PLACE` and `NETWORK`, index, accuracy and class_accuracy on test images, upstream_accuracy,
     sparsity, lr, restarts, restart_std (of the accuracy), control and control_upstream (the accuracies of
@@ -46,32 +46,32 @@ def outcomes(results: ZooResults) -> pd.DataFrame:
 
 
 def main_outcomes(results: ZooResults) -> pd.DataFrame:
-    """The same of linear transfer from the last features by SGD, and of full transfer."""
+    """Return those of linear transfer from the last features by SGD, and of full transfer."""
     table = outcomes(results)
     places = zip(table["layer"], table["solver"], table["mode"], strict=True)
     return table[np.array([(layer, solver) in MAIN[mode] for layer, solver, mode in places], dtype=bool)]
 
 
 def networks(table: pd.DataFrame) -> Iterator[tuple[tuple, pd.DataFrame]]:
-    """Rows of `outcomes` by place and network, `(task, mode, layer, solver, method, point)`, models by their index."""
+    """Group rows of `outcomes` by place and network, `(task, mode, layer, solver, method, point)`."""
     for key, part in table.groupby([*PLACE, *NETWORK], sort=False):
         yield key, part.set_index("index").sort_index()
 
 
 def method_name(method: str) -> str:
-    """What people call a method or kind of network, in short."""
+    """Return the short name of a method or kind of network."""
     return KINDS[method] if method in KINDS else get_sparsifier(method).short
 
 
 def point_name(method: str, point: float) -> str:
-    """A value of a method's sweep parameter as text; `–` where there is none."""
+    """Return a value of a method's sweep parameter as text; `–` where there is none."""
     if method in KINDS and not point:
         return "–"
     return get_sparsifier(MASKS_OF if method in KINDS else method).sweep.form.format(point)
 
 
 def error_increase(accuracy: np.ndarray, control: np.ndarray, axis: int = -1) -> np.ndarray:
-    """(error − error of the controls) / error of the controls, errors being means over the models."""
+    """Return (error − error of the controls) / error of the controls, errors being means over the models."""
     error, dense = 1 - accuracy.mean(axis), 1 - control.mean(axis)
     with np.errstate(divide="ignore", invalid="ignore"):
         return (error - dense) / dense

@@ -34,7 +34,7 @@ class _Trial:
 
 
 def pilots(originals: Originals, zoo: str, count: int) -> Originals:
-    """Those of a zoo that choose: so many, by their keys, whatever order the zoo is in."""
+    """Return so many pilot models of a zoo, by their keys, whatever order the zoo is in."""
     rows = dict(zip(originals.index, range(len(originals)), strict=True))
     return originals.at([rows[index] for index in sample_by_key(rows, count, zoo, "pilot")])
 
@@ -103,12 +103,12 @@ def _full(
 
 
 def _dense(originals: Originals, times: int) -> Backbones:
-    """The originals as so many equal candidates."""
+    """Return the originals as so many equal candidates."""
     return gather(originals, np.full(len(originals), np.nan), [Candidate(ORIGINAL)] * times, {}, {})
 
 
 def at_the_end(table: pd.DataFrame, key: str) -> list[str]:
-    """Warnings about a table of `choose_lrs` where the best is the largest or smallest that was tried.
+    """Return warnings about a table of `choose_lrs` whose best rate is the largest or smallest tried.
 
     Args:
         table: of a mode.
@@ -124,5 +124,5 @@ def at_the_end(table: pd.DataFrame, key: str) -> list[str]:
 
 
 def chosen_lrs(table: pd.DataFrame) -> dict[str, float]:
-    """The learning rate of each layer in a table of `choose_lrs`."""
+    """Return the learning rate of each layer in a table of `choose_lrs`."""
     return dict(table.loc[table["chosen"], ["layer", "lr"]].itertuples(index=False))

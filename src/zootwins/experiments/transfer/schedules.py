@@ -18,19 +18,19 @@ _MILESTONES, _OF = (51, 101), 150
 
 
 def lr_factor(epoch: int, epochs: int) -> float:
-    """What the learning rate is multiplied with in epoch 1, 2, …, `epochs`: 1, then 0.1, then 0.01."""
+    """Return the factor of the learning rate in epoch 1, 2, …, `epochs`: 1, then 0.1, then 0.01."""
     passed = sum((epoch - 1) * _OF >= milestone * epochs for milestone in _MILESTONES)
     return (1.0, 0.1, 0.01)[passed]
 
 
 def transfer_keys(zoo: str, models: Sequence[str], task: str, mode: str, restart: int) -> Tensor:
-    """The random stream of each model, int64 `[models]`, which all of its candidates share."""
+    """Return the random stream of each model, int64 `[models]`, which all of its candidates share."""
     keys = [stream_key(zoo, model, "transfer", task, mode, restart) for model in models]
     return torch.tensor(keys, dtype=torch.int64)
 
 
 def class_accuracy(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The mean over the classes of the share of their images that is recognised.
+    """Return recall averaged over classes.
 
     Args:
         predictions: `[…, samples]`.
@@ -55,7 +55,7 @@ def tell_diverged(backbones: Backbones, finite: np.ndarray, lacking: str) -> Non
 
 
 def rows_of(backbones: Backbones, **values: np.ndarray | float | str) -> pd.DataFrame:
-    """A row for every model and candidate: who it is, and values `[models, candidates]` or one for all.
+    """Return a row for every model and candidate: its keys, and values `[models, candidates]` or one for all.
 
     Columns: index, method, point, source_state, upstream_accuracy, sparsity, and the values.
     """

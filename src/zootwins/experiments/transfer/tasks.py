@@ -17,7 +17,7 @@ Variant = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
 def prepare_task(data: StoredData, upstream: StoredData, variant: str = "") -> StoredData:
-    """The images of a data set in the shape and the normalisation of a zoo's input.
+    """Prepare a data set's images in the shape and normalisation of a zoo's input.
 
     Args:
         data: the data set.
@@ -45,7 +45,7 @@ def prepare_task(data: StoredData, upstream: StoredData, variant: str = "") -> S
 
 
 def fitted(images: Tensor, channels: int, edge: int) -> Tensor:
-    """Images, uint8 `[samples, 1 or 3, height, width]`, as `[samples, channels, edge, edge]`, left alone if they are.
+    """Resize and recolour uint8 `[samples, 1 or 3, height, width]` to `[samples, channels, edge, edge]`, if needed.
 
     Colour becomes luminance, grey is repeated; another size is resized, bilinear.
     """
@@ -57,7 +57,7 @@ def fitted(images: Tensor, channels: int, edge: int) -> Tensor:
 
 
 def _rotated(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Each image turned by 0 to 3 quarters; the number of quarters is its class."""
+    """Turn each image by 0 to 3 quarters; the number of quarters is its class."""
     turns = torch.randint(TURNS, (len(images),), generator=generator)
     turned = images.clone()
     for quarters in range(1, TURNS):
@@ -66,12 +66,12 @@ def _rotated(images: Tensor, labels: Tensor, generator: torch.Generator) -> tupl
 
 
 def _inverted(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Black for white."""
+    """Swap black and white."""
     return 255 - images, labels
 
 
 def _shuffled(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The pixels of all images of all splits in one other order: nothing is where a convolution would look for it."""
+    """Permute the pixels of all images of all splits alike: neighbourhoods are lost."""
     pixels = images[0, 0].numel()
     order = torch.randperm(pixels, generator=torch.Generator().manual_seed(SPLIT_SEED))
     return images.flatten(2)[..., order].view_as(images), labels

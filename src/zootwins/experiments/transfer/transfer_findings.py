@@ -33,7 +33,7 @@ ByClaim = tuple[int, str, str, Finding]  # number of the claim, task, mode
 
 
 def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Every claim on every zoo and task that has what it speaks of; `models` of claim 7 are tasks."""
+    """Test every claim on every zoo and task where it can be tested; `models` of claim 7 are tasks."""
     rows = []
     for results in zoos:
         table = main_outcomes(results)
@@ -50,19 +50,19 @@ def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _sparse(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Mode, method and rows of the twins of each method, controls and other kinds left out."""
+    """Return mode, method and rows of the twins of each method, without controls and other kinds."""
     rows = table[~table["method"].isin(KINDS) & ~table["is_control"]]
     for (mode, method), part in rows.groupby(["mode", "method"], sort=False):
         yield mode, method, part
 
 
 def _wide(part: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column by model and point, `[models, points]`."""
+    """Return one column per model and point, `[models, points]`."""
     return part.pivot_table(index="index", columns="point", values=column)
 
 
 def _inferiority(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
-    """1: up to moderate sparsity twins transfer as well as their controls, or better."""
+    """Test claim 1: up to moderate sparsity twins transfer as well as their controls, or better."""
     for mode, method, part in _sparse(table):
         moderate = part.groupby("point")["sparsity"].transform("mean") <= MODERATE
         values = 100 * part[moderate].groupby("index")["change"].mean().to_numpy()
@@ -73,7 +73,7 @@ def _inferiority(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str
 
 
 def _decline(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
-    """2: in full transfer, sparser twins are worse."""
+    """Test claim 2: in full transfer, sparser twins are worse."""
     for mode, method, part in _sparse(table):
         wide = _wide(part, "change")
         if mode == "full" and wide.shape[1] > 1:
@@ -85,7 +85,7 @@ def _decline(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Fi
 
 
 def _interaction(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
-    """3: regularisation does relatively better in linear transfer, progressive pruning in full transfer."""
+    """Test claim 3: regularisation is relatively better in linear transfer, progressive pruning in full."""
     present = set(table["method"])
     for regular in REGULARISED:
         for progressive in PROGRESSIVE:
@@ -112,7 +112,7 @@ def _less_at_equal_sparsity(table: pd.DataFrame, mode: str, method: str, against
 
 
 def _order(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
-    """4 and 5: who is good upstream, or friendly to sparsification there, is so downstream.
+    """Test claims 4 and 5: models that are good upstream, or friendly to sparsification, are so downstream.
 
     Of twins those of the point that is nearest to `MODERATE` sparsity.
     """
@@ -131,7 +131,7 @@ def _order(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Find
 
 
 def nearest_point(part: pd.DataFrame) -> float:
-    """The point whose twins are about as sparse as `MODERATE`."""
+    """Return the point whose twins are about as sparse as `MODERATE`."""
     sparsity = part.groupby("point")["sparsity"].mean()
     return float((sparsity - MODERATE).abs().idxmin())
 
@@ -144,7 +144,7 @@ def _correlated(claim: int, mode: str, method: str, who: str, upstream: pd.Serie
 
 
 def _baselines(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
-    """6: magnitudes, and what was learned upstream, are worth something; on shuffled pixels they are not."""
+    """Test claim 6: magnitudes and upstream features help; on shuffled pixels they do not."""
     for mode, part in table.groupby("mode", sort=False):
         wide = part.pivot_table(index="index", columns=["method", "point"], values="accuracy")
         for kind, text in (
@@ -169,7 +169,7 @@ def _worth(mode: str, pair: str, text: str, values: np.ndarray, negative: bool) 
 
 
 def _difficulty(table: pd.DataFrame) -> Iterator[ByClaim]:
-    """7: the harder a task, the more twins gain in linear transfer; by at least `LEAST_TASKS` tasks."""
+    """Test claim 7: the harder a task, the more twins gain in linear transfer; from `LEAST_TASKS` tasks on."""
     dense = table[table["is_control"]].pivot_table(index="task", columns="mode", values="accuracy")
     if not {"linear", "full"} <= set(dense):
         return
@@ -184,7 +184,7 @@ def _difficulty(table: pd.DataFrame) -> Iterator[ByClaim]:
 
 
 def _restarts(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
-    """8: restarts of one network differ less than the zoo's models do."""
+    """Test claim 8: restarts of one network differ less than the zoo's models do."""
     for mode, part in table[table["is_control"] & (table["restarts"] > 1)].groupby("mode", sort=False):
         spread, accuracy = part["restart_std"].to_numpy(), part["accuracy"].to_numpy()
         bounds = interval((spread, accuracy), _ratio)
@@ -199,7 +199,7 @@ def _ratio(spread: np.ndarray, accuracy: np.ndarray, axis: int = -1) -> np.ndarr
 
 
 def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, claim, task and mode."""
+    """Arrange one line per zoo, claim, task and mode."""
     keys = {"Zoo": "zoo", "Claim": "claim", "Task": "task", "Mode": "mode", "Finding": "finding"}
     return lines(
         {heading: table[key] for heading, key in keys.items()},

@@ -31,7 +31,7 @@ _COEFFICIENTS = [f"{name}{end}" for name in ("tau", "r") for end in ("", "_low",
 
 
 def transfer_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Accuracy on the task and relative increase in error over the controls, a row a zoo, place and network."""
+    """Return accuracy on the task and relative increase in error, one row per zoo, place and network."""
     rows = []
     for results in zoos:
         for key, part in networks(outcomes(results)):
@@ -54,7 +54,7 @@ def transfer_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Each network less its own control, in points: mean, interval, Wilcoxon's p, share of models that are better."""
+    """Compare each network with its own control, in points: mean, interval, Wilcoxon's p, share that is better."""
     rows = []
     for results in zoos:
         table = outcomes(results)
@@ -92,7 +92,7 @@ def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _linear_too(table: pd.DataFrame, task: str, network: Sequence, part: pd.DataFrame) -> pd.Series | None:
-    """The linear accuracies of the same network and models, or None."""
+    """Return the linear accuracies of the same network and models, or None."""
     linear = table[(table["mode"] == "linear") & (table["task"] == task)]
     same = linear[(linear[NETWORK[0]] == network[0]) & (linear[NETWORK[1]] == network[1])]
     return same.set_index("index")["accuracy"].reindex(part.index) if len(same) else None
@@ -111,7 +111,7 @@ def _coefficients(x: pd.Series, y: pd.Series) -> dict[str, float]:
 
 
 def reference_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """The reference's relative increase in error of pruned ResNet-50s, beside ours: another scale, not a target.
+    """Put the reference's relative increase in error of pruned ResNet-50s beside ours, on another scale.
 
     Theirs: over 12 data sets, computed from the raw results in their repository (one network a method and sparsity, so
     that `better` counts data sets). Ours: over the models of a zoo on one task (`better` counts models).
@@ -143,7 +143,7 @@ def reference_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _keys(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """The keys of a row for people, without what is the same for all of a mode."""
+    """Return the keys of a row for people, without what is the same for all of a mode."""
     points = [point_name(*network) for network in zip(table["method"], table["point"], strict=True)]
     keys = {"Zoo": table["zoo"], "Task": table["task"], "Mode": table["mode"]}
     if "layer" in table:
@@ -152,7 +152,7 @@ def _keys(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def arrange_transfer(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, place and network."""
+    """Arrange one line per zoo, place and network."""
     return lines(
         _keys(table),
         {
@@ -169,7 +169,7 @@ def arrange_transfer(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_paired(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, place and network."""
+    """Arrange one line per zoo, place and network."""
     return lines(
         _keys(table),
         {
@@ -184,7 +184,7 @@ def arrange_paired(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a zoo, task, mode, network and quantity."""
+    """Arrange one line per zoo, task, mode, network and quantity."""
     return lines(
         {**_keys(table), "Of": table["quantity"]},
         {
@@ -196,7 +196,7 @@ def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_reference(table: pd.DataFrame) -> pd.DataFrame:
-    """A line a network: theirs, then ours."""
+    """Arrange one line per network: theirs, then ours."""
     ours = table["zoo"] != "resnet50_imagenet"
     names = table["method"].where(~ours, table["method"].where(ours).map(method_name, na_action="ignore"))
     zoos = table["zoo"].where(ours, "ResNet-50 on ImageNet (Iofinova et al.)")
