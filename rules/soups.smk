@@ -35,7 +35,7 @@ rule corrupt_dataset:
 
 
 rule make_soups:
-    """Soups of a shard of models, and what they are held against; the variants without IMP inherit this rule."""
+    """Soups of a shard of models, and what they are compared with; the variants without IMP inherit this rule."""
     input:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",

@@ -1,4 +1,4 @@
-"""What a flipped bit does to a file of a run: told by its reader, harmless, or silently other data."""
+"""What a flipped bit does to a file of a run: reported by its reader, harmless, or silently other data."""
 
 import random
 import zipfile
@@ -90,8 +90,8 @@ def files_of(results: Path, kind: str) -> list[Path]:
 def flip(files: list[Path], kind: str, number: int, seed: int = 0) -> Counter:
     """Flip bits, one at a time, at random places of random files, and put them back; how many had which outcome.
 
-    The outcomes: `told` by an InputError, `harmless` where the content that was read is the same, `silent` where it is
-    another, and the name of any other exception.
+    The outcomes: `reported` by an InputError, `harmless` where the content that was read is the same, `silent` where
+    it is another, and the name of any other exception.
     """
     read, draw, outcomes = READERS[kind][1], random.Random(seed), Counter()
     before = {path: read(path) for path in files}
@@ -104,7 +104,7 @@ def flip(files: list[Path], kind: str, number: int, seed: int = 0) -> Counter:
             path.write_bytes(content[: bit // 8] + bytes([flipped]) + content[bit // 8 + 1 :])
             outcomes["harmless" if read(path) == before[path] else "silent"] += 1
         except InputError:
-            outcomes["told"] += 1
+            outcomes["reported"] += 1
         except Exception as error:  # whatever it is, it is not the line that users are promised
             outcomes[type(error).__name__] += 1
         finally:

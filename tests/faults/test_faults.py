@@ -110,9 +110,9 @@ def test_a_full_disk_ends_the_job_and_leaves_nothing_half_written(imported, undi
 def test_a_disk_without_room_to_resume_from_takes_that_chance_not_the_run(imported, undisturbed, small_disk):
     small_disk("results/resume", "64k")
     imported.run(TABLE)
-    told = [line for line in (imported.root / LOG).read_text(encoding="utf-8").splitlines() if "WARNING" in line]
-    assert all("the run goes on" in line and "the disk is full" in line for line in told)
-    assert told
+    reported = [line for line in (imported.root / LOG).read_text(encoding="utf-8").splitlines() if "WARNING" in line]
+    assert all("the run continues" in line and "the disk is full" in line for line in reported)
+    assert reported
     assert_undisturbed(imported, undisturbed)
 
 
@@ -175,8 +175,8 @@ def test_what_training_starts_from_comes_back_without_training_again(done, undis
 def test_no_flipped_bit_gives_other_data(done, kind):
     """A small share of the survey's (tests/faults/survey.py)."""
     outcomes = flip(files_of(done.root / "results", kind), kind, 20)
-    assert outcomes.keys() <= {"told", "harmless"}, outcomes
-    assert outcomes["told"] >= 15  # the others are in what only says where a file comes from
+    assert outcomes.keys() <= {"reported", "harmless"}, outcomes
+    assert outcomes["reported"] >= 15  # the others are in what only says where a file comes from
 
 
 @pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built")

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slurm
 
 HERE = Path(__file__).parent
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol")
-# Accounting and partitions are the site's; this one has no accounting, so that the queue tells how jobs fare.
+# Accounting and partitions are the site's; this one has no accounting, so that the queue shows the states of jobs.
 SITE = (
     *(
         "--workflow-profile",

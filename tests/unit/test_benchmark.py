@@ -71,7 +71,7 @@ def test_regression_scores_are_scipys(zoo, name):
 
 def test_ties_cap_tau_at_the_ceiling():
     targets = np.array([0.1, 0.1, 0.1, 0.5, 0.7])
-    untied = np.array([1.0, 2.0, 3.0, 4.0, 5.0])  # the best order that tells the equal ones apart
+    untied = np.array([1.0, 2.0, 3.0, 4.0, 5.0])  # the best order without ties
     assert tau_ceiling(targets) == pytest.approx(stats.kendalltau(targets, untied).statistic)
     assert tau_ceiling(np.arange(5.0)) == 1
 

@@ -64,7 +64,7 @@ class Doubled:
 
 @dataclass(frozen=True)
 class Does(Schedule):
-    """What it is told."""
+    """Its settings."""
 
     due: float | None = None
     rounds: int = 1

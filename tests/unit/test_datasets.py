@@ -79,7 +79,7 @@ def write_cifar10(folder: Path) -> None:
 
 
 def write_files(source: str, folder: Path, monkeypatch) -> None:
-    """Small files of a data set's real format; torchvision is told their checksums."""
+    """Small files of a data set's real format; torchvision gets their checksums."""
     torchvision = import_torchvision().datasets
     name = SOURCES[source].torchvision
     if name in ("MNIST", "FashionMNIST"):

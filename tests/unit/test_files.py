@@ -54,7 +54,7 @@ def test_a_state_that_cannot_be_saved_does_not_end_the_run_and_leaves_the_last_o
     monkeypatch.setattr("safetensors.torch.save_file", fail)
     with caplog.at_level(logging.WARNING):
         resume.save(2, lambda: {"a": torch.ones(2)})
-    assert "the run goes on, but epoch 2 was not saved to resume from" in caplog.text
+    assert "the run continues, but epoch 2 was not saved to resume from" in caplog.text
     assert resume.load()[0] == 1
 
 

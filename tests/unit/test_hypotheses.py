@@ -197,7 +197,7 @@ def test_standard_deviations_of_a_layer_by_hand():
 
 
 def test_chance_is_taken_out_of_the_standard_deviation_over_weights():
-    """From 40 models it tells what 1000 of the same population have."""
+    """From 40 models it estimates what 1000 of the same population have."""
     rng = np.random.default_rng(0)
     shares = rng.uniform(0.3, 0.7, (1, 20, 30))
     many = (rng.random((1000, 20, 30)) < shares).mean(axis=0).std(ddof=1)
@@ -222,7 +222,7 @@ def test_models_that_prune_unlike_shares_of_a_layer_do_not_hide_that_weights_dif
 
 
 def test_weights_that_differ_less_than_chance_tells_have_an_upper_bound_alone():
-    """Of small layers and few models nothing smaller than what chance does can be told."""
+    """Of small layers and few models nothing smaller than chance can be detected."""
     rng = np.random.default_rng(3)
     found = np.array([over_weights(rng.random((30, 4, 4)) < 0.3, 1000) for _ in range(40)])
     assert (found[:, 0] == 0).any()

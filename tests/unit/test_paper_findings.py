@@ -95,17 +95,21 @@ def test_larger_layers(results):
 
 
 def test_friendly_and_hard(results):
-    told, untold = {"low": 1.0, "high": 2.0}, {"low": -1.0, "high": 1.0}
-    by_chance, by_training = ({f"control_{name}": value for name, value in one.items()} for one in (untold, told))
-    assert verdict(with_table(results, "mp/response", **told, **by_chance), "friendly", "mp") == HOLDS
-    assert verdict(with_table(results, "mp/response", **untold, **by_training), "friendly", "mp") == FAILS
-    assert verdict(with_table(results, "mp/response", **told, **by_training), "friendly", "mp") == OPEN
+    above_zero, around_zero = {"low": 1.0, "high": 2.0}, {"low": -1.0, "high": 1.0}
+    by_chance, by_training = (
+        {f"control_{name}": value for name, value in one.items()} for one in (around_zero, above_zero)
+    )
+    assert verdict(with_table(results, "mp/response", **above_zero, **by_chance), "friendly", "mp") == HOLDS
+    assert verdict(with_table(results, "mp/response", **around_zero, **by_training), "friendly", "mp") == FAILS
+    assert verdict(with_table(results, "mp/response", **above_zero, **by_training), "friendly", "mp") == OPEN
 
 
-def test_friendliness_by_a_method_without_controls_is_held_against_those_of_mp(results):
-    told = with_table(results, "vd/response", low=1.0, high=2.0)
+def test_friendliness_by_a_method_without_controls_is_compared_with_those_of_mp(results):
+    above_zero = with_table(results, "vd/response", low=1.0, high=2.0)
     mp = results.tables["mp/response"]
-    assert verdict(with_table(told, "mp/response", control_low=-1.0, control_high=1.0), "friendly", "vd") == HOLDS
-    alone = replace(told, tables={**told.tables, "mp/response": mp.drop(columns=["control_low", "control_high"])})
+    assert verdict(with_table(above_zero, "mp/response", control_low=-1.0, control_high=1.0), "friendly", "vd") == HOLDS
+    alone = replace(
+        above_zero, tables={**above_zero.tables, "mp/response": mp.drop(columns=["control_low", "control_high"])}
+    )
     assert verdict(alone, "friendly", "vd") == OPEN
     assert isinstance(findings_table([]), pd.DataFrame)

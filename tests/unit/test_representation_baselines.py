@@ -221,7 +221,7 @@ def test_r2_does_not_depend_on_the_order_that_a_predictor_takes(untrained):
 
 
 def made_up_scores(seeds: int) -> pd.DataFrame:
-    """The auto-encoder reconstructs less than PCA, and tells more of properties than all others in every seed."""
+    """The auto-encoder reconstructs less than PCA, and predicts properties better than all others in every seed."""
     rows = []
     shared = {"zoo": "mini", "paper_zoo": "svhn_s_seed", "configuration": "test", "layer": "all"}
     shared |= {"models": 12, "states": 72, "train_models": 8, "validation_models": 2, "test_models": 2}
@@ -276,7 +276,7 @@ def test_claims_are_held_against_the_best_baseline():
 
 
 def test_a_claim_is_held_against_every_baseline():
-    """The best one by its mean may be told from ours where another, which scatters, cannot."""
+    """The best one by its mean may be distinguished from ours where another, which scatters, cannot."""
     scores = made_up_scores(3)
     scattered = (scores["predictor"] == "raw_weights") & (scores["quantity"] == "accuracy")
     ours = (scores["predictor"] == "representation") & (scores["quantity"] == "accuracy")

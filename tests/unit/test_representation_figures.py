@@ -27,24 +27,24 @@ def tables() -> dict[str, pd.DataFrame]:
                 own = identity | {"quantity": quantity, "predictor": "representation", "r2": 0.5}
                 scores += [own | {"layer": layer} for layer in layers]
                 scores += [own | {"layer": layer, "predictor": "pca", "r2": 0.3} for layer in layers]
-            told = identity | {"layer": "all", "predictor": "representation", "r2": 0.9}
-            scores += [told | {"quantity": target} for target in TARGETS]
-            scores += [told | {"quantity": target, "predictor": "epoch", "r2": -3.0} for target in TARGETS]
+            probe = identity | {"layer": "all", "predictor": "representation", "r2": 0.9}
+            scores += [probe | {"quantity": target} for target in TARGETS]
+            scores += [probe | {"quantity": target, "predictor": "epoch", "r2": -3.0} for target in TARGETS]
             for index in range(10):
                 split = "test" if index > 7 else "train"
                 numbers = dict(zip((*TARGETS, "component1", "component2"), rng.random(6), strict=True))
                 predicted = {f"predicted_{t}": numbers[t] if split == "test" else np.nan for t in TARGETS}
                 shares = {"explained1": 0.5, "explained2": 0.2}
                 states.append(identity | numbers | predicted | shares | {"index": index, "split": split})
-                told = identity | {"learned_on": "first", "index": index}
+                model = identity | {"learned_on": "first", "index": index}
                 for method in METHODS:
                     for epochs, at in product((0, 1), ("50", "90", OWN)):
                         row = {"method": method, "epochs": epochs, "at": at, "accuracy": rng.random()}
                         sparsity = 0.8 if at == OWN else int(at) / 100
-                        twins.append(told | row | {"sparsity": sparsity, "agreement": 0.5})
+                        twins.append(model | row | {"sparsity": sparsity, "agreement": 0.5})
                 for predictor, layer in product(TOLD_FROM, (*LAYERS, "all")):
                     row = {"predictor": predictor, "layer": layer, "model": f"NN_{index}", "auc": rng.random()}
-                    decisions.append(told | row)
+                    decisions.append(model | row)
     parts = {"scores": scores, "states": states, "twins": twins, "decisions": decisions}
     frames = {name: pd.DataFrame(rows) for name, rows in parts.items()}
     return {

@@ -1,4 +1,4 @@
-"""Hyper-representations: tokens, losses, training, and what is told from them."""
+"""Hyper-representations: tokens, losses, training, and what is predicted from them."""
 
 from itertools import chain
 from math import exp, log, tanh

@@ -81,8 +81,8 @@ def test_the_budgets_follow_from_the_originals_and_the_masks_method():
         27,
         50,
     )
-    told = lottery_ticket.Settings(sparsities=(80,), masks="gmp", epochs=6, pruning_epochs=2)
-    assert LotteryTicket().resolve_settings(told, OTHERS, 25).budgets == (3, 5, 6)
+    settings = lottery_ticket.Settings(sparsities=(80,), masks="gmp", epochs=6, pruning_epochs=2)
+    assert LotteryTicket().resolve_settings(settings, OTHERS, 25).budgets == (3, 5, 6)
     assert LotteryTicket().needs(settings) == ("gmp",)
 
 

@@ -99,7 +99,7 @@ def test_effects_of_factors_are_those_of_scipy(results):
 
 
 def test_models_without_pairs_do_not_count_in_effects_of_factors(results):
-    """Of a model whose candidates put all images into one class no pair is known, and no predictor is told of it."""
+    """Of a model whose candidates put all images into one class no pair is known, and no predictor has it."""
     pairs = results.tables["soup_pairs"]
     known = replace(results, tables={**results.tables, "soup_pairs": pairs[pairs["index"] > 3]})
     cell = soup_tables.factor_table([known]).query("variant == 'seed' and goal == 95 and against == 'mean_member'")
@@ -181,15 +181,15 @@ def test_a_mixture_with_a_part_that_tells_no_classes_apart_does_not_count(result
     table = soup_tables.control_table([blind]).set_index(["control", "goal"])
     assert table.loc[("own masks", 95), "models"] == 13
     assert table.loc[("one mask", 95), "models"] == 14
-    (told,) = with_soups([blind])
-    pairs = told.tables["soup_pairs"].query("kind == 'unrelated models, own masks' and index == 3 and goal == 0.95")
+    (without,) = with_soups([blind])
+    pairs = without.tables["soup_pairs"].query("kind == 'unrelated models, own masks' and index == 3 and goal == 0.95")
     assert pairs["member"].tolist() == [3]
 
 
 def test_no_pair_counts_whose_first_part_tells_no_classes_apart(results):
     blind = collapsed(results, ["member"], [3], [1])
-    (told,) = with_soups([replace(blind, tables={**blind.tables, "soups": later_alone(results, blind)})])
-    kin = told.tables["soup_pairs"].query("kind == 'kin' and index == 3 and variant == 'seed'")
+    (without,) = with_soups([replace(blind, tables={**blind.tables, "soups": later_alone(results, blind)})])
+    kin = without.tables["soup_pairs"].query("kind == 'kin' and index == 3 and variant == 'seed'")
     assert set(kin["phase"]) == {1}
 
 

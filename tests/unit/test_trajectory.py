@@ -98,7 +98,7 @@ EVERYTHING = Plan(4, prediction_states=range(5), penalty=rising_penalty, lr_fact
 
 
 def test_a_plan_is_followed_epoch_by_epoch():
-    """As the engine alone comes to it, told everything by hand."""
+    """As the engine alone computes it, with everything set by hand."""
     of, tensors = fresh(noisy=True), record(fresh(noisy=True), EVERYTHING).tensors
     engine = TorchEngine()
     for epoch in range(1, 5):

@@ -448,6 +448,6 @@ def test_a_best_learning_rate_at_the_end_of_those_tried_is_told():
     assert at_the_end(table(0.1, rates), key) == [
         "transfer.linear.lrs: 0.1 is best for fc1, the optimum may lie beyond; add a larger one"
     ]
-    (told,) = at_the_end(table(0.001, rates), key)
-    assert told.endswith("add a smaller one")
+    (warning,) = at_the_end(table(0.001, rates), key)
+    assert warning.endswith("add a smaller one")
     assert at_the_end(table(0.1, [0.1]), key) == []  # nothing was tried

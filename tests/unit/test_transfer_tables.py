@@ -175,9 +175,9 @@ def test_difficulty_is_tested_from_six_tasks_on():
     models = make_models()
     tasks = tuple(f"task{number}" for number in range(6))
     many = ZooResults(make_zoo(), models, {"transfer": make_transfer(models, tasks=tasks)})
-    told = findings_table([many]).query("claim == 7")
-    assert set(told["models"]) == {6}
-    assert told["value"].notna().all()
+    tested = findings_table([many]).query("claim == 7")
+    assert set(tested["models"]) == {6}
+    assert tested["value"].notna().all()
 
 
 @pytest.mark.parametrize("name", TRANSFER)

@@ -68,7 +68,7 @@ def test_variants():
         assert torch.equal(inverted.images[split] + data.images[split], torch.full_like(data.images[split], 255))
         before, after = data.images[split].flatten(1), shuffled.images[split].flatten(1)
         assert torch.equal(before.sort(1).values, after.sort(1).values)
-        if order is None:  # where each pixel went, told from the columns; the same in all splits
+        if order is None:  # where each pixel went, read from the columns; the same in all splits
             columns = {tuple(column): place for place, column in enumerate(before.T.tolist())}
             order = [columns[tuple(column)] for column in after.T.tolist()]
         assert torch.equal(before[:, order], after)

@@ -154,7 +154,7 @@ def test_a_table_of_other_zoos_is_reported(tmp_path):
 
 
 def test_equal_content_gives_equal_bytes(tmp_path):
-    """Snakemake tells by the bytes whether an intermediate that was made again is another."""
+    """Snakemake compares bytes to see whether an intermediate that was made again has changed."""
     provenance = {f"entry {number}": "ü\n\x01\u2028" for number in range(20)}
     for folder in ("first", "second"):
         tensor_files.write(tmp_path / folder / "a", "originals", {"ü": FLOATS, "b": INDEX}, {}, provenance)

@@ -43,7 +43,7 @@ def test_a_wrong_point_is_one_line(project):
     project.configure(zoos=[ZOO], transfer=TINY | {"points": {"mp": [55]}})
     printed = project.run("-n", "transfer", succeeds=False)
     assert "transfer.points.mp: 55 is not among what fmnist_mini_seed is run at (0, 50, 80)" in printed
-    project.run("-n", "results/tables/table1.csv")  # who does not ask for transfer is not told
+    project.run("-n", "results/tables/table1.csv")  # who does not ask for transfer is not warned
 
 
 def test_initial_weights_are_made_for_those_who_begin_with_them(project):

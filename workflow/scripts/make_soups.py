@@ -1,4 +1,4 @@
-"""Sparse model soups of a shard of models, with all that they are held against."""
+"""Sparse model soups of a shard of models, with all that they are compared with."""
 
 from zootwins.experiments.soups import Soups
 from zootwins.experiments.soups.phases import Dense, axes_of, make_soups

@@ -60,7 +60,7 @@ def summaries(table: pd.DataFrame, keys: Mapping[str, str], columns: list[pd.Ser
     """Arrange rows of `mean` and `std` as a grid in order of appearance, some of the keys turned into columns.
 
     Args:
-        table: long, with a row a summary.
+        table: long, with one row per summary.
         keys: the columns that the rows keep, and their headings; `zoo` is one.
         columns: the headings of each row's summary, a level each.
     """

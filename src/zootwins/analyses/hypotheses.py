@@ -1,4 +1,4 @@
-"""What numbers of the paper that ours do not meet may be instead: candidates, and what each comes to on our twins.
+"""Hypotheses on what the paper's numbers that ours do not meet may be, each computed on our twins.
 
 What the paper leaves unexplained: the correlation of magnitude-pruned twins with their originals (Table 2), agreement
 (Table 1), accuracy and generalisation gap after fine-tuning (Table 5), and the standard deviations of layers'

@@ -12,7 +12,7 @@ from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
 
 # How far beyond the ends of a model's curve its end stands for it: pruning takes whole weights of each layer, so that
-# 95 % comes to 94.99 % here and 95.03 % there.
+# 95 % is 94.99 % in one table and 95.03 % in another.
 TOLERANCE = 0.005
 SAME = 0.001  # sparsities that are the same but for such whole weights
 
@@ -30,8 +30,8 @@ def at_sparsity(rows: pd.DataFrame, sparsities: Sequence[float], quantity: str =
         sparsities: fractions.
 
     Returns:
-        A row a model, by index, and a column a sparsity; NaN where all of the model's twins are sparser, or none is
-        as sparse.
+        One row per model, by index, and one column per sparsity; NaN where all of the model's twins are sparser, or
+        none is as sparse.
     """
     curves = {index: interpolated(*curve, sparsities) for index, curve in _curves(rows, quantity)}
     frame = pd.DataFrame.from_dict(curves, orient="index", columns=list(sparsities))

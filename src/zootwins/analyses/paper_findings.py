@@ -101,7 +101,7 @@ def _friendly(results: ZooResults, method: str) -> Finding:
     """Do more ranks change than in models that are trained again and not pruned?
 
     A rank change counts where the test images do not explain it. Training again changes ranks too, which the unpruned
-    controls tell: the method's own, or magnitude pruning's.
+    controls show: the method's own, or magnitude pruning's.
     """
     responses = [results.tables[f"{one}/response"] for one in (method, "mp") if f"{one}/response" in results.tables]
     twins = responses[0].set_index("index")

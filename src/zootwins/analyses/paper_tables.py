@@ -199,7 +199,7 @@ def _layer_quantities(layers: pd.DataFrame, scores: pd.DataFrame) -> Iterable[tu
 
 
 def _long(keys: list[str], cells: Iterable[tuple[tuple, pd.Series]]) -> pd.DataFrame:
-    """Return a table with one summary a row."""
+    """Return a table with one summary per row."""
     rows = [dict(zip(keys, key, strict=True)) | summary(values) for key, values in cells]
     return pd.DataFrame(rows, columns=[*keys, "mean", "std", "models", "low", "high"])
 

@@ -33,7 +33,7 @@ def rank_changes(original: np.ndarray, twin: np.ndarray) -> pd.DataFrame:
 
     Returns:
         original_accuracy, twin_accuracy, original_rank, twin_rank, rank_change (positive: friendly), and the bounds
-        of its 95 % interval, low and high; one row a model.
+        of its 95 % interval, low and high; one row per model.
     """
     ranks = _ranks(original.mean(1)), _ranks(twin.mean(1))
     low, high = np.quantile(_resampled_changes(original, twin), _tails(), axis=0)
@@ -142,8 +142,8 @@ def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Test which generating factors are associated with the rank change (Kruskal and Wallis).
 
-    Effect sizes are ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels tell all, and
-    where each level has one model. k levels that tell nothing have (k − 1) / (n − 1) on average.
+    Effect sizes are ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels explain all, and
+    where each level has one model. k levels that explain nothing have (k − 1) / (n − 1) on average.
     `friendliest` and `hardest` are the levels with the highest and the lowest mean rank change.
     """
     rows = []

@@ -1,4 +1,4 @@
-"""What a zoo's twins came to, as data frames: the view that tables, figures and findings share."""
+"""Results of a zoo's twins, as data frames: the view that tables, figures and findings share."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

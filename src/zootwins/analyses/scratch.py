@@ -83,7 +83,7 @@ def accuracy_of(results: ZooResults, side: Arm | str, ratio: float) -> pd.Series
 
 
 def scratch_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Mean paired difference in points, pruned less retrained, one row a zoo, retraining, budget and sparsity.
+    """Return mean paired differences in points, pruned less retrained: a row per zoo, retraining, budget, sparsity.
 
     Sparsity 0: the control that was trained on without pruning less a dense network that was trained again. The
     networks' columns are the same difference of The State of Sparsity, in points or BLEU.

@@ -16,7 +16,7 @@ TITLES = {"resnet50": "ResNet-50, ImageNet", "transformer": "Transformer, WMT 20
 SCORES = {"resnet50": "Top-1 accuracy, points", "transformer": "BLEU"}
 
 # By our ids; retraining for the originals' epochs (E), and for twice as many (B) with the learning rate's schedule
-# stretched, which is what a constant rate comes closest to. Of lottery tickets the files do not tell the number of
+# stretched, which is what a constant rate comes closest to. Of lottery tickets the files do not give the number of
 # epochs; ResNet-50's scores are those of E.
 _RESNET50 = {
     "gmp": {50: 76.53, 70: 76.38, 80: 75.58, 90: 73.91, 95: 70.59, 98: 57.90},

@@ -19,7 +19,7 @@ from zootwins.architectures.registry import Design, Spec, canonical, get_design
 from zootwins.run.errors import InputError
 from zootwins.storage.files import remedy
 
-CLASSES = 10  # where nobody says otherwise
+CLASSES = 10  # by default
 _TRACED_DROPOUT = 0.5  # so that networks that leave out dropout modules at 0 have theirs
 
 

@@ -20,7 +20,7 @@ def check_known(key: str, zoos: Iterable[str], entries: Mapping[str, Any], where
 
 
 def check_titles(catalogue: Mapping[str, Zoo], where: str) -> None:
-    """Refuse two zoos of one title, which tables and figures could not tell apart."""
+    """Refuse two zoos of one title, which tables and figures could not distinguish."""
     first: dict[str, str] = {}
     for zoo in catalogue.values():
         if first.setdefault(zoo.title, zoo.id) != zoo.id:

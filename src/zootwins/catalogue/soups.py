@@ -12,7 +12,7 @@ Members = Annotated[int, Field(ge=2, le=100)]
 SEED, UNRELATED = "seed", "unrelated_models"
 FORMER_UNRELATED = "strangers"  # codespell:ignore strangers
 FACTORS = ("weight_decay", "lr", "length")  # what members may differ by, beside the seed
-# What every variant's trainings come to: a folder of shards each (`zootwins.experiments.soups`).
+# The results of every variant's trainings: a folder of shards each (`zootwins.experiments.soups`).
 ARMS = {
     SEED: ("member", "soup", "greedy", "imp", "reprune", "average", "imp_long", "swa"),
     "weight_decay": ("member", "soup", "greedy"),

@@ -54,7 +54,7 @@ class Linear(Training):
         min_length=1,
         description="Whose activations are classified, by the network's names, `last` being the layer before the head. "
         "What the old head sees is among them (last, or fc1 of cnn_s and cnn_l): figures and claims take it where they "
-        "speak of linear transfer.",
+        "are about linear transfer.",
     )
     exact: Annotated[tuple[Layer, ...], Once] = Field(
         description="Of these layers, the exact optimum of the regularised loss is computed beside SGD's. Newton's "

@@ -116,7 +116,7 @@ def _downloaded(kind: Callable, folder: Path, arguments: Mapping[str, Any], spli
 def _alone_in(folder: Path) -> Iterator[None]:
     """Hold other jobs off a data folder meanwhile: zoos share data sets, and torchvision writes them in place."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):  # then nobody writes
+    if not os.access(folder, os.W_OK):  # then no process writes
         yield
         return
     with (folder / ".lock").open("w") as file:

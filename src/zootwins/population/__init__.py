@@ -84,7 +84,7 @@ class Population:
     What is masked is 0, and so are both its moments: a population is made so, and `set_masks` keeps it so.
 
     Attributes:
-        factors: one entry a model; batch sizes are equal, everything else may differ.
+        factors: one entry per model; batch sizes are equal, everything else may differ.
         keys: int64 `[models]`, each model's random stream (`zootwins.run.keys.stream_key`).
         parameters: `{layer}.weight` and `{layer}.bias`, each `[models, *shape]`; with noise also
             `{layer}.log_sigma2` (as the weight) and, for convolutions, `{layer}.bias_log_sigma2` (as the bias), with

@@ -55,7 +55,7 @@ def train_heads(
     Args:
         features: `[models, twins, samples, features + 1]`, as `with_ones` makes them.
         labels: int64 `[samples]`.
-        keys: int64 `[models]`, the models' random streams, by which `data_order` goes.
+        keys: int64 `[models]`, the models' random streams, of `data_order`.
         lrs: the learning rate of each epoch.
         batch_size: the last batch of an epoch may be smaller.
         momentum: as in `torch.optim.SGD`.

@@ -145,7 +145,7 @@ class Training:
         return {name: (total / self._averaged).to(tensors[name].dtype) for name, total in self._sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the training goes on from."""
+        """Return all that training resumes from."""
         average = {"epochs": self._averaged, "sums": self._sums}
         return {"epoch": self.epoch, "population": self.population.state_dict(), "average": average}
 

@@ -44,7 +44,7 @@ def channel_masks(architecture: Architecture, kept: Mapping[str, Tensor]) -> dic
     }
     for name, following in _pairs(architecture):
         masks[name].flatten(2).masked_fill_(~kept[name][..., None], False)
-        # what takes a channel goes too: of an activation such as the sigmoid, 0 is not 0
+        # weights that take a channel are pruned too: the sigmoid of 0, for one, is not 0
         _taking(masks[following], kept[name].shape[1]).masked_fill_(~kept[name][:, None, :, None], False)
     return masks
 

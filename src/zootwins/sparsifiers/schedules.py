@@ -1,4 +1,4 @@
-"""When masks change: in sparse and dense phases, in rounds that rewind, and by exchange while training goes on.
+"""When masks change: in sparse and dense phases, in rounds that rewind, and by exchange during training.
 
 Epochs count from 1; a moment with 0 batches of an epoch trained is its beginning.
 """

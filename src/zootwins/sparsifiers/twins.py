@@ -18,7 +18,7 @@ def evaluated_parameters(shard: TwinShard, model: int | None = None) -> dict[str
     """Return weights and biases as they were evaluated; pruned ones are 0.
 
     A shard holds what was trained. Of variational dropout and L0 regularisation that are dense weights, beside the
-    noise and the gates which tell those that count.
+    noise and the gates, which say which weights count.
 
     Args:
         shard: of any sparsifier; of other methods (originals trained here, soups) weights are as they are.
@@ -40,7 +40,7 @@ def evaluated_parameters(shard: TwinShard, model: int | None = None) -> dict[str
         settings = sparsifier.Settings(**configuration["settings"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{shard.path}: its metadata do not say by which settings its twins were made, which tell what is pruned; "
+            f"{shard.path}: its metadata do not have the settings of its twins, which decide what is pruned; "
             "take a file that this version made"
         ) from error
     return sparsifier.weights(settings).deterministic(trained)

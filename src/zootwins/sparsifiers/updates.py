@@ -121,7 +121,7 @@ def _removals(rows: Tensor, inverse: Tensor) -> Tensor:
 def least_squares(weight: Tensor, hessian: Tensor, kept: Tensor, damping: float = 0.0) -> Tensor:
     """Return each row's weights of the least squared error of the layer's outputs, those not kept being 0.
 
-    It is what optimal brain compression comes to, whichever order weights went in.
+    Optimal brain compression has this result in whichever order weights are pruned.
 
     Args:
         weight: `[models, outputs, …]`, dense.

@@ -28,7 +28,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        if not temporary.is_symlink():  # what it leads to is somebody else's
+        if not temporary.is_symlink():  # its target is not ours
             temporary.chmod(0o666 & ~_umask())  # safetensors writes files for their owner alone
         temporary.replace(path)
     except Exception as error:

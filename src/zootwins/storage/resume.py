@@ -41,7 +41,7 @@ class Resume:
         return replace(self, digest=f"{self.digest}, {name}")
 
     def save(self, epoch: int, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Save the state after an epoch, if it is time; where that fails, the job goes on without.
+        """Save the state after an epoch, if it is time; where that fails, the job continues without.
 
         Raises:
             TypeError: if the state holds anything else than the above.
@@ -55,7 +55,7 @@ class Resume:
         try:
             tensor_files.write(self.path, "state", tensors, metadata, {})
         except (InputError, OSError, SafetensorError) as error:
-            log.warning("the run goes on, but epoch %d was not saved to resume from: %s", epoch, error)
+            log.warning("the run continues, but epoch %d was not saved to resume from: %s", epoch, error)
         finished = time.monotonic()
         self.due = finished + (finished - started) * (1 / _SAVING_SHARE - 1)
 

@@ -242,7 +242,7 @@ def warn_of_mixture(shards: Iterable[TwinShard]) -> None:
     """Warn where shards that are looked at together were trained by different engines.
 
     Engines agree to rounding at each step; epochs amplify it, so that a model's accuracy after many of them is only
-    in the mean over a zoo what another engine would have come to.
+    equal to another engine's in the mean over a zoo.
     """
     files = {shard.metadata.get("engine"): shard.path for shard in shards}
     if len(files) > 1:

@@ -28,7 +28,7 @@ KINDS = {
     "dataset": ("mean", "std"),
     "shifted": ("mean", "std"),
     "representation": ("architecture", "settings", "threshold", "split"),
-    "state": ("digest", "epoch", "content"),  # of a run that goes on
+    "state": ("digest", "epoch", "content"),  # of a run that can be resumed
 }
 
 
@@ -61,7 +61,7 @@ def write(
 def _sort_header(path: Path) -> None:
     """Bring a file's metadata, which safetensors writes in a random order, into one: equal content, equal bytes.
 
-    Snakemake compares inputs byte by byte to tell whether one that was made again is another.
+    Snakemake compares inputs byte by byte to see whether one that was made again has changed.
     """
     with path.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -46,7 +46,7 @@ def verify(
 
     Args:
         needed: files by kind: for tensors one of `tensor_files.KINDS`, for others anything, since their suffix says it.
-        possible: likewise, files that were made only if somebody asked for them.
+        possible: likewise, files that exist only if they were requested.
 
         zoos: ids of those of the run.
 

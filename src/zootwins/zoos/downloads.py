@@ -1,7 +1,7 @@
-"""Files on servers, whole or by ranges; a transfer that is cut off goes on where it was.
+"""Files on servers, whole or by ranges; an interrupted transfer continues where it stopped.
 
 Retries, back-off and Retry-After are urllib3's, through requests. What libraries lack is here: pooch starts anew after
-a cut-off, fsspec reads ranges but gives up at the first one, and neither goes on from a partial file in the next run.
+a cut-off, fsspec reads ranges but gives up at the first one, and neither continues a partial file in the next run.
 """
 
 import hashlib

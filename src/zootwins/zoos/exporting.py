@@ -14,7 +14,7 @@ from zootwins.zoos.dialects.base import RawModel
 from zootwins.zoos.originals import Originals
 from zootwins.zoos.raw_texts import METRICS
 
-TRAINED = "trained"  # the method of originals that were trained here, which are nobody's twins
+TRAINED = "trained"  # the method of originals that were trained here, which are not twins
 _SCORES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 

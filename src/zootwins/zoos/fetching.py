@@ -50,7 +50,7 @@ def fetch_zoo(
         output: the zip to write; of a local archive, a link to it.
         epoch: the checkpoint that twins start from; the last of each model if None.
         download: "selective" or "full". What the catalogue has a checksum for is downloaded whole all the same,
-            since a checksum says nothing about parts; those are held against the CRCs in the zip.
+            since a checksum says nothing about parts; parts are compared with the CRCs in the zip.
         api: base address of Zenodo's REST API.
         back_off: seconds that pauses between attempts start with.
 

@@ -107,7 +107,7 @@ def _read_rows(path: str | Path, kind: str, *dtypes: torch.dtype) -> tuple[Tenso
     tensors, metadata = tensor_files.read(path, kind)
     index = tensors.pop("index", None)
     if index is None or index.dtype != torch.int64 or index.ndim != 1:
-        raise InputError(f"{path}: does not tell which models it holds (index); {remedy(path)}")
+        raise InputError(f"{path}: does not say which models it holds (index); {remedy(path)}")
     for name, tensor in tensors.items():
         expected = (torch.int64,) if name.endswith("num_batches_tracked") else dtypes
         if tensor.dtype not in expected or tensor.shape[:1] != index.shape:

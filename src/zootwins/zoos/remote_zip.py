@@ -26,7 +26,7 @@ _ERRORS = (BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)  # NotImp
 
 
 class RemoteZip:
-    """A remote zip with its directory at hand.
+    """A remote zip and its directory.
 
     Args:
         client: what asks the server.

@@ -1,4 +1,4 @@
-"""Members of tars, which are unpacked to one file first where they are compressed: then any member is at hand."""
+"""Members of tars; a compressed tar is unpacked to one file first, which allows random access."""
 
 import bz2
 import gzip

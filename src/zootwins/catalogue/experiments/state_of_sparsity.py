@@ -5,7 +5,7 @@ from zootwins.catalogue.experiments.twins import PERCENT
 
 
 class StateOfSparsity(Experiment):
-    """The methods of a zoo held against each other."""
+    """The methods of a zoo compared with each other."""
 
     id = "state_of_sparsity"
     title = "every method of a zoo at the same sparsities"

@@ -79,8 +79,8 @@ class TransferExperiment(Experiment):
             ),
             label="upstream and downstream accuracy",
             caption=(
-                "Whether models that are good on the zoo's own data are good on the task, whether what "
-                "sparsification costs them goes along, and whether linear and full transfer agree on who is good."
+                "Whether models that are good on the zoo's own data are good on the task, whether the cost of "
+                "sparsification correlates too, and whether linear and full transfer agree on the good models."
             ),
         ),
         Table(
@@ -158,7 +158,7 @@ class TransferExperiment(Experiment):
             label="gain and difficulty of a task",
             caption=(
                 "What twins of about 80 % sparsity gain or lose in linear transfer, against the difficulty of the "
-                "task: what full transfer adds to the accuracy of the controls. A point a task; bars are 95 % "
+                "task: what full transfer adds to the accuracy of the controls. One point per task; bars are 95 % "
                 "bootstrap intervals over the n models."
             ),
         ),
@@ -210,7 +210,7 @@ class TransferExperiment(Experiment):
         if settings.untrained and run.catalogue[zoo].twins_of:
             raise InputError(
                 f"configuration: transfer.untrained: the weights before training of {zoo}, whose twins are published, "
-                "are not at hand; set it to false"
+                "are not available; set it to false"
             )
 
     def tasks(self, run: Run, zoo: str) -> list[str]:

@@ -13,7 +13,7 @@ PERCENT = "Percent; mean (standard deviation) over the zoo's n models."
 
 
 class Twins(Experiment):
-    """The zoos, their twins, and what these come to."""
+    """The zoos, their twins, and the paper's tables and figures about them."""
 
     id = "twins"
     title = "tables and figures of the zoos and their twins"
@@ -168,8 +168,8 @@ class Twins(Experiment):
             ),
             label="factors of friendliness",
             caption=(
-                "Whether a generating factor that varies within the zoo goes with the rank change. ε² is 1 where "
-                "its levels tell everything; k levels that tell nothing have (k − 1) / (n − 1) on average."
+                "Whether a generating factor that varies within the zoo is associated with the rank change. ε² is 1 "
+                "where its levels explain everything; k levels that explain nothing have (k − 1) / (n − 1) on average."
             ),
         ),
         Table(

@@ -20,7 +20,7 @@ from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.tokens import Tokens
 
-SIZED_MODELS = 8  # that tell what a size is worth: each has many states, and recovery takes its time
+SIZED_MODELS = 8  # that compare sizes: each has many states, and recovery takes its time
 SIZES = (64, 128, 256, 500, 700, 1000, 1400, 2000)
 _TOLD_STATES, _TOLD_WEIGHTS = 2_000, 200_000  # that boosted trees learn from, at most: training has tens of thousands
 

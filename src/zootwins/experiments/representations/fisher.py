@@ -1,4 +1,4 @@
-"""What training images tell of a weight without training: the Fisher information, from gradients of the dense model.
+"""Fisher information of weights, from gradients of the dense model on training images.
 
 Variational dropout lets the noise of a weight grow until the loss it causes costs more than the KL term gains: until
 then the loss grows by half of its variance times the loss's curvature, which is what the Fisher information stands for

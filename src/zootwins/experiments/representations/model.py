@@ -59,7 +59,7 @@ class AutoEncoder(nn.Module):
         """Return the learned part of the latent vector, `[models, latent]`.
 
         With `magnitudes`, a token has log |w| beside w: what variational dropout prunes has a magnitude of its own
-        order, which a linear embedding of w alone cannot tell.
+        order, which a linear embedding of w alone cannot express.
         """
         vectors = [weights / self.scale]
         if self.magnitudes:

@@ -86,7 +86,7 @@ def train(
 def _recovered(model: AutoEncoder, weights: Tensor) -> list[Tensor]:
     """Recover networks `[rows, parameters]` from their largest weights, `[rows, 2, parameters]`, if the model has them.
 
-    Made once: of a network whose neurons are permuted, the permuted is what its own code would tell.
+    Made once: permuting a network's neurons permutes what is recovered from it.
     """
     if model.largest is None:
         return []
@@ -101,7 +101,7 @@ def _train_epoch(
     settings: Settings,
     threshold: float,
 ) -> list[float]:
-    """Train once on all rows of weights, log α and what their largest tell, `[rows, 2 or 4, parameters]`.
+    """Train once on all rows of weights, log α and what is recovered of them, `[rows, 2 or 4, parameters]`.
 
     Returns:
         The mean of every loss.

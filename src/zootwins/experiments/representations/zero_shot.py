@@ -122,7 +122,7 @@ def _moved(
 ) -> tuple[Tensor, Tensor]:
     """Decode weights and log α `[models, parameters]` of dense models after moving their context.
 
-    Where the latent vector holds weights, all dense weights are at hand, and the decoded ones are these.
+    Where the latent vector holds weights, all dense weights are known, and are the decoded ones.
     """
     model, arranged = representation.model, arrange(start, representation.reference)
     scaled = arranged.states.weights.to(model.scale.device) / model.scale

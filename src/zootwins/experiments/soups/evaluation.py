@@ -1,4 +1,4 @@
-"""What the networks of a shard come to on test images: how good, how fair, how calibrated, and on shifted images.
+"""Evaluation of a shard's networks: accuracy, fairness and calibration on test images, and on shifted images.
 
 Only here are test images looked at in other ways than the shards' scores; nothing is chosen on them but `best_by_test`,
 which the reference has and which is named for it.

@@ -18,7 +18,7 @@ AGAINST = (
     *("reprune", "average", "greedy", "ensemble"),
 )
 OF_MEMBERS = ("mean_member", "best_member", "best_by_test", "ensemble")  # of the uniform soup's own chain
-LENT = ("imp", "imp_long", "swa", "reprune", "average")  # what soups of every variant are held against
+LENT = ("imp", "imp_long", "swa", "reprune", "average")  # what soups of every variant are compared with
 NAMES = {
     "mean_member": "mean member",
     "best_member": "best member",
@@ -189,7 +189,7 @@ def _without(results: ZooResults) -> ZooResults:
 
 
 def _both_tell(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
-    """Whether both parts of each pair tell classes apart; of unrelated models the second is another model's."""
+    """Return whether neither part of a pair is collapsed; of unrelated models the second is another model's."""
     keys = [*CELL, "kind", "index", "member"]
     parts = soups[soups["arm"].isin(PARTS)]
     parts = parts.assign(kind=parts["arm"].map(PARTS))[[*keys, "collapsed"]]

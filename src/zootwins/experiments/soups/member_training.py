@@ -1,7 +1,7 @@
-"""Retraining of candidates, in a way that goes on after a kill where it was.
+"""Retraining of members, which resumes after an interruption.
 
 A job retrains several populations, one after the other. What is through is kept beside the results, with the state of
-the one that is going on; the next run of the same configuration comes to the same tensors.
+the current one; the next run of the same configuration has the same tensors.
 """
 
 import logging

@@ -8,14 +8,14 @@ import pandas as pd
 from zootwins.experiments.soups.evaluation import MEMBER
 from zootwins.storage.shards import TwinShard
 
-# The arms that gains are held against and judged over, by what they are called.
+# The arms that gains are measured against, by name.
 NOISE_OF = {"mean_member": MEMBER, "imp_long": "imp_long"}
 
 
 def noise_of_gains(differences: np.ndarray) -> float:
     """Return the variance over models (ddof 1) of mean differences that resampled test images explain.
 
-    In closed form what resampling the images, the same draw for all models, comes to: models share their images, so
+    The closed form of resampling the images, with the same draw for all models: models share their images, so
     that what an image does to all of them alike does not count.
 
     Args:

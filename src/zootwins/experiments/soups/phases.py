@@ -1,4 +1,4 @@
-"""The phases of soups and of what they are held against: prune, retrain, merge, for a shard of models at once.
+"""The phases of soups and of what they are compared with: prune, retrain, merge, for a shard of models at once.
 
 Networks are parameters by name, `[models, goals, runs, …]`; a *chain* is a line of phases, each starting from what the
 last one came to: the uniform soup, the greedy soup, m runs of iterative magnitude pruning (IMP), and one run m times as
@@ -35,7 +35,7 @@ class Dense:
     Attributes:
         zoo: the zoo's id, a part of every random stream's key.
         originals: the dense models of a shard.
-        epochs: of their training, one number a model.
+        epochs: of their training, one number per model.
     """
 
     zoo: str

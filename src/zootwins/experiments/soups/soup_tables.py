@@ -1,4 +1,4 @@
-"""Tables of soups: gains, who gains, barriers, shifted images, fairness, controls; percent and points.
+"""Tables of soups: gains, which models gain, barriers, shifted images, fairness, controls; percent and points.
 
 A mean has its standard deviation over the models and the bounds of its 95 % bootstrap interval beside it; `better` is
 the percent of models that gain, p Wilcoxon's signed-rank test, not corrected for the number of tests.
@@ -33,7 +33,7 @@ from zootwins.zoos.sources import FACTORS
 
 MEAN = ["mean", "std", "models", "low", "high"]
 GAIN = [*MEAN, "better", "p"]
-WHO = ("mean_member", "imp_long")  # over what who gains is asked
+WHO = ("mean_member", "imp_long")  # gains over these are related to predictors
 SHIFTED = ("mean_member", "imp_long", "ensemble")
 FAIRNESS = ("worst_class", "recall_spread", "ece")
 PROPERTIES = {
@@ -78,7 +78,7 @@ def in_percent(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Return who gains after the last phase: ε² of each generating factor, Kendall's tau of each property.
+    """Return which models gain after the last phase: ε² of each generating factor, Kendall's tau of each property.
 
     `highest` and `lowest` are the levels of a factor with the highest and the lowest mean gain.
     """
@@ -107,7 +107,7 @@ def properties(results: ZooResults) -> pd.DataFrame:
 
 def _who(models: pd.DataFrame) -> Iterator[dict[str, object]]:
     for factor in FACTORS:
-        known = models.dropna(subset=factor)  # as of the properties: models of which candidates tell classes apart
+        known = models.dropna(subset=factor)  # as of the properties: models whose members are not collapsed
         levels = known.groupby(factor)["gain"]
         if levels.ngroups > 1:
             means = levels.mean()

@@ -1,7 +1,7 @@
 """What is transferred of every model: the original, its twins, and networks to compare them with.
 
 All are plain weights in which what is pruned is exactly 0, and their masks are read from these zeros: so they can be of
-any method, and a mask that nobody wrote down stays fixed all the same.
+any method, and an unrecorded mask stays fixed all the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class Backbones:
         index: their indices in models.csv.
         factors: how they were generated.
         parameters: `[models, candidates, …]` by name, the old heads among them.
-        upstream: test accuracy on the zoo's own data set, float64 `[models, candidates]`; NaN where nobody asked.
+        upstream: test accuracy on the zoo's own data set, float64 `[models, candidates]`; NaN if not requested.
     """
 
     architecture: Architecture

@@ -57,7 +57,7 @@ def prune_at_random(
         points: of magnitude pruning, whose counts of weights are taken.
         settings: magnitude pruning's.
         data: what the zoo was trained on.
-        resume: where a killed run goes on.
+        resume: where an interrupted run continues.
         on_epoch: called after every epoch.
 
     Returns:

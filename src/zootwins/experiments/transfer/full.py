@@ -87,7 +87,7 @@ def transfer_full(
         names: of zoo and task, for the random streams.
         settings: of full transfer.
         lrs: the learning rate that each candidate begins with.
-        resume: where a killed run goes on.
+        resume: where an interrupted run continues.
         on_epoch: called after every epoch.
 
     Returns:

@@ -162,7 +162,7 @@ def _exact_or_nan(features: Tensor, data: ImageSet, weight_decay: float) -> Tens
 
 
 def _scores(features: Features, data: ImageData, heads: Tensor, weight_decay: float) -> dict[str, np.ndarray]:
-    """Return what classifiers come to, `SCORES` and whether they collapsed, each `[models, candidates]`."""
+    """Score classifiers: `SCORES` and whether they collapsed, each `[models, candidates]`."""
     predictions = {split: predicted_classes(features[split], heads).numpy() for split in ("validation", "test")}
     labels = {split: getattr(data, split).labels.numpy() for split in predictions}
     return {

@@ -1,4 +1,4 @@
-"""What transfer came to, one row per model and network: the view that tables, findings and figures share.
+"""Results of transfer, one row per model and network: the view that tables, findings and figures share.
 
 Every network is set beside its own model's control: the twin that magnitude pruning trained without pruning it, for as
 many epochs as its other twins (other methods may train longer), or the original where a zoo has none.
@@ -16,7 +16,7 @@ from zootwins.sparsifiers.registry import get_sparsifier
 
 PLACE = ["task", "mode", "layer", "solver"]  # where and how
 NETWORK = ["method", "point"]
-# The layers and the solver that claims speak of.
+# The layers and the solver that claims are about.
 MAIN = {"linear": {(layer, "sgd") for layer in HEAD_INPUTS}, "full": {("all", "sgd")}}
 
 

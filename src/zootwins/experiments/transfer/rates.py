@@ -56,7 +56,7 @@ def choose_lrs(
         data: the task.
         names: of zoo and task, for the random streams.
         settings: of the mode.
-        resume: where a killed run goes on, in full transfer.
+        resume: where an interrupted run of full transfer continues.
         on_epoch: called after every epoch of full transfer.
 
     Returns:

@@ -113,8 +113,8 @@ def _coefficients(x: pd.Series, y: pd.Series) -> dict[str, float]:
 def reference_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Put the reference's relative increase in error of pruned ResNet-50s beside ours, on another scale.
 
-    Theirs: over 12 data sets, computed from the raw results in their repository (one network a method and sparsity, so
-    that `better` counts data sets). Ours: over the models of a zoo on one task (`better` counts models).
+    Theirs: over 12 data sets, computed from the raw results in their repository (one network per method and sparsity,
+    so that `better` counts data sets). Ours: over the models of a zoo on one task (`better` counts models).
     """
     theirs = pd.read_csv(REFERENCE)
     sets = 12
