@@ -92,12 +92,11 @@ def holm(p: ArrayLike) -> np.ndarray:
     Among the tests whose adjusted value is below 0.05 there is, with 95 % probability, none without a difference,
     however the tests depend on each other. NaN are no tests and stay.
     """
-    from statsmodels.stats.multitest import multipletests  # half a second, for one table
-
     adjusted = _floats(p).copy()
     tests = ~np.isnan(adjusted)
-    if tests.any():
-        adjusted[tests] = multipletests(adjusted[tests], method="holm")[1]
+    ascending = np.flatnonzero(tests)[np.argsort(adjusted[tests], kind="stable")]
+    remaining = np.arange(len(ascending), 0, -1)  # the smallest value is multiplied by the number of tests
+    adjusted[ascending] = np.minimum(np.maximum.accumulate(remaining * adjusted[ascending]), 1)
     return adjusted
 
 
