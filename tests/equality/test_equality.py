@@ -27,7 +27,7 @@ from zootwins.zoos.importing import import_zoo
 from zootwins.zoos.originals import Originals, model_factors
 
 ROOT = Path(__file__).parents[2]
-MODELS = 8
+MODELS = 4
 SPARSITY = 50
 ZOOS = ("fmnist_mini_seed", "fmnist_mini_random")
 native = pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
@@ -35,7 +35,7 @@ native = pytest.mark.skipif(not native_engine.is_available(), reason="the native
 
 @pytest.fixture(scope="module", params=ZOOS)
 def zoo(request, tmp_path_factory):
-    """A mini zoo's catalogue entry, eight of its models, and its data."""
+    """A mini zoo's catalogue entry, four of its models, and its data."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     config["magnitude_pruning"]["sparsities"] = [SPARSITY]
     entry = load_run(config, ROOT).catalogue[request.param]
