@@ -63,6 +63,8 @@ def of_one_class(results):
 
 
 CASES = [*SIZES, "one class", "all of these"]
+ALONE = [pytest.param(case, marks=pytest.mark.workflow) for case in ("one model", "two models", "one class")]
+CHECKED = ["no models", "all of these", *ALONE]  # a case alone is among the longer tests
 
 
 def zoos_of(results, case):
@@ -71,7 +73,7 @@ def zoos_of(results, case):
     return [of_one_class(of_first(results, 5)) if case == "one class" else of_first(results, SIZES[case])]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CHECKED)
 @pytest.mark.parametrize("table", OF_ZOOS, ids=lambda table: table.name)
 def test_a_table(whole, table, case, tmp_path):
     results = retraining_results() if table.module.endswith("scratch") else whole
@@ -85,7 +87,7 @@ def test_a_table(whole, table, case, tmp_path):
     write_texts(table.arrange(rows, titles), table.title, table.note, texts, {})
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CHECKED)
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure(whole, name, case, tmp_path):
     results = retraining_results() if name == "scratch_comparison" else whole
@@ -95,6 +97,6 @@ def test_a_figure(whole, name, case, tmp_path):
     save(figure, [tmp_path / f"{name}.svg"], {})
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CHECKED)
 def test_the_explorer(whole, case):
     explorer_page(zoos_of(whole, case))
