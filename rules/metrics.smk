@@ -76,6 +76,32 @@ rule collect_weight_statistics:
         "../workflow/scripts/collect_weight_statistics.py"
 
 
+rule measure_sizes:
+    """Bytes and measured latency of a zoo's twins at full size, and of those whose channels are gone also as such."""
+    input:
+        unpack(ask(FILES.first_twins)),
+        small=ask(FILES.small_twins),
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/metrics/{zoo}/sizes.parquet",
+    log:
+        "results/logs/measure_sizes/{zoo}.log",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=30,
+    params:
+        zoo=ask(RUN.analysed),
+        architecture=zoo_value("architecture"),
+        architecture_code=architecture_code,
+        code=code_of("measure_sizes", *METHOD_MODULES),
+    script:
+        "../workflow/scripts/measure_sizes.py"
+
+
 rule collect_prune_shares:
     """For every weight, the share of a zoo's models in which variational dropout prunes it."""
     input:

@@ -76,6 +76,29 @@ rule import_twins:
         "../workflow/scripts/import_twins.py"
 
 
+rule shrink_twins:
+    """Twins without the channels that pruning removed: smaller networks, after the last epoch."""
+    input:
+        "results/twins/{zoo}/{method}/{shard}.safetensors",
+    output:
+        "results/small/{zoo}/{method}/{shard}.safetensors",
+    log:
+        "results/logs/shrink_twins/{zoo}/{method}/{shard}.log",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=30,
+    params:
+        architecture=zoo_value("architecture"),
+        architecture_code=architecture_code,
+        settings=ask(RUN.method_settings),
+        code=code_with("shrink_twins", module_of_method),
+    script:
+        "../workflow/scripts/shrink_twins.py"
+
+
 rule cut_model:
     """One model's twins, cut from their shard; the model by its name or its index."""
     input:

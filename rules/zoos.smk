@@ -113,6 +113,33 @@ rule export_zoo:
         "../workflow/scripts/export_zoo.py"
 
 
+rule export_small_twins:
+    """Write twins without the channels that pruning removed, at a point of the method, as a zoo of smaller networks."""
+    input:
+        shards=ask(FILES.exported_small),
+        models="results/zoos/{zoo}/models.csv",
+        dataset="results/zoos/{zoo}/dataset.safetensors",
+    output:
+        "results/exports/{zoo}/{method}-small-{point}.zip",
+    log:
+        "results/logs/export_small_twins/{zoo}/{method}-{point}.log",
+    wildcard_constraints:
+        point=r"\d+(\.\d+)?",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=120,
+    params:
+        architecture=zoo_value("architecture"),
+        architecture_code=architecture_code,
+        settings=ask(RUN.method_settings),
+        code=code_with("export_small_twins", module_of_method),
+    script:
+        "../workflow/scripts/export_small_twins.py"
+
+
 checkpoint import_zoo:
     """Read a raw zoo into stacked tensors and a table, each model checked and evaluated again."""
     input:

@@ -7,7 +7,16 @@ from torch.nn import functional as F
 from reference_data import LAYERS, architecture, gradients, parameters, reference, weights
 from zootwins.architectures.architecture import get_architecture
 from zootwins.run.errors import InputError
-from zootwins.sparsifiers.channels import Channels, channel_masks, channel_scores, kept_channels, shrunk, small_network
+from zootwins.sparsifiers.channels import (
+    Channels,
+    channel_masks,
+    channel_scores,
+    kept_channels,
+    shrunk,
+    small_architecture,
+    small_network,
+    stored_channels,
+)
 
 FLOAT32 = 3e-7  # relative, of their importance
 LOGITS = 3e-8  # theirs in float32, the activations being below 1
@@ -59,31 +68,47 @@ def test_importance_and_choice_are_torch_prunings(kind, scores):
 @pytest.mark.parametrize("scope", ["local", "global"])
 @pytest.mark.parametrize("kind", ["l2", "l1_first", "taylor", "lamp"])
 def test_the_small_network_is_theirs_with_equal_logits(kind, scope):
-    whole = {name: tensor[0] for name, tensor in parameters().items()}
-    kept = {name: channels[0] for name, channels in chosen(kind, scope).items()}
-    small, data = shrunk(architecture(), whole, kept), reference("channels")
+    kept, data = chosen(kind, scope), reference("channels")
+    small = {n: tensor[0] for n, tensor in shrunk(architecture(), parameters(), stored_channels(kept)).items()}
     for layer in LAYERS:
         assert torch.equal(small[f"{layer}.weight"].float(), data[f"{kind}.{scope}.weight.{layer}"])
         assert torch.equal(small[f"{layer}.bias"].float(), data[f"{kind}.{scope}.bias.{layer}"])
     torch.testing.assert_close(logits(small).float(), data[f"{kind}.{scope}.logits_of_4"], rtol=0, atol=10 * LOGITS)
-    masks = channel_masks(architecture(), chosen(kind, scope))
-    masked = {name: tensor * masks[name][0] if name in masks else tensor for name, tensor in whole.items()}
+    masks = channel_masks(architecture(), kept)
+    masked = {n: tensor[0] * masks[n][0] if n in masks else tensor[0] for n, tensor in parameters().items()}
     torch.testing.assert_close(logits(small), logits(masked), rtol=0, atol=1e-15)
-    found = kept_channels(architecture(), {name: mask[0] for name, mask in masks.items()})
+    found = kept_channels(architecture(), masks)
     assert all(torch.equal(found[name], kept[name]) for name in kept)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
 def test_a_small_network_is_plain_pytorch_and_computes_what_the_masked_one_does(activation):
-    masks = {name: mask[0] for name, mask in channel_masks(architecture(), chosen("l2", "local")).items()}
-    masked = {n: tensor[0] * masks[n] if n in masks else tensor[0] for n, tensor in parameters().items()}
+    masks = channel_masks(architecture(), chosen("l2", "local"))
+    masked = {n: tensor[0] * masks[n][0] if n in masks else tensor[0] for n, tensor in parameters().items()}
     whole = architecture().module(activation).double()
     whole.load_state_dict(masked)
-    small = small_network(architecture(), activation, masked, kept_channels(architecture(), masks))
+    kept = {name: stays[0] for name, stays in kept_channels(architecture(), masks).items()}
+    small = small_network(architecture(), activation, masked, kept)
     images = reference("network")["images"].double()
     torch.testing.assert_close(small(images), whole(images), rtol=0, atol=1e-14)
     assert sum(p.numel() for name, p in small.named_parameters() if name.endswith("weight")) == 704
     assert (small.get_submodule("conv1").out_channels, small.get_submodule("fc1").in_features) == (4, 18)
+
+
+def test_models_of_other_widths_are_filled_up_with_channels_without_effect():
+    """One ranking of all channels leaves other numbers of them in each model; sigmoid(0) is not 0."""
+    both = {name: torch.cat([tensor, -tensor]) for name, tensor in parameters().items()}
+    kept = {name: torch.cat([stays, stays & (stays.cumsum(1) < 3)]) for name, stays in chosen("l2", "global").items()}
+    places = stored_channels(kept)
+    assert any(bool((of == -1).any()) for of in places.values())
+    small, masks = shrunk(architecture(), both, places), channel_masks(architecture(), kept)
+    network, whole = small_architecture(architecture(), places).module("sigmoid"), architecture().module("sigmoid")
+    for model in range(2):
+        network.double().load_state_dict({name: tensor[model] for name, tensor in small.items()})
+        masked = {n: tensor[model] * masks[n][model] if n in masks else tensor[model] for n, tensor in both.items()}
+        whole.double().load_state_dict(masked)
+        images = reference("network")["images"].double()
+        torch.testing.assert_close(network(images), whole(images), rtol=0, atol=1e-14)
 
 
 def test_a_network_that_is_no_chain_is_refused():

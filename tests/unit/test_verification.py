@@ -22,6 +22,7 @@ from zootwins.images.datasets import StoredData, load_stored, save_dataset
 from zootwins.reporting.typeset import write_texts
 from zootwins.run.errors import InputError
 from zootwins.run.provenance import record
+from zootwins.sparsifiers.small_twins import SmallTwins, read_small, write_small
 from zootwins.storage import tensor_files
 from zootwins.storage.files import remedy
 from zootwins.storage.frames import write_csv, write_parquet
@@ -32,6 +33,7 @@ from zootwins.zoos.originals import load_originals, read_initial, read_parameter
 
 READERS = {
     "shard": read_shard,
+    "small": read_small,
     "originals": read_parameters,
     "initial": read_initial,
     "predictions": read_predictions,
@@ -59,6 +61,12 @@ def whole(kind: str) -> bytes:
         path = Path(folder) / "whole"
         if kind == "shard":
             make_shard(path, "vd", make_models(2))
+        elif kind == "small":
+            shapes = ARCHITECTURE.parameter_shapes.items()
+            twins = SmallTwins(
+                {"ratio": 0.5}, ARCHITECTURE, {name: torch.randn(2, *shape) for name, shape in shapes}, {}
+            )
+            write_small(path, make_shard(Path(folder) / "shard", "mp", make_models(2)), [twins], {})
         elif kind in ("originals", "initial"):
             shapes = ARCHITECTURE.parameter_shapes.items()
             write_rows(path, kind, INDEX, {name: torch.randn(3, *shape) for name, shape in shapes}, {})

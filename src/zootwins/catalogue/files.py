@@ -181,6 +181,30 @@ class Files:
         """Return every shard of twins of the configured zoos."""
         return [shard for zoo in self.run.zoos for shards in self.twins_by_method(zoo).values() for shard in shards]
 
+    def first_twins(self, zoo: str) -> dict[str, str]:
+        """The first shard of a zoo's twins, by method."""
+        return {method: shards[0] for method, shards in self.twins_by_method(zoo).items()}
+
+    def small_twins(self, zoo: str) -> list[str]:
+        """The shards of a zoo's twins as smaller networks, of the methods that remove channels."""
+        methods = self.run.catalogue[zoo].methods.items()
+        shrunk = [method for method, settings in methods if get_sparsifier(method).removes_channels(settings)]
+        return [file for method in shrunk for file in self.shards(zoo, f"results/small/{zoo}/{method}")]
+
+    def exported_small(self, zoo: str, method: str, point: str) -> list[str]:
+        """The shards of twins to export as smaller networks.
+
+        Raises:
+            InputError: if the method removes no channels, or has no such point.
+        """
+        settings, known = self.run.catalogue[zoo].methods.get(method), get_sparsifier(method)
+        if settings is None or not known.removes_channels(settings):
+            raise InputError(f"{zoo} has no twins by {method} that lack whole channels; see its key methods")
+        if known.point(settings, float(point)) is None:
+            values = ", ".join(f"{one.value:g}" for one in known.curve(settings))
+            raise InputError(f"{zoo}'s twins by {method} have no point {point}; there are {values}")
+        return self.twins(zoo, method)
+
     def paper_twins(self, zoo: str) -> list[str]:
         """Return the shards of a zoo's twins by those of the paper's methods that it has."""
         return [shard for method in PAPER for shard in self.twins_by_method(zoo).get(method, [])]
@@ -345,6 +369,7 @@ class Files:
             "initial": [self.initial(zoo) for zoo in zoos if self.run.catalogue[zoo].needs_initial_weights],
             "shard": [file for zoo in trained for file in self.shards(zoo, f"results/zoos/{zoo}/trained")]
             + self.all_twins(),
+            "small": [file for zoo in zoos for file in self.small_twins(zoo)],
         }
 
     def on_request(self) -> dict[str, list[str]]:

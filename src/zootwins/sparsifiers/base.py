@@ -113,6 +113,10 @@ class Sparsifier(ABC):
         """Whether this one starts from the originals' weights before training."""
         return False
 
+    def removes_channels(self, settings: Settings) -> bool:
+        """Whether whole channels go, so that the twins can be stored as smaller networks."""
+        return False
+
     def resolve_settings(self, settings: Settings, others: Mapping[str, Settings], epochs: int | None) -> Settings:
         """Resolve a zoo's settings from those of its other methods and from its originals.
 

@@ -1,7 +1,7 @@
 """Channel pruning (Li et al. 2017): whole output channels go, so that a smaller dense network computes the same.
 
 Channels are ranked by the weights that make and take them (`channels.channel_scores`). Twins are trained at full size
-with masks; `channels.shrunk` makes the smaller network.
+with masks, and stored as smaller networks too (`small_twins`).
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class ChannelPruning(pruning.Pruning):
     section = "channel_pruning"
     sweep = SweepParameter("sparsity", "Pruned channels, %", "{:g} % of channels pruned")
     Settings = Settings
+
+    def removes_channels(self, settings: Settings) -> bool:
+        return True
 
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
         from zootwins.sparsifiers.channels import Channels

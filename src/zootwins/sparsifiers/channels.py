@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zootwins.architectures.architecture import Architecture
+from zootwins.architectures.narrowing import narrowed
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.composition import Structure
 
@@ -50,34 +51,70 @@ def channel_masks(architecture: Architecture, kept: Mapping[str, Tensor]) -> dic
 
 
 def kept_channels(architecture: Architecture, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return which channels have an effect, bool `[channels]` by the weights' names, of one model's masks.
+    """Return which channels have an effect, bool `[models, channels]` by the name of the weights that make them.
 
     A channel has none if all weights that take it are masked.
+
+    Args:
+        masks: bool `[models, …]` by the weights' names.
     """
     return {
-        name: _taking(masks[following][None], masks[name].shape[0]).any(3).any(1)[0]
-        for name, following in _pairs(architecture)
+        name: _taking(masks[following], masks[name].shape[1]).any(3).any(1) for name, following in _pairs(architecture)
     }
 
 
+def stored_channels(kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the numbers of the channels that stay, int64 `[models, width]` by the names of `kept`, in their order.
+
+    The width of a layer is that of the model which keeps most; of the others the last entries are −1.
+    """
+    places = {}
+    for name, stays in kept.items():
+        width = int(stays.sum(1).max()) if len(stays) else 0
+        first = (~stays).byte().argsort(dim=1, stable=True)[:, :width]
+        places[name] = first.masked_fill(~stays.gather(1, first), -1)
+    return places
+
+
 def shrunk(
-    architecture: Architecture, parameters: Mapping[str, Tensor], kept: Mapping[str, Tensor]
+    architecture: Architecture, parameters: Mapping[str, Tensor], places: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return one model's parameters without the channels that go, under the same names.
+    """Return parameters without the channels that go, `[models, …]` under the same names.
+
+    What fills up the place of a channel (−1) is 0, so that it has no effect.
 
     Args:
-        parameters: `{layer}.weight` and `{layer}.bias` of one model.
-        kept: bool `[channels]` by the name of the weights that make them.
+        parameters: `{layer}.weight` and `{layer}.bias`, `[models, …]`.
+        places: see `stored_channels`.
     """
     smaller = dict(parameters)
     for name, following in _pairs(architecture):
-        stays = kept[name]
-        bias = name.removesuffix("weight") + "bias"
-        smaller[name], smaller[bias] = smaller[name][stays], smaller[bias][stays]
-        columns = _taking(smaller[following][None], len(stays))[0][:, stays]
-        shape = smaller[following].shape
-        smaller[following] = columns.reshape(shape[0], -1, *shape[2:])
+        bias, places_of = name.removesuffix("weight") + "bias", places[name]
+        for own in (name, bias):
+            smaller[own] = _chosen(smaller[own], places_of, 1)
+        taken, shape = smaller[following], smaller[following].shape
+        columns = _chosen(_taking(taken, architecture.parameter_shapes[name][0]), places_of, 2)
+        smaller[following] = columns.reshape(*shape[:2], -1, *shape[3:])
     return smaller
+
+
+def _chosen(tensor: Tensor, places: Tensor, dim: int) -> Tensor:
+    """The entries of a dimension of `[models, …]` at each model's places, 0 where there is none (−1)."""
+    shape = [len(places), *[1] * (tensor.ndim - 1)]
+    shape[dim] = places.shape[1]
+    index = places.view(shape)
+    size = [*tensor.shape]
+    size[dim] = places.shape[1]
+    return tensor.gather(dim, index.clamp(min=0).expand(size)).masked_fill(index < 0, 0)
+
+
+def small_architecture(architecture: Architecture, places: Mapping[str, Tensor]) -> Architecture:
+    """Return the chain of layers of networks without the channels that go.
+
+    Raises:
+        InputError: if the network is no chain of layers.
+    """
+    return narrowed(architecture, {name.removesuffix(".weight"): of.shape[1] for name, of in places.items()})
 
 
 def small_network(
@@ -92,22 +129,13 @@ def small_network(
         kept: bool `[channels]` by the name of the weights that make them; see `kept_channels`.
 
     Raises:
-        InputError: if the network is no chain of layers, or has buffers.
+        InputError: if the network is no chain of layers.
     """
-    if not architecture.chain:
-        raise InputError(
-            f"{architecture.name}: only networks whose layers follow one another can be made smaller by their channels"
-        )
-    smaller = shrunk(architecture, parameters, kept)
-    network = architecture.module(activation)
-    for layer in architecture.layers:
-        module, weight = network.get_submodule(layer.name), smaller[f"{layer.name}.weight"]
-        module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(smaller[f"{layer.name}.bias"].clone())
-        outputs, inputs = weight.shape[:2]
-        if layer.is_conv:
-            module.out_channels, module.in_channels = outputs, inputs
-        else:
-            module.out_features, module.in_features = outputs, inputs
+    places = stored_channels({name: stays[None] for name, stays in kept.items()})
+    network = small_architecture(architecture, places).module(activation)
+    smaller = shrunk(architecture, {name: tensor[None] for name, tensor in parameters.items()}, places)
+    ours = (smaller[name][0] for name in architecture.parameter_shapes)
+    network.load_state_dict(dict(zip(network.state_dict(), ours, strict=True)), assign=True)
     return network.eval()
 
 

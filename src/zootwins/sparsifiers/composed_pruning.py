@@ -132,6 +132,9 @@ class ComposedPruning(pruning.Pruning):
         parts = [_split(part) for part in (settings.score, settings.growth) if part is not None]
         return tuple(dict.fromkeys(own["method"] for name, own in parts if name == "kept_by"))
 
+    def removes_channels(self, settings: Settings) -> bool:
+        return _split(settings.structure)[0] == "channels"
+
     def needs_initial(self, settings: Settings) -> bool:
         return settings.from_initial or settings.rewinds
 

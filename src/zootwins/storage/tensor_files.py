@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "shard": ("method", "models", "index", "states", "weight_states", "prediction_states", "axes"),
+    "small": ("method", "models", "index", "axes", "epoch", "networks", "places"),  # networks without their channels
     "originals": (),
     "initial": (),
     "predictions": (),
