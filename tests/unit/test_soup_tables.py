@@ -70,8 +70,8 @@ def test_variants_without_imp_are_held_against_that_of_the_seed(results):
     assert "unrelated_models" not in set(found["variant"])
 
 
-def test_the_greedy_soup_is_held_against_candidates_of_its_own_alone(results):
-    """Later phases keep the candidates of the uniform soup's chain; the greedy one has others."""
+def test_the_greedy_soup_is_compared_with_members_of_its_own_alone(results):
+    """Later phases keep the members of the uniform soup's chain; the greedy one has others."""
     greedy = gains(results).query("arm == 'greedy'")
     later = greedy[greedy["phase"] > 1]
     assert "mean_member" in set(greedy.loc[greedy["phase"] == 1, "against"])
@@ -99,7 +99,7 @@ def test_effects_of_factors_are_those_of_scipy(results):
 
 
 def test_models_without_pairs_do_not_count_in_effects_of_factors(results):
-    """Of a model whose candidates put all images into one class no pair is known, and no predictor has it."""
+    """Of a model whose members put all images into one class no pair is known, and no predictor has it."""
     pairs = results.tables["soup_pairs"]
     known = replace(results, tables={**results.tables, "soup_pairs": pairs[pairs["index"] > 3]})
     cell = soup_tables.factor_table([known]).query("variant == 'seed' and goal == 95 and against == 'mean_member'")
@@ -239,10 +239,10 @@ def test_findings(results):
         verdict(changed(results, "own_masks", lambda a: a + 1, "unrelated_models"), "averages of unrelated models (own")
         == FAILS
     )
-    assert verdict(results, "candidates that start from a soup") == HOLDS
+    assert verdict(results, "members that start from a soup") == HOLDS
     assert verdict(results, "soups of unpruned models work", goal=0) == HOLDS
     assert verdict(results, "soups gain more on corrupted images") == HOLDS
-    assert verdict(results, "between candidates there is no barrier") == HOLDS
+    assert verdict(results, "between members there is no barrier") == HOLDS
     assert verdict(results, "soups work whose members differ by learning rate") == HOLDS
     for difference, expected in ((-0.1, HOLDS), (0.1, FAILS)):
         assert verdict(changed(results, "soup", lambda a, d=difference: a + d, goal=0.95), "the gain falls") == expected

@@ -253,7 +253,7 @@ def test_soups_are_the_averages_of_their_members(arms):
         assert torch.equal(arms["average"].tensors[name], arms["imp"].tensors[name].double().mean(2).float())
 
 
-def test_in_phase_1_all_chains_have_the_same_candidates(arms):
+def test_in_phase_1_all_chains_have_the_same_members(arms):
     for name in weights(arms["soup"]):
         assert torch.equal(arms["imp"].tensors[name][:, :, :, 0], arms["member"].tensors[name][:, :, :, 0])
         assert not torch.equal(arms["imp"].tensors[name][:, :, :, 1], arms["member"].tensors[name][:, :, :, 1])

@@ -3,10 +3,10 @@
 What the paper leaves unexplained: the correlation of magnitude-pruned twins with their originals (Table 2), agreement
 (Table 1), accuracy and generalisation gap after fine-tuning (Table 5), and the standard deviations of layers'
 sparsities (Tables 7 and 8).
-Nothing is fitted: a candidate is a quantity that a table could hold by another reading of its caption.
+Nothing is fitted: a hypothesis is a quantity that a table could hold by another reading of its caption.
 
-A candidate fits where the paper's number, with its rounding, lies in the candidate's 95 % interval, widened by the
-paper's own sampling error, which is as much smaller as its zoo is larger. Many candidates are looked at and 5 % of true
+A hypothesis fits where the paper's number, with its rounding, lies in its 95 % interval, widened by the paper's own
+sampling error, which is as much smaller as its zoo is larger. Many hypotheses are tested and 5 % of true
 ones are excluded by chance, so that one number says little; the same reading has to fit in every zoo and row.
 """
 
@@ -44,7 +44,7 @@ TABLE_COLUMNS = ["zoo", *COLUMNS, "paper", "verdict"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the candidates of a zoo are computed from.
+    """What the hypotheses on a zoo are computed from.
 
     Attributes:
         results: with the tables `{method}/scores` and `{method}/agreement` of the methods looked at.

@@ -1,4 +1,4 @@
-"""Which layers a method takes its weights from: sparsity of each layer at the same sparsity of the whole network."""
+"""Sparsity of each layer by a method, at the same sparsity of the whole network."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Every two methods at the same sparsity, model by model: their differences, and whether they rank models alike."""
+"""Pairs of methods at equal sparsity, paired by model: their differences, and whether they rank models alike."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""From twin shards to long tables: one row a twin and state, all quantities as fractions.
+"""From twin shards to long tables: one row per twin and state, all quantities as fractions.
 
 Only scores, sparsities and predictions are looked at, never weights, and one shard at a time.
 """

@@ -1,4 +1,4 @@
-"""Methods model by model, at the same sparsity: a model's own curve is interpolated, and nothing is chosen."""
+"""Methods compared by model at equal sparsity: a model's own curve is interpolated, and nothing is chosen."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations

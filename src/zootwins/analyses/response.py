@@ -1,4 +1,4 @@
-"""Who takes sparsification well: how a model's rank in its population changes from original to twin.
+"""Sparsification-friendly and -hard models: how a model's rank in its population changes from original to twin.
 
 A model whose twin ranks higher than itself did is sparsification-friendly, the contrary -hard. Ranks rest on a finite
 test split, so every change carries an interval from resampling the test images, the same draw for all models.

@@ -1,4 +1,4 @@
-"""Settings that are chosen: on pilot models' validation images, and reported on the others' test images.
+"""Choice of settings on pilot models' validation images; results are those of the others' test images.
 
 Pilots are a quarter of a zoo's models with twins, rounded up, at most 16: those whose keys, made of zoo and index, are
 lowest. They are the same for every method, table and figure, and do not depend on how a zoo is sorted.

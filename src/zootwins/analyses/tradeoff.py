@@ -1,4 +1,4 @@
-"""Accuracy against sparsity, method beside method, as The State of Sparsity (Gale, Elsen, Hooker 2019) compares them.
+"""Accuracy against sparsity by method, as The State of Sparsity (Gale, Elsen, Hooker 2019) compares methods.
 
 Twice, at each of the paper's sparsities. At that sparsity: every model's accuracy between its own operating points,
 over all models, since nothing is chosen. And as one would use the method: the setting that is best on pilot models'

@@ -1,4 +1,4 @@
-"""Twins by variational dropout as they are while they train, but for dropout: with noise, and with nothing pruned.
+"""Twins by variational dropout in training mode, without dropout: noisy, and with nothing pruned.
 
 Whether the paper's agreement is that of such twins is one of the hypotheses (`zootwins.analyses.hypotheses`).
 """

@@ -117,7 +117,7 @@ class Architecture:
 
     @property
     def name(self) -> str:
-        """For people: the id, with settings that are not the usual ones."""
+        """The id for texts, with settings that are not the defaults."""
         return self.design.label
 
     @property

@@ -1,4 +1,4 @@
-"""LeNet-5 as Caffe has it, with or without activations after its convolutions; 430,500 weights on 28×28 grey images."""
+"""LeNet-5 as in Caffe, with or without activations after its convolutions; 430,500 weights on 28×28 grey images."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

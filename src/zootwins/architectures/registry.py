@@ -45,7 +45,7 @@ class NoSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Design:
-    """An architecture before it is known what images it takes.
+    """An architecture whose image format is not known yet.
 
     Attributes:
         id: in the registry; of a chain from the catalogue, `chain`.
@@ -59,7 +59,7 @@ class Design:
 
     @property
     def label(self) -> str:
-        """The id, and in parentheses the settings that are not the usual ones."""
+        """The id, and in parentheses the settings that are not the defaults."""
         if self.id == CHAIN:
             return f"a chain of {len(self.settings['layers'])} steps"
         usual = _settings_model(self.source).model_fields

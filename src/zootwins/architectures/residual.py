@@ -1,4 +1,4 @@
-"""What residual networks are made of: the basic block and its shortcuts (He et al. 2016)."""
+"""Parts of residual networks: the basic block and its shortcuts (He et al. 2016)."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence

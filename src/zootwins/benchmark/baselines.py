@@ -1,4 +1,4 @@
-"""Baselines of the benchmark: what simple predictors reach, so that a method has something to beat.
+"""Baselines of the benchmark: simple predictors that a method has to beat.
 
 Weight statistics are those of Unterthiner et al. (2020): mean, variance and five percentiles of each tensor.
 """

@@ -1,4 +1,4 @@
-"""Who is transferred. Snakemake reads this whenever it starts: nothing here imports torch."""
+"""The networks that are transferred. Snakemake reads this whenever it starts: nothing here imports torch."""
 
 from __future__ import annotations
 

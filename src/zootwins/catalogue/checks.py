@@ -1,4 +1,4 @@
-"""Checks of a catalogue as a whole: that its zoos are there, have names of their own, and agree with one another."""
+"""Checks of a whole catalogue: that its zoos exist, have unique names, and agree with one another."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ RESERVED = ("originals", "original", "trained", "random", "untrained", "mp_rando
 
 
 class NamedTwin(Section):
-    """A twin by a name of its own: a sparsifier, and what of its section is different for this twin."""
+    """A named twin: a sparsifier, and the keys of its section that differ for this twin."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 

@@ -1,6 +1,6 @@
-"""The files of a run: which there are, and what each is made from.
+"""The files of a run, and the inputs of each.
 
-Rules, targets and `verify` ask here. Paths lead from the folder that snakemake works in.
+Rules, targets and `verify` ask here. Paths are relative to the working directory.
 """
 
 import csv

@@ -1,1 +1,1 @@
-"""What takes originals or twins somewhere else; a package each."""
+"""Downstream experiments on originals and twins, one package each."""

@@ -1,4 +1,4 @@
-"""Test images as a model does not expect them: corrupted at five severities, or of another data set.
+"""Shifted test images: corrupted at five severities, or of another data set.
 
 Noise, blur, contrast and JPEG have the severities of CIFAR-C (hendrycks/robustness, `make_cifar_c.py`) for images of 32
 pixels and of MNIST-C (google-research/mnist-c, `corruptions.py`) for 28; those of rotation, translation and shear are
@@ -148,7 +148,7 @@ _CORRUPTIONS: Mapping[str, Callable[[Tensor, float], Tensor]] = {
 
 @dataclass(frozen=True)
 class ShiftedSet:
-    """Images that are not distributed as a zoo's own.
+    """Images that are distributed otherwise than a zoo's own.
 
     Attributes:
         name: of a corruption, or of a data set.

@@ -1,4 +1,4 @@
-"""What the catalogue says of a data set: where its images come from, and how they are prepared and split.
+"""A data set in the catalogue: where its images come from, and how they are prepared and split.
 
 Snakemake reads this module whenever it starts, so that it imports neither torch nor torchvision.
 """

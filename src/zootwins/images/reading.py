@@ -1,4 +1,4 @@
-"""Makes stored image data of a catalogue's entry: reads its origin, prepares the images, divides and numbers them."""
+"""Read a catalogue's data set: open its origin, prepare the images, divide and number them."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence

@@ -250,7 +250,7 @@ def new_evaluation(population: Population, data: ImageSet, outputs: Collection[s
 
 
 class Engine(Protocol):
-    """Something that trains and evaluates populations."""
+    """Trains and evaluates populations."""
 
     name: str
 

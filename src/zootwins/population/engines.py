@@ -1,4 +1,4 @@
-"""Which engine trains: the one that a configuration names, or the fastest that is there."""
+"""Choice of the engine: the one that a configuration names, or the fastest available."""
 
 import logging
 

@@ -1,6 +1,6 @@
-"""Mathematics of L0 regularisation with hard concrete gates (Louizos, Welling, Kingma 2018), a gate a weight.
+"""Mathematics of L0 regularisation with hard concrete gates (Louizos, Welling, Kingma 2018), one gate per weight.
 
-A weight is θ·z. In training z is drawn once for a batch: s = σ((log u − log(1 − u) + log α) / β) of a uniform u is
+A weight is θ·z. In training z is drawn once per batch: s = σ((log u − log(1 − u) + log α) / β) of a uniform u is
 stretched to (γ, ζ) and clipped to [0, 1]; evaluated, z is the stretched and clipped σ(log α). The penalty is the
 expected number of gates that are not zero. Constants and the gate's granularity are those of The State of Sparsity
 (Gale, Elsen, Hooker 2019); biases have no gates.

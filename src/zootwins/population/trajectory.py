@@ -1,7 +1,7 @@
 """Training a population by a plan and recording its states: what training, sparsifiers and experiments share.
 
-A run can be killed at any time: after an epoch its whole state is saved beside the results, and the next run of the
-same configuration goes on from there to the same tensors.
+A run can be interrupted at any time: after an epoch its whole state is saved beside the results, and the next run of
+the same configuration continues from there to the same tensors.
 """
 
 import logging
@@ -236,7 +236,7 @@ def evaluate_state(engine: Engine, population: Population, data: ImageData) -> d
 
 @dataclass(frozen=True)
 class _Recorder:
-    """Evaluates a population and notes what is to be known of its states."""
+    """Evaluates a population and records its states."""
 
     engine: Engine
     population: Population

@@ -1,4 +1,4 @@
-"""What a population's parameters stand for: ordinary weights here; noise and gates have modules of their own."""
+"""How a population's parameters become weights: ordinary weights here; noise and gates have their own modules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,4 +54,4 @@ def is_convolution(weight: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Plain(Weights):
-    """Weights that are what they are."""
+    """Ordinary weights: the parameters are the weights."""

@@ -1,4 +1,4 @@
-"""The one exception that users are meant to read."""
+"""The exception for users' mistakes, and messages of one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ _LONGEST = 200
 
 
 class InputError(ValueError):
-    """Something a user gave us is wrong; the message is one line.
+    """A user's input is wrong; the message is one line.
 
     It names the file or key, says what is wrong with it and what to do about it.
     Jobs print it without a traceback (see `zootwins.run.job`). Of several mistakes, each has its own line.

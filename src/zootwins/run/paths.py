@@ -1,4 +1,4 @@
-"""Where the paths lead that a user writes into configuration and catalogue."""
+"""Resolution of the paths in configuration and catalogue."""
 
 import time
 from collections.abc import Iterable

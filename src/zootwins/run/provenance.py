@@ -65,7 +65,7 @@ def code_digest(script: Path, *modules: str) -> str:
 
 
 class _Source(NamedTuple):
-    """What a file of Python says: the modules that it imports, its constants, and a digest of it without docstrings."""
+    """A Python file: the modules that it imports, its constants, and a digest of it without docstrings."""
 
     imports: list[str]
     constants: set[Any]

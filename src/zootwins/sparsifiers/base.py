@@ -36,7 +36,7 @@ class Settings(Section):
 
 @dataclass(frozen=True)
 class SweepParameter:
-    """What one turns to get sparser twins of a method: it names the operating points.
+    """The parameter that is varied along a method's curve; it names the operating points.
 
     Attributes:
         name: of the catalogue's key, `{method}_{name}`, such as mp_sparsity.
@@ -87,7 +87,7 @@ class SparsifierInputs:
 
 
 class Sparsifier(ABC):
-    """One method; its instances hold nothing, all numbers are in its settings.
+    """One method; instances hold no state, all numbers are in its settings.
 
     Attributes:
         id: in file names and tables.

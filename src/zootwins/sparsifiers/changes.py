@@ -1,4 +1,4 @@
-"""What compositions do to twins at a moment of their training: prune, exchange, rewind."""
+"""Apply compositions to twins at a moment of their training: prune, exchange, rewind."""
 
 import logging
 from collections.abc import Mapping, Sequence

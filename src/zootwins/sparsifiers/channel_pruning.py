@@ -1,4 +1,4 @@
-"""Channel pruning (Li et al. 2017): whole output channels go, so that a smaller dense network computes the same.
+"""Channel pruning (Li et al. 2017): whole output channels are pruned, and a smaller dense network computes the same.
 
 Channels are ranked by the weights that make and take them (`channels.channel_scores`). Twins are trained at full size
 with masks, and stored as smaller networks too (`small_twins`).

@@ -1,4 +1,4 @@
-"""Channel pruning: whole outputs of a layer go, with all that takes them, so that the network becomes smaller.
+"""Channel pruning: whole outputs of a layer and the weights that take them are pruned, so that the network shrinks.
 
 A group is an output channel of a layer: its row of weights, and the weights of the next layer that take it (several
 where images are flattened in between). Formulas are those of VainF/Torch-Pruning. The outputs of the last layer, the

@@ -1,4 +1,4 @@
-"""Pruning by parts that the configuration names: any score, allocation, schedule, structure, update and growth.
+"""Pruning by configurable parts: any score, allocation, schedule, structure, update and growth.
 
 A part is a name, such as `erk`, or a mapping with the name and the part's own settings, such as
 `{name: n_of_m, n: 2, m: 4}`. Published methods with sections of their own are such combinations too.

@@ -35,7 +35,7 @@ class Settings(pruning.Settings):
 
 
 class FeedbackPruning(pruning.Pruning):
-    """Masks come and go; dense weights stay."""
+    """Masks change; dense weights stay."""
 
     id = "dpf"
     title = "Dynamic pruning with feedback"

@@ -1,4 +1,4 @@
-"""GraSP (Wang et al. 2020): before training the weights stay whose removal would weaken the gradient most, w·Hg."""
+"""GraSP (Wang et al. 2020): before training, weights stay whose removal would weaken the gradient most, w·Hg."""
 
 from __future__ import annotations
 

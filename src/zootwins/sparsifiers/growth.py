@@ -1,4 +1,4 @@
-"""Dynamic sparse training: some weights go, as many others come (RigL, Evci et al. 2020; SET, Mocanu et al. 2018)."""
+"""Dynamic sparse training: weights are dropped and as many grown (RigL, Evci et al. 2020; SET, Mocanu et al. 2018)."""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,6 @@
 """L0 regularisation: every weight has a gate that is open with a probability, and open gates cost.
 
-Louizos, Welling, Kingma (2018) with a gate a weight, as in The State of Sparsity (Gale, Elsen, Hooker 2019); the
+Louizos, Welling, Kingma (2018) with one gate per weight, as in The State of Sparsity (Gale, Elsen, Hooker 2019); the
 mathematics is in `zootwins.population.hard_concrete`. Twins start from trained models with gates that are open (1) in
 evaluation, so that state 0 is the original.
 """

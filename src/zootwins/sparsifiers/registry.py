@@ -1,4 +1,4 @@
-"""The sparsifiers there are: a new one is a module, and a line here."""
+"""Registry of sparsifiers: a new one is a module, and a line here."""
 
 from collections.abc import Mapping
 from functools import cache

@@ -1,4 +1,4 @@
-"""Retraining from a mask: the weights that a pruned model kept are trained again, from a start of their own.
+"""Retraining from a mask: the weights that a pruned model kept are trained again, from other initial weights.
 
 The question of Liu et al. (2019) and of The State of Sparsity (Gale, Elsen, Hooker 2019): can what pruning finds be
 had without the dense model? One run of twice the originals' epochs answers for every budget, since learning rates are

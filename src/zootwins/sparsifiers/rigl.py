@@ -1,4 +1,4 @@
-"""RigL (Evci et al. 2020): every few steps the smallest weights go and those of the largest gradient come.
+"""RigL (Evci et al. 2020): every few steps the smallest weights are dropped and those of the largest gradient grown.
 
 Each layer keeps its number of weights, by Erdős-Rényi-Kernel or the same share in all. Twins of trained models begin
 with their largest weights; with `start: init` they begin at random, as the authors' do.

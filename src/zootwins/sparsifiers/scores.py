@@ -1,4 +1,4 @@
-"""What weights are ranked by: `[models, …]` by the weight's name, and the highest stay.
+"""Scores that weights are ranked by: `[models, …]` by the weight's name, and the highest stay.
 
 Each score is a function of tensors, and below the functions are the parts that methods are composed of, which ask the
 state of the twins for those tensors.

@@ -1,4 +1,4 @@
-"""SNIP (Lee et al. 2019): before training the weights stay that the loss is most sensitive to, |w·∂L/∂w|."""
+"""SNIP (Lee et al. 2019): before training, weights of low sensitivity |w·∂L/∂w| of the loss are pruned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sparse evolutionary training (SET, Mocanu et al. 2018): the smallest weights go, and as many come at random places.
+"""Sparse evolutionary training (SET, Mocanu et al. 2018): the smallest weights are dropped, as many grown at random.
 
 As in the codes of RigL, whose schedule it shares, weights go by their magnitude.
 """

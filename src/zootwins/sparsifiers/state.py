@@ -1,4 +1,4 @@
-"""What the parts of a composition see of the twins: weights, images and derivatives. No part opens a file."""
+"""The state of twins that the parts of a composition read: weights, images and derivatives. No part opens a file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

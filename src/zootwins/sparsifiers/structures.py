@@ -42,7 +42,7 @@ def _highest(scores: Tensor, kept: int) -> Tensor:
 
 @dataclass(frozen=True)
 class NM(Structure):
-    """`n` of every `m` neighbours along a row's inputs stay, whatever sparsity is asked for, unless it is 0."""
+    """`n` of every `m` neighbours along a row's inputs stay, whatever the requested sparsity, unless it is 0."""
 
     n: int
     m: int

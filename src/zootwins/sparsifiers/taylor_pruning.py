@@ -1,4 +1,4 @@
-"""First-order Taylor pruning (Molchanov et al. 2017): of a trained model the weights of the least |w·∂L/∂w| go."""
+"""First-order Taylor pruning (Molchanov et al. 2017): a trained model's weights of least |w·∂L/∂w| are pruned."""
 
 from __future__ import annotations
 

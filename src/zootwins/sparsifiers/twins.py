@@ -1,4 +1,4 @@
-"""Twins for the code of others: the networks that were evaluated, from their file alone."""
+"""Twins for other programs: the networks that were evaluated, from their file alone."""
 
 from __future__ import annotations
 

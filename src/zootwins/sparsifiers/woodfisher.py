@@ -1,4 +1,4 @@
-"""WoodFisher (Singh and Alistarh 2020): the weights go that the loss needs least, by its Fisher information in blocks.
+"""WoodFisher (Singh and Alistarh 2020): weights are pruned that raise the loss least, by block Fisher information.
 
 The weights that stay are updated as if those that go were independent of each other (`updates.BlockFisher`).
 """

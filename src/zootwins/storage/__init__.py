@@ -1,1 +1,1 @@
-"""What lies on disk: files that are whole or not there, tensors and tables with checksums, shards of twins."""
+"""Files on disk: written whole or not at all, tensors and tables with checksums, shards of twins."""

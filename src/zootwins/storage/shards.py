@@ -112,7 +112,7 @@ class TwinShard:
 
     @property
     def coordinates(self) -> list[dict[str, float]]:
-        """Return each twin's place on the axes, the last axis fastest; one empty mapping without axes."""
+        """Each twin's place on the axes, the last axis fastest; one empty mapping without axes."""
         return coordinates(self.axes)
 
     def twin(self, at: Mapping[str, float]) -> int:

@@ -1,4 +1,4 @@
-"""Whether the files that a run has made are there, and still as they were written."""
+"""Verification that a run's files exist and are intact."""
 
 import zipfile
 import zlib

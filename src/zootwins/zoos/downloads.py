@@ -1,7 +1,8 @@
 """Files on servers, whole or by ranges; an interrupted transfer continues where it stopped.
 
-Retries, back-off and Retry-After are urllib3's, through requests. What libraries lack is here: pooch starts anew after
-a cut-off, fsspec reads ranges but gives up at the first one, and neither continues a partial file in the next run.
+Retries, back-off and Retry-After are urllib3's, through requests. This module adds what libraries lack: pooch starts
+anew after a cut-off, fsspec reads ranges but gives up at the first one, and neither continues a partial file of
+the run before.
 """
 
 import hashlib
@@ -43,7 +44,7 @@ class RemoteFile:
 
 
 class Client:
-    """Asks servers, patiently: all that is the network's fault is tried again here, and nowhere else.
+    """A client that retries network errors; nothing else in the package does.
 
     Args:
         back_off: seconds that pauses between attempts start with.

@@ -1,6 +1,6 @@
 """Zoo archives brought to this machine: from a path, a URL or a record of Zenodo, whole or only what twins start from.
 
-A zoo's archive holds fifty checkpoints and optimiser states a model, of which twins need one checkpoint. Where the
+A zoo's archive holds fifty checkpoints and optimiser states per model, of which twins need one checkpoint. Where the
 server takes range requests, a selective download fetches those members alone.
 """
 

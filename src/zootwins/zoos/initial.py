@@ -1,4 +1,4 @@
-"""The weights that a zoo's models began with: read from their checkpoints 0, or made again from their factors."""
+"""Initial weights of a zoo's models: read from their checkpoints 0, or made again from their factors."""
 
 from collections.abc import Mapping
 from pathlib import Path

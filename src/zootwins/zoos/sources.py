@@ -1,4 +1,4 @@
-"""Where a zoo comes from, as the catalogue says it: an archive, a folder, or its generating factors."""
+"""Sources of a zoo in the catalogue: an archive, a folder, or its generating factors."""
 
 from math import prod
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Write a zoo that was trained by one's own code, from state dicts and a table, so that it can be imported."""
+"""Write a zoo that was trained with your own code, from state dicts and a table, so that it can be imported."""
 
 import math
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The experiments there are: a new one is a module, and a line here."""
+"""Registry of experiments: a new one is a module, and a line here."""
 
 from functools import cache
 from pkgutil import resolve_name

@@ -144,7 +144,7 @@ class Drawing(Result):
 
 
 class Experiment:
-    """Something to find out about zoos and their twins; its instances hold nothing.
+    """An experiment on zoos and their twins; instances hold no state.
 
     Attributes:
         id: of its target, its rules' file, and its section of the configuration where it has settings.
@@ -154,7 +154,7 @@ class Experiment:
         of_zoo: whether a zoo of the catalogue may have settings of its own, under the section's name, or `false`.
         in_all: whether it is a part of `all`, `tables` and `figures`; others have a target of their own.
         extends: experiments whose tables and figures its target makes too.
-        long_tables: what it computes of each zoo, as `Result.sources` names it; tables and figures read no more than
+        long_tables: what it computes for each zoo, as `Result.sources` names it; tables and figures read no more than
             these and those of the experiments that it extends.
         tables: the tables, each made by one function and listed by one entry.
         figures: likewise.

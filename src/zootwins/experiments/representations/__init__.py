@@ -1,7 +1,7 @@
 """Hyper-representations: an auto-encoder over the weights of a zoo's VD twins (the paper's Table 3).
 
-It reads the dense weights of a state of variational dropout and returns weights and log α; what its latent space
-knows of a model is measured by linear probes. After Schürholt et al. (NeurIPS 2021 and 2022); where the paper is
+It reads the dense weights of a state of variational dropout and returns weights and log α; its latent space is
+evaluated by linear probes. After Schürholt et al. (NeurIPS 2021 and 2022); where the paper is
 silent, the authors' public code for these is followed.
 """
 

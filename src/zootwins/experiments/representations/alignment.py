@@ -1,4 +1,4 @@
-"""Networks with their neurons in the order of a reference: permutation matching of weights.
+"""Permutation matching of weights: networks with their neurons in the order of a reference.
 
 A network computes the same whatever the order of its hidden neurons, so that two networks can be compared weight by
 weight only after one has been permuted towards the other. "Weight matching" of Ainsworth, Hayase and Srinivasa (Git
@@ -27,7 +27,7 @@ Layers = list[tuple[np.ndarray, np.ndarray]]  # incoming weights and biases of e
 
 @dataclass(frozen=True)
 class Arranged:
-    """States whose neurons were put in another order, and the way back.
+    """States with permuted neurons, and the inverse permutation.
 
     Attributes:
         states: in the new order.

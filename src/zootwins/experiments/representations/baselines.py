@@ -1,4 +1,4 @@
-"""What is simpler than an auto-encoder, on the same splits: principal components, largest weights, the epoch alone."""
+"""Baselines simpler than an auto-encoder, on the same splits: principal components, largest weights, the epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

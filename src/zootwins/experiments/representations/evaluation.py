@@ -1,4 +1,4 @@
-"""What a hyper-representation is worth beside what is simpler: reconstruction, and properties, of unseen models."""
+"""Evaluation of a hyper-representation and simpler baselines: reconstruction, and properties, of unseen models."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -17,7 +17,7 @@ BITS = 24  # of a place's number: float32 holds whole numbers below 2²⁴ exact
 
 
 class LargestWeights(nn.Module):
-    """The code of a network in units of its layers: the largest weights' values, then a bit a parameter for places.
+    """The code of a network in units of its layers: the largest weights' values, then a bit per parameter for places.
 
     Attributes:
         numbers: of the code.

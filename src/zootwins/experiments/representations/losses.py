@@ -1,4 +1,4 @@
-"""What a hyper-representation is trained on: contrast of two views, and reconstruction of weights and log α."""
+"""Losses of a hyper-representation: contrast of two views, and reconstruction of weights and log α."""
 
 import torch
 from torch import Tensor

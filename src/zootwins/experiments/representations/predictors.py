@@ -1,8 +1,8 @@
-"""Predictors of log α from a dense model: what variational dropout would say of each of its weights.
+"""Predictors of the log α that variational dropout would give each weight, from the dense model.
 
 Each learns from trained models and their twins, and returns a function of dense networks `[models, parameters]` (and of
 their Fisher information, where it learned from that too) that gives scores of the same shape, 0 where a parameter is no
-weight. Scores say in what order weights go; `along` makes log α of them.
+weight. Scores rank weights for pruning; `along` converts them to log α.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _FALL = 1e-3  # of a curve from end to end, so that the order is kept too where 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Dense models and what variational dropout made of them, `[models, parameters]` each.
+    """Dense models and their twins by variational dropout, `[models, parameters]` each.
 
     Attributes:
         dense: weights before.

@@ -1,4 +1,4 @@
-"""Probes: what a model's properties are predicted from, by ridge regression and by gradient-boosted trees.
+"""Probes: predict a model's properties by ridge regression and by gradient-boosted trees.
 
 Whatever a probe can choose, a penalty or a number of trees, it chooses on the validation models.
 """

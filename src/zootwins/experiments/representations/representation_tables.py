@@ -1,4 +1,4 @@
-"""The paper's Table 3 with what is simpler beside it, and whether the auto-encoder is better than that."""
+"""The paper's Table 3 with simpler baselines beside it, and whether the auto-encoder is better than these."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a hyper-representation is made of: weights and log α of a zoo's VD twins at every epoch, and their scores."""
+"""Training data of a hyper-representation: weights and log α of a zoo's VD twins at every epoch, and their scores."""
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A network as tokens, one a neuron or kernel: its incoming weights and its bias.
+"""A network as tokens, one per neuron or kernel: its incoming weights and its bias.
 
 A model's parameters are held as one vector, layer by layer and token by token, so that the tokens of a layer are a
 reshaped slice of it, `[outputs, inputs·kernel² + 1]`, and whatever is defined per layer is a vector of that length.

@@ -1,4 +1,4 @@
-"""What is known of a weight before any sparsification: its magnitude, its place, its neuron and its input."""
+"""Features of a weight before sparsification: its magnitude, its place, its neuron and its input."""
 
 import torch
 from torch import Tensor

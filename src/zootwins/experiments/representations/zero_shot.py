@@ -1,4 +1,4 @@
-"""Zero-shot sparsification: the twin of a model that no one trained (the paper's outlook, after its conclusion).
+"""Zero-shot sparsification: twins predicted from dense weights without training (the paper's outlook).
 
 What variational dropout would do to an unseen model is predicted from its dense weights: by the decoder of a
 hyper-representation, whose latent vector is moved to where variational dropout would have ended, or by predictors of

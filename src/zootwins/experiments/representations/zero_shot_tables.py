@@ -1,4 +1,4 @@
-"""Tables of zero-shot twins: how well prune decisions are predicted, and what the twins are worth beside others."""
+"""Tables of zero-shot twins: how well prune decisions are predicted, and how good the twins are beside others."""
 
 import numpy as np
 import pandas as pd

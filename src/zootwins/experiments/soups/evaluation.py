@@ -1,6 +1,6 @@
 """Evaluation of a shard's networks: accuracy, fairness and calibration on test images, and on shifted images.
 
-Only here are test images looked at in other ways than the shards' scores; nothing is chosen on them but `best_by_test`,
+Only this module uses test images beyond the shards' scores; nothing is chosen on them but `best_by_test`,
 which the reference has and which is named for it.
 """
 
@@ -60,7 +60,7 @@ class ArmShards:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What networks say of a set of images: classes `[models, goals, runs, samples]` and probabilities of classes."""
+    """Predictions for a set of images: classes `[models, goals, runs, samples]` and their probabilities."""
 
     predictions: np.ndarray
     probabilities: np.ndarray
@@ -159,7 +159,7 @@ def shifted_scores(
 ) -> pd.DataFrame:
     """Return accuracy on shifted images after the last phase: index, goal, arm, set, severity, accuracy, status.
 
-    Of several runs of an arm the mean; of the candidates their mean, the one that `table` (made by `scores`) has as the
+    Of several runs of an arm the mean; of the members their mean, the one that `table` (made by `scores`) has as the
     best on validation images, and their ensemble. The status says whether one of their networks diverged, no more.
     """
     parts = [

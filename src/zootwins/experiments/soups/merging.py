@@ -36,7 +36,7 @@ def greedy(networks: Networks, validation: Tensor, score: Callable[[Networks], T
     average is at least as good as the best so far.
 
     Args:
-        networks: the candidates.
+        networks: the members.
         validation: their accuracies on validation images, `[models, goals, members]`.
         score: the accuracy on validation images of networks `[models, goals, 1, …]`, as `[models, goals, 1]`.
     """

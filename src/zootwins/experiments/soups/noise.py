@@ -1,4 +1,4 @@
-"""How much gains would differ between models if all models gained the same: what a finite test set does."""
+"""Spread of gains that is due to the finite test set: how they would differ if all models gained the same."""
 
 from collections.abc import Collection, Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""How far apart the parts of a mixture are, and what lies between them: distance, barrier, agreement.
+"""Distance, barrier and agreement between the parts of an average.
 
 The barrier of two networks is how far accuracy on the straight line between them falls, at most, below the straight
 line between their own accuracies, at eleven points (as Entezari et al. 2022 have it of the loss): 0 where it falls

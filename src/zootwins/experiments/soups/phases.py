@@ -1,8 +1,8 @@
 """The phases of soups and of what they are compared with: prune, retrain, merge, for a shard of models at once.
 
-Networks are parameters by name, `[models, goals, runs, …]`; a *chain* is a line of phases, each starting from what the
-last one came to: the uniform soup, the greedy soup, m runs of iterative magnitude pruning (IMP), and one run m times as
-long.
+Networks are parameters by name, `[models, goals, runs, …]`; a *chain* is a line of phases, each starting from the
+result of the last: the uniform soup, the greedy soup, m runs of iterative magnitude pruning (IMP), and one run m times
+as long.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ LONG = "imp_long"
 
 @dataclass(frozen=True)
 class Dense:
-    """What soups start from.
+    """The dense models that soups start from.
 
     Attributes:
         zoo: the zoo's id, a part of every random stream's key.
@@ -59,7 +59,7 @@ def make_soups(
     """Train every arm of a recipe for a shard of models.
 
     Returns:
-        By arm, tensors `[models, goals, states, …]`, of candidates and IMP runs `[models, goals, members, states, …]`;
+        By arm, tensors `[models, goals, states, …]`, of members and IMP runs `[models, goals, members, states, …]`;
         the states are the phases, from 1. Training images are not evaluated: the scores on them are NaN.
     """
     arms, members = ARMS[recipe.variant], recipe.members

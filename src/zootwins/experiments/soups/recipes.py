@@ -1,4 +1,4 @@
-"""What is trained of a model: how its candidates differ, and to which sparsities the phases prune."""
+"""What is trained for a model: how its members differ, and to which sparsities the phases prune."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Learning rates of retraining, a factor a step: LLR and ALLR as SMS and BIMP (Zimmer et al.) compute them, in float64.
+"""Learning rates of retraining, one factor per step: LLR and ALLR as in SMS and BIMP (Zimmer et al.), in float64.
 
 T steps: W = ⌊T / 10⌋ of warm-up, R = T − W of decline. Step t has (1 − cos(πt / W)) / 2 for t ≤ W, later
 1 − (t − W) / R, so that the first step has 0 (engines let a model stand still at 0) and the last 1 / R.

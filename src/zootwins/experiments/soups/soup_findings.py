@@ -1,7 +1,7 @@
 """Statements on soups as tests on the data, as `zootwins.analyses.paper_findings` has them for twins.
 
 Soups whose members differ by the order of their batches, with the most members that were run, after the last phase,
-where nothing else is said.
+unless stated otherwise.
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,7 +88,7 @@ def _variants(table: pd.DataFrame) -> Iterator[Finding]:
             phase = table.loc[table["variant"] == variant, "phase"].max()
             where = "" if phase == table["phase"].max() else f", phase {phase}"
             values = _gain(table, "mean_member", variant)
-            yield _finding(text, f"accuracy, soup less mean candidate{where}", values)
+            yield _finding(text, f"accuracy, soup less mean member{where}", values)
 
 
 def _phases(results: ZooResults, goal: float) -> Iterator[Finding]:
@@ -97,8 +97,8 @@ def _phases(results: ZooResults, goal: float) -> Iterator[Finding]:
     later = wide[(wide["variant"] == SEED) & (wide["goal"] == goal) & (wide["phase"] > 1)]
     if len(later):
         differences = (later["mean_member"] - later["imp"]).groupby(later["index"]).mean()
-        text = "candidates that start from a soup are better than those of IMP"
-        yield _finding(text, "accuracy, mean candidate less IMP, phases after the first", 100 * differences.to_numpy())
+        text = "members that start from a soup are better than those of IMP"
+        yield _finding(text, "accuracy, mean member less IMP, phases after the first", 100 * differences.to_numpy())
 
 
 def _shifted(results: ZooResults, goal: float) -> Iterator[Finding]:
@@ -108,13 +108,13 @@ def _shifted(results: ZooResults, goal: float) -> Iterator[Finding]:
     if "corruptions" in of_set:
         difference = (of_set["corruptions"] - of_set["test"]).to_numpy()
         text = "soups gain more on corrupted images than on those they were trained for"
-        yield _finding(text, "gain over mean candidate, corrupted less test images", 100 * difference)
+        yield _finding(text, "gain over mean member, corrupted less test images", 100 * difference)
 
 
 def _fair(results: ZooResults, goal: float) -> Iterator[Finding]:
     table = one_number(gains(results, "worst_class", ["soup"]))
     values = _gain(table[table["goal"] == goal], "mean_member")
-    yield _finding("a soup's worst class is better than its members'", "recall, soup less mean candidate", values)
+    yield _finding("a soup's worst class is better than its members'", "recall, soup less mean member", values)
 
 
 def _mixtures(results: ZooResults, goal: float) -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def _mixtures(results: ZooResults, goal: float) -> Iterator[Finding]:
     pairs = one_number(last_phase(results.tables["soup_pairs"]))
     kin = pairs[(pairs["kind"] == "kin") & (pairs["variant"] == SEED) & (pairs["goal"] == goal)]
     values = 100 * kin.groupby("index")["barrier"].mean().to_numpy()
-    text = f"between candidates there is no barrier above {SMALL_BARRIER:g} point"
+    text = f"between members there is no barrier above {SMALL_BARRIER:g} point"
     yield _finding(text, "barrier", values, SMALL_BARRIER, above=False)
 
 
@@ -136,7 +136,7 @@ def _dense(table: pd.DataFrame) -> Iterator[Finding]:
     if len(dense):
         yield _finding(
             "soups of unpruned models work",
-            "accuracy, soup less mean candidate, phase 1",
+            "accuracy, soup less mean member, phase 1",
             _gain(dense, "mean_member", "dense"),
         )
 
@@ -144,7 +144,7 @@ def _dense(table: pd.DataFrame) -> Iterator[Finding]:
 def _falls(table: pd.DataFrame, goals: Sequence[float]) -> Finding:
     ends = [_gain(table[table["goal"] == goal], "mean_member") for goal in goals[-2:]]
     text = "the gain falls at the highest sparsity"
-    return _finding(text, "gain over mean candidate, less that of the goal before", ends[1] - ends[0], above=False)
+    return _finding(text, "gain over mean member, less that of the goal before", ends[1] - ends[0], above=False)
 
 
 def arrange_soup_findings(table: pd.DataFrame) -> pd.DataFrame:

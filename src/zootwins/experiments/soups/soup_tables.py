@@ -38,8 +38,8 @@ SHIFTED = ("mean_member", "imp_long", "ensemble")
 FAIRNESS = ("worst_class", "recall_spread", "ece")
 PROPERTIES = {
     "dense_accuracy": "dense accuracy",
-    "distance": "distance of candidates",
-    "disagreement": "disagreement of candidates",
+    "distance": "distance of members",
+    "disagreement": "disagreement of members",
     "norm_drop": "norm that pruning takes",
 }
 

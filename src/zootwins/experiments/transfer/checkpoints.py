@@ -1,4 +1,4 @@
-"""Pruned networks that are of no zoo: checkpoints in the layout of the reference's authors, read and not executed.
+"""Pruned networks outside of zoos: checkpoints in the layout of the reference's authors, read and not executed.
 
 Theirs is a file of `torch.save` with `{epoch, model_config: {arch, dataset}, model_state_dict}`. A layer X that their
 code wraps has `X._layer.weight`, `X._layer.bias` and masks of 0 and 1, `X._weight_mask` and `X._bias_mask`; others have

@@ -1,4 +1,4 @@
-"""Linear transfer: a linear classifier on the activations of a network that stays as it is.
+"""Linear transfer: a linear classifier on the activations of a frozen network.
 
 Features are extracted once, in evaluation, and no image is augmented, as in the reference's main variant. Nothing of
 the network is written to; masks do not matter, since weights of 0 are weights of 0.

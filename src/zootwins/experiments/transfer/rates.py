@@ -1,7 +1,7 @@
-"""Which learning rate everyone transfers with: the best for dense originals on validation images.
+"""Choice of the learning rate of all networks: the best for dense originals on validation images.
 
-One is chosen for a zoo, task and mode, and in linear transfer for each layer, so that no twin has an advantage; the
-test images have no say (the reference has the rates by hand, and chooses the epoch by test accuracy).
+One is chosen for a zoo, task and mode, and in linear transfer for each layer, so that no twin has an advantage; test
+images are not used (the reference sets rates by hand, and chooses the epoch by test accuracy).
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Dialects of raw zoos: how the populations that the field shares lie on disk, a module for each."""
+"""Dialects of raw zoos: layouts of published populations on disk, one module each."""
 
 from collections.abc import Mapping
 from typing import Any

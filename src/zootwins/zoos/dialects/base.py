@@ -1,4 +1,4 @@
-"""What a dialect says of a raw zoo: how it is recognised, which models it has, and what is recorded of each."""
+"""The interface of a dialect: how a raw zoo is recognised, which models it has, and what is recorded of each."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
