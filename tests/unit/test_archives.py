@@ -1,5 +1,7 @@
 """Archives: what they hold comes back, and what is dangerous is refused whole."""
 
+import hashlib
+import json
 import os
 import stat
 import struct
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from raw_zoos import model_files, write_folder, write_zip
 from zootwins.run.errors import InputError
-from zootwins.zoos import tar_files, zip_files
+from zootwins.zoos import identity, tar_files, zip_files
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.identity import folder_digest
 
@@ -300,6 +302,48 @@ def test_a_folder_has_another_digest_when_a_file_changes_that_is_read(tmp_path, 
     assert folder_digest(zoo, None) not in (before, changed)
     file.write_bytes(content)
     assert folder_digest(zoo, None) == before
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch):
+    """A zoo whose dataset.pt counts as large and was last changed long ago; which files are read, in order."""
+    zoo = write_folder(tmp_path / "zoo", model_files("NN_0") | {"dataset.pt": b"x" * 10**6})
+    read: list[str] = []
+    digest_of = hashlib.file_digest
+    monkeypatch.setattr(identity, "LARGE", 10**6)
+    monkeypatch.setattr(identity, "SETTLED", -1)
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: read.append(file.name) or digest_of(file, kind))
+    return zoo, read
+
+
+def test_a_large_file_is_read_once_and_again_when_it_changes(tmp_path, large):
+    zoo, read = large
+    known, file = tmp_path / "digests.json", zoo / "dataset.pt"
+    before = folder_digest(zoo, None, known=known)
+    assert folder_digest(zoo, None) == before
+    assert read.count(str(file)) == 2
+    assert folder_digest(zoo, None, known=known) == before
+    assert read.count(str(file)) == 2
+    status = file.stat()
+    file.write_bytes(b"y" * 10**6)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # as if nothing had happened
+    assert (changed := folder_digest(zoo, None, known=known)) not in (before, None)
+    assert folder_digest(zoo, None) == changed
+    known.write_text("[1]", encoding="utf-8")
+    assert folder_digest(zoo, None, known=known) == changed
+
+
+def test_small_files_and_files_that_have_just_changed_are_read_every_time(tmp_path, large, monkeypatch):
+    zoo, _ = large
+    known = tmp_path / "digests.json"
+    monkeypatch.setattr(identity, "SETTLED", 2)
+    for _ in range(2):
+        folder_digest(zoo, None, known=known)
+    assert not known.exists()
+    monkeypatch.setattr(identity, "SETTLED", -1)
+    folder_digest(zoo, None, known=known)
+    assert list(json.loads(known.read_text(encoding="utf-8"))) == [str(zoo / "dataset.pt")]
+    assert folder_digest(zoo, None, known=tmp_path / "gone" / "digests.json") == folder_digest(zoo, None)
 
 
 def test_files_that_nobody_reads_do_not_change_a_folders_digest(tmp_path):

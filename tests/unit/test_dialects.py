@@ -382,6 +382,30 @@ def test_trainings_of_open_lth_are_read(tmp_path, grey):
     assert reasons[2] == "missing checkpoint of epoch 2 (its last is 0)"
 
 
+@pytest.mark.parametrize(
+    ("written", "schedule"),
+    [
+        ("", "constant"),
+        ("milestone_steps => 80ep,120ep\n    * gamma => 0.1", "times 0.1 at 80ep,120ep"),
+        (
+            "milestone_steps => 80ep\n    * gamma => 0.1\n    * warmup_steps => 400it",
+            "times 0.1 at 80ep, warm-up 400it",
+        ),
+        ("warmup_steps => 1ep", "constant, warm-up 1ep"),
+        ("milestone_steps => 80ep", None),
+    ],
+)
+def test_milestones_and_warm_up_of_open_lth_are_the_schedule(tmp_path, grey, written, schedule):
+    files = open_lth_files(grey, 1)
+    files["train_abc/replicate_1/main/hparams.log"] = f"{HPARAMS}    * {written}\n".encode()
+    with open_members(write_zip(tmp_path / "zoo.zip", files)) as members:
+        (model,) = open_zoo(members).models(get_architecture("lenet_300_100"), 2)
+    if schedule is None:
+        assert model.reason == "hparams.log: milestone_steps is '80ep', and gamma is missing"
+    else:
+        assert (model.reason, model.factors.schedule) == ("", schedule)
+
+
 @pytest.mark.parametrize(("conv_nlin", "own"), [("relu", True), ("none", False), (None, False)])
 def test_lenet_5_with_and_without_activations_after_convolutions_is_told_apart_by_params_json(tmp_path, conv_nlin, own):
     network = get_architecture({"id": "lenet_5", "convolution_activation": own})

@@ -11,6 +11,7 @@ from zootwins.architectures.architecture import get_architecture, to_state_dict
 from zootwins.population import Factors
 from zootwins.population.initialisation import INITIALISERS, initial_parameters
 from zootwins.run.errors import InputError
+from zootwins.zoos import sources
 from zootwins.zoos.sources import TrainSource
 from zootwins.zoos.training import generating_factors, model_names
 
@@ -20,7 +21,7 @@ SEEDS = TrainSource(
 GRID = TrainSource(
     seeds=10,
     activation=("tanh", "relu", "sigmoid", "gelu"),
-    init=tuple(INITIALISERS),
+    init=("uniform", "normal", "kaiming_uniform", "kaiming_normal"),
     optimizer=("adam", "sgd"),
     lr=(1e-3, 1e-4),
     weight_decay=(1e-3, 1e-4),
@@ -50,6 +51,19 @@ def test_initial_weights_are_those_of_the_authors_code(name, channels, dropout, 
     expected = authors_weights(architecture, factors)
     assert list(state) == list(expected)
     assert all(torch.equal(state[key], expected[key]) for key in expected)
+
+
+def test_the_catalogue_names_the_initialisers_that_there_are():
+    assert tuple(INITIALISERS) == sources.INITIALISERS
+
+
+def test_a_grid_may_vary_the_penalty_of_squares():
+    values = SEEDS.model_dump()
+    grid = TrainSource(**values | {"l2": [0.0, 1e-4]})
+    assert (grid.models, SEEDS.models) == (8, 4)
+    assert [factors.l2 for factors in generating_factors(grid)] == [0.0] * 4 + [1e-4] * 4
+    assert model_names(grid)[-1] == "NN_tune_trainable_00007_l2=0.0001,seed=4"
+    assert [factors.l2 for factors in generating_factors(TrainSource(**values | {"l2": 1e-3}))] == [1e-3] * 4
 
 
 def test_initialisation_leaves_global_random_state_alone():

@@ -25,6 +25,7 @@ TENSORS = ("dataset", "originals", "predictions")
 TABLE_FORMS = (".csv", ".csv.sha256", ".md", ".tex", ".html")
 FIGURE_FORMS = (".pdf", ".png", ".svg")
 PAPER = ("mp", "vd")  # the paper's methods
+DIGESTS = ".snakemake/zootwins-digests.json"  # of large files of folders, beside Snakemake's own records
 
 
 @cache
@@ -32,7 +33,7 @@ def _digest_of_folder(directory: str, epoch: int | str | None, dialect: str | No
     """Return the digest of a folder, computed once for all of a zoo's jobs."""
     from zootwins.zoos.identity import folder_digest  # imports numpy, for the runs that have such a zoo
 
-    return folder_digest(directory, epoch, dialect)
+    return folder_digest(directory, epoch, dialect, DIGESTS)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ INITIALISERS = {
     "normal": nn.init.normal_,  # N(0, 1), unscaled
     "kaiming_uniform": nn.init.kaiming_uniform_,
     "kaiming_normal": nn.init.kaiming_normal_,
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "xavier_normal": nn.init.xavier_normal_,
+    "orthogonal": nn.init.orthogonal_,
 }
 
 

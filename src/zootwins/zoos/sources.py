@@ -1,17 +1,26 @@
 """Sources of a zoo in the catalogue: an archive, a folder, or its generating factors."""
 
 from math import prod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from zootwins.architectures.activations import ACTIVATIONS
 from zootwins.run.settings import NotNegative, Positive, Section, Share
 
-# The generating factors that a zoo may vary beside the seed: columns of models.csv, fields of `Factors`, and the lists
-# of a zoo that is trained here.
+# The generating factors that a zoo may vary beside the seed: columns of models.csv, and fields of `Factors`.
 OPTIMIZERS = ("adam", "sgd", "nesterov", "adamw", "rmsprop")
 FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "dropout")
+GRID = (*FACTORS, "l2")  # the lists of a zoo that is trained here
+INITIALISERS = (
+    "uniform",
+    "normal",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "orthogonal",
+)
 
 
 class ArchiveSource(Section):
@@ -77,12 +86,16 @@ class Schedule(Section):
         return self.name + warmup + (f", of {self.cycle}" if self.cycle else "")
 
 
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 class TrainSource(Section):
     """Generating factors of a zoo to be trained: every combination of the lists, with `seeds` seeds."""
 
     seeds: int = Field(ge=1, description="Seeds a combination.")
     activation: tuple[Literal[*ACTIVATIONS], ...] = Field(min_length=1)
-    init: tuple[Literal["uniform", "normal", "kaiming_uniform", "kaiming_normal"], ...] = Field(min_length=1)
+    init: tuple[Literal[*INITIALISERS], ...] = Field(min_length=1, description="As torch.nn.init has them.")
     optimizer: tuple[Literal[*OPTIMIZERS], ...] = Field(
         min_length=1, description="As torch.optim has them; adamw decouples weight decay, nesterov is SGD's momentum."
     )
@@ -90,8 +103,11 @@ class TrainSource(Section):
     weight_decay: tuple[NotNegative, ...] = Field(min_length=1)
     dropout: tuple[Share, ...] = Field((0.0,), min_length=1)
     momentum: Share = Field(0.9, description="Of sgd and nesterov.")
-    l2: NotNegative = Field(
-        0.0, description="Times the sum of squares of the layers' weights, biases not among them, added to the loss."
+    l2: Annotated[tuple[NotNegative, ...], BeforeValidator(_listed)] = Field(
+        (0.0,),
+        min_length=1,
+        description="Times the sum of squares of the layers' weights, biases not among them, added to the loss; one "
+        "number or a list.",
     )
     schedule: Schedule = Field(Schedule(), description="Of the learning rate.")
     epochs: int = Field(50, ge=1)
@@ -120,7 +136,7 @@ class TrainSource(Section):
     @property
     def combinations(self) -> int:
         """How many models the lists and seeds make."""
-        return self.seeds * prod(len(getattr(self, name)) for name in FACTORS)
+        return self.seeds * prod(len(getattr(self, name)) for name in GRID)
 
     @property
     def models(self) -> int:

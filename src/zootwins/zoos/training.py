@@ -14,7 +14,7 @@ from zootwins.run.keys import stream_key
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
 from zootwins.zoos.schedules import lr_factors
-from zootwins.zoos.sources import FACTORS, Schedule, TrainSource
+from zootwins.zoos.sources import GRID, Schedule, TrainSource
 
 CONSTANT = Schedule()
 
@@ -38,11 +38,11 @@ def generating_factors(settings: TrainSource) -> list[Factors]:
     which depends on its position alone.
     """
     factors = []
-    for values in product(*(getattr(settings, name) for name in FACTORS)):
-        shared = dict(zip(FACTORS, values, strict=True))
+    for values in product(*(getattr(settings, name) for name in GRID)):
+        shared = dict(zip(GRID, values, strict=True))
         for seed in range(1, settings.seeds + 1):
             momentum = settings.momentum if shared["optimizer"] in ("sgd", "nesterov") else 0.0
-            own = {"seed": seed, "momentum": momentum, "l2": settings.l2, "schedule": settings.schedule.label}
+            own = {"seed": seed, "momentum": momentum, "schedule": settings.schedule.label}
             factors.append(Factors(batch_size=settings.batch_size, **own, **shared))
     if settings.seed_mode == "drawn":
         factors = [replace(f, seed=stream_key("seed", index) % 2**31) for index, f in enumerate(factors)]
@@ -51,7 +51,7 @@ def generating_factors(settings: TrainSource) -> list[Factors]:
 
 def model_names(settings: TrainSource) -> list[str]:
     """Name the models' folders as the authors do: their place in the grid and what varies between them."""
-    varied = [name for name in FACTORS if len(getattr(settings, name)) > 1]
+    varied = [name for name in GRID if len(getattr(settings, name)) > 1]
     names = []
     for place, factors in zip(positions(settings), generating_factors(settings), strict=True):
         described = ",".join(f"{name}={getattr(factors, name)}" for name in (*varied, "seed"))

@@ -3,8 +3,9 @@
     …/train_<hash>/replicate_N/main/hparams.log  logger  model_ep{epoch}_it{iteration}.pth  [checkpoint.pth]
 
 `logger` has a line `name,iteration,value` for each evaluation; iterations are counted from the start. Hyper-parameters
-at their defaults are not in hparams.log: these are momentum 0 and no weight decay; its networks have ReLU and no
-dropout. checkpoint.pth, which resumes a training, is not read. Of lottery tickets, only the dense level 0 is a model.
+at their defaults are not in hparams.log: these are momentum 0, no weight decay and a constant learning rate; its
+networks have ReLU and no dropout. Milestones and warm-up become the factor `schedule`, as models.csv shows it.
+checkpoint.pth, which resumes a training, is not read. Of lottery tickets, only the dense level 0 is a model.
 """
 
 import logging
@@ -18,7 +19,7 @@ from zootwins.run.errors import InputError
 from zootwins.zoos.dialects.base import RawModel, RawZoo
 from zootwins.zoos.dialects.ray import CHECKPOINT_LIMIT, excluding
 from zootwins.zoos.members import Members, users_file
-from zootwins.zoos.raw_texts import FACTOR_KEYS, METRICS, BrokenModelError, parse_factors
+from zootwins.zoos.raw_texts import FACTOR_KEYS, METRICS, SCHEDULE_KEY, BrokenModelError, parse_factors
 from zootwins.zoos.ray_folders import RESULTS_LIMIT
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class OpenLth(RawZoo):
             with excluding(model):
                 values = self._hyperparameters(training)
                 file = f"{users_file(self.members.path)}: {training.path}/hparams.log"
-                model.factors = parse_factors(_numbers(_DEFAULTS | values), file, self.given, _KEYS)
+                recorded = _numbers(_DEFAULTS | values) | {SCHEDULE_KEY: _schedule(values)}
+                model.factors = parse_factors(recorded, file, self.given, _KEYS)
                 model.history = self._history(training, values, model.factors.batch_size)
                 last = max(training.checkpoints, default=None)
                 chosen = last if epoch is None else epoch
@@ -162,6 +164,18 @@ class OpenLth(RawZoo):
                 nothing = {"epoch": epoch} | dict.fromkeys(METRICS, float("nan"))
                 rows.setdefault(epoch, nothing)[name] = number
         return [rows[epoch] for epoch in sorted(rows)]
+
+
+def _schedule(values: dict[str, str]) -> str:
+    """Return the learning rate's schedule as models.csv shows it; steps are counted in epochs (ep) or iterations (it).
+
+    Raises:
+        BrokenModelError: if the rate changes at milestones and gamma, its factor there, is missing.
+    """
+    milestones, gamma, warmup = (values.get(key) for key in ("milestone_steps", "gamma", "warmup_steps"))
+    if milestones and not gamma:
+        raise BrokenModelError(f"hparams.log: milestone_steps is {milestones!r}, and gamma is missing")
+    return (f"times {gamma} at {milestones}" if milestones else "constant") + (f", warm-up {warmup}" if warmup else "")
 
 
 def _numbers(values: dict[str, str]) -> dict[str, Any]:
