@@ -1,57 +1,60 @@
-"""docs/replication.md is what its data make, and a zoo's run leaves the other zoos' numbers alone."""
+"""docs/replication.md is what its tables make, and zoos whose long tables are not kept stay as they were."""
 
-import importlib.util
-from types import ModuleType
+import re
 
 import pandas as pd
 import pytest
-
-from projects import REPOSITORY
-from zootwins.storage.frames import write_csv
-
-
-@pytest.fixture(scope="module")
-def replication() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("replication", REPOSITORY / "docs/replication.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+import replication
+from replication_blocks import Blocks, Numbers
 
 
-def test_the_page_has_the_numbers_of_its_data(replication):
-    """If it does not: python docs/replication.py, with the results of a run."""
+def stored_tables() -> dict[str, pd.DataFrame]:
+    names = (*replication.TABLES, *replication.OF_ZOO)
+    return {name: pd.read_csv(replication.DATA / f"{name}.csv") for name in names}
+
+
+def test_the_page_has_the_numbers_of_its_tables():
+    """If it does not: python docs/replication.py."""
     page = replication.PAGE.read_text(encoding="utf-8")
-    assert replication.with_numbers(page, replication.stored_tables()) == page
+    assert replication.with_numbers(page, stored_tables()) == page
 
 
-def test_every_number_on_the_page_has_its_n(replication):
-    tables = replication.stored_tables()
-    blocks = replication.Blocks(tables, {zoo: zoo for zoo in tables["paper_comparison"]["zoo"]})
+def test_every_zoo_on_the_page_has_its_n():
+    tables = stored_tables()
+    verdicts = Blocks(tables, {zoo: zoo for zoo in tables["paper_comparison"]["zoo"]}).verdicts()
     for zoo, part in tables["paper_comparison"].groupby("zoo"):
-        assert f"{zoo}, n = {part['models'].max():.0f}" in blocks.numbers()
+        assert f"{zoo}, n = {part['models'].max():.0f}" in verdicts
 
 
-def test_a_run_replaces_its_own_zoo_and_no_other(replication, monkeypatch, tmp_path):
-    monkeypatch.setattr(replication, "DATA", tmp_path / "data")
+def test_numbers_in_sentences_are_put_in(monkeypatch):
+    monkeypatch.setattr(Numbers, "agree", lambda self, zoo: {"one": "3 of 4"}[zoo])
+    text = "Of USPS's, <!-- n: agree; one -->x<!-- --> agree; 7 stays."
+    assert replication.with_numbers(text, stored_tables()) == text.replace(">x<", ">3 of 4<")
+    with pytest.raises(KeyError):
+        replication.with_numbers("<!-- n: agree; other --><!-- -->", stored_tables())
 
-    def run(zoo: str, value: int) -> None:
-        for name in replication.TABLES:
-            path = tmp_path / f"results/tables/{name}.csv"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_csv(pd.DataFrame({"zoo": [zoo], "value": [value], "models": [64]}), path)
-        replication.collect(tmp_path / "results")
 
-    benchmarks = tmp_path / "results/benchmarks/train_zoo/first"
+def test_a_kept_zoo_replaces_its_own_rows_and_no_others(monkeypatch, tmp_path):
+    first, second = replication.configuration()["zoos"][:2]
+    monkeypatch.setattr(replication, "DATA", tmp_path)
+    monkeypatch.setattr(replication.KeptTables, "models", {second: 3})
+    made = {"findings": pd.DataFrame({"zoo": [second], "value": [5]})}
+    monkeypatch.setattr(replication.KeptTables, "make", lambda self, names: made)
+    pd.DataFrame({"zoo": [second, first], "value": [1, 2]}).to_csv(tmp_path / "findings.csv", index=False)
+    table = replication.remade_tables(("findings",))["findings"]
+    assert table.values.tolist() == [[first, 2], [second, 5]]
+
+
+def test_costs_are_those_of_all_shards(tmp_path):
+    benchmarks = tmp_path / "benchmarks/train_zoo/first"
     benchmarks.mkdir(parents=True)
-    for shard in ("0000-0031", "0032-0063", "0064-0095"):  # the last one is of models that are not in the tables
+    for shard in ("0000-0031", "0032-0063"):
         (benchmarks / f"{shard}.tsv").write_text("s\tcpu_time\n7200\t3600\n", encoding="utf-8")
-    run("first", 1)
-    run("second", 2)
-    run("first", 3)
-    for name in replication.TABLES:
-        stored = pd.read_csv(tmp_path / f"data/{name}.csv").set_index("zoo")["value"]
-        assert stored.to_dict() == {"first": 3, "second": 2}
-    cost = pd.read_csv(tmp_path / "data/cost.csv")
-    assert cost[["zoo", "step", "shards", "hours", "processor_hours"]].values.tolist() == [
-        ["first", "training", 2, 4, 2]
-    ]
+    assert replication.costs(tmp_path, "first").values.tolist() == [["first", "training", 2, 4, 2]]
+
+
+def test_zoos_without_long_tables_are_marked():
+    titles, page = replication.titles_of_zoos(), replication.PAGE.read_text(encoding="utf-8")
+    kept = {path.parent.name for path in replication.KEPT.glob("*/models.csv")}
+    assert {zoo for zoo, title in titles.items() if not title.endswith("†")} <= kept
+    assert re.search("† .*long tables", page)

@@ -1,0 +1,105 @@
+"""Long tables that are kept when a run's folder is gone, and the tables of the workflow that are made of them anew.
+
+`data/{experiment}/{zoo}/` holds models.csv and the long tables of a zoo that was run, as the workflow wrote them and
+compressed; data/README.md describes them.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from zootwins.catalogue.entries import Run, load_run
+from zootwins.catalogue.experiments import tables
+from zootwins.catalogue.files import Files
+from zootwins.storage import checksums
+from zootwins.storage.files import replacing
+from zootwins.storage.frames import read_csv, read_models, read_parquet, write_csv
+
+ROOT = Path(__file__).parents[1]
+
+
+def keep(results: Path, folder: Path, files: Files, zoo: str, names: Iterable[str]) -> None:
+    """Copy models.csv and long tables of a zoo into a folder, compressed; what is there already is replaced.
+
+    Args:
+        results: the folder `results` of a run.
+        folder: of the zoo.
+        files: of the run.
+        zoo: its id.
+        names: of the long tables, as in `Result.sources`.
+
+    Raises:
+        InputError: if a table is missing or damaged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    models = read_models(results / f"zoos/{zoo}/models.csv")
+    write_csv(models[models["index"] < files.run.models(zoo)], folder / "models.csv", digits=None)
+    for file in files.metrics([zoo], names):
+        _copy(results / Path(file).relative_to("results"), folder / Path(*Path(file).parts[3:]))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A long table without the models' names, which its column `index` stands for, in less space."""
+    read_parquet(source)  # checks it
+    table = pq.read_table(source)
+    kept = table.select([name for name in table.column_names if name != "model"])
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != b"pandas"}
+    target.parent.mkdir(exist_ok=True)
+    with replacing(target) as temporary:
+        sealed = {**metadata, b"checksum": checksums.BLANK}
+        pq.write_table(kept.replace_schema_metadata(sealed), temporary, compression="zstd", compression_level=19)
+        checksums.seal(temporary)
+
+
+@dataclass(frozen=True)
+class KeptTables:
+    """Tables of the workflow, made of the long tables of zoos that are kept.
+
+    Attributes:
+        folder: with a folder for each zoo.
+        configuration: whose zoos they are; `zoos` and `max_models` follow from the folder.
+    """
+
+    folder: Path
+    configuration: Mapping[str, Any]
+
+    @property
+    def models(self) -> dict[str, int]:
+        """How many models were run of each zoo, in the configuration's order."""
+        kept = [zoo for zoo in self.configuration["zoos"] if (self.folder / zoo / "models.csv").exists()]
+        return {zoo: len(read_models(self.folder / zoo / "models.csv")) for zoo in kept}
+
+    @property
+    def run(self) -> Run:
+        """The run that would make these long tables."""
+        models = self.models
+        return load_run({**self.configuration, "zoos": list(models), "max_models": models}, ROOT)
+
+    def make(self, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+        """Return some tables by name, made by the functions that the workflow makes them with."""
+        files, kept = Files(self.run, ROOT, lambda find, name, *read: str(find(name))), self.folder.resolve()
+        with TemporaryDirectory() as folder, chdir(folder):
+            for place in ("zoos", "metrics"):
+                Path("results", place).mkdir(parents=True)
+                for zoo in files.run.zoos:
+                    Path("results", place, zoo).symlink_to(kept / zoo, target_is_directory=True)
+            return {name: _made(name, files) for name in names}
+
+
+def _made(name: str, files: Files) -> pd.DataFrame:
+    """A table, after those that it is made of."""
+    table, path = tables()[name], Path(f"results/tables/{name}.csv")
+    if not path.exists():
+        sources = files.sources(table)
+        for source in map(Path, sources):
+            if source.parent == path.parent:
+                _made(source.stem, files)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(table.make(*table.read(files.zoos(table), sources, files.beside(table))), path)
+    return read_csv(path)

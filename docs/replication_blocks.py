@@ -1,0 +1,355 @@
+"""What docs/replication.md shows of its tables: a method of `Blocks` per table, a method of `Numbers` per number."""
+
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from zootwins.analyses.cells import QUANTITIES
+from zootwins.analyses.hypotheses import AGREEMENT, CORRELATION, EXCLUDED, FITS, GAP, SPREAD, TRAIN
+from zootwins.analyses.paper_comparison import LEVEL
+from zootwins.analyses.rank_stability import ORIGINAL
+
+SHOWN_EPOCHS = (1, 5, 10, 11, 12, 13, 14)  # of the hypotheses on Table 2
+LABELS = {TRAIN: "train accuracy", GAP: "gap"}
+VERDICTS = {"does not hold": "fails"}
+SOME = 32  # models, below which agreement says little, so that nothing is said to hold
+ELSEWHERE = "at other operating points"  # in the texts of hypotheses
+STEPS = ("training", "MP", "VD")
+OVER_WEIGHTS = "over weights, of the share of models that prune them"
+
+
+class Numbers:
+    """Numbers in the page's sentences: a method for each name in `<!-- n: name; argument; … -->`."""
+
+    def __init__(self, tables: dict[str, pd.DataFrame]):
+        self.tables = tables
+
+    def models(self, zoo: str) -> str:
+        """How many models of a zoo were run."""
+        return f"{self._counts(zoo, 'all')['models']:.0f}"
+
+    def agree(self, zoo: str, table: str = "all") -> str:
+        """How many numbers of a table agree with the paper's, of those that are tested."""
+        row = self._counts(zoo, table)
+        return f"{row['agree']:.0f} of {row['tested']:.0f}"
+
+    def expected(self, zoo: str, table: str = "all") -> str:
+        """How many would agree on average if the zoos were alike."""
+        return f"{self._counts(zoo, table)['expected']:.1f}"
+
+    def differ(self, zoo: str, table: str = "all") -> str:
+        """How many differ beyond chance."""
+        return f"{self._counts(zoo, table)['differ']:.0f}"
+
+    def numbers(self) -> str:
+        """How many numbers of all zoos are compared."""
+        table = self.tables["paper_agreement"]
+        return f"{table.loc[table['table'] == 'all', 'tested'].sum():.0f}"
+
+    def ours(self, zoo: str, table: str, at: str, quantity: str) -> str:
+        """Our number with its interval."""
+        row = self._compared(zoo, table, at, quantity)
+        return f"{row['mean']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+
+    def paper(self, zoo: str, table: str, at: str, quantity: str) -> str:
+        """The paper's number."""
+        return f"{self._compared(zoo, table, at, quantity)['paper_mean']:.1f}"
+
+    def hypothesis(self, zoo: str, number: str, method: str, at: str, hypothesis: str, quantity: str) -> str:
+        """What a hypothesis comes to, with its interval."""
+        asked = {"number": number, "method": method, "at": at, "hypothesis": hypothesis, "quantity": quantity}
+        row = _only(self.tables["hypotheses"], zoo=zoo, **asked)
+        return f"{row['value']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+
+    def fits(self, zoo: str, number: str, hypothesis: str) -> str:
+        """How many of the paper's numbers a hypothesis meets."""
+        table = self.tables["hypotheses"]
+        part = table[(table["zoo"] == zoo) & (table["number"] == number) & (table["hypothesis"] == hypothesis)]
+        if part.empty:
+            raise KeyError(f"no {number} of {zoo} by {hypothesis!r}")
+        return f"{(part['verdict'] == FITS).sum()} of {len(part)}"
+
+    def retest(self, zoo: str, sparsity: str, name: str) -> str:
+        """A correlation of two runs of one zoo, with its interval."""
+        return _interval(_only(self.tables["retest"], zoo=zoo, sparsity=float(sparsity)), name)
+
+    def parts(self, zoo: str, part: str) -> str:
+        """Mean accuracy on a part of CIFAR-10's test images, percent."""
+        table = self.tables["test_parts"]
+        return f"{100 * table.loc[table['zoo'] == zoo, part].mean():.1f}"
+
+    def _counts(self, zoo: str, table: str) -> dict[str, Any]:
+        return _only(self.tables["paper_agreement"], zoo=zoo, table=table)
+
+    def _compared(self, zoo: str, table: str, at: str, quantity: str) -> dict[str, Any]:
+        return _only(self.tables["paper_comparison"], zoo=zoo, table=table, at=at, quantity=quantity)
+
+
+def _only(frame: pd.DataFrame, /, **values: Any) -> dict[str, Any]:
+    """The row of a table that has some values.
+
+    Raises:
+        KeyError: if not exactly one has.
+    """
+    for name, value in values.items():
+        frame = frame[frame[name] == value]
+    if len(frame) != 1:
+        raise KeyError(f"{len(frame)} rows with {values}")
+    return frame.iloc[0].to_dict()
+
+
+class Blocks:
+    """Tables of the page: a method for each name after `made:`."""
+
+    def __init__(self, tables: dict[str, pd.DataFrame], titles: dict[str, str]):
+        self.tables, self.titles = tables, titles
+
+    def zoos(self) -> str:
+        """Which zoos, how many models, and what they took."""
+        numbers, cost = self.tables["paper_comparison"], self.tables["cost"]
+        rows = []
+        for zoo, part in numbers.groupby("zoo", sort=False):
+            took = cost[cost["zoo"] == zoo].set_index("step")["processor_hours"]
+            rows.append(
+                {
+                    "Zoo": self.titles[zoo],
+                    "in the catalogue": f"`{zoo}`",
+                    "n": f"{part['models'].max():.0f}",
+                    "n, paper": f"{part['paper_models'].max():.0f}",
+                    **{f"{step}, h": f"{took[step]:.1f}" if step in took else "–" for step in STEPS},
+                }
+            )
+        return _markdown(pd.DataFrame(rows))
+
+    def verdicts(self) -> str:
+        """A verdict per zoo and claim; the rules are on the page."""
+        numbers, hypotheses, findings = (self.tables[name] for name in ("paper_comparison", "hypotheses", "findings"))
+        rows = []
+        for zoo, own in numbers.groupby("zoo", sort=False):
+            at, quantity, table = own["at"], own["quantity"], own["table"]
+            correlation, agreement = table == "table2", (table == "table1") & (quantity == "agreement")
+            spread = hypotheses[(hypotheses["zoo"] == zoo) & (hypotheses["hypothesis"] == OVER_WEIGHTS)]
+            tested = findings.loc[findings["zoo"] == zoo, "verdict"]
+            claims = {
+                "all numbers": own,
+                "VD: accuracy, sparsity, gap": own[table == "table6"],
+                "VD: layers": own[table == "table7"],
+                "MP: accuracy, gap": own[table == "table5"],
+                "MP: r, τ": own[correlation & (at == "MP")],
+                "VD: r, τ": own[correlation & (at == "VD")],
+                "MP: agreement": own[agreement & (at == "MP")],
+                "VD: agreement": own[agreement & (at == "VD")],
+            }
+            rows.append(
+                {
+                    "Zoo": f"{self.titles[zoo]}, n = {own['models'].max():.0f}",
+                    **{claim: _verdict(part) for claim, part in claims.items()},
+                    "layers' deviations are over weights": _of_spread(spread),
+                    "findings that hold": f"{(tested == 'holds').sum()} of {len(tested)}" if len(tested) else "–",
+                }
+            )
+        return _markdown(pd.DataFrame(rows))
+
+    def counts(self) -> str:
+        """How many numbers agree: a line per zoo, a column per table of the paper."""
+        counts = self.tables["paper_agreement"]
+        rows = []
+        for zoo, part in counts.groupby("zoo", sort=False):
+            row = {"Zoo": f"{self.titles[zoo]}, n = {part['models'].max():.0f}"}
+            for one in part.itertuples(index=False):
+                name = one.table.replace("table", "Table ")
+                row[name] = f"{one.agree:.0f} of {one.tested:.0f}" + (
+                    f", {one.differ:.0f} differ" if one.differ else ""
+                )
+            row["expected"] = f"{part.loc[part['table'] == 'all', 'expected'].iloc[0]:.1f}"
+            rows.append(row)
+        return _markdown(pd.DataFrame(rows).fillna("–"))
+
+    def differ(self) -> str:
+        """The numbers that differ beyond what chance does to all of a zoo's numbers."""
+        numbers = self.tables["paper_comparison"]
+        differ = numbers[(numbers["p_adjusted"] < LEVEL) & (numbers["table"] != "table8")]  # it repeats Table 5
+        if differ.empty:
+            return "None.\n"
+        rows = pd.DataFrame(
+            {
+                "Zoo": differ["zoo"].map(self.titles),
+                "Table": differ["table"].str.removeprefix("table"),
+                "At": differ["at"],
+                "Quantity": _named(differ["quantity"]),
+                "Ours": [_number(*values) for values in zip(differ["mean"], differ["std"], strict=True)],
+                "Paper": [_number(*values) for values in zip(differ["paper_mean"], differ["paper_std"], strict=True)],
+                "Difference": differ["difference"].map("{:+.1f}".format),
+                "in SE": differ["difference_in_se"].map("{:+.1f}".format),
+            }
+        )
+        return _markdown(rows)
+
+    def correlations(self) -> str:
+        """The hypotheses for Table 2, magnitude pruning: r and tau of every zoo; bold: both fit."""
+        table = self.tables["hypotheses"]
+        chosen = table[(table["number"] == CORRELATION) & (table["method"] == "mp")]
+        epochs = chosen["hypothesis"].str.extract(r"twin after (\d+) and")[0].astype(float)
+        elsewhere = chosen["hypothesis"].str.contains(f"{ELSEWHERE}|pooled|validation|twin and that at")
+        chosen = chosen[~elsewhere & (epochs.isna() | epochs.isin(SHOWN_EPOCHS))]
+        rows = []
+        for hypothesis, part in chosen.groupby("hypothesis", sort=False):
+            cells = {self.titles[zoo]: _pair(own) for zoo, own in part.groupby("zoo", sort=False)}
+            rows.append({"Hypothesis": hypothesis, **cells})
+        paper = {self.titles[zoo]: _paper_pair(own) for zoo, own in chosen.groupby("zoo", sort=False)}
+        return _markdown(pd.DataFrame([{"Hypothesis": "**the paper**", **paper}, *rows]).fillna("–"))
+
+    def retest(self) -> str:
+        """The same models pruned and trained twice, beside what the paper's Table 2 has of MP."""
+        table, hypotheses = self.tables["retest"], self.tables["hypotheses"]
+        printed = hypotheses[(hypotheses["number"] == CORRELATION) & (hypotheses["method"] == "mp")]
+        paper = {zoo: _paper_pair(own) for zoo, own in printed.groupby("zoo")}
+        rows = [
+            {
+                "Zoo": self.titles[row["zoo"]],
+                "n": f"{row['models']:.0f}",
+                "Pruned, %": f"{row['sparsity']:.0f}",
+                "r, τ of two runs": " · ".join(_interval(row, f"both_{one}") for one in ("r", "tau")),
+                "the paper, at 80 %": paper[row["zoo"]] if row["sparsity"] == 80 else "–",
+                "τ of originals and a run": _interval(row, "original_first_tau"),
+                "τ of originals and both runs' mean": _interval(row, "original_mean_tau"),
+            }
+            for row in table.to_dict("records")
+        ]
+        return _markdown(pd.DataFrame(rows))
+
+    def agreements(self) -> str:
+        """The hypotheses for agreement at the paper's operating points."""
+        table = self.tables["hypotheses"]
+        shown = (table["number"] == AGREEMENT) & ~table["hypothesis"].str.contains(ELSEWHERE)
+        at = table["at"].astype(str).where(table["method"] == "vd", table["at"].astype(str) + " %")
+        at = at.where(table["method"] == "mp", "epoch " + at)
+        table = table.assign(
+            Method=table["method"].str.upper(),
+            Quantity=table["quantity"],
+            paper_text=table["paper"].map("{:.1f}".format) + " at " + at,
+        )
+        return _readings(table[shown], ["Method", "Quantity"], self.titles)
+
+    def finetuned(self) -> str:
+        """How often each reading of Table 5 fits."""
+        table = self.tables["hypotheses"]
+        readings = table[table["number"].isin([TRAIN, GAP]) & ~table["hypothesis"].str.startswith("after ")]
+        readings = readings.sort_values("number", key=lambda numbers: numbers == GAP, kind="stable")
+        return _fits(readings.assign(Number=readings["number"].map(LABELS)), ["Number", "hypothesis"], self.titles)
+
+    def spreads(self) -> str:
+        """How many of the paper's standard deviations of layers each reading meets."""
+        table = self.tables["hypotheses"]
+        return _fits(table[table["number"] == SPREAD], ["hypothesis"], self.titles)
+
+    def findings(self) -> str:
+        """The paper's findings, tested: a line per method and finding, a column per zoo."""
+        table = self.tables["findings"]
+        models = table.groupby("zoo")["models"].max()
+        rows = []
+        for (method, finding), part in table.groupby(["method", "finding"], sort=False):
+            row = {"Method": method.upper(), "Finding": f"{finding} (bound {part['bound'].iloc[0]:g})"}
+            for one in part.itertuples(index=False):
+                verdict = VERDICTS.get(one.verdict, one.verdict)
+                row[f"{self.titles[one.zoo]}, n = {models[one.zoo]:.0f}"] = f"{verdict}: {one.value:.2f}"
+            rows.append(row)
+        return _markdown(pd.DataFrame(rows).fillna("–"))
+
+    def order(self) -> str:
+        """How far twins keep the order of their originals, where the paper's tables look."""
+        table = self.tables["rank_stability"]
+        table = table[table["against"] == ORIGINAL]
+        shown = {"mp": (0, 50, 70, 80, 90), "vd": (2, 8, 16, 25)}
+        rows = []
+        for zoo, part in table.groupby("zoo", sort=False):
+            row = {"Zoo": self.titles[zoo], "n": f"{part['models'].max():.0f}"}
+            for one in part.itertuples(index=False):
+                if one.point in shown[one.method]:
+                    at = f"MP, {one.point:.0f} %" if one.method == "mp" else f"VD, epoch {one.point:.0f}"
+                    row[at] = f"{one.tau:.2f} [{one.low:.2f}, {one.high:.2f}]"
+            rows.append(row)
+        return _markdown(pd.DataFrame(rows).fillna("–"))
+
+
+def _verdict(numbers: pd.DataFrame) -> str:
+    """Whether some of our numbers are the paper's."""
+    tested = numbers["p"].dropna()
+    if tested.empty:
+        return "–"
+    agree, count = (tested >= LEVEL).sum(), len(tested)
+    if (numbers["p_adjusted"] < LEVEL).any():
+        verdict = "fails"
+    elif numbers["models"].max() >= SOME and stats.binom.cdf(agree, count, 1 - LEVEL) >= LEVEL:
+        verdict = "holds"
+    else:
+        verdict = "inconclusive"
+    return f"{verdict}, {agree} of {count}"
+
+
+def _of_spread(readings: pd.DataFrame) -> str:
+    if readings.empty:
+        return "–"
+    fits, count = (readings["verdict"] == FITS).sum(), len(readings)
+    few = readings["models"].max() < SOME
+    return f"{'inconclusive' if few else 'holds' if fits == count else 'fails'}, {fits} of {count}"
+
+
+def _readings(table: pd.DataFrame, keys: list[str], titles: dict[str, str]) -> str:
+    """A line per hypothesis and a column per zoo, under the paper's number (`paper_text`); bold: fits."""
+    rows = []
+    for key, part in table.groupby(keys, sort=False):
+        named = dict(zip(keys, key, strict=True))
+        paper = {titles[zoo]: own["paper_text"].iloc[0] for zoo, own in part.groupby("zoo", sort=False)}
+        rows.append({**named, "Hypothesis": "**the paper**", **paper})
+        for hypothesis, own in part.groupby("hypothesis", sort=False):
+            cells = {titles[row.zoo]: _reading(row) for row in own.itertuples(index=False)}
+            rows.append({**named, "Hypothesis": hypothesis, **cells})
+    return _markdown(pd.DataFrame(rows).fillna("–"))
+
+
+def _reading(row) -> str:
+    text = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
+    return f"**{text}**" if row.verdict == FITS else text
+
+
+def _fits(table: pd.DataFrame, keys: list[str], titles: dict[str, str]) -> str:
+    """How many of the paper's numbers each hypothesis meets, a column per zoo, with the median and largest distance."""
+    rows = []
+    for key, part in table.groupby(keys, sort=False):
+        row = {name.replace("hypothesis", "Hypothesis"): value for name, value in zip(keys, key, strict=True)}
+        for zoo, own in part.groupby("zoo", sort=False):
+            distance = (own["value"] - own["paper"]).abs()
+            fits = f"{(own['verdict'] == FITS).sum()} of {len(own)}"
+            row[titles[zoo]] = f"{fits} ({distance.median():.1f}, {distance.max():.1f})"
+        rows.append(row)
+    return _markdown(pd.DataFrame(rows))
+
+
+def _interval(row: dict[str, float], name: str) -> str:
+    return f"{row[name]:.1f} [{row[f'{name}_low']:.1f}, {row[f'{name}_high']:.1f}]"
+
+
+def _pair(part: pd.DataFrame) -> str:
+    own = part.set_index("quantity")
+    r, tau = own.loc["pearson_r"], own.loc["kendall_tau"]
+    text = " · ".join(f"{one.value:.0f} [{one.low:.0f}, {one.high:.0f}]" for one in (r, tau))
+    return text if EXCLUDED in (r.verdict, tau.verdict) else f"**{text}**"
+
+
+def _paper_pair(part: pd.DataFrame) -> str:
+    paper = part.groupby("quantity")["paper"].first()
+    return f"r {paper['pearson_r']:.1f} · τ {paper['kendall_tau']:.1f}"
+
+
+def _number(mean: float, std: float) -> str:
+    return f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ({std:.1f})"
+
+
+def _named(quantities: pd.Series) -> pd.Series:
+    return quantities.replace(QUANTITIES | {"pearson_r": "Pearson r", "kendall_tau": "Kendall τ"})
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return table.to_markdown(index=False, disable_numparse=True) + "\n"
