@@ -1,4 +1,4 @@
-"""Twins that no one trained: what is known of a weight, predictors of log α, prune decisions, masks and tables."""
+"""Zero-shot twins: features of a weight, predictors of log α, prune decisions, masks and tables."""
 
 from dataclasses import replace
 

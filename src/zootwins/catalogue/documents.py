@@ -31,7 +31,7 @@ Title = Annotated[str, AfterValidator(_in_figures), StringConstraints(min_length
 
 
 MethodName = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=40)]
-# What files and tables call something else.
+# Names that files and tables use for something else.
 RESERVED = ("originals", "original", "trained", "random", "untrained", "mp_random", "mp_scratch", "all", "history")
 
 
@@ -56,7 +56,7 @@ class NamedTwin(Section):
 
 
 class Configuration(Section):
-    """What to compute. Threads, memory and partitions are the profile's."""
+    """What to compute. Threads, memory and partitions belong into a profile."""
 
     zoos: Annotated[tuple[str, ...], Once] = Field(
         min_length=1, description="Zoos to run, by their name in the catalogue."
@@ -87,7 +87,7 @@ class Configuration(Section):
         "there."
     )
     engine: Literal["auto", "torch", "native"] = Field(
-        description="What trains: auto takes CUDA, else the native kernels, else torch."
+        description="Engine that trains: auto takes CUDA, else the native kernels, else torch."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(description="Where the torch engine trains.")
     data_dir: str = Field(description="Folder of torchvision's data sets; what is missing is downloaded into it.")
@@ -201,7 +201,7 @@ def catalogue_model() -> type[BaseModel]:
     points = {
         f"{method.id}_{method.sweep.name}": (
             float | None,
-            Field(None, description=f"{method.sweep.label}; null: not in the table; absent: the usual one."),
+            Field(None, description=f"{method.sweep.label}; null: not in the table; absent: the method's default."),
         )
         for method in sparsifiers()
     }

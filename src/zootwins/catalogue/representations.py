@@ -21,7 +21,7 @@ class RepresentationSettings(Section):
         description="Further numbers of the latent vector: the network's largest weights and, in a number for 24 "
         "parameters, their places; 0 for none; not in the paper.",
     )
-    dropout: float = Field(ge=0, lt=1)
+    dropout: float = Field(ge=0, lt=1, description="Dropout rate in the transformer blocks.")
     projection_hidden: int = Field(
         ge=1, description="Hidden width of the head whose output the contrastive loss compares."
     )
@@ -29,7 +29,7 @@ class RepresentationSettings(Section):
     contrastive_weight: float = Field(
         ge=0, le=1, description="γ: share of the contrastive loss; the rest is reconstruction."
     )
-    temperature: float = Field(gt=0, description="Of the contrastive loss.")
+    temperature: float = Field(gt=0, description="Temperature of the contrastive loss.")
     weights_factor: float = Field(
         ge=0,
         description="Factor of the reconstruction of weights, beside 1 for that of log α; of no effect with `largest`, "
@@ -52,9 +52,9 @@ class RepresentationSettings(Section):
         description="Highest learning rate of Adam; it rises in the first three tenths of the training and then falls "
         "to 0 (torch's OneCycleLR).",
     )
-    weight_decay: float = Field(ge=0)
-    batch_size: int = Field(ge=2)
-    epochs: int = Field(ge=1, le=1000)
+    weight_decay: float = Field(ge=0, description="Of Adam.")
+    batch_size: int = Field(ge=2, description="Networks in a batch.")
+    epochs: int = Field(ge=1, le=1000, description="Passes over all states of the training models.")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "RepresentationSettings":

@@ -38,8 +38,8 @@ class Training(Section):
     )
     lrs: Annotated[tuple[Positive, ...], Once] = Field(
         min_length=1,
-        description="Learning rates; of several, the one with which some of the zoo's originals do best on "
-        "validation images is everyone's.",
+        description="Learning rates; of several, the one with the best validation accuracy on a subset of the "
+        "originals is used for all networks.",
     )
     batch_size: int = Field(ge=1, description="Images in a batch.")
     momentum: float = Field(ge=0, lt=1, description="Of SGD.")
@@ -48,7 +48,7 @@ class Training(Section):
 
 
 class Linear(Training):
-    """Linear transfer: the network stays as it is, a linear classifier is trained on its activations."""
+    """Linear probing: the network is frozen, a linear classifier is trained on its activations."""
 
     layers: Annotated[tuple[Layer, ...], Once] = Field(
         min_length=1,
@@ -74,24 +74,24 @@ class Linear(Training):
 
 
 class Full(Training):
-    """Full transfer: everything is trained but what is pruned, from a new head on."""
+    """Full fine-tuning: all weights that are not pruned are trained, under a new head."""
 
 
 class Transfer(Section):
     """Transfer of originals and twins to other tasks: what is transferred, where to, and how."""
 
     tasks: Annotated[tuple[Task, ...], Once] = Field(
-        description="Data sets of the catalogue, `zoo:{id}` for the data of another zoo, either with `:rotated` (which "
-        "of four turns?), `:inverted` or `:shuffled` (pixels in another order: the negative control) after it. A zoo's "
-        "own data set is left out."
+        description="Data sets of the catalogue, `zoo:{id}` for the data of another zoo, either with `:rotated` "
+        "(predict which of four turns), `:inverted` or `:shuffled` (pixels in another order: the negative control) "
+        "after it. A zoo's own data set is left out."
     )
     methods: tuple[str, ...] | None = Field(
         description="Whose twins are transferred, of the methods that a zoo has; null: those of all."
     )
     points: dict[str, tuple[float, ...]] = Field(
         description="The twins of each method, as values of its sweep parameter (mp: percent pruned, vd: epoch, l0: "
-        "penalty); methods that are not named take their usual operating point. Where MP's twins are transferred, its "
-        "unpruned control is among them; without them originals take its place."
+        "penalty); methods that are not named take their default operating point. Where MP's twins are transferred, "
+        "its unpruned control is among them; without them originals take its place."
     )
     random: Annotated[tuple[PercentOrZero, ...], Once] = Field(
         description="Of these sparsities of MP, among its `points`, twins with as many weights of each layer pruned, "
@@ -102,6 +102,6 @@ class Transfer(Section):
         "0 is dense. Full transfer only; [] without MP."
     )
     untrained: bool = Field(description="Whether the initial networks are probed too. Linear transfer only.")
-    lr_models: int = Field(ge=1, description="How many of a zoo's originals, drawn over it, choose learning rates.")
+    lr_models: int = Field(ge=1, description="How many of a zoo's originals, sampled over it, choose learning rates.")
     linear: Linear
     full: Full

@@ -37,8 +37,8 @@ class Split(Section):
 class Normalisation(Section):
     """Mean and standard deviation of pixels in 0 … 1, for each channel or one for all."""
 
-    mean: tuple[float, ...] = Field(min_length=1)
-    std: tuple[Positive, ...] = Field(min_length=1)
+    mean: tuple[float, ...] = Field(min_length=1, description="Subtracted from the pixels, which are in 0 … 1.")
+    std: tuple[Positive, ...] = Field(min_length=1, description="What the result is divided by.")
 
 
 class DatasetEntry(Section):

@@ -97,7 +97,7 @@ class Population:
             method prunes them, no optimiser sees them. They can be given among the parameters; those that are not
             given are a new network's.
         weights: what the parameters stand for.
-        regrows: whether masked weights are remembered as they were, and come back so.
+        regrows: whether masked weights keep their last value and may be restored.
         shadows: the remembered, `{layer}.weight` → as the parameter, 0 where nothing is masked.
     """
 

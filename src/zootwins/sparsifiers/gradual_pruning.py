@@ -29,8 +29,8 @@ class CubicSettings(pruning.Settings):
     begin: int = Field(0, ge=0, description="Nothing is pruned before so many epochs.")
     ends: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Once] = Field(
         min_length=1,
-        description="The requested sparsity is reached after so many epochs; those that are left fine-tune. Of "
-        "several, each has twins of its own, and the first is at the operating points.",
+        description="The requested sparsity is reached after so many epochs; the remaining epochs are fine-tuning. "
+        "Of several, each has twins of its own, and the first is at the operating points.",
     )
     start: Literal["trained", "init"] = Field(
         "trained", description="The weights to start from: the originals' as they are, or as they were before training."
@@ -67,7 +67,7 @@ class Settings(CubicSettings):
     )
     regrow: bool = Field(
         False,
-        description="Masked weights are ranked again as they were when they were masked, and come back so.",
+        description="Masked weights keep their last value, are ranked with it, and may be restored.",
     )
 
     @property

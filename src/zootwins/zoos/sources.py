@@ -57,15 +57,15 @@ class ArchiveSource(Section):
 class GivenFactors(Section):
     """Generating factors of all of a zoo's models, for those that its files do not record."""
 
-    seed: int | None = Field(None, ge=0)
-    activation: str | None = None
-    init: str | None = None
-    optimizer: str | None = None
-    lr: Positive | None = None
-    weight_decay: NotNegative | None = None
-    momentum: Share | None = None
-    dropout: Share | None = None
-    batch_size: int | None = Field(None, ge=1)
+    seed: int | None = Field(None, ge=0, description="Seed of the initial weights.")
+    activation: str | None = Field(None, description="Activation function, such as tanh.")
+    init: str | None = Field(None, description="Initialiser of the weights.")
+    optimizer: str | None = Field(None, description="Optimiser, which twins are trained with too.")
+    lr: Positive | None = Field(None, description="Learning rate.")
+    weight_decay: NotNegative | None = Field(None, description="Weight decay.")
+    momentum: Share | None = Field(None, description="Momentum of sgd and nesterov.")
+    dropout: Share | None = Field(None, description="Dropout rate.")
+    batch_size: int | None = Field(None, ge=1, description="Images in a batch.")
 
 
 class Schedule(Section):
@@ -93,25 +93,25 @@ def _listed(value: Any) -> Any:
 class TrainSource(Section):
     """Generating factors of a zoo to be trained: every combination of the lists, with `seeds` seeds."""
 
-    seeds: int = Field(ge=1, description="Seeds a combination.")
-    activation: tuple[Literal[*ACTIVATIONS], ...] = Field(min_length=1)
+    seeds: int = Field(ge=1, description="Seeds per combination.")
+    activation: tuple[Literal[*ACTIVATIONS], ...] = Field(min_length=1, description="Activation functions.")
     init: tuple[Literal[*INITIALISERS], ...] = Field(min_length=1, description="As torch.nn.init has them.")
     optimizer: tuple[Literal[*OPTIMIZERS], ...] = Field(
         min_length=1, description="As torch.optim has them; adamw decouples weight decay, nesterov is SGD's momentum."
     )
-    lr: tuple[Positive, ...] = Field(min_length=1)
-    weight_decay: tuple[NotNegative, ...] = Field(min_length=1)
-    dropout: tuple[Share, ...] = Field((0.0,), min_length=1)
-    momentum: Share = Field(0.9, description="Of sgd and nesterov.")
+    lr: tuple[Positive, ...] = Field(min_length=1, description="Learning rates.")
+    weight_decay: tuple[NotNegative, ...] = Field(min_length=1, description="Weight decays.")
+    dropout: tuple[Share, ...] = Field((0.0,), min_length=1, description="Dropout rates.")
+    momentum: Share = Field(0.9, description="Momentum of sgd and nesterov.")
     l2: Annotated[tuple[NotNegative, ...], BeforeValidator(_listed)] = Field(
         (0.0,),
         min_length=1,
         description="Times the sum of squares of the layers' weights, biases not among them, added to the loss; one "
         "number or a list.",
     )
-    schedule: Schedule = Field(Schedule(), description="Of the learning rate.")
-    epochs: int = Field(50, ge=1)
-    batch_size: int = Field(10, ge=1)
+    schedule: Schedule = Field(Schedule(), description="Schedule of the learning rate.")
+    epochs: int = Field(50, ge=1, description="Epochs of training.")
+    batch_size: int = Field(10, ge=1, description="Images in a batch.")
     seed_mode: Literal["shared", "drawn"] = Field(
         "shared", description="shared: every combination has the seeds 1, 2, …; drawn: every model has its own."
     )

@@ -78,7 +78,7 @@ class PaperComparison(Experiment):
             chapter=COMPARISON,
             caption=(
                 "Our numbers less the paper's, in standard deviations that the paper prints and in standard errors "
-                "of both samples; one line a table and zoo. The grey bands are one standard deviation, and the 1.96 "
+                "of both samples; one line per table and zoo. The grey bands are one standard deviation, and the 1.96 "
                 "standard errors within which 95 % of all numbers would lie if the zoos were alike. Beyond three "
                 "the axes are logarithmic. Orange: the paper contradicts itself there."
             ),

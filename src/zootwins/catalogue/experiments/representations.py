@@ -53,7 +53,7 @@ class RepresentationExperiment(Experiment):
             maker="claims_table",
             arranger="arrange_claims",
             sources=("scores",),
-            title="What a hyper-representation adds to what is simpler",
+            title="Hyper-representations against simpler baselines",
             note=(
                 "R² in percent on models that were not trained on, mean over seeds. Difference to the baseline with "
                 "the highest mean, on the same splits, with its 95 % interval, corrected for what splits share. "
@@ -105,7 +105,7 @@ class RepresentationExperiment(Experiment):
             sources=("states",),
             label="latent space",
             caption=(
-                "The two first principal components of the hyper-representation's latent space: every point is a VD "
+                "The first two principal components of the hyper-representation's latent space: every point is a VD "
                 "twin at an epoch. In brackets: the share of variance. Large points are models that were kept from "
                 "training."
             ),
@@ -138,7 +138,7 @@ class RepresentationExperiment(Experiment):
             name="representation_baselines",
             drawn_by="representations:representation_baselines",
             sources=("scores",),
-            label="hyper-representations beside what is simpler",
+            label="hyper-representations and simpler baselines",
             reader=f"{_MODULE}:read_drawn",
         ),
         Drawing(
@@ -161,9 +161,9 @@ class RepresentationExperiment(Experiment):
             sources=("zero_shot",),
             label="zero-shot twins",
             caption=(
-                "Test accuracy of twins that no one trained (zero-shot) beside trained and pruned ones, before and "
-                "after an epoch of fine-tuning. Dots are models that the hyper-representation was not trained on; "
-                "points their mean, bars one standard deviation. Below each name: mean sparsity."
+                "Test accuracy of zero-shot twins, predicted from dense weights, beside trained and pruned ones, "
+                "before and after an epoch of fine-tuning. Dots are models that the hyper-representation was not "
+                "trained on; points their mean, bars one standard deviation. Below each name: mean sparsity."
             ),
             reader=f"{_MODULE}:read_drawn",
         ),

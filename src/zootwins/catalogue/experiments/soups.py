@@ -57,7 +57,7 @@ class SoupExperiment(Experiment):
                 "Generating factors: effect size ε² and p-value of Kruskal and Wallis' test; properties: Kendall's "
                 "tau-b with the gain and its 95 % bootstrap interval. Not corrected for the number of tests."
             ),
-            label="soups: who gains",
+            label="soups: which models gain",
         ),
         Table(
             name="soup_barrier",
@@ -150,7 +150,7 @@ class SoupExperiment(Experiment):
             name="soup_factors",
             drawn_by="soup_factors",
             sources=("soups", "soup_pairs"),
-            label="soups: who gains",
+            label="soups: which models gain",
         ),
         Drawing(
             name="soup_shifted",

@@ -39,7 +39,7 @@ class StateOfSparsity(Experiment):
             maker="equal_sparsity_comparison_table",
             arranger="arrange_equal_sparsity_comparison",
             sources=("*/scores",),
-            title="Every two methods at the sparsities of The State of Sparsity",
+            title="Pairs of methods at the sparsities of The State of Sparsity",
             note=(
                 "Mean difference in test accuracy per model, in points, with its 95 % bootstrap interval; * where "
                 "that excludes 0, not corrected for the number of lines; n: models with twins of both methods about "
@@ -92,7 +92,7 @@ class StateOfSparsity(Experiment):
             maker="topology_table",
             arranger="arrange_topology",
             sources=("*/scores",),
-            title="What a retrained network owes to what",
+            title="Effects of mask, initial weights and budget on retrained networks",
             note=(
                 "First less second, points of test accuracy per model, with 95 % bootstrap intervals; first better: "
                 "percent of models; p: Wilcoxon's signed-rank test, not corrected for the number of lines."
@@ -112,7 +112,7 @@ class StateOfSparsity(Experiment):
                 "Twins share the test images with their original, retrained networks less so, which alone makes tau "
                 "a little positive. p-values are not corrected for their number."
             ),
-            label="the state of sparsity: who suffers from retraining",
+            label="the state of sparsity: which models lose most",
         ),
         Table(
             name="method_ranks",

@@ -209,7 +209,7 @@ class Twins(Experiment):
             maker="paired_table",
             arranger="arrange_pairs",
             sources=("*/scores",),
-            title="Every two methods at equal sparsity",
+            title="Pairs of methods at equal sparsity",
             note=(
                 "Mean difference in test accuracy per model, in points, with its 95 % bootstrap interval; first "
                 "better: percent of models; p: Wilcoxon's signed-rank test, not corrected for the number of lines."
@@ -257,7 +257,7 @@ class Twins(Experiment):
             caption=(
                 "Each finding of the paper as a statement about one number. It holds where the whole 95 % interval "
                 "lies on its side of the bound, does not hold where the whole interval lies on the other side, and "
-                "inconclusive otherwise."
+                "is inconclusive otherwise."
             ),
         ),
     )
