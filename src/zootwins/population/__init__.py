@@ -134,6 +134,12 @@ class Population:
         """The models' common batch size; 1 where there are no models (a shard all of whose models are excluded)."""
         return self.factors[0].batch_size if self.factors else 1
 
+    @property
+    def masked(self) -> Tensor:
+        """Which models have weights that are masked, bool `[models]`."""
+        kept = [mask.flatten(1).all(1) for mask in (self.masks or self.weights.masks(self.parameters)).values()]
+        return ~torch.stack(kept).all(0) if kept else torch.zeros(len(self), dtype=torch.bool)
+
     def set_masks(self, masks: Mapping[str, Tensor]) -> None:
         """Mask other weights from now on: those that go become 0, those that come back start from 0.
 

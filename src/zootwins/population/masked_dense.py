@@ -31,6 +31,14 @@ class MaskedDense(Weights):
         """Replace the masks; dense weights stay."""
         return {**parameters, **{mask_of(name): mask.to(parameters[name].dtype) for name, mask in masks.items()}}
 
+    def masks(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Which weights networks have, bool of the weights' shapes."""
+        return {
+            name.removesuffix(SUFFIX) + ".weight": mask != 0
+            for name, mask in parameters.items()
+            if name.endswith(SUFFIX)
+        }
+
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return weights as networks have them, m⊙w, and biases."""
         return {

@@ -17,6 +17,10 @@ class Weights:
         """Return the parameters under other masks, where these are parameters too; None if the population has them."""
         return None
 
+    def masks(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the masks that are parameters, by the weights' names, bool of their shapes; else none."""
+        return {}
+
     def deterministic(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return weights and biases as they are evaluated, of the parameters' shapes."""
         return dict(parameters)

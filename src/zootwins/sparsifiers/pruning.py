@@ -15,13 +15,15 @@ from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs,
 from zootwins.storage.shards import coordinates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
     from zootwins.population import Population
     from zootwins.population.trajectory import Moment, Plan
     from zootwins.sparsifiers.composition import Composition
+
+    Places = Sequence[Mapping[str, float]]  # on a method's axes, by their names
 
 
 class RatioSettings(base.Settings):
@@ -96,55 +98,74 @@ class Pruning(Sparsifier):
         Raises:
             InputError: if a requested sparsity cannot be reached.
         """
+        return self.population_at(inputs, settings, coordinates(settings.axes))
+
+    def plan(self, inputs: SparsifierInputs, settings: RatioSettings) -> Plan:
+        return self.plan_at(inputs, settings, coordinates(settings.axes))
+
+    def population_at(self, inputs: SparsifierInputs, settings: RatioSettings, places: Places) -> Population:
+        """Return the same of some places on the axes alone, the places of a model next to each other."""
         import torch
 
         from zootwins.population import Population
         from zootwins.population.trajectory import Moment
 
-        originals, ratios, places = inputs.originals, settings.ratios, len(coordinates(settings.axes))
-        compositions = self._compositions(settings)
-        for composition, at in zip(compositions, coordinates(settings.axes), strict=True):
+        originals, times = inputs.originals, len(places)
+        compositions = [self.composition(settings, at) for at in places]
+        for composition, at in zip(compositions, places, strict=True):
             try:  # what cannot be reached is refused here, not after training
                 composition.allocation.ratios(originals.architecture, at["ratio"])
             except ValueError as error:
                 raise InputError(f"{self.section}.sparsities: {error}") from None
-        keys = torch.tensor(twin_keys(self.stream, inputs, [Axis("ratio", ratios)]), dtype=torch.int64)
+        ratios = Axis("ratio", tuple(at["ratio"] for at in places))
         parameters, weights = self.parameters(inputs, settings), self.weights(settings)
         population = Population(
             originals.architecture,
-            repeated(originals.factors, places, settings.lr),
-            keys.repeat_interleave(places // len(ratios)),
-            weights.start({name: tensor.repeat_interleave(places, dim=0) for name, tensor in parameters.items()}),
+            repeated(originals.factors, times, settings.lr),
+            torch.tensor(twin_keys(self.stream, inputs, [ratios]), dtype=torch.int64),
+            weights.start({name: tensor.repeat_interleave(times, dim=0) for name, tensor in parameters.items()}),
             weights=weights,
             regrows=any(composition.schedule.remembers for composition in compositions),
         )
         steps = len(population.batches(inputs.data.train)) if inputs.data else 1
-        self._change(inputs, settings, True, Moment(1, 0, steps, settings.epochs), population)
+        self._change(inputs, settings, places, True, Moment(1, 0, steps, settings.epochs), population)
         return population
 
-    def plan(self, inputs: SparsifierInputs, settings: RatioSettings) -> Plan:
+    def plan_at(self, inputs: SparsifierInputs, settings: RatioSettings, places: Places) -> Plan:
+        """Return how the twins at some places on the axes are trained."""
         from zootwins.population.trajectory import Plan
 
-        every = {composition.schedule.every for composition in self._compositions(settings)}
+        every = {self.composition(settings, at).schedule.every for at in places}
         return Plan(
             settings.epochs,
             prediction_states=(0, settings.epochs),
-            change=partial(self._change, inputs, settings, False),
+            change=partial(self._change, inputs, settings, places, False),
             every=every.pop() if len(every) == 1 else None,
         )
 
-    def _compositions(self, settings: RatioSettings) -> list[Composition]:
-        return [self.composition(settings, at) for at in coordinates(settings.axes)]
+    def changes_masks(self, settings: RatioSettings, places: Places, moment: Moment) -> bool:
+        """Return whether a moment is one at which masks of twins may change."""
+        schedules = [(self.composition(settings, at).schedule, at["ratio"]) for at in places]
+        return any(
+            schedule.progress(moment, ratio) is not None or schedule.exchange(moment) > 0
+            for schedule, ratio in schedules
+        )
 
     def _change(
-        self, inputs: SparsifierInputs, settings: RatioSettings, begins: bool, moment: Moment, population: Population
+        self,
+        inputs: SparsifierInputs,
+        settings: RatioSettings,
+        places: Places,
+        begins: bool,
+        moment: Moment,
+        population: Population,
     ) -> None:
         """Change the twins to what is due, `begins` being True before the first state is recorded."""
         from zootwins.sparsifiers.changes import change
         from zootwins.sparsifiers.state import State
 
-        compositions = self._compositions(settings)
+        compositions = [self.composition(settings, at) for at in places]
         immediate = compositions[0].schedule.immediate
         if moment.taken == 0 and begins != immediate:
             return
-        change(compositions, State(population, moment, inputs, coordinates(settings.axes)))
+        change(compositions, State(population, moment, inputs, places))

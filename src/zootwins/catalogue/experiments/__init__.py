@@ -13,6 +13,7 @@ REGISTRY = {
     "replication": "zootwins.catalogue.experiments.paper:Replication",
     "representations": "zootwins.catalogue.experiments.representations:RepresentationExperiment",
     "soups": "zootwins.catalogue.experiments.soups:SoupExperiment",
+    "pruning_soups": "zootwins.catalogue.experiments.pruning_soups:PruningSoupExperiment",
     "transfer": "zootwins.catalogue.experiments.transfer:TransferExperiment",
     "benchmark": "zootwins.catalogue.experiments.benchmark:BenchmarkExperiment",
 }

@@ -87,12 +87,16 @@ class Retraining:
         Returns:
             The parameters, and their mean over epochs (where asked for) as `mean.{parameter}`.
         """
-        epochs = lengths.longest
+        steps = len(population.batches(self.images))
+        factors = lambda epoch: lengths.factors(epoch, steps)  # noqa: E731
+        return self.by_plan(name, population, Plan(lengths.longest, lr_factors=factors, averaged_from=averaged_from))
+
+    def by_plan(self, name: str, population: Population, plan: Plan) -> dict[str, Tensor]:
+        """Train a population by a plan; see `train`."""
+        epochs = plan.epochs
         if name in self.finished:
             self.done += epochs
             return self.finished[name]
-        steps = -(-len(self.images) // population.batch_size)
-        plan = Plan(epochs, lr_factors=lambda epoch: lengths.factors(epoch, steps), averaged_from=averaged_from)
         training = Training(self.engine, population, self.images, plan)
         if name in self.running:
             training.load_state_dict(self.running.pop(name))

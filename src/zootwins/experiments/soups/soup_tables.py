@@ -227,7 +227,8 @@ def _cell(table: pd.DataFrame, *more: str) -> dict[str, pd.Series]:
     return headings | {name.capitalize(): table[name] for name in more}
 
 
-def _gain_cells(table: pd.DataFrame) -> dict[str, pd.Series]:
+def gain_cells(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return n, gain with its interval, spread, share of models that gain, and p as text."""
     return {
         "n": texts(table["models"]),
         "Gain": value_interval(table["mean"], table["low"], table["high"], "{:.2f}"),
@@ -243,7 +244,7 @@ def arrange_gains(table: pd.DataFrame) -> pd.DataFrame:
     shown = shown.assign(against=shown["against"].replace(NAMES))
     noise = {"std, models": texts(shown["std_models"], "{:.2f}")}
     return lines(
-        _cell(shown, "phase", "against"), {"Soup": texts(shown["accuracy"], "{:.1f}"), **_gain_cells(shown), **noise}
+        _cell(shown, "phase", "against"), {"Soup": texts(shown["accuracy"], "{:.1f}"), **gain_cells(shown), **noise}
     )
 
 
@@ -275,7 +276,7 @@ def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
 def arrange_shifted(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange one line per zoo, variant, goal, set, severity and comparison."""
     shown = table.assign(against=table["against"].replace(NAMES), severity=table["severity"].replace(0, np.nan))
-    return lines(_cell(shown, "set", "against") | {"Severity": shown["severity"]}, _gain_cells(shown))
+    return lines(_cell(shown, "set", "against") | {"Severity": shown["severity"]}, gain_cells(shown))
 
 
 def arrange_fairness(table: pd.DataFrame) -> pd.DataFrame:
@@ -283,7 +284,7 @@ def arrange_fairness(table: pd.DataFrame) -> pd.DataFrame:
     shown = table[table["arm"] == "soup"]
     measures = {"worst_class": "worst class", "recall_spread": "spread of recalls", "ece": "calibration error"}
     shown = shown.assign(against=shown["against"].replace(NAMES), measure=shown["measure"].replace(measures))
-    cells = {"Soup": texts(shown["value"], "{:.1f}"), **_gain_cells(shown.rename(columns={"higher": "better"}))}
+    cells = {"Soup": texts(shown["value"], "{:.1f}"), **gain_cells(shown.rename(columns={"higher": "better"}))}
     renamed = {"Gain": "Difference", "Better": "Higher"}
     return lines(_cell(shown, "phase", "measure", "against"), cells).rename(columns=renamed)
 
@@ -297,4 +298,4 @@ def arrange_controls(table: pd.DataFrame) -> pd.DataFrame:
         "Parts": texts(table["parts"], "{:.1f}"),
         "Over the worst": texts(table["over_worst"], "{:.2f}"),
     }
-    return lines(keys, cells | _gain_cells(table))
+    return lines(keys, cells | gain_cells(table))
