@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from zootwins.run.settings import Ascending, Percent, Section
-from zootwins.sparsifiers.registry import REGISTRY
+from zootwins.sparsifiers.pruning import Pruning
+from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
 
 # What is trained of each twin: a folder of shards each (`zootwins.experiments.soups.while_pruning`).
 ARMS = ("single", "restarted", "long", "member", "soup")
@@ -26,3 +27,18 @@ class PruningSoups(Section):
     members: int = Field(
         ge=2, le=100, description="Copies of each twin, and how many times as long the run without soups trains."
     )
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for method, own in methods.items():
+            sparsifier = get_sparsifier(method)
+            keys = sparsifier.Settings.model_fields
+            if not isinstance(sparsifier, Pruning) or "sparsities" not in keys:
+                raise ValueError(
+                    f"{method}: is not pruned to sparsities by masks that copies could share; leave it out"
+                )
+            if unknown := [key for key in own if key not in keys]:
+                known = ", ".join(keys)
+                raise ValueError(f"{method}: there is no key {unknown[0]!r} in {sparsifier.section}; there are {known}")
+        return methods

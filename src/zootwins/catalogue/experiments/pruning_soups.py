@@ -8,7 +8,6 @@ from zootwins.catalogue.experiments.base import Drawing, Experiment, Table
 from zootwins.catalogue.messages import validated
 from zootwins.catalogue.pruning_soups import ARMS, PruningSoups
 from zootwins.run.errors import InputError
-from zootwins.sparsifiers.pruning import Pruning
 from zootwins.sparsifiers.registry import get_sparsifier, module_of
 
 if TYPE_CHECKING:
@@ -96,12 +95,13 @@ class PruningSoupExperiment(Experiment):
         return settings.model_copy(update={"methods": methods})
 
     def check(self, run: Run, zoo: str, where: str) -> None:
-        """Refuse methods without masks that copies could share, and those that start from twins by others."""
+        """Refuse settings that do not go together, and methods that start from twins by others."""
+        if zoo not in run.zoos:
+            return
         for method, own in run.settings[self.id][zoo].methods.items():
             sparsifier, key = get_sparsifier(method), f"{where}.methods.{method}"
-            settings = validated(sparsifier.Settings, own, key)
-            if not isinstance(sparsifier, Pruning):
-                raise InputError(f"{key}: {sparsifier.title} has no masks that copies could share; leave it out")
+            file, _, path = key.partition(": ")
+            settings = validated(sparsifier.Settings, own, file, path)
             if others := sparsifier.needs(settings):
                 raise InputError(
                     f"{key}: starts from twins by {', '.join(others)}, which are not made here; leave it out"
