@@ -499,29 +499,30 @@ def test_soups_that_cannot_be_are_named(tmp_path, change, message):
 
 
 def test_soups_while_pruning_take_the_settings_of_their_methods(tmp_path):
-    own = DEFAULTS["pruning_soups"] | {"sparsities": [70], "methods": {"gmp": {"ends": [9]}, "acdc": {}}}
+    own = {"sparsities": [70], "methods": ["gmp", "acdc"], "settings": {"gmp": {"ends": [9]}}}
+    own = DEFAULTS["pruning_soups"] | own
     zoo = {"gradual_pruning": {"lr": 0.5, "ends": [8]}}
-    methods = run_with(tmp_path, lambda one: one.update(zoo), pruning_soups=own).settings["pruning_soups"]
-    gmp = methods["fmnist_mini_seed"].methods["gmp"]
+    soups = run_with(tmp_path, lambda one: one.update(zoo), pruning_soups=own).settings["pruning_soups"]
+    gmp = soups["fmnist_mini_seed"].settings["gmp"]
     assert (gmp["sparsities"], gmp["ends"], gmp["lr"], gmp["epochs"]) == ((70.0,), [9], 0.5, 15)
     off = {"gradual_pruning": False, "methods": ["mp"]}
     without = run_with(tmp_path, lambda one: one.update(off), pruning_soups=own, methods=None)
-    assert set(without.settings["pruning_soups"]["fmnist_mini_seed"].methods) == {"acdc"}
+    assert without.settings["pruning_soups"]["fmnist_mini_seed"].methods == ("acdc",)
 
 
 @pytest.mark.parametrize(
-    ("method", "message"),
+    ("change", "message"),
     [
-        ({"vd": {}}, "methods: vd: is not pruned to sparsities by masks that copies could share"),
-        ({"gmp": {"end": [9]}}, "methods: gmp: there is no key 'end' in gradual_pruning"),
-        ({"scratch": {}}, "methods.scratch: starts from twins by gmp, which are not made here"),
-        ({"gmp": {"ends": [15]}}, "methods.gmp: begin 0, ends 15, epochs 15"),
-        ({"gmpp": {}}, "pruning_soups.methods.*gmpp"),
+        ({"methods": ["vd"]}, "methods: .*vd: is not pruned to sparsities by masks that copies could share"),
+        ({"methods": ["scratch"]}, "settings.scratch: starts from twins by gmp, which are not made here"),
+        ({"methods": ["gmpp"]}, "pruning_soups.methods.*gmpp"),
+        ({"settings": {"gmp": {"end": [9]}}}, "settings: .*gmp: 'end' is no key of gradual_pruning"),
+        ({"settings": {"gmp": {"ends": [15]}}}, "settings.gmp: .*begin 0, ends 15, epochs 15"),
     ],
 )
-def test_soups_while_pruning_that_cannot_be_are_named(tmp_path, method, message):
+def test_soups_while_pruning_that_cannot_be_are_named(tmp_path, change, message):
     with pytest.raises(InputError, match=message):
-        run_with(tmp_path, pruning_soups=DEFAULTS["pruning_soups"] | {"methods": method})
+        run_with(tmp_path, pruning_soups=DEFAULTS["pruning_soups"] | change)
 
 
 def test_methods_are_a_zoos_own_where_the_configuration_has_none(tmp_path):

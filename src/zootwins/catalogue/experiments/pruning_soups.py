@@ -86,20 +86,20 @@ class PruningSoupExperiment(Experiment):
 
         Methods that the zoo does without are left out.
         """
-        methods = {}
-        for method, here in settings.methods.items():
-            section = get_sparsifier(method).section
+        resolved = {}
+        for method in settings.methods:
+            section, here = get_sparsifier(method).section, settings.settings.get(method, {})
             if (of_zoo := getattr(entry, section)) is not False:
-                sparsities = {"sparsities": settings.sparsities}
-                methods[method] = getattr(config, section).model_dump() | of_zoo | here | sparsities
-        return settings.model_copy(update={"methods": methods})
+                merged = getattr(config, section).model_dump() | of_zoo | here
+                resolved[method] = merged | {"sparsities": settings.sparsities}
+        return settings.model_copy(update={"methods": tuple(resolved), "settings": resolved})
 
     def check(self, run: Run, zoo: str, where: str) -> None:
         """Refuse settings that do not go together, and methods that start from twins by others."""
         if zoo not in run.zoos:
             return
-        for method, own in run.settings[self.id][zoo].methods.items():
-            sparsifier, key = get_sparsifier(method), f"{where}.methods.{method}"
+        for method, own in run.settings[self.id][zoo].settings.items():
+            sparsifier, key = get_sparsifier(method), f"{where}.settings.{method}"
             file, _, path = key.partition(": ")
             settings = validated(sparsifier.Settings, own, file, path)
             if others := sparsifier.needs(settings):
@@ -127,7 +127,7 @@ class PruningSoupExperiment(Experiment):
         of_zoo = run.settings[self.id].get(zoo)
         if of_zoo is None or method not in of_zoo.methods:
             raise InputError(f"{zoo} has no soups by {method} in this configuration; see its section {self.id}")
-        return of_zoo.methods[method]
+        return of_zoo.settings[method]
 
     def members(self, run: Run, zoo: str) -> int:
         """The number of copies of each twin."""
