@@ -4,6 +4,7 @@ Accuracies fall with sparsity and follow the originals', so that figures made of
 """
 
 import json
+from collections.abc import Collection, Iterable, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -183,7 +184,8 @@ def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResu
     weights = np.random.default_rng(seed).normal(size=(len(models), 20, 36))
     tables["weight_statistics"] = weight_statistics({"fc1.weight": weights}).assign(index=models["index"])
     tables["benchmark"] = make_benchmark()
-    return ZooResults(zoo, models, tables | make_soups(models, seed))
+    tables |= make_soups(models, seed) | make_pruning_soups("gmp", models["index"])
+    return ZooResults(zoo, models, tables)
 
 
 def make_benchmark() -> pd.DataFrame:
@@ -236,6 +238,35 @@ def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:
                 )
     frames = {"soups": scores, "soup_pairs": pairs, "soup_shifted": shifted, "soup_noise": noise}
     return {name: pd.DataFrame(rows) for name, rows in frames.items()}
+
+
+PRUNING_SOUPS = {
+    "single": 0.70,
+    "restarted": 0.69,
+    "long": 0.74,
+    "mean_member": 0.71,
+    "best_member": 0.715,
+    "soup": 0.72,
+}
+
+
+def make_pruning_soups(
+    method: str,
+    models: Iterable[int],
+    goal: float = 0.9,
+    arms: Mapping[str, float] = PRUNING_SOUPS,
+    collapsed: Collection[int] = (),
+) -> dict[str, pd.DataFrame]:
+    """The long tables of soups while pruning trains, of some accuracies by arm."""
+    rng = np.random.default_rng(3)
+    scores = pd.DataFrame(
+        {"method": method, "members": 3, "goal": goal, "index": index, "arm": arm, "sparsity": goal}
+        | {"test_accuracy": accuracy + rng.normal(0, 0.004), "collapsed": index in collapsed}
+        for index in models
+        for arm, accuracy in arms.items()
+    )
+    pairs = scores[scores["arm"] == "soup"].assign(distance=1.0, agreement=0.9, barrier=0.02)
+    return {"pruning_soups": scores, "pruning_soup_pairs": pairs}
 
 
 def _soup_rows(variant: str, accuracy: float, rng: np.random.Generator) -> list[dict[str, object]]:

@@ -1,11 +1,10 @@
 """Tables of soups while pruning trains: numbers against SciPy and by hand, on made-up results."""
 
-import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from synthetic import make_models, make_zoo
+from synthetic import PRUNING_SOUPS, make_models, make_pruning_soups, make_zoo
 from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.experiments import get_experiment
@@ -13,25 +12,10 @@ from zootwins.experiments.soups import while_pruning_tables
 from zootwins.reporting.figures.pruning_soup_gain import pruning_soup_gain
 
 MODELS = 12
-ARMS = {"single": 0.70, "restarted": 0.69, "long": 0.74, "mean_member": 0.71, "best_member": 0.715, "soup": 0.72}
 
 
-def rows(method="rigl", goal=0.9, arms=ARMS, models=range(MODELS), collapsed=()):
-    rng = np.random.default_rng(3)
-    return pd.DataFrame(
-        {
-            "method": method,
-            "members": 3,
-            "goal": goal,
-            "index": index,
-            "arm": arm,
-            "sparsity": goal,
-            "test_accuracy": accuracy + rng.normal(0, 0.004),
-            "collapsed": index in collapsed,
-        }
-        for index in models
-        for arm, accuracy in arms.items()
-    )
+def rows(method="rigl", models=range(MODELS), **more) -> pd.DataFrame:
+    return make_pruning_soups(method, models, **more)["pruning_soups"]
 
 
 def results_of(*tables: pd.DataFrame) -> ZooResults:
@@ -53,7 +37,7 @@ def test_gains_are_paired_as_scipy_does():
 
 
 def test_statements_have_verdicts_both_ways_and_few_models_decide_nothing():
-    few = rows("gmp", models=range(2), arms=ARMS | {"single": 0.7195})
+    few = rows("gmp", models=range(2), arms=PRUNING_SOUPS | {"single": 0.7195})
     table = while_pruning_tables.findings_table([results_of(rows(), few)])
     verdicts = {(row.method, row.finding): row.verdict for row in table.itertuples()}
     assert verdicts["rigl", "soups while RigL trains are better than RigL alone"] == HOLDS

@@ -70,8 +70,8 @@ def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Distance, agreement and barrier of the copies before the last average, a model's pairs as their mean."""
     rows = []
     for results in zoos:
-        pairs = results.tables["pruning_soup_pairs"]
-        models = pairs.groupby([*CELL, "index"], sort=False).mean(numeric_only=True).reset_index()
+        pairs = results.tables["pruning_soup_pairs"].groupby([*CELL, "index"], sort=False).mean(numeric_only=True)
+        models = pairs[pairs.index.isin(accuracies(results).index)].reset_index()
         for key, part in models.groupby(CELL, sort=False):
             barrier = {f"barrier_{name}": value for name, value in summary(part["barrier"]).items() if name != "models"}
             row = {"zoo": results.zoo.id} | dict(zip(CELL, key, strict=True)) | {"models": len(part)}
