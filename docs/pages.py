@@ -138,18 +138,15 @@ def _family(experiment: Any) -> str:
     part = "a part of `all`" if experiment.in_all else f"`snakemake --cores 4 {experiment.id}`, not a part of `all`"
     page = f" [What it found](../{experiment.page})." if experiment.page else ""
     rows = [
-        *((f"`tables/{table.name}.csv`", table.title, "") for table in experiment.tables),
-        *((f"`figures/{one.name}.svg`", one.label, _thumbnail(one.name)) for one in experiment.figures),
-        *((f"`metrics/{{zoo}}/{name.replace('*', '{method}')}.parquet`", LONG, "") for name in experiment.long_tables),
+        *((f"`tables/{table.name}.csv`", table.title) for table in experiment.tables),
+        *((f"`figures/{one.name}.svg`", one.label) for one in experiment.figures),
+        *((f"`metrics/{{zoo}}/{name.replace('*', '{method}')}.parquet`", LONG) for name in experiment.long_tables),
     ]
-    table = _markdown(("file", "what it shows", ""), rows)
-    return f"### `{experiment.id}`\n\n{experiment.title[0].upper()}{experiment.title[1:]}; {part}.{page}\n\n{table}"
-
-
-def _thumbnail(figure: str) -> str:
-    return (
-        f"![{figure}](../{THUMBNAILS}/{figure}.png)" if (ROOT / "docs" / THUMBNAILS / f"{figure}.png").exists() else ""
-    )
+    thumbnails = [f"{THUMBNAILS}/{one.name}.png" for one in experiment.figures]
+    pictures = [f"![{Path(path).stem}](../{path})" for path in thumbnails if (ROOT / "docs" / path).exists()]
+    text = f"{experiment.title[0].upper()}{experiment.title[1:]}; {part}.{page}"
+    parts = [f"### `{experiment.id}`", text, " ".join(pictures), _markdown(("file", "what it shows"), rows)]
+    return "\n\n".join(filter(None, parts))
 
 
 def make_thumbnails(figures: Path, width: int = 240) -> None:

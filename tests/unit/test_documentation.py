@@ -30,6 +30,8 @@ def test_the_readme_of_the_configuration_has_the_keys_that_there_are(pages):
     sections = [configuration, *(section for section in configuration.values() if isinstance(section, dict))]
     for key in (key for section in sections for key in section):
         assert f"| `{key}` |" in readme
+    files = readme.partition("## The run")[0]
+    assert all(f"`{path.name}`" in files for path in (REPOSITORY / "config").glob("*.yaml"))
 
 
 def test_the_page_of_targets_has_what_the_experiments_have(pages):
