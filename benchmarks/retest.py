@@ -50,7 +50,7 @@ def second_run(first: TwinShard, zoo: Path, sparsity: float, path: Path) -> Twin
             get_engine("auto", "auto", threads=2),
             sparsifier,
             settings,
-            SparsifierInputs(f"{zoo.name}, again", models, {}, None),
+            SparsifierInputs(f"{zoo.name}, again", models),
             load_dataset(zoo / "dataset.safetensors"),
             [settings.epochs],
             resume,

@@ -210,6 +210,36 @@ checkpoint initial_weights:
         "../workflow/scripts/initial_weights.py"
 
 
+checkpoint earlier_weights:
+    """The weights that a zoo's models had after an epoch of their training: their checkpoints of that epoch."""
+    input:
+        raw_zoo=known_by_content(FILES.raw_zoo_with_epoch),
+        originals="results/zoos/{zoo}/originals.safetensors",
+        models="results/zoos/{zoo}/models.csv",
+    output:
+        "results/zoos/{zoo}/epoch-{epoch}.safetensors",
+    log:
+        "results/logs/earlier_weights/{zoo}-{epoch}.log",
+    wildcard_constraints:
+        zoo=OWN_TWINS,
+        epoch=r"[1-9]\d*",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=60,
+    params:
+        architecture=zoo_value("architecture"),
+        architecture_code=architecture_code,
+        dialect=zoo_value("dialect"),
+        factors=zoo_value("factors"),
+        folder=ask(FILES.folder_state_of_epoch),
+        code=code_of("earlier_weights"),
+    script:
+        "../workflow/scripts/earlier_weights.py"
+
+
 checkpoint match_twins:
     """Find the original of each published twin: the twins' table, and their originals' weights and predictions."""
     input:

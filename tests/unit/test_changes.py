@@ -32,7 +32,7 @@ def twins():
     originals = Originals(
         of.architecture, ["a", "b"], [0, 1], of.factors[:2], {n: p[::3] for n, p in of.parameters.items()}
     )
-    inputs = SparsifierInputs("zoo", originals, {}, initial, ImageData(data, data, data), TorchEngine())
+    inputs = SparsifierInputs("zoo", originals, {}, {0: initial}, ImageData(data, data, data), TorchEngine())
     return State(of, FIRST, inputs, PLACES)
 
 
@@ -70,6 +70,7 @@ class Does(Schedule):
     rounds: int = 1
     share: float = 0.0
     back: bool = False
+    rewind_epoch: int | None = 0
     fresh: bool = False
 
     def progress(self, moment, ratio):

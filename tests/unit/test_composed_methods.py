@@ -18,7 +18,7 @@ from zootwins.zoos.originals import Originals
 ONE_SHOT = ("snip", "grasp", "synflow", "taylor", "wanda", "obc", "woodfisher")
 SETTINGS = {
     "acdc": {"phase_epochs": 1, "last_epochs": 1},
-    "imp": {"rounds": 3, "rewind": "init"},
+    "imp": {"rounds": 3},
     "rigl": {"every": 1, "until": 1.0},
     "set": {"every": 1, "until": 1.0},
     "synflow": {"iterations": 10},
@@ -31,7 +31,7 @@ def inputs():
     of = population([factors(0), factors(1, "relu", "sgd")], dtype=torch.float32)
     initial = population([factors(2), factors(3, "relu", "sgd")], dtype=torch.float32).parameters
     return SparsifierInputs(
-        "zoo", Originals(of.architecture, ["a", "b"], [0, 1], of.factors, of.parameters), {}, initial
+        "zoo", Originals(of.architecture, ["a", "b"], [0, 1], of.factors, of.parameters), {}, {0: initial}
     )
 
 
@@ -82,7 +82,7 @@ def test_a_twin_does_not_depend_on_its_neighbours(method, inputs, data):
     together = sparsify(TorchEngine(), sparsifier, chosen, inputs, data).tensors
     of, cut = inputs.originals, slice(1, 2)
     one = Originals(of.architecture, ["b"], [1], of.factors[cut], {n: p[cut] for n, p in of.parameters.items()})
-    alone_inputs = replace(inputs, originals=one, initial={n: p[cut] for n, p in inputs.initial.items()})
+    alone_inputs = replace(inputs, originals=one, earlier={0: {n: p[cut] for n, p in inputs.earlier[0].items()}})
     alone = sparsify(TorchEngine(), sparsifier, chosen, alone_inputs, data).tensors
     for name, tensor in alone.items():
         torch.testing.assert_close(together[name][cut], tensor, rtol=0, atol=1e-5, equal_nan=True)
@@ -116,7 +116,7 @@ def test_imp_rewinds_and_nests(inputs, data):
     tensors = made("imp", inputs, data, epochs=6, lr=1e-12)  # weights hardly move
     masks = final_masks(tensors, 2)
     for name, mask in masks.items():
-        torch.testing.assert_close(tensors[name][:, 2, -1], inputs.initial[name] * mask, rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(tensors[name][:, 2, -1], inputs.earlier[0][name] * mask, rtol=1e-4, atol=1e-9)
         states = tensors[name][:, 2]
         for earlier in range(states.shape[1] - 1):
             assert not ((states[:, earlier] == 0) & (states[:, earlier + 1] != 0)).any()

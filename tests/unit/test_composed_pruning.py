@@ -51,7 +51,7 @@ def test_a_published_method_is_a_combination_that_the_configuration_can_name(mon
     given, one = inputs_of(0, 1), images(population([factors(0)], dtype=torch.float32), 24)
     settings = Settings(**json.loads(Settings(**SHORT, **named).model_dump_json()))
     theirs = published.Settings(**{k: v for k, v in SHORT.items() if k != "min_left"} | own)
-    assert composed.needs_initial(settings) == published.needs_initial(theirs)
+    assert composed.earlier_epochs(settings) == published.earlier_epochs(theirs)
     ours, expected = (
         sparsify(TorchEngine(), sparsifier, chosen, given, ImageData(one, one, one)).tensors
         for sparsifier, chosen in ((composed, settings), (published, theirs))

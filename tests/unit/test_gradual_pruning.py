@@ -197,9 +197,9 @@ def test_a_start_before_training(method):
     originals = some_originals()
     initial = {name: torch.randn_like(tensor) for name, tensor in originals.parameters.items()}
     settings = method.Settings(**SHORT, start="init")
-    assert method.needs_initial(settings)
-    assert not method.needs_initial(method.Settings(**SHORT))
-    of = method.population(SparsifierInputs("zoo", originals, initial=initial), settings)
+    assert method.earlier_epochs(settings) == (0,)
+    assert not method.earlier_epochs(method.Settings(**SHORT))
+    of = method.population(SparsifierInputs("zoo", originals, earlier={0: initial}), settings)
     for name, tensor in initial.items():
         assert torch.equal(of.parameters[name], tensor.repeat_interleave(3, dim=0))
 

@@ -35,7 +35,9 @@ def inputs_of(*seeds: int) -> SparsifierInputs:
     of = population([factors(seed) for seed in seeds], dtype=torch.float32)
     initial = {name: torch.randn_like(tensor) / 3 for name, tensor in of.parameters.items()}
     names = [f"model {seed}" for seed in seeds]
-    return SparsifierInputs("zoo", Originals(of.architecture, names, seeds, of.factors, of.parameters), {}, initial)
+    return SparsifierInputs(
+        "zoo", Originals(of.architecture, names, seeds, of.factors, of.parameters), {}, {0: initial}
+    )
 
 
 @pytest.mark.parametrize(

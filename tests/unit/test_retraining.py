@@ -61,7 +61,7 @@ def shard(originals, tmp_path_factory):
 
 @pytest.fixture
 def inputs(originals, shard):
-    return SparsifierInputs("zoo", originals, {"mp": shard}, rebuilt(originals))
+    return SparsifierInputs("zoo", originals, {"mp": shard}, {0: rebuilt(originals)})
 
 
 def kept(population, ratios=3):
@@ -134,7 +134,7 @@ def test_masks_are_those_at_the_operating_points_of_gradual_pruning(originals, t
     retraining = lottery_ticket.Settings(**CHOSEN | {"masks": "gmp"})
     masks = (
         LotteryTicket()
-        .population(SparsifierInputs("zoo", originals, {"gmp": shard}, rebuilt(originals)), retraining)
+        .population(SparsifierInputs("zoo", originals, {"gmp": shard}, {0: rebuilt(originals)}), retraining)
         .masks
     )
     twins = [shard.twin(point.at) for point in method.curve(settings)]
@@ -157,7 +157,7 @@ def test_a_twin_does_not_depend_on_its_neighbours(method, settings, inputs, tmp_
     trajectory = sparsify(TorchEngine(), MagnitudePruning(), MP, SparsifierInputs("zoo", alone), shown(alone))
     write_trajectory(tmp_path / "b.safetensors", "mp", trajectory, ["b"], [1], axes=MagnitudePruning().axes(MP))
     twins = {"mp": read_shard(tmp_path / "b.safetensors")}
-    single = method.population(SparsifierInputs("zoo", alone, twins, rebuilt(alone)), settings)
+    single = method.population(SparsifierInputs("zoo", alone, twins, {0: rebuilt(alone)}), settings)
     assert single.keys.tolist() == whole.keys[len(single) :].tolist()
     for kind in ("parameters", "masks"):
         for name, tensor in getattr(single, kind).items():
@@ -184,7 +184,7 @@ def test_scratch_starts_anew_and_shuffled_from_the_same(inputs):
         dense = ours.parameters[name][::6]
         assert torch.equal(dense, theirs.parameters[name][::3])
         assert not torch.equal(dense[0], dense[1])
-        assert abs(torch.corrcoef(torch.stack([dense.flatten(), inputs.initial[name].flatten()]))[0, 1]) < 0.25
+        assert abs(torch.corrcoef(torch.stack([dense.flatten(), inputs.earlier[0][name].flatten()]))[0, 1]) < 0.25
         assert dense.std().item() == pytest.approx(1, abs=0.25)  # `factors` initialise with normal numbers
         sparse = ours.parameters[name][4::6] * ours.masks[name][4::6]
         assert torch.equal(sparse, dense * ours.masks[name][4::6])
@@ -300,7 +300,7 @@ def test_a_shard_without_models_has_no_twins(method, settings, originals, tmp_pa
     data, path = shown(originals), tmp_path / "0000-0001.safetensors"
     pruned = sparsify(TorchEngine(), MagnitudePruning(), MP, SparsifierInputs("zoo", none), data)
     write_trajectory(path, "mp", pruned, [], [], axes=MagnitudePruning().axes(MP))
-    inputs = SparsifierInputs("zoo", none, {"mp": read_shard(path)}, rebuilt(none))
+    inputs = SparsifierInputs("zoo", none, {"mp": read_shard(path)}, {0: rebuilt(none)})
     weights = sparsify(TorchEngine(), method, settings, inputs, data).tensors["fc1.weight"]
     assert weights.shape[0] == 0
     assert weights.shape[-3:] == (5, 20, 36)

@@ -29,19 +29,19 @@ def over_epochs(schedule, epochs, ratio=0.9):
 
 
 def test_acdc_has_the_phases_of_its_imagenet_runs():
-    schedule = Alternating(warmup=10, phase=5, last=15, epochs=100)
+    schedule = Alternating(warmup=10, phase=5, last=15)
     starts = range(10, 80, 5)
     assert over_epochs(schedule, 100) == {e: float(i % 2 == 0) for i, e in enumerate(starts)} | {85: 1.0}
     assert [e for e in range(100) if schedule.resets_moments(Moment(e + 1, 0, 10, 100))] == list(range(15, 80, 10))
 
 
 def test_acdc_has_the_phases_of_its_cifar_runs():
-    due = over_epochs(Alternating(warmup=10, phase=20, last=30, epochs=200), 200)
+    due = over_epochs(Alternating(warmup=10, phase=20, last=30), 200)
     assert due == {e: float(i % 2 == 0) for i, e in enumerate(range(10, 171, 20))}
 
 
 def test_acdc_of_one_sparse_phase_is_one_shot_pruning():
-    assert over_epochs(Alternating(warmup=0, phase=5, last=20, epochs=20), 20) == {0: 1.0}
+    assert over_epochs(Alternating(warmup=0, phase=5, last=20), 20) == {0: 1.0}
 
 
 @pytest.mark.parametrize("percent", [50, 80, 90])
@@ -97,7 +97,7 @@ def test_every_round_prunes_the_same_share_and_rewinds():
     assert due[27] == 1
     assert set(over_epochs(Rounds(2, 1), 5, 0.5)) == {0, 1}  # what is left trains on
     assert [e for e in range(30) if schedule.rewinds(Moment(e + 1, 0, 10, 30))] == list(range(0, 30, 3))
-    assert not Rounds(10, 3, rewinding=False).rewinds(Moment(4, 0, 10, 30))
+    assert not Rounds(10, 3, rewind_epoch=None).rewinds(Moment(4, 0, 10, 30))
 
 
 def test_rigl_exchanges_by_a_cosine_and_ends():

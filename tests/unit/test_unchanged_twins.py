@@ -85,7 +85,7 @@ def made(case: str, folder: Path):
             write_trajectory(path, needed, made(its_case, folder), ["a", "b"], [0, 1], axes=axes)
         twins[needed] = read_shard(path)
     images = ImageSet(torch.zeros(16, 1, 28, 28), torch.zeros(16, dtype=torch.int64))
-    inputs = SparsifierInputs("zoo", originals, twins, parameters_of(20))
+    inputs = SparsifierInputs("zoo", originals, twins, {0: parameters_of(20)})
     return sparsify(ExactEngine(), sparsifier, settings, inputs, ImageData(images, images, images))
 
 

@@ -26,13 +26,14 @@ with job(snakemake):
         *shard_slice(snakemake.wildcards.shard),
     )
     twins = {needed: read_shard(snakemake.input[needed]) for needed in sparsifier.needs(settings)}
-    initial = load_initial(snakemake.input.initial, originals) if sparsifier.needs_initial(settings) else None
+    epochs = sparsifier.earlier_epochs(settings)
+    earlier = {epoch: load_initial(snakemake.input[f"epoch_{epoch}"], originals) for epoch in epochs}
     resume = Resume(*resume_file(snakemake))
     trajectory = sparsify(
         engine,
         sparsifier,
         settings,
-        SparsifierInputs(zoo, originals, twins, initial),
+        SparsifierInputs(zoo, originals, twins, earlier),
         load_dataset(snakemake.input.dataset),
         kept_states(snakemake.params.keep_states, settings.epochs),
         resume,

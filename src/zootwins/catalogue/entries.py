@@ -95,9 +95,28 @@ class Zoo:
                     )
 
     @property
-    def needs_initial_weights(self) -> bool:
-        """Whether one of its methods starts from the models' weights before training."""
-        return any(get_sparsifier(method).needs_initial(settings) for method, settings in self.methods.items())
+    def earlier_epochs(self) -> list[int]:
+        """The epochs of its models' training whose weights its methods take; 0: before training."""
+        methods = self.methods.items()
+        return sorted({epoch for name, own in methods for epoch in get_sparsifier(name).earlier_epochs(own)})
+
+    def check_earlier_epochs(self, keep_states: str) -> None:
+        """Refuse to take weights of epochs that there are not; the files of an archive or folder are another matter.
+
+        Raises:
+            InputError: naming the key and what to do.
+        """
+        last = self.train.epochs if self.train and self.epoch is None else self.epoch
+        for method, settings in self.methods.items():
+            sparsifier = get_sparsifier(method)
+            for epoch in filter(None, sparsifier.earlier_epochs(settings)):
+                key = f"zoos.{self.id}.{sparsifier.section}: takes weights of epoch {epoch}"
+                if last is not None and epoch > last:
+                    raise InputError(
+                        f"{key}, but the originals are of epoch {last}; set rewind_epoch to {last} at most"
+                    )
+                if self.train and keep_states != "all":
+                    raise InputError(f"{key}, which only keep_states: all keeps of a zoo trained here; set it")
 
     def value(self, path: str) -> Any:
         """Return a field, or a part of one, as plain values: `methods.vd.epochs`; None where there is none."""
@@ -299,6 +318,7 @@ def load_run(config: Mapping[str, Any], root: Path) -> Run:
     for zoo in configuration.zoos:  # here, and not when the tables are made, hours later
         with mistakes.collected():
             catalogue[zoo].check_points()
+            catalogue[zoo].check_earlier_epochs(configuration.keep_states)
     run = Run(configuration, configuration.zoos, catalogue, settings, (Path(where).parent, Path(), root), datasets)
     for experiment, of_zoos in settings.items():
         for zoo in of_zoos:

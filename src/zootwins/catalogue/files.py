@@ -36,6 +36,13 @@ def _digest_of_folder(directory: str, epoch: int | str | None, dialect: str | No
     return folder_digest(directory, epoch, dialect, DIGESTS)
 
 
+@cache
+def _lacks_epoch(path: str, epoch: int, dialect: str | None) -> bool:
+    from zootwins.zoos.identity import lacks_epoch
+
+    return lacks_epoch(path, epoch, dialect)
+
+
 @dataclass(frozen=True)
 class Files:
     """The files of a run.
@@ -143,6 +150,25 @@ class Files:
         """Return the raw zoo whose checkpoints 0 are read; none where the weights follow from the factors."""
         return self.raw_zoo(zoo) if self.run.catalogue[zoo].initial_weights == "checkpoint" else []
 
+    def raw_zoo_with_epoch(self, zoo: str, epoch: str) -> str:
+        """The raw zoo whose checkpoints of an epoch are read.
+
+        Raises:
+            InputError: if it is on this machine and has none.
+        """
+        raw, entry = self.raw_zoo(zoo), self.run.catalogue[zoo]
+        local = None if entry.train else self.run.source_path(zoo)
+        if local is not None and local.exists() and _lacks_epoch(str(local), int(epoch), entry.dialect):
+            raise InputError(
+                f"{local}: has no checkpoints of epoch {epoch}, whose weights a method of {zoo} takes; set its "
+                "rewind_epoch to an epoch that has, or to 0 (before training)"
+            )
+        return raw
+
+    def folder_state_of_epoch(self, zoo: str, epoch: str) -> str | None:
+        """A digest of the checkpoints of an epoch in a zoo's folder."""
+        return self._folder_state(self.run.catalogue[zoo], int(epoch))
+
     def folder_state(self, zoo: str) -> str | None:
         """Return a digest of the files that are read of a zoo's folder, whatever their dates."""
         return self._folder_state(self.run.catalogue[zoo], self.run.fetched_epoch(zoo))
@@ -222,7 +248,11 @@ class Files:
             return {}
         sparsifier = get_sparsifier(method)
         needed = {other: f"results/twins/{zoo}/{other}/{shard}.safetensors" for other in sparsifier.needs(settings)}
-        return needed | ({"initial": self.initial(zoo)} if sparsifier.needs_initial(settings) else {})
+        return needed | {f"epoch_{epoch}": self.earlier(zoo, epoch) for epoch in sparsifier.earlier_epochs(settings)}
+
+    def earlier(self, zoo: str, epoch: int) -> str:
+        """The weights of a zoo's models after an epoch of their training; 0: before it."""
+        return f"results/zoos/{zoo}/epoch-{epoch}.safetensors" if epoch else self.initial(zoo)
 
     def initial(self, zoo: str) -> str:
         """Return the weights of a zoo's models before training."""
@@ -367,7 +397,7 @@ class Files:
         return {kind: [f"{folder}/{kind}.safetensors" for folder in folders] for kind in TENSORS} | {
             "models": [f"{folder}/models.csv" for folder in folders],
             "history": [f"{folder}/history.parquet" for folder in folders],
-            "initial": [self.initial(zoo) for zoo in zoos if self.run.catalogue[zoo].needs_initial_weights],
+            "initial": [self.earlier(zoo, epoch) for zoo in zoos for epoch in self.run.catalogue[zoo].earlier_epochs],
             "shard": [file for zoo in trained for file in self.shards(zoo, f"results/zoos/{zoo}/trained")]
             + self.all_twins(),
             "small": [file for zoo in zoos for file in self.small_twins(zoo)],

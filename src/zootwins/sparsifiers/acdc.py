@@ -49,5 +49,5 @@ class ACDC(pruning.Pruning):
         from zootwins.sparsifiers.schedules import Alternating
         from zootwins.sparsifiers.scores import Magnitude
 
-        schedule = Alternating(settings.warmup_epochs, settings.phase_epochs, settings.last_epochs, settings.epochs)
+        schedule = Alternating(settings.warmup_epochs, settings.phase_epochs, settings.last_epochs)
         return Composition(Magnitude(), schedule=schedule, min_left=settings.min_left)

@@ -72,8 +72,8 @@ class SparsifierInputs:
         zoo: the zoo's id, a part of every random stream's key.
         originals: the dense models of a shard.
         twins: the shards of the same models by the methods that `Sparsifier.needs` names.
-        initial: the same models' parameters before training, by name, `[models, …]`; None unless
-            `Sparsifier.needs_initial`.
+        earlier: the same models' parameters after the epochs of their training that `Sparsifier.earlier_epochs` names,
+            by epoch (0: before training) and by name, `[models, …]`.
         data: the images that the twins are trained on.
         engine: what computes gradients, Hessian products and inputs of layers on them.
     """
@@ -81,7 +81,7 @@ class SparsifierInputs:
     zoo: str
     originals: Originals
     twins: Mapping[str, TwinShard] = field(default_factory=dict)
-    initial: Mapping[str, Tensor] | None = None
+    earlier: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
     data: ImageData | None = None
     engine: Engine | None = None
 
@@ -109,12 +109,12 @@ class Sparsifier(ABC):
         """Return the methods whose twins of the same models this one starts from."""
         return ()
 
-    def needs_initial(self, settings: Settings) -> bool:
-        """Whether this one starts from the originals' weights before training."""
-        return False
+    def earlier_epochs(self, settings: Settings) -> tuple[int, ...]:
+        """Return the epochs of the originals' training whose weights this one takes; 0: before training."""
+        return ()
 
     def removes_channels(self, settings: Settings) -> bool:
-        """Whether whole channels go, so that the twins can be stored as smaller networks."""
+        """Return whether whole channels go, so that the twins can be stored as smaller networks."""
         return False
 
     def resolve_settings(self, settings: Settings, others: Mapping[str, Settings], epochs: int | None) -> Settings:

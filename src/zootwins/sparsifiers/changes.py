@@ -34,10 +34,11 @@ def change(compositions: Sequence[Composition], state: State) -> None:
     fractions = [s.exchange(state.moment) if prunes else 0.0 for s, prunes in zip(schedules, pruned, strict=True)]
     if any(fractions):
         _exchange(compositions, state, fractions)
-    if any(rewinding := [schedule.rewinds(state.moment) for schedule in schedules]):
-        twins = _twins(population, rewinding)
-        earlier = {name: tensor.repeat_interleave(len(due), dim=0) for name, tensor in state.inputs.initial.items()}
-        population.replace_tensors(twins, earlier)
+    targets = [schedule.rewind_epoch if schedule.rewinds(state.moment) else None for schedule in schedules]
+    for epoch in {target for target in targets if target is not None}:
+        weights = state.inputs.earlier[epoch]
+        earlier = {name: tensor.repeat_interleave(len(due), dim=0) for name, tensor in weights.items()}
+        population.replace_tensors(_twins(population, [target == epoch for target in targets]), earlier)
     if any(resetting := [schedule.resets_moments(state.moment) for schedule in schedules]):
         population.reset_optimizer(_twins(population, resetting))
 

@@ -18,5 +18,5 @@ class Settings(pruning.Settings):
     min_left: int = Field(1, ge=0, description="So many weights of each layer stay, whatever the sparsity.")
 
     @property
-    def from_initial(self) -> bool:
-        return self.start == "init"
+    def start_epoch(self) -> int | None:
+        return 0 if self.start == "init" else None

@@ -104,18 +104,11 @@ class Settings(composed.Settings):
         if (value := getattr(self, key)) is None:
             return None
         name, settings = _split(value)
-        if name == "alternating":  # the one part that has to know
-            settings = {"epochs": self.epochs, **settings}
         try:
             return part(table, name, **settings)
         except TypeError as error:
             reason = str(error).partition("__init__() ")[2] or str(error)
             raise ValueError(f"{key}: {name} {reason}; write {{name: {name}, …}} with its settings") from None
-
-    @property
-    def rewinds(self) -> bool:
-        """Whether the schedule takes weights back to those before training."""
-        return getattr(self.composition.schedule, "rewinding", False)
 
 
 class ComposedPruning(pruning.Pruning):
@@ -135,8 +128,9 @@ class ComposedPruning(pruning.Pruning):
     def removes_channels(self, settings: Settings) -> bool:
         return _split(settings.structure)[0] == "channels"
 
-    def needs_initial(self, settings: Settings) -> bool:
-        return settings.from_initial or settings.rewinds
+    def earlier_epochs(self, settings: Settings) -> tuple[int, ...]:
+        rewound = settings.composition.schedule.rewind_epoch
+        return tuple(dict.fromkeys((*super().earlier_epochs(settings), *(() if rewound is None else (rewound,)))))
 
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
         return settings.composition

@@ -55,12 +55,14 @@ class Schedule:
             boundaries of epochs.
         rounds: a change is reached in so many rounds, each scored anew under the masks of the one before.
         remembers: masked weights are remembered as they were, ranked with the others, and return so.
+        rewind_epoch: the epoch of the originals' training whose weights `rewinds` returns to; 0: before training.
     """
 
     immediate: bool = True
     every: int | None = None
     rounds: int = 1
     remembers: bool = False
+    rewind_epoch: int | None = None
 
     def progress(self, moment: Moment, ratio: float) -> float | None:
         """Return the share of the requested sparsity that is due, or None to leave the masks as they are.
@@ -75,7 +77,7 @@ class Schedule:
         return 0.0
 
     def rewinds(self, moment: Moment) -> bool:
-        """Return whether the weights that stay return to an earlier epoch's, with a fresh optimiser."""
+        """Return whether the weights that stay return to those of `rewind_epoch`."""
         return False
 
     def resets_moments(self, moment: Moment) -> bool:

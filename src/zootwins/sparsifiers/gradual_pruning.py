@@ -51,8 +51,8 @@ class CubicSettings(pruning.Settings):
         return (*super().axes, Axis("end", tuple(map(float, self.ends))))
 
     @property
-    def from_initial(self) -> bool:
-        return self.start == "init"
+    def start_epoch(self) -> int | None:
+        return 0 if self.start == "init" else None
 
 
 class Settings(CubicSettings):

@@ -1,14 +1,14 @@
 """Iterative magnitude pruning (Frankle et al. 2020): prune a share of what is left, rewind, train, and again.
 
 The first round prunes the trained original. Each round removes the same share of what is left, ranked over the whole
-network, so that the last one reaches the requested sparsity: ten rounds to 89.3 % remove 20 % each. With `rewind: init`
-the weights that stay return to their values before training, which makes the last round a lottery ticket; with
-`rewind: none` they train on.
+network, so that the last one reaches the requested sparsity: ten rounds to 89.3 % remove 20 % each. The weights that
+stay then return to their values after `rewind_epoch` epochs of the original's training; 0 makes the last round a
+lottery ticket. With `rewind_epoch: null` they train on. A round trains `epochs / rounds` epochs, at a constant rate.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
@@ -23,8 +23,11 @@ class Settings(composed.Settings):
     """Settings of iterative magnitude pruning; sparsities in percent."""
 
     rounds: int = Field(ge=1, le=100, description="Rounds of pruning and training; they share the epochs equally.")
-    rewind: Literal["init", "none"] = Field(
-        "init", description="Whether each round begins from the values before training, or trains on."
+    rewind_epoch: int | None = Field(
+        0,
+        ge=0,
+        description="Each round begins from the weights after so many epochs of the originals' training, 0 being those "
+        "before it; null: it trains on.",
     )
 
     @model_validator(mode="after")
@@ -44,12 +47,13 @@ class IterativePruning(pruning.Pruning):
     section = "iterative_pruning"
     Settings = Settings
 
-    def needs_initial(self, settings: Settings) -> bool:
-        return settings.rewind == "init" or super().needs_initial(settings)
+    def earlier_epochs(self, settings: Settings) -> tuple[int, ...]:
+        rewound = () if settings.rewind_epoch is None else (settings.rewind_epoch,)
+        return tuple(dict.fromkeys((*super().earlier_epochs(settings), *rewound)))
 
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
         from zootwins.sparsifiers.schedules import Rounds
         from zootwins.sparsifiers.scores import Magnitude
 
-        schedule = Rounds(settings.rounds, settings.epochs // settings.rounds, settings.rewind == "init")
+        schedule = Rounds(settings.rounds, settings.epochs // settings.rounds, settings.rewind_epoch)
         return Composition(Magnitude(), schedule=schedule, min_left=settings.min_left)

@@ -40,9 +40,9 @@ class RatioSettings(base.Settings):
         return (Axis("ratio", self.ratios),)
 
     @property
-    def from_initial(self) -> bool:
-        """Whether twins start from the originals' weights before training."""
-        return False
+    def start_epoch(self) -> int | None:
+        """The epoch of the originals' training that twins start from; None: the originals as they are."""
+        return None
 
 
 class Settings(RatioSettings):
@@ -85,12 +85,13 @@ class Pruning(Sparsifier):
     def dense_control(self, settings: RatioSettings) -> Point:
         return self.curve(settings)[0]
 
-    def needs_initial(self, settings: RatioSettings) -> bool:
-        return settings.from_initial
+    def earlier_epochs(self, settings: RatioSettings) -> tuple[int, ...]:
+        return () if settings.start_epoch is None else (settings.start_epoch,)
 
     def parameters(self, inputs: SparsifierInputs, settings: RatioSettings) -> Mapping[str, Tensor]:
         """Return what the twins of each model start from, by name, `[models, …]`."""
-        return inputs.initial if settings.from_initial else inputs.originals.parameters
+        start = settings.start_epoch
+        return inputs.originals.parameters if start is None else inputs.earlier[start]
 
     def population(self, inputs: SparsifierInputs, settings: RatioSettings) -> Population:
         """Return the twins, pruned as far as is due before the first state is recorded.

@@ -69,24 +69,21 @@ class Alternating(Schedule):
         warmup: dense epochs at the beginning.
         phase: epochs of every phase but the last; the dense one before the last may be longer.
         last: epochs of the last phase.
-        epochs: of the whole training.
     """
 
     warmup: int
     phase: int
     last: int
-    epochs: int
 
-    @property
-    def begins(self) -> dict[int, bool]:
-        """After how many epochs each phase begins, and whether it is sparse; the warm-up is left out."""
-        starts = list(range(self.warmup, self.epochs - self.last, self.phase))
+    def begins(self, epochs: int) -> dict[int, bool]:
+        """After how many of all epochs each phase begins, and whether it is sparse; the warm-up is left out."""
+        starts = list(range(self.warmup, epochs - self.last, self.phase))
         del starts[len(starts) // 2 * 2 :]  # so that the phase before the last is dense
-        return {start: index % 2 == 0 for index, start in enumerate(starts)} | {self.epochs - self.last: True}
+        return {start: index % 2 == 0 for index, start in enumerate(starts)} | {epochs - self.last: True}
 
     def progress(self, moment: Moment, ratio: float) -> float | None:
         """Return 1 where a sparse phase begins, 0 where a dense one does."""
-        sparse = self.begins.get(moment.epoch - 1) if moment.step == 0 else None
+        sparse = self.begins(moment.epochs).get(moment.epoch - 1) if moment.step == 0 else None
         return None if sparse is None else float(sparse)
 
     def resets_moments(self, moment: Moment) -> bool:
@@ -104,12 +101,13 @@ class Rounds(Schedule):
     Attributes:
         rounds_of_training: their number.
         epochs_per_round: of training after each.
-        rewinding: whether weights return to those of an earlier epoch, with a fresh optimiser; else they train on.
+        rewind_epoch: the epoch of the originals' training whose weights each round begins from; 0: those before
+            training; None: the twins train on, with a fresh optimiser all the same.
     """
 
     rounds_of_training: int
     epochs_per_round: int
-    rewinding: bool = True
+    rewind_epoch: int | None = 0
 
     def progress(self, moment: Moment, ratio: float) -> float | None:
         """Return the share due in the round that begins: 1 − (1 − ratio)^(k/rounds), as a share of the ratio."""
@@ -120,7 +118,7 @@ class Rounds(Schedule):
 
     def rewinds(self, moment: Moment) -> bool:
         """Return whether a round begins, of those that rewind."""
-        return self.rewinding and self._begins(moment)
+        return self.rewind_epoch is not None and self._begins(moment)
 
     def resets_moments(self, moment: Moment) -> bool:
         """Return whether a round begins: each has a fresh optimiser."""

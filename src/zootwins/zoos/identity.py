@@ -82,3 +82,13 @@ def folder_digest(
         zoo = open_zoo(members, dialect)
         contents = [(name, digests.of(Path(path) / name)) for name in sorted(zoo.files(epoch))]
         return digest([zoo.id, list(zoo.names), contents])
+
+
+def lacks_epoch(path: str | Path, epoch: int, dialect: str | None = None) -> bool:
+    """Return whether the files of an archive or folder show that no model has a checkpoint of an epoch.
+
+    Raises:
+        InputError: if there is no zoo.
+    """
+    with open_members(path) as members:
+        return open_zoo(members, dialect).lacks_epoch(epoch)

@@ -14,6 +14,12 @@ from zootwins.zoos.archives import open_members
 from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.originals import Originals, read_initial
 
+_OTHERWISE = (
+    "set the catalogue's initial_weights: factors if seed and init determine them, or do without what starts from them "
+    "(lottery_ticket, start: init, transfer's scratch and untrained)",
+    "set rewind_epoch to an epoch that has checkpoints, or to 0",
+)
+
 
 def rebuilt(originals: Originals) -> dict[str, Tensor]:
     """Return the parameters before training, by name, `[models, …]`, as seeds and initialisers make them.
@@ -38,8 +44,9 @@ def read_checkpoints(
     originals: Originals,
     dialect: str | None = None,
     factors: Mapping[str, Any] | None = None,
+    epoch: int = 0,
 ) -> dict[str, Tensor]:
-    """Return the same from the checkpoints of epoch 0 in a raw zoo, an archive or folder.
+    """Return the parameters after an epoch from the checkpoints in a raw zoo, an archive or folder.
 
     Args:
         path: the archive or folder.
@@ -47,29 +54,30 @@ def read_checkpoints(
         originals: the models.
         dialect: see `importing.import_zoo`.
         factors: likewise.
+        epoch: of the checkpoints; 0: before training.
 
     Raises:
         InputError: if a model has none, with what to do.
     """
     with open_members(path) as members:
         raw_zoo = open_zoo(members, dialect, factors)
-        if raw_zoo.initial_epoch is None:
+        if not epoch and raw_zoo.initial_epoch is None:
             raise InputError(
                 f"{path}: {raw_zoo.title} has no weights before training; set {zoo}'s initial_weights: factors in the "
                 "catalogue if seed and init determine them, or do without what starts from them"
             )
-        read = raw_zoo.models(originals.architecture, raw_zoo.initial_epoch, originals.models, recorded=False)
+        stored = epoch or raw_zoo.initial_epoch
+        read = raw_zoo.models(originals.architecture, stored, originals.models, recorded=False)
         raw = {model.name: model for model in read}
     for name in originals.models:
-        if name not in raw or raw[name].reason:
-            reason = raw[name].reason if name in raw else "it is not there"
+        reason = raw[name].reason if name in raw else "it is not there"
+        if reason or stored not in raw[name].checkpoints:
             raise InputError(
-                f"{path}: {zoo}'s weights before training are unknown ({name}: {reason}); if only a "
-                "part of the archive was fetched, run again with --config download=full --forcerun fetch_zoo; set the "
-                "catalogue's initial_weights: factors if seed and init determine them, or do without what starts from "
-                "them (lottery_ticket, start: init, transfer's scratch and untrained)"
+                f"{path}: {zoo}'s weights {f'of epoch {epoch}' if epoch else 'before training'} are unknown ({name}: "
+                f"{reason or 'no checkpoint'}); if only a part of the archive was fetched, run again with --config "
+                f"download=full --forcerun fetch_zoo; {_OTHERWISE[epoch > 0]}"
             )
-    return _stacked(originals, [raw[name].checkpoints[raw_zoo.initial_epoch] for name in originals.models])
+    return _stacked(originals, [raw[name].checkpoints[stored] for name in originals.models])
 
 
 def load_initial(path: str | Path, originals: Originals) -> dict[str, Tensor]:

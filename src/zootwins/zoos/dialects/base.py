@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # planning a workflow reads file names and texts, and does no
     from zootwins.population import Engine, Factors, ImageSet, Population
 
 
+_NO_EPOCH = -1
+
+
 @dataclass
 class RawModel:
     """One model of a raw zoo.
@@ -78,6 +81,10 @@ class RawZoo(ABC):
     @abstractmethod
     def files(self, epoch: int | str | None) -> list[str]:
         """Return the members that importing the zoo reads: with the checkpoints of an epoch, the last (None) or all."""
+
+    def lacks_epoch(self, epoch: int) -> bool:
+        """Return whether the files show that no model has a checkpoint of an epoch."""
+        return not set(self.files(epoch)) - set(self.files(_NO_EPOCH))
 
     @abstractmethod
     def models(
