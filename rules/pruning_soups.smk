@@ -5,7 +5,7 @@ PRUNING_SOUPS = get_experiment("pruning_soups")
 rule make_pruning_soups:
     """A method with and without soups, for a shard of models: `zootwins.experiments.soups.while_pruning`."""
     input:
-        unpack(ask(PRUNING_SOUPS.initial)),
+        unpack(ask(PRUNING_SOUPS.earlier)),
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",

@@ -27,7 +27,7 @@ from zootwins.zoos.originals import Originals
 SAMPLES, EPOCHS = 24, 4  # three batches of 8 per epoch
 METHODS = {
     "gmp": {"ends": (2,), "distributions": ("global",)},
-    "imp": {"rounds": 2, "rewind": "none"},
+    "imp": {"rounds": 2, "rewind_epoch": None},
     "acdc": {"phase_epochs": 1, "last_epochs": 1},
     "dpf": {"end": 2, "every": 2},
     "rigl": {"every": 2, "until": 1.0},

@@ -20,8 +20,9 @@ with job(snakemake):
     engine, data = get_engine(**params.engine, threads=snakemake.threads), load_dataset(snakemake.input.dataset)
     paths = snakemake.input.originals, snakemake.input.models
     originals = load_originals(*paths, params.architecture, *shard_slice(wildcards.shard))
-    initial = load_initial(snakemake.input.initial, originals) if method.needs_initial(settings) else None
-    inputs = SparsifierInputs(wildcards.zoo, originals, {}, initial, data, engine)
+    epochs = method.earlier_epochs(settings)
+    earlier = {epoch: load_initial(snakemake.input[f"epoch_{epoch}"], originals) for epoch in epochs}
+    inputs = SparsifierInputs(wildcards.zoo, originals, {}, earlier, data, engine)
     resume, on_epoch = Resume(*resume_file(snakemake)), progress(snakemake, len(originals))
     arms = soups_while_pruning(
         method, settings, inputs, params.members, lambda total: Retraining(engine, data.train, total, resume, on_epoch)

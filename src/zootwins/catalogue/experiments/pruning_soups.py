@@ -138,11 +138,11 @@ class PruningSoupExperiment(Experiment):
         self.method_settings(run, zoo, method)
         return [module_of(method)]
 
-    def initial(self, files: Files, zoo: str, method: str) -> dict[str, str]:
-        """The weights before training, where a method starts from them."""
+    def earlier(self, files: Files, zoo: str, method: str) -> dict[str, str]:
+        """The weights of epochs of the originals' training that a method takes."""
         sparsifier = get_sparsifier(method)
         settings = sparsifier.Settings(**self.method_settings(files.run, zoo, method))
-        return {"initial": files.initial(zoo)} if sparsifier.needs_initial(settings) else {}
+        return {f"epoch_{epoch}": files.earlier(zoo, epoch) for epoch in sparsifier.earlier_epochs(settings)}
 
     def outputs(self) -> list[str]:
         """The shards of all arms, with wildcards."""
