@@ -11,7 +11,9 @@ import yaml
 from PIL import Image
 
 from projects import REPOSITORY
+from zootwins.architectures.registry import REGISTRY as ARCHITECTURES
 from zootwins.catalogue.experiments import experiments, figures
+from zootwins.sparsifiers.registry import REGISTRY as SPARSIFIERS
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,12 @@ def test_the_page_without_snakemake_sparsifies_a_zoo_and_own_networks(monkeypatc
             assert torch.equal(twins.tensors[name][:, 0, 0], of.parameters[name])
         kept = torch.cat([twins.tensors[f"mask.{name}"][:, 2].flatten(1) for name in of.architecture.weight_names], 1)
         assert kept.sum(1).tolist() == [round(0.2 * kept.shape[1])] * len(of)
+
+
+def test_concepts_and_own_networks_list_the_registries():
+    concepts, networks = ((REPOSITORY / f"docs/{page}.md").read_text("utf-8") for page in ("concepts", "own_network"))
+    assert all(f"| `{method}` |" in concepts for method in SPARSIFIERS)
+    assert all(f"`{architecture}`" in networks for architecture in ARCHITECTURES)
 
 
 def test_contributing_lists_the_layers_of_the_package_from_top_to_bottom():
