@@ -26,7 +26,7 @@ def check_date(path: str | Path) -> None:
     Raises:
         InputError: if the file or folder was last changed later than now.
     """
-    if not Path(path).exists():  # whoever reads it says so
+    if not Path(path).exists():  # its reader reports it
         return
     changed = Path(path).stat().st_mtime
     if changed > time.time() + SKEW:

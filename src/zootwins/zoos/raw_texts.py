@@ -194,7 +194,7 @@ def result_json(history: Iterable[Mapping[str, float]], params: Mapping[str, Any
 
 
 def shown(value: Any) -> str:
-    """Shorten a value from somebody else's file for a reason."""
+    """Shorten a value from a foreign file for a message."""
     return repr(value)[:40] if isinstance(value, str | float | bool | None) else f"of type {type(value).__name__}"
 
 
