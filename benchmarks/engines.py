@@ -3,17 +3,20 @@
     python benchmarks/engines.py --threads 1
     python benchmarks/engines.py --threads 1 --ways native --populations 64 256 1024 2048
     python benchmarks/engines.py --device cuda --populations 16 256 1024
+    python benchmarks/engines.py --clock cpu --architectures small_cnn:1 lenet_5:1 resnet20:3 --populations 64
 
-For magnitude pruning (MP), variational dropout (VD) and L0 gates (L0), on cnn_s and cnn_l, batches of 10, with Adam:
-what one model costs for one sample (forward, backward, optimiser step), the speed-up over the loop, the share of the
-machine's multiply-add peak, and the most memory that was in use. Images are random: the arithmetic does not depend on
-them. GRID trains the models of a grid zoo from their initial weights: activations, initialisers, optimisers and dropout
-differ, and units saturate; its loop is MP's.
+For magnitude pruning (MP), variational dropout (VD) and L0 gates (L0), on networks of the registry, batches of 10, with
+Adam: what one model costs for one sample (forward, backward, optimiser step), the speed-up over the loop, the share of
+the machine's multiply-add peak, and the most memory that was in use. All ways of a case are measured by turns. Images
+are random: the arithmetic does not depend on them. GRID trains the models of a grid zoo from their initial weights:
+activations, initialisers, optimisers and dropout differ, and units saturate; its loop is MP's. `resnet20` is a quarter
+as wide as the registry's.
 `--clock cpu` counts the process's CPU time instead of the wall's: the same for one thread on a quiet machine, and
 still true on a busy one. Writes engines-{device}.csv and engines-{device}.svg.
 
 Ways: `loop`, one model after the other in plain PyTorch, as the reference code trains, without the masks that MP
-adds; `processes`, that loop in as many processes as threads are given; `torch` and `native`, this package's engines.
+adds; `processes`, that loop in as many processes as threads are given; `torch` and `native`, this package's engines,
+the latter for networks that it has kernels for.
 """
 
 import argparse
@@ -33,14 +36,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from zootwins.architectures.architecture import Architecture, OwnActivation, get_architecture
+from zootwins.architectures.architecture import Architecture, get_architecture
 from zootwins.population import Engine, Factors, ImageSet, Population
 from zootwins.population.hard_concrete import HardConcrete, open_probability, sampled_gate
 from zootwins.population.initialisation import INITIALISERS, initial_parameters
 from zootwins.population.masks import pruning_masks
-from zootwins.population.native_engine import ACTIVATION_CODES, NativeEngine, _native, is_available
+from zootwins.population.native_engine import ACTIVATION_CODES, NativeEngine, _native, is_available, why_not
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.population.variational import EPSILON, GaussianNoise, kl_divergence, log_alpha, noisy_parameters
+from zootwins.population.variational import EPSILON, GaussianNoise, kl_divergence, log_alpha
 
 FACTORS = Factors(
     seed=1,
@@ -60,6 +63,7 @@ GRID = [
     for optimizer in ("adam", "sgd")
     for dropout in (0.0, 0.5)
 ]
+SPECS = {"resnet20": {"id": "resnet20", "width": 0.25}}  # of networks that are measured with settings of their own
 PENALTY = 0.001
 WEIGHTS = {"vd": GaussianNoise(), "l0": HardConcrete()}
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -130,78 +134,71 @@ def plain_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
     return list(network.parameters()), lambda images, labels: F.cross_entropy(network(images), labels)
 
 
-def one_of(weights: GaussianNoise | HardConcrete, plain: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What is trained of one model."""
-    started = weights.start({name: tensor[None] for name, tensor in plain.items()})
-    return {name: tensor[0].clone() for name, tensor in started.items()}
+class NoisyLayer(nn.Module):
+    """A layer with variational dropout: two products, noise on their sum, and the KL term of its weights."""
+
+    def __init__(self, layer: nn.Conv2d | nn.Linear):
+        super().__init__()
+        plain = {f"layer.{name}": parameter[None] for name, parameter in layer.named_parameters()}
+        started = GaussianNoise().start(plain)
+        self.numbers = nn.ParameterDict({name.removeprefix("layer."): value[0] for name, value in started.items()})
+        self.is_conv, self.apply_to, self.penalty = isinstance(layer, nn.Conv2d), applied(layer), 0.0
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        variances, self.penalty = {}, 0.0
+        for name, partner in (("weight", "log_sigma2"), ("bias", "bias_log_sigma2")):
+            if partner in self.numbers:
+                alpha = log_alpha(self.numbers[name], self.numbers[partner], is_conv=self.is_conv)
+                self.penalty = self.penalty + kl_divergence(alpha).sum()
+                variances[name] = alpha.exp() * self.numbers[name] ** 2
+        variance = self.apply_to(hidden**2, variances["weight"], variances.get("bias"))
+        mean = self.apply_to(hidden, self.numbers["weight"], self.numbers.get("bias"))
+        return mean + (variance + EPSILON).sqrt() * torch.randn_like(mean)
 
 
-def applied(step: nn.Module) -> Callable:
-    """How a layer applies weights and biases to what it takes."""
-    if isinstance(step, nn.Conv2d):
-        return partial(F.conv2d, stride=step.stride, padding=step.padding)
+class GatedLayer(nn.Module):
+    """A layer with a gate for each weight, drawn for the batch, and the penalty of the gates."""
+
+    def __init__(self, layer: nn.Conv2d | nn.Linear):
+        super().__init__()
+        self.weight, self.bias, self.apply_to, self.penalty = layer.weight, layer.bias, applied(layer), 0.0
+        self.log_alpha = nn.Parameter(torch.full_like(layer.weight, HardConcrete().initial_log_alpha))
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        self.penalty = open_probability(self.log_alpha).sum()
+        weight = self.weight * sampled_gate(self.log_alpha, torch.rand_like(self.log_alpha))
+        return self.apply_to(hidden, weight, self.bias)
+
+
+def applied(layer: nn.Conv2d | nn.Linear) -> Callable:
+    """Return the function that applies weights and biases of a layer's kind."""
+    if isinstance(layer, nn.Conv2d):
+        return partial(F.conv2d, stride=layer.stride, padding=layer.padding)
     return F.linear
 
 
-def between(step: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
-    """A step between two layers; models of the benchmarks have no dropout."""
-    return torch.tanh(hidden) if isinstance(step, OwnActivation) else step(hidden)
-
-
-def variational_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
-    """The same with variational dropout: two convolutions a layer, noise on their outputs, and the KL term."""
-    shapes = case.architecture.parameter_shapes
-    plain = {name: 0.1 * torch.randn(shape, device=device) for name, shape in shapes.items()}
-    parameters = one_of(GaussianNoise(), plain)
-    for parameter in parameters.values():
-        parameter.requires_grad_()
+def penalised_loss(
+    kind: type[NoisyLayer] | type[GatedLayer], case: Case, device: str
+) -> tuple[list[torch.Tensor], Callable]:
+    """Return the same for a network whose layers are of another kind and have a penalty."""
+    network = case.architecture.module(FACTORS.activation)
+    for name in [layer.name for layer in case.architecture.layers]:
+        parent, _, child = name.rpartition(".")
+        setattr(network.get_submodule(parent), child, kind(network.get_submodule(name)))
+    layers = [module for module in network.to(device).modules() if isinstance(module, kind)]
 
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        hidden, kl = images, 0.0
-        variances = {}
-        for name, partner in noisy_parameters(parameters).items():
-            convolution = parameters[name.rpartition(".")[0] + ".weight"].ndim == 4
-            alpha = log_alpha(parameters[name], parameters[partner], is_conv=convolution)
-            kl = kl + kl_divergence(alpha).sum()
-            variances[name] = alpha.exp() * parameters[name] ** 2
-        for name, step in case.architecture.chain:
-            weight, bias = f"{name}.weight", f"{name}.bias"
-            if weight not in parameters:
-                hidden = between(step, hidden)
-                continue
-            apply = applied(step)
-            variance = apply(hidden**2, variances[weight], variances.get(bias))
-            hidden = apply(hidden, parameters[weight], parameters[bias])
-            hidden = hidden + (variance + EPSILON).sqrt() * torch.randn_like(hidden)
-        return F.cross_entropy(hidden, labels) + PENALTY * kl
+        return F.cross_entropy(network(images), labels) + PENALTY * sum(layer.penalty for layer in layers)
 
-    return list(parameters.values()), loss
+    return list(network.parameters()), loss
 
 
-def gated_loss(case: Case, device: str) -> tuple[list[torch.Tensor], Callable]:
-    """The same with a gate a weight, drawn for the batch, and the penalty of the gates."""
-    shapes = case.architecture.parameter_shapes
-    plain = {name: 0.1 * torch.randn(shape, device=device) for name, shape in shapes.items()}
-    parameters = one_of(HardConcrete(), plain)
-    for parameter in parameters.values():
-        parameter.requires_grad_()
-
-    def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        hidden, penalty = images, 0.0
-        for name, step in case.architecture.chain:
-            if f"{name}.weight" not in parameters:
-                hidden = between(step, hidden)
-                continue
-            log_alpha = parameters[f"{name}.log_alpha"]
-            weight = parameters[f"{name}.weight"] * sampled_gate(log_alpha, torch.rand_like(log_alpha))
-            penalty = penalty + open_probability(log_alpha).sum()
-            hidden = applied(step)(hidden, weight, parameters[f"{name}.bias"])
-        return F.cross_entropy(hidden, labels) + PENALTY * penalty
-
-    return list(parameters.values()), loss
-
-
-LOSSES = {"mp": plain_loss, "vd": variational_loss, "l0": gated_loss, "grid": plain_loss}
+LOSSES = {
+    "mp": plain_loss,
+    "vd": partial(penalised_loss, NoisyLayer),
+    "l0": partial(penalised_loss, GatedLayer),
+    "grid": plain_loss,
+}
 
 
 def loop_samples(case: Case, device: str, clock: str, seconds: float) -> tuple[int, float]:
@@ -273,16 +270,13 @@ def multiply_adds(case: Case, *, skip_zeros: bool) -> int:
     zeros in four of the gradient behind a pooling window, in the gradient of the weights.
     """
     total = 0
-    steps = [step for _, step in case.architecture.chain if not isinstance(step, OwnActivation | nn.Flatten)]
-    after = {id(step): following for step, following in pairwise(steps)}
-    by_name = dict(case.architecture.chain)
+    after = {name: following for (name, _), (_, following) in pairwise(case.architecture.chain)}
     for position, layer in enumerate(case.architecture.layers):
         computed = layer.sites // layer.outputs
-        pool = after.get(id(by_name[layer.name]))
-        pooled = (math.isqrt(computed) // 2) ** 2 if isinstance(pool, nn.MaxPool2d) and skip_zeros else computed
-        outputs = 4 * pooled if pooled < computed else computed
-        with_gradient = pooled
-        total += layer.weights * (outputs + with_gradient + (outputs if position else 0))
+        pools = skip_zeros and isinstance(after.get(layer.name), nn.MaxPool2d)
+        pooled = (math.isqrt(computed) // 2) ** 2 if pools else computed
+        outputs = 4 * pooled if pools else computed
+        total += layer.weights * (outputs + pooled + (outputs if position else 0))
     return 2 * total if case.method == "vd" else total
 
 
@@ -299,21 +293,13 @@ def peak_memory() -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), float("nan"))
 
 
-def measure_case(case: Case, args: argparse.Namespace) -> Iterator[Measurement]:
-    """Every way asked for; the loops once, since their cost does not depend on the population."""
-
-    def best(way: str, population: int, device: str, run: Callable[[], tuple[int, float]]) -> Measurement:
-        forget_peak_memory()
-        samples, taken = min((run() for _ in range(REPEATS)), key=lambda one: one[1] / one[0])
-        work = multiply_adds(case, skip_zeros=way == "native")
-        seconds = taken / samples / population
-        return Measurement(str(case), way, device, args.threads, population, samples, seconds, work, peak_memory())
-
+def ways_of(case: Case, args: argparse.Namespace) -> Iterator[tuple[str, int, str, Callable[[], tuple[int, float]]]]:
+    """Yield every way asked for: name, population, device, and what measures it; loops once, for one model."""
     if "loop" in args.ways:
         for device in sorted({"cpu", args.device}):
-            yield best("loop", 1, device, partial(loop_samples, case, device, args.clock, args.seconds))
+            yield "loop", 1, device, partial(loop_samples, case, device, args.clock, args.seconds)
     if "processes" in args.ways and args.threads > 1:
-        yield best("processes", 1, "cpu", partial(processes_samples, case, args.threads, args.seconds))
+        yield "processes", 1, "cpu", partial(processes_samples, case, args.threads, args.seconds)
     engines: dict[str, Engine] = {"torch": TorchEngine(args.device, args.threads)}
     if args.device == "cpu" and is_available():
         engines["native"] = NativeEngine(args.threads)
@@ -321,8 +307,26 @@ def measure_case(case: Case, args: argparse.Namespace) -> Iterator[Measurement]:
     for way, engine in engines.items():
         for size in args.populations if way in args.ways else ():
             population = make_population(case, size)
-            run = partial(epoch_samples, engine, population, data, args.clock, args.seconds)
-            yield best(way, size, args.device, run)
+            if way != "native" or not why_not(population):
+                yield way, size, args.device, partial(epoch_samples, engine, population, data, args.clock, args.seconds)
+
+
+def measure_case(case: Case, args: argparse.Namespace) -> list[Measurement]:
+    """Return the fastest of some runs of each way, which take turns."""
+    ways = list(ways_of(case, args))
+    fastest, memory = [(0, float("inf"))] * len(ways), [0.0] * len(ways)
+    for _ in range(REPEATS):
+        for place, (*_, run) in enumerate(ways):
+            forget_peak_memory()
+            fastest[place] = min(fastest[place], run(), key=lambda one: one[1] / max(1, one[0]))
+            memory[place] = max(memory[place], peak_memory())
+    return [
+        Measurement(
+            *(str(case), way, device, args.threads, size, samples, taken / samples / size),
+            *(multiply_adds(case, skip_zeros=way == "native"), memory[place]),
+        )
+        for place, ((way, size, device, _), (samples, taken)) in enumerate(zip(ways, fastest, strict=True))
+    ]
 
 
 def peak_multiply_adds(threads: int, clock: str) -> float:
@@ -384,7 +388,8 @@ def main() -> None:
     torch.manual_seed(0)
 
     names = [name.split(":") for name in args.architectures]
-    cases = [Case(m, get_architecture(name, int(channels))) for name, channels in names for m in args.methods]
+    architectures = [get_architecture(SPECS.get(name, name), int(channels)) for name, channels in names]
+    cases = [Case(method, architecture) for architecture in architectures for method in args.methods]
     peak = peak_multiply_adds(args.threads, args.clock)
     print(f"multiply-add peak of {args.threads} threads: {2e-9 * peak:.0f} GFLOP/s")
     measurements = []

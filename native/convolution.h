@@ -1,7 +1,8 @@
 // The three products of a layer: its outputs, and the gradients of its weights and of its inputs.
 //
 // With VARIATIONAL, every product is taken twice: of the inputs with the weights (the mean of an output), and of
-// their squares with α·w² (its variance). Planes are [channel][row][column], one vector of models a pixel.
+// their squares with α·w² (its variance). Planes are [channel][row][column], one vector of models a pixel, and have the
+// zeros of padding around them. `outputs` is the number of the layer's outputs, of which heads alone do not know.
 #pragma once
 
 #include "layers.h"
@@ -9,12 +10,12 @@
 
 namespace ZOOTWINS_LEVEL {
 
-// Sums at POSITIONS pixels for TILE outputs: a 2×2 pooling window whose corner is x, or a row that starts there. Calls
-// `meanwhile` with the number of every row of the first input channel's kernel.
-template <class L, class F>
-ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[L::POSITIONS][L::TILE], F&& meanwhile) {
+// Sums at POSITIONS pixels for TILE outputs: a 2×2 pooling window whose corner is x, or part of a row that starts there.
+// Calls `meanwhile` with the number of every row of the first input channel's kernel.
+template <class L, int POSITIONS, class F>
+ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[POSITIONS][L::TILE], F&& meanwhile) {
   ZT_UNROLL
-  for (int p = 0; p < L::POSITIONS; p++)
+  for (int p = 0; p < POSITIONS; p++)
     ZT_UNROLL
     for (int o = 0; o < L::TILE; o++) sum[p][o] = start[o];
   for (int c = 0; c < L::INPUTS; c++)
@@ -23,14 +24,14 @@ ZT_INLINE void accumulate(const V* x, const V* weight, const V* start, V (&sum)[
       ZT_UNROLL
       for (int dx = 0; dx < L::KERNEL; dx++, weight += L::TILE) {
         const V* pixel = x + (c * L::EDGE + dy) * L::EDGE + dx;
-        V h[L::POSITIONS];
+        V h[POSITIONS];
         ZT_UNROLL
-        for (int p = 0; p < L::POSITIONS; p++) h[p] = L::POOL ? pixel[p / 2 * L::EDGE + p % 2] : pixel[p];
+        for (int p = 0; p < POSITIONS; p++) h[p] = L::FUSED ? pixel[p / 2 * L::EDGE + p % 2] : pixel[p * L::STRIDE];
         ZT_UNROLL
         for (int o = 0; o < L::TILE; o++) {
           const V w = weight[o];
           ZT_UNROLL
-          for (int p = 0; p < L::POSITIONS; p++) sum[p][o] += h[p] * w;
+          for (int p = 0; p < POSITIONS; p++) sum[p][o] += h[p] * w;
         }
       }
     }
@@ -48,69 +49,101 @@ struct Noise {
   V* buffer;
 };
 
+// What the outputs of a layer are computed from.
+struct Inputs {
+  const V *x, *weight, *bias, *squares, *variance_weight, *variance_bias;
+};
+
+// The sums at POSITIONS pixels from `corner` on for the TILE outputs from `tile` on; with VARIATIONAL, plus `deviation`
+// times their noise, which begins at e.
+template <class L, bool VARIATIONAL, int POSITIONS>
+ZT_INLINE void output_sums(const Inputs& in, int corner, int tile, int outputs, const V* e, V (&sum)[POSITIONS][L::TILE],
+                           V (&deviation)[POSITIONS * L::TILE]) {
+  constexpr int TILE = L::TILE;
+  const int taps = tile * L::INPUTS * L::KERNEL * L::KERNEL;
+  if constexpr (VARIATIONAL) {
+    V variance[POSITIONS][TILE];
+    accumulate<L, POSITIONS>(in.squares + corner, in.variance_weight + taps, in.variance_bias + tile, variance, [](int) {});
+    for (int i = 0; i < POSITIONS * TILE; i++) deviation[i] = variance[i / TILE][i % TILE];
+    // a root takes as long as 24 multiply-adds, but beside them: a few at a time, for all at once would stop them
+    constexpr int ROOTS = (POSITIONS * TILE - 1) / L::KERNEL + 1;
+    accumulate<L, POSITIONS>(in.x + corner, in.weight + taps, in.bias + tile, sum, [&](int row) {
+      for (int i = row * ROOTS; i < (row + 1) * ROOTS && i < POSITIONS * TILE; i++) deviation[i] = sqrt(deviation[i]);
+    });
+    ZT_UNROLL
+    for (int p = 0; p < POSITIONS; p++)
+      ZT_UNROLL
+      for (int o = 0; o < TILE; o++) {
+        const int site = (L::FUSED ? p / 2 * L::SIZE + p % 2 : p) * outputs + o;
+        sum[p][o] += deviation[p * TILE + o] * e[site];
+      }
+  } else {
+    accumulate<L, POSITIONS>(in.x + corner, in.weight + taps, in.bias + tile, sum, [](int) {});
+  }
+}
+
+// The maxima of a row of pooling windows.
+template <class L, bool VARIATIONAL>
+ZT_INLINE void window_row(const Inputs& in, int y, int tile, int outputs, const V* epsilon, V* z, Pooled pooled, V* ratio) {
+  constexpr int P = L::POOLED, TILE = L::TILE;
+  for (int cell = 0; cell < P; cell++) {
+    V sum[L::POSITIONS][TILE], deviation[L::POSITIONS * TILE];
+    const V* e = epsilon + cell * 2 * outputs + tile;
+    output_sums<L, VARIATIONAL, L::POSITIONS>(in, (y * L::EDGE + cell) * 2, tile, outputs, e, sum, deviation);
+    for (int o = 0; o < TILE; o++) {  // the first maximum in scan order, as torch
+      const int unit = ((tile + o) * P + y) * P + cell;
+      const M c0 = greater(sum[1][o], sum[0][o]), c1 = greater(sum[3][o], sum[2][o]);
+      const V top = select(c0, sum[1][o], sum[0][o]), bottom = select(c1, sum[3][o], sum[2][o]);
+      const M row = greater(bottom, top), column = M((row & c1) | (~row & c0));
+      z[unit] = select(row, bottom, top);
+      pooled.row[unit] = pack(row);
+      pooled.column[unit] = pack(column);
+      if constexpr (VARIATIONAL) {
+        const V* even = e + o;
+        const V* odd = even + outputs;
+        const int down = L::SIZE * outputs;
+        const V chosen = select(row, select(column, odd[down], even[down]), select(column, *odd, *even));
+        const V* d = deviation + o;
+        const V its = select(row, select(column, d[3 * TILE], d[2 * TILE]), select(column, d[TILE], *d));
+        ratio[unit] = 0.5f * chosen / its;
+      }
+    }
+  }
+}
+
+// A row of outputs from the FIRST pixel on, in PARTS.
+template <class L, bool VARIATIONAL, int FIRST, int PARTS>
+ZT_INLINE void plain_row(const Inputs& in, int y, int tile, int outputs, const V* epsilon, V* z, V* ratio) {
+  constexpr int TILE = L::TILE, POSITIONS = divided_up(L::SIZE - FIRST, PARTS);
+  V sum[POSITIONS][TILE], deviation[POSITIONS * TILE];
+  const V* e = epsilon + FIRST * outputs + tile;
+  output_sums<L, VARIATIONAL, POSITIONS>(in, (y * L::EDGE + FIRST) * L::STRIDE, tile, outputs, e, sum, deviation);
+  for (int o = 0; o < TILE; o++) {
+    const int unit = ((tile + o) * L::SIZE + y) * L::SIZE + FIRST;
+    for (int p = 0; p < POSITIONS; p++) {
+      z[unit + p] = sum[p][o];
+      if constexpr (VARIATIONAL) ratio[unit + p] = 0.5f * e[p * outputs + o] / deviation[p * TILE + o];
+    }
+  }
+  if constexpr (PARTS > 1)
+    plain_row<L, VARIATIONAL, FIRST + POSITIONS, PARTS - 1>(in, y, tile, outputs, epsilon, z, ratio);
+}
+
 // z[OUTPUTS][POOLED][POOLED], before the activation. `ratio`, for the backward pass, is dz/d(variance).
 template <class L, bool VARIATIONAL>
-ZT_NOINLINE void convolve(const V* x, const V* weight, const V* bias, V* z, Pooled pooled, const V* squares,
-                          const V* variance_weight, const V* variance_bias, V* ratio, const Noise& noise) {
-  constexpr int P = L::POOLED, TILE = L::TILE, ROWS = L::POOL ? 2 : 1, CELLS = L::POOL ? P : 1;
-  for (int y = 0; y < P; y++) {
-    const V* epsilon = nullptr;  // [ROWS][SIZE][OUTPUTS]
+ZT_NOINLINE void convolve(const Inputs in, int heads_outputs, V* z, Pooled pooled, V* ratio, const Noise& noise) {
+  const int outputs = L::HEAD ? heads_outputs : L::OUTPUTS;
+  for (int y = 0; y < L::POOLED; y++) {
+    const V* epsilon = nullptr;  // [rows][SIZE][OUTPUTS]
     if constexpr (VARIATIONAL) {
-      constexpr int SITES = ROWS * L::SIZE * L::OUTPUTS;
-      epsilon = normals(*noise.philox, noise.epoch, noise.position, noise.first + y * SITES, SITES, noise.buffer);
+      const int sites = (L::FUSED ? 2 : 1) * L::SIZE * outputs;
+      epsilon = normals(*noise.philox, noise.epoch, noise.position, noise.first + y * sites, sites, noise.buffer);
     }
-    for (int tile = 0; tile < L::OUTPUTS; tile += TILE)
-      for (int cell = 0; cell < CELLS; cell++) {
-        const int corner = y * ROWS * L::EDGE + cell * 2;
-        const int taps = tile * L::INPUTS * L::KERNEL * L::KERNEL;
-        V sum[L::POSITIONS][TILE], deviation[L::POSITIONS * TILE];
-        const V* e = epsilon + cell * 2 * L::OUTPUTS + tile;
-        if constexpr (VARIATIONAL) {
-          V variance[L::POSITIONS][TILE];
-          accumulate<L>(squares + corner, variance_weight + taps, variance_bias + tile, variance, [](int) {});
-          for (int i = 0; i < L::POSITIONS * TILE; i++) deviation[i] = variance[i / TILE][i % TILE];
-          // a root takes as long as 24 multiply-adds, but beside them: a few at a time, for all at once would stop them
-          constexpr int ROOTS = (L::POSITIONS * TILE - 1) / L::KERNEL + 1;
-          accumulate<L>(x + corner, weight + taps, bias + tile, sum, [&](int row) {
-            for (int i = row * ROOTS; i < (row + 1) * ROOTS && i < L::POSITIONS * TILE; i++)
-              deviation[i] = sqrt(deviation[i]);
-          });
-          ZT_UNROLL
-          for (int p = 0; p < L::POSITIONS; p++)
-            ZT_UNROLL
-            for (int o = 0; o < TILE; o++) {
-              const int site = (L::POOL ? p / 2 * L::SIZE + p % 2 : p) * L::OUTPUTS + o;
-              sum[p][o] += deviation[p * TILE + o] * e[site];
-            }
-        } else {
-          accumulate<L>(x + corner, weight + taps, bias + tile, sum, [](int) {});
-        }
-        for (int o = 0; o < TILE; o++) {
-          const int unit = ((tile + o) * P + y) * P + cell;
-          if constexpr (L::POOL) {  // the first maximum in scan order, as torch
-            const M c0 = greater(sum[1][o], sum[0][o]), c1 = greater(sum[3][o], sum[2][o]);
-            const V top = select(c0, sum[1][o], sum[0][o]), bottom = select(c1, sum[3][o], sum[2][o]);
-            const M row = greater(bottom, top), column = M((row & c1) | (~row & c0));
-            z[unit] = select(row, bottom, top);
-            pooled.row[unit] = pack(row);
-            pooled.column[unit] = pack(column);
-            if constexpr (VARIATIONAL) {
-              const V* even = e + o;
-              const V* odd = even + L::OUTPUTS;
-              constexpr int DOWN = L::SIZE * L::OUTPUTS;
-              const V chosen = select(row, select(column, odd[DOWN], even[DOWN]), select(column, *odd, *even));
-              const V* d = deviation + o;
-              const V its = select(row, select(column, d[3 * TILE], d[2 * TILE]), select(column, d[TILE], *d));
-              ratio[unit] = 0.5f * chosen / its;
-            }
-          } else {
-            for (int p = 0; p < L::POSITIONS; p++) {
-              z[unit + p] = sum[p][o];
-              if constexpr (VARIATIONAL) ratio[unit + p] = 0.5f * e[p * L::OUTPUTS + o] / deviation[p * TILE + o];
-            }
-          }
-        }
-      }
+    for (int tile = 0; tile < outputs; tile += L::TILE)
+      if constexpr (L::FUSED)
+        window_row<L, VARIATIONAL>(in, y, tile, outputs, epsilon, z, pooled, ratio);
+      else
+        plain_row<L, VARIATIONAL, 0, L::PARTS>(in, y, tile, outputs, epsilon, z, ratio);
   }
 }
 
@@ -160,39 +193,59 @@ ZT_INLINE void pooled_kernel(const V* plane, const V* g, const V* g_variance, Po
     pooled_kernel<L, VARIATIONAL, FIRST + NOW, COLUMNS>(plane, g, g_variance, pooled, dw, dw_variance);
 }
 
-// Adds to dw, and to dw_variance the gradient of α·w², given those of the outputs before the activation.
-template <class L, bool VARIATIONAL>
-ZT_NOINLINE void weight_gradient(const V* x, const V* g, const V* g_variance, Pooled pooled, V* dw, V* dw_variance) {
-  constexpr int P = L::POOLED, K = L::KERNEL;
-  for (int c = 0; c < L::INPUTS; c++)
-    for (int o = 0; o < L::OUTPUTS; o++) {
-      const V* plane = x + c * L::EDGE * L::EDGE;
-      const int at = L::weight_index(o, c, 0), unit = o * P * P;
-      if constexpr (L::POOL) {
-        constexpr int FIT = (REGISTERS == 32 ? 20 : 9) / (VARIATIONAL ? 2 * K : K);
-        constexpr int PARTS = FIT < 1 ? K : (K + FIT - 1) / FIT;
-        pooled_kernel<L, VARIATIONAL, 0, (K + PARTS - 1) / PARTS>(
-            plane, g + unit, g_variance + unit, Pooled{pooled.row + unit, pooled.column + unit}, dw + at,
-            dw_variance + at);
-      } else {
-        V sum[K * K] = {}, sum_variance[K * K] = {};
-        for (int i = 0; i < P * P; i++)
-          ZT_UNROLL
-          for (int tap = 0; tap < K * K; tap++) {
-            const V h = plane[(i / P + tap / K) * L::EDGE + i % P + tap % K];
-            sum[tap] += g[unit + i] * h;
-            if constexpr (VARIATIONAL) sum_variance[tap] += g_variance[unit + i] * (h * h);
-          }
+// Adds the gradient of one row of the kernels of TILE outputs.
+template <class L, int TILE, bool VARIATIONAL>
+ZT_INLINE void plain_taps(const V* x, const V* g, const V* g_variance, int o, int c, int dy, V* dw, V* dw_variance) {
+  constexpr int K = L::KERNEL, SIZE = L::SIZE;
+  V sum[TILE][K] = {}, sum_variance[TILE][K] = {};
+  for (int y = 0; y < SIZE; y++)
+    for (int px = 0; px < SIZE; px++) {
+      const V* pixel = x + (c * L::EDGE + y * L::STRIDE + dy) * L::EDGE + px * L::STRIDE;
+      const int unit = (o * SIZE + y) * SIZE + px;
+      ZT_UNROLL
+      for (int dx = 0; dx < K; dx++) {
+        const V h = in_register(pixel[dx]);
         ZT_UNROLL
-        for (int tap = 0; tap < K * K; tap++) {
-          dw[at + tap * L::TILE] += sum[tap];
-          if constexpr (VARIATIONAL) dw_variance[at + tap * L::TILE] += sum_variance[tap];
+        for (int t = 0; t < TILE; t++) {
+          sum[t][dx] += g[unit + t * SIZE * SIZE] * h;
+          if constexpr (VARIATIONAL) sum_variance[t][dx] += g_variance[unit + t * SIZE * SIZE] * (h * h);
         }
       }
     }
+  ZT_UNROLL
+  for (int t = 0; t < TILE; t++)
+    ZT_UNROLL
+    for (int dx = 0; dx < K; dx++) {
+      const int at = L::weight_index(o + t, c, dy * K + dx);
+      dw[at] += sum[t][dx];
+      if constexpr (VARIATIONAL) dw_variance[at] += sum_variance[t][dx];
+    }
 }
 
-// Spreads pooled gradients over the pixels they came from: [OUTPUTS][USED][USED].
+// Adds to dw, and to dw_variance the gradient of α·w², given those of the outputs before the activation.
+template <class L, bool VARIATIONAL>
+ZT_NOINLINE void weight_gradient(const V* x, const V* g, const V* g_variance, int heads_outputs, Pooled pooled, V* dw,
+                                 V* dw_variance) {
+  constexpr int P = L::POOLED, K = L::KERNEL;
+  const int outputs = L::HEAD ? heads_outputs : L::OUTPUTS;
+  for (int c = 0; c < L::INPUTS; c++)
+    if constexpr (L::FUSED) {
+      for (int o = 0; o < outputs; o++) {
+        constexpr int FIT = (REGISTERS == 32 ? 20 : 9) / (VARIATIONAL ? 2 * K : K);
+        constexpr int PARTS = FIT < 1 ? K : (K + FIT - 1) / FIT;
+        const int at = L::weight_index(o, c, 0), unit = o * P * P;
+        pooled_kernel<L, VARIATIONAL, 0, (K + PARTS - 1) / PARTS>(
+            x + c * L::EDGE * L::EDGE, g + unit, g_variance + unit, Pooled{pooled.row + unit, pooled.column + unit},
+            dw + at, dw_variance + at);
+      }
+    } else {
+      constexpr int TILE = largest_divisor(L::OUTPUTS, (REGISTERS == 32 ? 24 : 12) / (VARIATIONAL ? 2 * K : K));
+      for (int o = 0; o < outputs; o += TILE)
+        for (int dy = 0; dy < K; dy++) plain_taps<L, TILE, VARIATIONAL>(x, g, g_variance, o, c, dy, dw, dw_variance);
+    }
+}
+
+// Spreads the gradients of the convolution's own maxima over the pixels they came from: [OUTPUTS][USED][USED].
 template <class L>
 ZT_NOINLINE void unpool(const V* g, Pooled pooled, V* spread) {
   for (int o = 0; o < L::OUTPUTS; o++)
@@ -208,19 +261,20 @@ ZT_NOINLINE void unpool(const V* g, Pooled pooled, V* spread) {
       }
 }
 
-// dx = the transposed convolution of g[OUTPUTS][USED][USED], by whole rows of dx in registers; with `x`, the
-// gradient through the squares: dx += 2·x·(…).
+// dx[INPUTS][EDGE][EDGE] = the transposed convolution of g[OUTPUTS][USED][USED], by whole rows of dx in registers; with
+// `x`, the gradient through the squares: dx += 2·x·(…).
 template <class L>
-ZT_NOINLINE void input_gradient(const V* g, const V* weight, V* dx, const V* x) {
-  constexpr int K = L::KERNEL, EDGE = L::EDGE, USED = L::USED;
+ZT_NOINLINE void input_gradient(const V* g, const V* weight, int heads_outputs, V* dx, const V* x) {
+  constexpr int K = L::KERNEL, EDGE = L::EDGE, USED = L::USED, STRIDE = L::STRIDE;
   constexpr int TILE = largest_divisor(L::INPUTS, (REGISTERS == 32 ? 28 : 14) / (EDGE + K));
+  const int outputs = L::HEAD ? heads_outputs : L::OUTPUTS;
   for (int c = 0; c < L::INPUTS; c += TILE)
     for (int y = 0; y < EDGE; y++) {
       V sum[TILE][EDGE] = {};
       for (int dy = 0; dy < K; dy++) {
-        if (y - dy < 0 || y - dy >= USED) continue;
-        for (int o = 0; o < L::OUTPUTS; o++) {
-          const V* row = g + (o * USED + y - dy) * USED;
+        if (y < dy || (y - dy) % STRIDE || (y - dy) / STRIDE >= USED) continue;
+        for (int o = 0; o < outputs; o++) {
+          const V* row = g + (o * USED + (y - dy) / STRIDE) * USED;
           ZT_UNROLL
           for (int px = 0; px < USED; px++) {
             const V gradient = in_register(row[px]);
@@ -228,7 +282,7 @@ ZT_NOINLINE void input_gradient(const V* g, const V* weight, V* dx, const V* x) 
             for (int t = 0; t < TILE; t++)
               ZT_UNROLL
               for (int k = 0; k < K; k++)
-                sum[t][px + k] += gradient * weight[L::weight_index(o, c + t, dy * K + k)];
+                sum[t][px * STRIDE + k] += gradient * weight[L::weight_index(o, c + t, dy * K + k)];
           }
         }
       }
@@ -240,6 +294,21 @@ ZT_NOINLINE void input_gradient(const V* g, const V* weight, V* dx, const V* x) 
           dx[at] = x ? dx[at] + 2.0f * x[at] * sum[t][px] : sum[t][px];
         }
     }
+}
+
+// Puts planes [PLANES][EDGE][EDGE] into larger ones that have BORDER pixels around them, or takes them out again.
+template <int PLANES, int EDGE, int BORDER>
+static void surround(const V* planes, V* larger) {
+  constexpr int WIDE = EDGE + 2 * BORDER;
+  for (int row = 0; row < PLANES * EDGE; row++)
+    __builtin_memcpy(larger + (row / EDGE * WIDE + row % EDGE + BORDER) * WIDE + BORDER, planes + row * EDGE, EDGE * sizeof(V));
+}
+
+template <int PLANES, int EDGE, int BORDER>
+static void cut_out(const V* larger, V* planes) {
+  constexpr int WIDE = EDGE + 2 * BORDER;
+  for (int row = 0; row < PLANES * EDGE; row++)
+    __builtin_memcpy(planes + row * EDGE, larger + (row / EDGE * WIDE + row % EDGE + BORDER) * WIDE + BORDER, EDGE * sizeof(V));
 }
 
 }  // namespace ZOOTWINS_LEVEL

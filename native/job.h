@@ -6,20 +6,28 @@
 
 namespace zootwins {
 
-constexpr int LAYERS = 5;
 enum Kind { WEIGHT, BIAS, LOG_SIGMA2, BIAS_LOG_SIGMA2, LOG_ALPHA, KINDS };
 enum Mode { PLAIN, GAUSSIAN_NOISE, HARD_CONCRETE, MODES };  // what the parameters stand for
 enum Activation { TANH, RELU, SIGMOID, GELU, ACTIVATIONS };
 
+// What follows a layer, and the edge of a pool's window, which is its stride too.
+enum StepKind { NO_STEP, MAX_POOL, AVG_POOL, GLOBAL_AVG_POOL, ACTIVATION, DROPOUT };
+struct Step {
+  StepKind kind;
+  int window;
+};
+
 // What a compiled chain says of one of its layers: zootwins.population.native_engine compares it with a network's.
 struct LayerInfo {
-  int inputs, outputs, kernel, stride, padding, edge;  // edge: of the square input, in pixels
-  bool pool, activation, dropout;
+  int inputs, outputs;                // outputs 0: as many as there are classes
+  int kernel, stride, padding, edge;  // edge: of the square input, in pixels; 0: a linear layer
+  const Step* steps;                  // up to the first NO_STEP
 };
 
 struct Shape {
   int network;  // its place among the compiled chains
   int mode;
+  int classes;
 };
 
 // One parameter of the population's models, [models, size] in the natural layout. Null: there is none, which of what a
@@ -31,6 +39,10 @@ struct Tensor {
   const bool* mask;  // true where kept
   bool decays;       // whether weight decay acts on it
   float own_lr;      // of an Adam of its own; 0: the models' factors say how it is trained
+};
+
+struct Tensors {  // of one layer, by Kind
+  Tensor of[KINDS];
 };
 
 struct Factors {
@@ -47,7 +59,7 @@ struct Block {
   Shape shape;
   int lanes;                       // that are in use
   const int64_t* places;           // [lanes], of their models in the population
-  Tensor tensors[LAYERS][KINDS];
+  const Tensors* tensors;          // [layers]
   const Factors* factors;          // [models]
   const float* images;             // [samples, channels, size, size]
   const int64_t* labels;           // [samples]
@@ -69,7 +81,8 @@ struct Kernels {
   const char* name;
   int lanes;
   int networks;                                        // how many chains are compiled
-  const LayerInfo* (*layers)(int network);             // [LAYERS]
+  int (*depth)(int network);                           // how many layers it has
+  const LayerInfo* (*layers)(int network);
   int64_t (*size)(const Shape&, int layer, int kind);  // of one model's parameter, 0 if there is none
   size_t (*workspace)(const Shape&);                   // bytes, to be aligned to 64
   void (*train)(const Block&, void* workspace);

@@ -3,12 +3,12 @@
 #include "job.h"
 
 #include "convolution.h"
+#include "pooling.h"
 
 namespace ZOOTWINS_LEVEL {
 
 using zootwins::Block;
 using zootwins::Shape;
-using zootwins::LAYERS;
 
 constexpr float EPSILON = 1e-15f, CONV_CLAMP = 8.0f;  // see population/variational.py
 constexpr float K1 = 0.63576f, K2 = 1.8732f, K3 = 1.48695f;
@@ -131,38 +131,59 @@ struct Arrays {
   Parameters value, gradient;
   V *variance_weight, *variance_bias;                    // α·w² and α·b² + ε
   V *variance_weight_gradient, *variance_bias_gradient;  // of the loss with respect to these
+  V *padded, *padded_gradient;                           // the inputs with zeros around them
   V *squares;                                            // of the inputs
   V *weight;                                             // what the inputs are multiplied with: the value, or θ·z
   V *gate, *gate_slope;                                  // z, and its derivative with respect to log α
-  V *out, *slope, *ratio;                                // slope: d out / d z; ratio: d z / d variance
-  V *out_gradient, *variance_gradient;
+  V *convolved, *hidden, *out;                           // before and after a pool, an activation and dropout; at the end
+  V *slope, *ratio;                                      // slope: d hidden / d z; ratio: d convolved / d variance
+  V *convolved_gradient, *hidden_gradient, *out_gradient, *variance_gradient;
   Pooled pooled;
+  I *chosen_before, *chosen_after;                       // by pools before and after the activation
 };
 
 template <class Network, int MODE, bool TRAINING>
 class Model {
   static constexpr bool VARIATIONAL = MODE == zootwins::GAUSSIAN_NOISE, GATED = MODE == zootwins::HARD_CONCRETE;
+  static constexpr int LAYERS = Network::DEPTH;
   template <int i>
   using Layer = typename Network::template At<i>;
   using Input = Layer<0>;
-  static constexpr int CLASSES = Layer<LAYERS - 1>::OUTPUTS, FEATURES = Layer<LAYERS - 1>::INPUTS;
+  static constexpr int FEATURES = Layer<LAYERS - 1>::INPUTS;
+  template <class L>
+  using PoolBefore = PoolOf<L::BEFORE.kind, L::OUTPUTS, L::POOLED, window(L::BEFORE, L::POOLED)>;
+  template <class L>
+  using PoolAfter = PoolOf<L::AFTER.kind, L::OUTPUTS, L::HIDDEN, window(L::AFTER, L::HIDDEN)>;
 
+  const int classes;
   Arrays layers[LAYERS];
   size_t parameters = 0;                       // vectors in each of the next five
   V *values, *gradients, *exp_avg, *exp_avg_sq;
   Bits* kept;
-  V *image, *scratch, *spread;
+  V *image, *scratch, *spread, *exponentials;
 
   template <int i>
-  static constexpr size_t count(int kind) {
+  static constexpr int outputs(int classes) { return Layer<i>::HEAD ? classes : Layer<i>::OUTPUTS; }
+  template <int i>
+  static constexpr int weights(int classes) { return Layer<i>::INPUTS * Layer<i>::KERNEL * Layer<i>::KERNEL * outputs<i>(classes); }
+
+  template <int i>
+  static constexpr size_t count(int classes, int kind) {
     using L = Layer<i>;
-    if (kind == zootwins::WEIGHT) return L::WEIGHTS;
-    if (kind == zootwins::BIAS) return L::OUTPUTS;
-    if (kind == zootwins::LOG_ALPHA) return GATED ? L::WEIGHTS : 0;
+    if (kind == zootwins::WEIGHT) return weights<i>(classes);
+    if (kind == zootwins::BIAS) return outputs<i>(classes);
+    if (kind == zootwins::LOG_ALPHA) return GATED ? weights<i>(classes) : 0;
     if (!VARIATIONAL) return 0;
-    if (kind == zootwins::LOG_SIGMA2) return L::WEIGHTS;
-    return L::LINEAR ? 0 : L::OUTPUTS;
+    if (kind == zootwins::LOG_SIGMA2) return weights<i>(classes);
+    return L::LINEAR ? 0 : outputs<i>(classes);
   }
+  // What it gives before a first pool, before a second, and at the end.
+  template <int i>
+  int convolved_units() const { return outputs<i>(classes) * Layer<i>::POOLED * Layer<i>::POOLED; }
+  template <int i>
+  int hidden_units() const { return outputs<i>(classes) * Layer<i>::HIDDEN * Layer<i>::HIDDEN; }
+  template <int i>
+  int out_units() const { return outputs<i>(classes) * Layer<i>::RESULT * Layer<i>::RESULT; }
 
   // Calls f with the number of every layer, as a type (first to last, or last to first).
   template <int i>
@@ -203,17 +224,17 @@ class Model {
   static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
  public:
-  static size_t size(int layer, int kind) {
+  static size_t size(int classes, int layer, int kind) {
     size_t found = 0;
     each_layer([&](auto index) {
-      if (index.value == layer) found = count<index.value>(kind);
+      if (index.value == layer) found = count<index.value>(classes, kind);
     });
     return found;
   }
 
-  explicit Model(Arena& arena) {
+  Model(Arena& arena, int classes) : classes(classes) {
     each_layer([&](auto index) {
-      for (int kind = 0; kind < zootwins::KINDS; kind++) parameters += count<index.value>(kind);
+      for (int kind = 0; kind < zootwins::KINDS; kind++) parameters += count<index.value>(classes, kind);
     });
     values = arena.take<V>(parameters);
     gradients = exp_avg = exp_avg_sq = nullptr;
@@ -224,42 +245,61 @@ class Model {
       exp_avg_sq = arena.take<V>(parameters);
       kept = arena.take<Bits>(parameters);
     }
-    image = arena.take<V>(Input::INPUT_UNITS);
+    image = arena.take<V>(Input::IMAGE_UNITS);
+    exponentials = arena.take<V>(classes);
     size_t offset = 0, scratch_size = 0, spread_size = 0;
     each_layer([&](auto index) {
-      using L = Layer<index.value>;
-      Arrays& a = layers[index.value];
+      constexpr int i = index.value;
+      using L = Layer<i>;
+      Arrays& a = layers[i];
       for (int kind = 0; kind < zootwins::KINDS; kind++) {
         a.value.of[kind] = values + offset;
         a.gradient.of[kind] = gradients + offset;
-        offset += count<index.value>(kind);
+        offset += count<i>(classes, kind);
       }
+      const int weight_count = weights<i>(classes), output_count = outputs<i>(classes);
       a.weight = a.value.of[zootwins::WEIGHT];
       if (GATED) {
-        a.weight = arena.take<V>(L::WEIGHTS);
-        a.gate = arena.take<V>(L::WEIGHTS);
-        a.gate_slope = arena.take<V>(L::WEIGHTS);
+        a.weight = arena.take<V>(weight_count);
+        a.gate = arena.take<V>(weight_count);
+        a.gate_slope = arena.take<V>(weight_count);
       }
-      a.out = arena.take<V>(L::UNITS);
-      a.slope = arena.take<V>(L::UNITS);
-      a.pooled.row = arena.take<Bits>(L::POOL ? L::UNITS : 0);
-      a.pooled.column = arena.take<Bits>(L::POOL ? L::UNITS : 0);
-      if (TRAINING) a.out_gradient = arena.take<V>(L::UNITS);
+      if (L::PADDING) a.padded = zeros(arena, L::INPUT_UNITS);
+      if (L::PADDING && TRAINING) a.padded_gradient = arena.take<V>(L::INPUT_UNITS);
+      a.convolved = arena.take<V>(convolved_units<i>());
+      a.hidden = L::POOLS_BEFORE ? arena.take<V>(hidden_units<i>()) : a.convolved;
+      a.out = L::POOLS_AFTER ? arena.take<V>(out_units<i>()) : a.hidden;
+      a.slope = arena.take<V>(hidden_units<i>());
+      a.pooled.row = arena.take<Bits>(L::FUSED ? convolved_units<i>() : 0);
+      a.pooled.column = arena.take<Bits>(L::FUSED ? convolved_units<i>() : 0);
+      a.chosen_before = arena.take<I>(L::POOLS_BEFORE ? hidden_units<i>() : 0);
+      a.chosen_after = arena.take<I>(L::POOLS_AFTER ? out_units<i>() : 0);
+      if (TRAINING) {
+        a.convolved_gradient = arena.take<V>(convolved_units<i>());
+        a.hidden_gradient = L::POOLS_BEFORE ? arena.take<V>(hidden_units<i>()) : a.convolved_gradient;
+        a.out_gradient = L::POOLS_AFTER ? arena.take<V>(out_units<i>()) : a.hidden_gradient;
+      }
       if (VARIATIONAL) {
-        a.variance_weight = arena.take<V>(L::WEIGHTS);
-        a.variance_bias = arena.take<V>(L::OUTPUTS);
-        a.variance_weight_gradient = arena.take<V>(L::WEIGHTS);
-        a.variance_bias_gradient = arena.take<V>(L::OUTPUTS);
+        a.variance_weight = arena.take<V>(weight_count);
+        a.variance_bias = arena.take<V>(output_count);
+        a.variance_weight_gradient = arena.take<V>(weight_count);
+        a.variance_bias_gradient = arena.take<V>(output_count);
         a.squares = arena.take<V>(L::INPUT_UNITS);
-        a.ratio = arena.take<V>(L::UNITS);
-        a.variance_gradient = arena.take<V>(L::UNITS);
+        a.ratio = arena.take<V>(convolved_units<i>());
+        a.variance_gradient = arena.take<V>(convolved_units<i>());
       }
       // noise of a row of windows, dropout of a row, a layer's values before a mixed activation
-      scratch_size = larger(scratch_size, larger(L::UNITS, 2 * L::SIZE * L::OUTPUTS + 6));
-      spread_size = larger(spread_size, L::POOL ? L::OUTPUTS * L::USED * L::USED : 0);
+      scratch_size = larger(scratch_size, larger(hidden_units<i>(), 2 * L::SIZE * output_count + 6));
+      spread_size = larger(spread_size, L::FUSED ? L::OUTPUTS * L::USED * L::USED : 0);
     });
     scratch = arena.take<V>(scratch_size);
     spread = arena.take<V>(TRAINING ? spread_size : 0);
+  }
+
+  static V* zeros(Arena& arena, size_t count) {
+    V* taken = arena.take<V>(count);
+    if (taken) __builtin_memset(taken, 0, count * sizeof(V));
+    return taken;
   }
 
   // Between the natural layout, [models, size], and vectors of models: calls f(vector, lane, natural index).
@@ -267,7 +307,7 @@ class Model {
   void each_element(const Block& block, int kind, F&& f) {
     using L = Layer<i>;
     const bool is_weight = kind == zootwins::WEIGHT || kind == zootwins::LOG_SIGMA2 || kind == zootwins::LOG_ALPHA;
-    const int size = int(count<i>(kind));
+    const int size = int(count<i>(classes, kind));
     for (int n = 0; n < size; n++) {
       const int at = is_weight ? L::weight_place(n) : n;
       for (int lane = 0; lane < LANES; lane++) f(at, lane, model_of(block, lane) * size + n);
@@ -277,7 +317,7 @@ class Model {
   void load(const Block& block) {
     each_layer([&](auto index) {
       for (int kind = 0; kind < zootwins::KINDS; kind++) {
-        const zootwins::Tensor& tensor = block.tensors[index.value][kind];
+        const zootwins::Tensor& tensor = block.tensors[index.value].of[kind];
         const size_t offset = layers[index.value].value.of[kind] - values;
         each_element<index.value>(block, kind, [&](int at, int lane, int64_t n) {
           const bool keep = tensor.value && (!tensor.mask || tensor.mask[n]);
@@ -301,7 +341,7 @@ class Model {
   void store(const Block& block) {
     each_layer([&](auto index) {
       for (int kind = 0; kind < zootwins::KINDS; kind++) {
-        const zootwins::Tensor& tensor = block.tensors[index.value][kind];
+        const zootwins::Tensor& tensor = block.tensors[index.value].of[kind];
         const size_t offset = layers[index.value].value.of[kind] - values;
         each_element<index.value>(block, kind, [&](int at, int lane, int64_t n) {
           if (lane >= block.lanes || !tensor.value) return;
@@ -315,7 +355,7 @@ class Model {
 
   // One image a lane becomes one vector a pixel; the images that follow are fetched meanwhile.
   void load_images(const float* const (&images)[LANES], const float* const (&next)[LANES]) {
-    constexpr int PIXELS = Input::INPUT_UNITS;
+    constexpr int PIXELS = Input::IMAGE_UNITS;
     static_assert(PIXELS % LANES == 0, "images are transposed in squares");
     for (int pixel = 0; pixel < PIXELS; pixel += LANES) {
       V square[LANES], shuffled[LANES];
@@ -338,13 +378,19 @@ class Model {
   }
 
   void load_same_image(const float* pixels) {
-    for (int i = 0; i < Input::INPUT_UNITS; i++) image[i] = splat(pixels[i]);
+    for (int i = 0; i < Input::IMAGE_UNITS; i++) image[i] = splat(pixels[i]);
   }
 
+  // What a layer takes, without and with the zeros around it.
   template <int i>
   const V* input() const {
     if constexpr (i == 0) return image;
     else return layers[i - 1].out;
+  }
+  template <int i>
+  const V* padded_input() const {
+    if constexpr (Layer<i>::PADDING == 0) return input<i>();
+    else return layers[i].padded;
   }
 
   const V* forward(const Lanes& lanes, uint32_t epoch, uint32_t position) {
@@ -352,15 +398,18 @@ class Model {
       constexpr int i = index.value;
       using L = Layer<i>;
       const Arrays& a = layers[i];
-      const V* x = input<i>();
+      if constexpr (L::PADDING > 0) surround<L::INPUTS, L::IMAGE, L::PADDING>(input<i>(), a.padded);
+      const V* x = padded_input<i>();
       if constexpr (VARIATIONAL)
         for (int n = 0; n < L::INPUT_UNITS; n++) a.squares[n] = x[n] * x[n];
-      convolve<L, VARIATIONAL>(x, a.weight, a.value.of[zootwins::BIAS], a.out, a.pooled, a.squares,
-                               a.variance_weight, a.variance_bias, a.ratio,
-                               Noise{&lanes.philox, epoch, position, noise_sites<i>(), scratch});
-      if constexpr (L::ACTIVATION) lanes.activate(a.out, a.slope, L::UNITS, scratch);
+      convolve<L, VARIATIONAL>(
+          Inputs{x, a.weight, a.value.of[zootwins::BIAS], a.squares, a.variance_weight, a.variance_bias}, classes,
+          a.convolved, a.pooled, a.ratio, Noise{&lanes.philox, epoch, position, noise_sites<i>(), scratch});
+      if constexpr (L::POOLS_BEFORE) pool<PoolBefore<L>>(a.convolved, a.hidden, a.chosen_before);
+      if constexpr (L::ACTIVATION) lanes.activate(a.hidden, a.slope, hidden_units<i>(), scratch);
       if constexpr (TRAINING && L::DROPOUT)
         if (lanes.has_dropout) drop<i>(lanes, epoch, position);
+      if constexpr (L::POOLS_AFTER) pool<PoolAfter<L>>(a.hidden, a.out, a.chosen_after);
     });
     return layers[LAYERS - 1].out;
   }
@@ -368,14 +417,14 @@ class Model {
   template <int i>
   void drop(const Lanes& lanes, uint32_t epoch, uint32_t position) {
     using L = Layer<i>;
-    constexpr int P = L::POOLED, SITES = P * L::OUTPUTS;
+    constexpr int P = L::HIDDEN, SITES = P * L::OUTPUTS;
     for (int y = 0; y < P; y++) {
       const V* u = uniforms(lanes.philox, epoch, position, dropout_sites<i>() + y * SITES, SITES, scratch);
       for (int o = 0; o < L::OUTPUTS; o++)
         for (int x = 0; x < P; x++) {
           const int unit = (o * P + y) * P + x;
           const V factor = keep(less_equal(lanes.dropout, u[x * L::OUTPUTS + o]), lanes.dropout_scale);
-          layers[i].out[unit] *= factor;
+          layers[i].hidden[unit] *= factor;
           layers[i].slope[unit] *= factor;
         }
     }
@@ -386,61 +435,75 @@ class Model {
     each_layer_reversed([&](auto index) {
       constexpr int i = index.value;
       using L = Layer<i>;
-      constexpr int P2 = L::POOLED * L::POOLED;
       const Arrays& a = layers[i];
-      const V* x = input<i>();
-      V *g = a.out_gradient, *g_variance = a.variance_gradient;
+      const V* x = padded_input<i>();
+      V *g = a.convolved_gradient, *g_variance = a.variance_gradient;
+      if constexpr (L::POOLS_AFTER) pool_gradient<PoolAfter<L>>(a.out_gradient, a.chosen_after, a.hidden_gradient);
       if constexpr (L::ACTIVATION)
-        for (int n = 0; n < L::UNITS; n++) g[n] *= a.slope[n];
+        for (int n = 0; n < hidden_units<i>(); n++) a.hidden_gradient[n] *= a.slope[n];
+      if constexpr (L::POOLS_BEFORE) pool_gradient<PoolBefore<L>>(a.hidden_gradient, a.chosen_before, g);
       if constexpr (VARIATIONAL)
-        for (int n = 0; n < L::UNITS; n++) g_variance[n] = g[n] * a.ratio[n];
-      add_bias_gradient<L::OUTPUTS, P2>(g, a.gradient.of[zootwins::BIAS]);
-      if constexpr (VARIATIONAL) add_bias_gradient<L::OUTPUTS, P2>(g_variance, a.variance_bias_gradient);
-      weight_gradient<L, VARIATIONAL>(x, g, g_variance, a.pooled, a.gradient.of[zootwins::WEIGHT],
+        for (int n = 0; n < convolved_units<i>(); n++) g_variance[n] = g[n] * a.ratio[n];
+      add_bias_gradient<i>(g, a.gradient.of[zootwins::BIAS]);
+      if constexpr (VARIATIONAL) add_bias_gradient<i>(g_variance, a.variance_bias_gradient);
+      weight_gradient<L, VARIATIONAL>(x, g, g_variance, classes, a.pooled, a.gradient.of[zootwins::WEIGHT],
                                       a.variance_weight_gradient);
       if constexpr (i > 0) {
-        V* dx = layers[i - 1].out_gradient;
-        input_gradient<L>(spread_out<L>(g, a.pooled), a.weight, dx, nullptr);
+        V* before = layers[i - 1].out_gradient;
+        V* dx = L::PADDING ? a.padded_gradient : before;
+        input_gradient<L>(spread_out<L>(g, a.pooled), a.weight, classes, dx, nullptr);
         if constexpr (VARIATIONAL)
-          input_gradient<L>(spread_out<L>(g_variance, a.pooled), a.variance_weight, dx, x);
+          input_gradient<L>(spread_out<L>(g_variance, a.pooled), a.variance_weight, classes, dx, x);
+        if constexpr (L::PADDING > 0) cut_out<L::INPUTS, L::IMAGE, L::PADDING>(dx, before);
       }
     });
   }
 
-  template <int OUTPUTS, int SIZE>
-  static void add_bias_gradient(const V* g, V* bias) {
-    for (int o = 0; o < OUTPUTS; o++)
-      for (int n = 0; n < SIZE; n++) bias[o] += g[o * SIZE + n];
+  // In the order of the pixels; outputs side by side, for a sum waits for the one before it.
+  template <int i>
+  void add_bias_gradient(const V* g, V* bias) const {
+    constexpr int SIZE = Layer<i>::POOLED * Layer<i>::POOLED, TILE = largest_divisor(Layer<i>::OUTPUTS, 8);
+    for (int first = 0; first < outputs<i>(classes); first += TILE) {
+      V sum[TILE];
+      ZT_UNROLL
+      for (int o = 0; o < TILE; o++) sum[o] = bias[first + o];
+      for (int n = 0; n < SIZE; n++)
+        ZT_UNROLL
+        for (int o = 0; o < TILE; o++) sum[o] += g[(first + o) * SIZE + n];
+      ZT_UNROLL
+      for (int o = 0; o < TILE; o++) bias[first + o] = sum[o];
+    }
   }
 
   template <class L>
   const V* spread_out(const V* g, Pooled pooled) {
-    if constexpr (!L::POOL) return g;
+    if constexpr (!L::FUSED) return g;
     unpool<L>(g, pooled, spread);
     return spread;
   }
 
-  // The loss of one sample a lane; with TRAINING, its gradient divided by the batch, else the classes' probabilities.
-  void score(const V* logits, I label, float batch, V& loss, I& prediction, V* probabilities) {
-    V top = logits[0], own = {}, sum = {}, exponentials[CLASSES];
+  // The loss of one sample a lane; with TRAINING, its gradient divided by the batch, else the classes' probabilities, in
+  // `exponentials`.
+  void score(const V* logits, I label, float batch, V& loss, I& prediction) {
+    V top = logits[0], own = {}, sum = {};
     prediction = I{};
-    for (int k = 1; k < CLASSES; k++) {
+    for (int k = 1; k < classes; k++) {
       const M higher = greater(logits[k], top);
       top = select(higher, logits[k], top);
       prediction = (I)select(higher, (V)(I{} + k), (V)prediction);
     }
-    for (int k = 0; k < CLASSES; k++) {
+    for (int k = 0; k < classes; k++) {
       exponentials[k] = exponential(logits[k] - top);
       sum += exponentials[k];
       own = select(equal(label, I{} + k), logits[k], own);
     }
     loss = logarithm(sum) + (top - own);
     if constexpr (TRAINING)
-      for (int k = 0; k < CLASSES; k++)
+      for (int k = 0; k < classes; k++)
         layers[LAYERS - 1].out_gradient[k] =
             (exponentials[k] / sum - keep(equal(label, I{} + k), splat(1.0f))) / batch;
     else
-      for (int k = 0; k < CLASSES; k++) probabilities[k] = exponentials[k] / sum;
+      for (int k = 0; k < classes; k++) exponentials[k] /= sum;
   }
 
   // α·w² of every weight, α·b² + ε of every output.
@@ -449,13 +512,13 @@ class Model {
       using L = Layer<index.value>;
       const Arrays& a = layers[index.value];
       const float bound = L::LINEAR ? block.linear_clamp : CONV_CLAMP;
-      const bool noisy_bias = block.tensors[index.value][zootwins::BIAS_LOG_SIGMA2].value;
-      for (int n = 0; n < L::WEIGHTS; n++) {
+      const bool noisy_bias = block.tensors[index.value].of[zootwins::BIAS_LOG_SIGMA2].value;
+      for (int n = 0; n < weights<index.value>(classes); n++) {
         M inside;
         const V w = a.value.of[zootwins::WEIGHT][n];
         a.variance_weight[n] = w * w * exponential(log_alpha(w, a.value.of[zootwins::LOG_SIGMA2][n], bound, inside));
       }
-      for (int o = 0; o < L::OUTPUTS; o++) {
+      for (int o = 0; o < outputs<index.value>(classes); o++) {
         a.variance_bias[o] = splat(EPSILON);
         if (noisy_bias) {
           M inside;
@@ -481,9 +544,9 @@ class Model {
       using L = Layer<index.value>;
       const Arrays& a = layers[index.value];
       const float bound = L::LINEAR ? block.linear_clamp : CONV_CLAMP;
-      add_variance_gradient(L::WEIGHTS, a, zootwins::WEIGHT, a.variance_weight_gradient, bound, penalty);
-      if (block.tensors[index.value][zootwins::BIAS_LOG_SIGMA2].value)
-        add_variance_gradient(L::OUTPUTS, a, zootwins::BIAS, a.variance_bias_gradient, bound, penalty);
+      add_variance_gradient(weights<index.value>(classes), a, zootwins::WEIGHT, a.variance_weight_gradient, bound, penalty);
+      if (block.tensors[index.value].of[zootwins::BIAS_LOG_SIGMA2].value)
+        add_variance_gradient(outputs<index.value>(classes), a, zootwins::BIAS, a.variance_bias_gradient, bound, penalty);
     });
   }
 
@@ -510,10 +573,11 @@ class Model {
     each_layer([&](auto index) {
       using L = Layer<index.value>;
       const Arrays& a = layers[index.value];
-      for (int first = 0; first < L::WEIGHTS; first += 4) {
+      const int weight_count = weights<index.value>(classes);
+      for (int first = 0; first < weight_count; first += 4) {
         U words[4];
         Philox::words(lanes.philox, gate_blocks<index.value>() + first / 4, first_position, epoch, GATES, words);
-        for (int i = 0; i < 4 && first + i < L::WEIGHTS; i++) {
+        for (int i = 0; i < 4 && first + i < weight_count; i++) {
           const int n = L::weight_place(first + i);
           const V u = to_uniform(words[i]);
           const V logistic = logarithm((u + GATE_EPSILON) / (1.0f - u));
@@ -531,9 +595,8 @@ class Model {
   // From the gradients of θ·z to those of θ and log α, and the penalty's.
   void add_gate_gradients(V penalty) {
     each_layer([&](auto index) {
-      using L = Layer<index.value>;
       const Arrays& a = layers[index.value];
-      for (int n = 0; n < L::WEIGHTS; n++) {
+      for (int n = 0; n < weights<index.value>(classes); n++) {
         const V e = exponential(-SHIFT - a.value.of[zootwins::LOG_ALPHA][n]);
         const V g = a.gradient.of[zootwins::WEIGHT][n];
         a.gradient.of[zootwins::LOG_ALPHA][n] =
@@ -560,12 +623,12 @@ class Model {
     each_layer([&](auto index) {
       for (int kind = 0; kind < zootwins::KINDS; kind++) {
         const size_t first = layers[index.value].value.of[kind] - values;
-        const zootwins::Tensor& tensor = block.tensors[index.value][kind];
+        const zootwins::Tensor& tensor = block.tensors[index.value].of[kind];
         const bool own = tensor.own_lr > 0;
         const bool has_adam = own || lanes.has_adam, has_sgd = !own && lanes.has_sgd;
         const V lr = (own ? splat(tensor.own_lr) : lanes.lr) * lr_factor, step_size = lr / correction;
         const V weight_decay = tensor.decays ? lanes.weight_decay : V{};
-        for (size_t n = first; n < first + count<index.value>(kind); n++) {
+        for (size_t n = first; n < first + count<index.value>(classes, kind); n++) {
           const V g = keep(unpack(kept[n]), gradients[n]) + weight_decay * values[n];
           V change = {}, average = {}, average_square = {};
           if (has_adam) {
@@ -593,7 +656,7 @@ class Model {
     int64_t correct[LANES] = {};
     load(block);
     const auto image_at = [&](int lane, int64_t position) {
-      return block.images + block.orders[lane < block.lanes ? lane : 0][position] * size_t(Input::INPUT_UNITS);
+      return block.images + block.orders[lane < block.lanes ? lane : 0][position] * size_t(Input::IMAGE_UNITS);
     };
     int64_t steps[LANES];
     for (int lane = 0; lane < LANES; lane++) steps[lane] = lanes.steps[lane];
@@ -605,9 +668,9 @@ class Model {
       if constexpr (VARIATIONAL) {
         prepare_variances(block);
         each_layer([&](auto index) {
-          using L = Layer<index.value>;
-          __builtin_memset(layers[index.value].variance_weight_gradient, 0, L::WEIGHTS * sizeof(V));
-          __builtin_memset(layers[index.value].variance_bias_gradient, 0, L::OUTPUTS * sizeof(V));
+          const Arrays& a = layers[index.value];
+          __builtin_memset(a.variance_weight_gradient, 0, weights<index.value>(classes) * sizeof(V));
+          __builtin_memset(a.variance_bias_gradient, 0, outputs<index.value>(classes) * sizeof(V));
         });
       }
       if constexpr (GATED) prepare_gates(lanes, block.epoch, uint32_t(first));
@@ -622,7 +685,7 @@ class Model {
         load_images(images, next);
         V loss;
         I prediction;
-        score(forward(lanes, block.epoch, uint32_t(position)), label, float(batch), loss, prediction, nullptr);
+        score(forward(lanes, block.epoch, uint32_t(position)), label, float(batch), loss, prediction);
         backward();
         for (int lane = 0; lane < LANES; lane++) {
           losses[lane] += loss[lane];
@@ -652,9 +715,8 @@ class Model {
     }
   }
 
-  template <int COUNT>
-  static void copy_lane(const V* from, int lane, float* to) {
-    for (int i = 0; i < COUNT; i++) to[i] = from[i][lane];
+  static void copy_lane(const V* from, int count, int lane, float* to) {
+    for (int i = 0; i < count; i++) to[i] = from[i][lane];
   }
 
   void evaluate(const Block& block) {
@@ -663,18 +725,18 @@ class Model {
     int64_t correct[LANES] = {};
     load(block);
     for (int64_t sample = 0; sample < block.samples; sample++) {
-      load_same_image(block.images + sample * Input::INPUT_UNITS);
+      load_same_image(block.images + sample * Input::IMAGE_UNITS);
       const I label = I{} + int32_t(block.labels[sample]);
-      V loss, probabilities[CLASSES];
+      V loss;
       I prediction;
-      score(forward(lanes, 0, 0), label, 1, loss, prediction, probabilities);
+      score(forward(lanes, 0, 0), label, 1, loss, prediction);
       for (int lane = 0; lane < block.lanes; lane++) {
         losses[lane] += loss[lane];
         correct[lane] += prediction[lane] == label[lane];
         const int64_t row = block.places[lane] * block.samples + sample;
         block.predictions[row] = uint8_t(prediction[lane]);
-        if (block.probabilities) copy_lane<CLASSES>(probabilities, lane, block.probabilities + row * CLASSES);
-        if (block.features) copy_lane<FEATURES>(layers[LAYERS - 2].out, lane, block.features + row * FEATURES);
+        if (block.probabilities) copy_lane(exponentials, classes, lane, block.probabilities + row * classes);
+        if (block.features) copy_lane(input<LAYERS - 1>(), FEATURES, lane, block.features + row * FEATURES);
       }
     }
     store_scores(block, losses, correct, block.samples);
@@ -697,20 +759,24 @@ static auto with_network(int number, F&& f) {
   return f(Type<std::tuple_element_t<i, Chains>>{});
 }
 
+static int depth_of(int number) {
+  return with_network(number, [](auto network) { return decltype(network)::type::DEPTH; });
+}
+
 static const zootwins::LayerInfo* layers_of(int number) {
   return with_network(number, [](auto network) -> const zootwins::LayerInfo* { return decltype(network)::type::INFO; });
 }
 
 template <class Model>
-static Model model_in(void* workspace) {
+static Model model_in(void* workspace, int classes) {
   Arena arena{static_cast<char*>(workspace)};
-  return Model(arena);
+  return Model(arena, classes);
 }
 
 template <class Model>
-static size_t bytes() {
+static size_t bytes(int classes) {
   Arena arena{nullptr};
-  Model model(arena);
+  Model model(arena, classes);
   return arena.used;
 }
 
@@ -728,20 +794,23 @@ static auto with_model(const Shape& shape, F&& f) {
 }
 
 static size_t workspace(const Shape& shape) {
-  return with_model(shape, [](auto model) { return bytes<typename decltype(model)::type>(); });
+  return with_model(shape, [&](auto model) { return bytes<typename decltype(model)::type>(shape.classes); });
 }
 
 static int64_t size(const Shape& shape, int layer, int kind) {
-  return with_model(shape, [&](auto model) { return int64_t(decltype(model)::type::size(layer, kind)); });
+  return with_model(shape, [&](auto model) { return int64_t(decltype(model)::type::size(shape.classes, layer, kind)); });
 }
 
 static void train(const Block& block, void* workspace) {
-  with_model(block.shape, [&](auto model) { model_in<typename decltype(model)::type>(workspace).train(block); });
+  with_model(block.shape, [&](auto model) {
+    model_in<typename decltype(model)::type>(workspace, block.shape.classes).train(block);
+  });
 }
 
 static void evaluate(const Block& block, void* workspace) {
   with_network(block.shape.network, [&](auto network) {
-    model_in<Model<typename decltype(network)::type, zootwins::PLAIN, false>>(workspace).evaluate(block);
+    model_in<Model<typename decltype(network)::type, zootwins::PLAIN, false>>(workspace, block.shape.classes)
+        .evaluate(block);
   });
 }
 
@@ -788,7 +857,7 @@ static void noise(uint64_t key, uint32_t epoch, uint32_t position, int sites, fl
 }
 
 extern const zootwins::Kernels kernels;
-const zootwins::Kernels kernels = {ZOOTWINS_LEVEL_NAME, LANES,    NETWORKS,      layers_of, size, workspace,
-                                   train,               evaluate, multiply_adds, activate,  noise};
+const zootwins::Kernels kernels = {ZOOTWINS_LEVEL_NAME, LANES,     NETWORKS, depth_of, layers_of,     size,
+                                   workspace,           train,     evaluate, multiply_adds, activate, noise};
 
 }  // namespace ZOOTWINS_LEVEL

@@ -165,19 +165,20 @@ void check(bool condition, const char* message) {
 // A population as the blocks are cut from it: the fields that they have in common.
 class Job {
  public:
-  Job(const Kernels& kernels, int network, int mode, const Images& images, const Labels& labels,
+  Job(const Kernels& kernels, int network, int classes, int mode, const Images& images, const Labels& labels,
       const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
       const Doubles& accuracy)
       : kernels(kernels) {
     check(0 <= network && network < kernels.networks, "unknown network");
     const zootwins::LayerInfo& input = kernels.layers(network)[0];
-    check(images.shape(2) == size_t(input.edge) && images.shape(3) == size_t(input.edge) &&
-              images.shape(1) == size_t(input.inputs),
+    const size_t edge = size_t(std::max(input.edge, 1));
+    check(images.shape(1) * images.shape(2) * images.shape(3) == size_t(input.inputs) * edge * edge,
           "the images do not fit the network");
+    check(2 <= classes && classes <= 256, "classes are counted in bytes");
     check(images.shape(0) > 0 && images.shape(0) == labels.shape(0), "as many labels as images, at least one");
     check(loss.size() == models.size() && accuracy.size() == models.size(), "one loss and accuracy a model");
     check(0 <= mode && mode < zootwins::MODES, "unknown mode");
-    block.shape = Shape{network, mode};
+    block.shape = Shape{network, mode, classes};
     block.images = images.data();
     block.labels = labels.data();
     block.samples = int64_t(images.shape(0));
@@ -189,15 +190,17 @@ class Job {
     }
     block.factors = factors.data();
     sort_places();
+    tensors.resize(size_t(kernels.depth(network)));
+    block.tensors = tensors.data();
     for (const auto& [layer, kind, value, exp_avg, exp_avg_sq, mask, decays, own_lr] : parameters) {
-      check(0 <= layer && layer < zootwins::LAYERS && 0 <= kind && kind < zootwins::KINDS, "unknown parameter");
+      check(0 <= layer && size_t(layer) < tensors.size() && 0 <= kind && kind < zootwins::KINDS, "unknown parameter");
       const size_t size = size_t(kernels.size(block.shape, layer, kind)) * models.size();
       check(value.size() == size && (!exp_avg || exp_avg->size() == size) &&
                 (!exp_avg_sq || exp_avg_sq->size() == size) && (!mask || mask->size() == size),
             "a parameter, its moments or its mask has the wrong size");
-      block.tensors[layer][kind] = {value.data(), exp_avg ? exp_avg->data() : nullptr,
-                                    exp_avg_sq ? exp_avg_sq->data() : nullptr, mask ? mask->data() : nullptr, decays,
-                                    own_lr.value_or(0)};
+      tensors[size_t(layer)].of[kind] = {value.data(), exp_avg ? exp_avg->data() : nullptr,
+                                         exp_avg_sq ? exp_avg_sq->data() : nullptr, mask ? mask->data() : nullptr,
+                                         decays, own_lr.value_or(0)};
     }
   }
 
@@ -229,8 +232,8 @@ class Job {
   void evaluate(const Predictions& predictions, const std::optional<Floats>& probabilities,
                 const std::optional<Floats>& features, int threads) {
     const size_t rows = factors.size() * size_t(block.samples);
-    const int64_t classes = kernels.size(block.shape, zootwins::LAYERS - 1, zootwins::BIAS);
-    const int64_t width = kernels.size(block.shape, zootwins::LAYERS - 1, zootwins::WEIGHT) / classes;
+    const int classes = block.shape.classes;
+    const int64_t width = kernels.layers(block.shape.network)[tensors.size() - 1].inputs;
     check(predictions.size() == rows, "predictions are [models, samples]");
     check(!probabilities || probabilities->size() == rows * size_t(classes), "probabilities are [models, samples, classes]");
     check(!features || features->size() == rows * size_t(width), "features are [models, samples, inputs of the last layer]");
@@ -246,6 +249,7 @@ class Job {
   const Kernels& kernels;
   Block block{};
   std::vector<Factors> factors;
+  std::vector<zootwins::Tensors> tensors;  // of the layers
   std::vector<int64_t> places;  // of the models, as they go into blocks
 
   // Models that are alike share a block: what one lane needs, an activation or dropout, is worked out for all.
@@ -260,9 +264,9 @@ class Job {
   }
 
   void check_parameters(bool training) {
-    for (int layer = 0; layer < zootwins::LAYERS; layer++)
+    for (int layer = 0; layer < int(tensors.size()); layer++)
       for (int kind = 0; kind < zootwins::KINDS; kind++) {
-        const Tensor& tensor = block.tensors[layer][kind];
+        const Tensor& tensor = tensors[size_t(layer)].of[kind];
         const bool needed = kernels.size(block.shape, layer, kind) && kind != zootwins::BIAS_LOG_SIGMA2;
         check(!needed || tensor.value, "a parameter is missing");
         check(!training || !tensor.value || (tensor.exp_avg && tensor.exp_avg_sq), "optimiser state is missing");
@@ -282,6 +286,17 @@ class Job {
   }
 };
 
+// What zootwins.population.native_engine calls a step.
+std::string step_name(const zootwins::Step& step) {
+  switch (step.kind) {
+    case zootwins::MAX_POOL: return "max_pool " + std::to_string(step.window);
+    case zootwins::AVG_POOL: return "avg_pool " + std::to_string(step.window);
+    case zootwins::GLOBAL_AVG_POOL: return "global_avg_pool";
+    case zootwins::ACTIVATION: return "activation";
+    default: return "dropout";
+  }
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -298,12 +313,10 @@ NB_MODULE(_native, m) {
     std::vector<std::vector<Layer>> found;
     for (int network = 0; network < kernels.networks; network++) {
       found.emplace_back();
-      for (int layer = 0; layer < zootwins::LAYERS; layer++) {
+      for (int layer = 0; layer < kernels.depth(network); layer++) {
         const zootwins::LayerInfo& info = kernels.layers(network)[layer];
         std::vector<std::string> after;
-        if (info.pool) after.push_back("max_pool 2");
-        if (info.activation) after.push_back("activation");
-        if (info.dropout) after.push_back("dropout");
+        for (const zootwins::Step* step = info.steps; step->kind; step++) after.push_back(step_name(*step));
         found.back().emplace_back(info.inputs, info.outputs, info.kernel, info.stride, info.padding, info.edge, after);
       }
     }
@@ -311,27 +324,27 @@ NB_MODULE(_native, m) {
   });
   m.def(
       "train_epoch",
-      [](const std::string& level, int threads, int network, int mode, const Images& images,
+      [](const std::string& level, int threads, int network, int classes, int mode, const Images& images,
          const Labels& labels, const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters,
          uint32_t epoch, int64_t batch_size, int64_t first_batch, int64_t stop_batch,
          const std::optional<ConstFloats>& lr_factors, float linear_clamp, const Doubles& loss, const Doubles& accuracy) {
-        Job(chosen(level), network, mode, images, labels, models, parameters, loss, accuracy)
+        Job(chosen(level), network, classes, mode, images, labels, models, parameters, loss, accuracy)
             .train(epoch, batch_size, first_batch, stop_batch, lr_factors, linear_clamp, threads);
       },
-      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("network"), nb::arg("mode"),
+      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("network"), nb::arg("classes"), nb::arg("mode"),
       nb::arg("images"), nb::arg("labels"), nb::arg("models"), nb::arg("parameters"), nb::arg("epoch"),
       nb::arg("batch_size"), nb::arg("first_batch"), nb::arg("stop_batch"), nb::arg("lr_factors").none(), nb::arg("linear_clamp"), nb::arg("loss"),
       nb::arg("accuracy"));
   m.def(
       "evaluate",
-      [](const std::string& level, int threads, int network, const Images& images, const Labels& labels,
+      [](const std::string& level, int threads, int network, int classes, const Images& images, const Labels& labels,
          const std::vector<ModelFactors>& models, const std::vector<Parameter>& parameters, const Doubles& loss,
          const Doubles& accuracy, const Predictions& predictions, const std::optional<Floats>& probabilities,
          const std::optional<Floats>& features) {
-        Job(chosen(level), network, zootwins::PLAIN, images, labels, models, parameters, loss, accuracy)
+        Job(chosen(level), network, classes, zootwins::PLAIN, images, labels, models, parameters, loss, accuracy)
             .evaluate(predictions, probabilities, features, threads);
       },
-      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("network"), nb::arg("images"), nb::arg("labels"),
+      nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("network"), nb::arg("classes"), nb::arg("images"), nb::arg("labels"),
       nb::arg("models"), nb::arg("parameters"), nb::arg("loss"), nb::arg("accuracy"), nb::arg("predictions"),
       nb::arg("probabilities").none(), nb::arg("features").none());
   // For benchmarks: multiply-adds in registers only, the most that `threads` threads can do; returns their number.

@@ -277,6 +277,21 @@ def test_statistics_after_a_merge_are_those_of_update_bn():
             torch.testing.assert_close(found[name][model], buffer, **ROUNDING)
 
 
+def test_the_layer_after_the_last_of_a_block_is_the_next_block_s_not_the_shortcut():
+    """In the order of the pass the shortcut's convolution comes next, but it takes what the block takes."""
+    architecture = get_architecture({"id": "resnet18", "width": 0.04}, 3, 10, 8)
+    names = [layer.name for layer in architecture.layers]
+    assert names[names.index("layer2.0.conv2") + 1] == "layer2.0.downsample.0"
+    for giver, taker in (
+        ("layer1.1.conv2", "layer2.0.conv1"),
+        ("layer2.0.conv1", "layer2.0.conv2"),
+        ("layer2.0.conv2", "layer2.1.conv1"),
+        ("layer2.0.downsample.0", "layer2.1.conv1"),
+        ("layer4.1.conv2", "fc"),
+    ):
+        assert architecture.layer_after(giver).name == taker
+
+
 def take(taken, module, inputs):
     taken.append(inputs[0])
 

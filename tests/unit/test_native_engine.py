@@ -1,5 +1,6 @@
 """The native engine against the torch engine in float64, and itself on other lanes, threads and SIMD levels."""
 
+import copy
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import erfc, expit
+from torch import nn
 from torch.nn import functional as F
 
-from plain_networks import Network
 from zootwins.architectures import cnn_s
-from zootwins.architectures.architecture import get_architecture, to_state_dict
+from zootwins.architectures.architecture import get_architecture
 from zootwins.population import Factors, GaussianNoise, ImageSet, Plain, Population, native_engine, randomness
 from zootwins.population.engines import get_engine
+from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.native_engine import ACTIVATION_CODES, LEVEL_VARIABLE, NativeEngine
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
@@ -30,6 +32,7 @@ LEVELS = list(dict(_native.levels())) if native_engine.is_available() else ["non
 
 GRADIENT_TOLERANCE = 1e-5  # relative, in the norm of each parameter's gradient: what issue and design ask for
 EPOCH_TOLERANCE = 1e-4  # relative, weights after a few optimiser steps in float32 against float64
+OUTPUTS = {"rtol": 1e-4, "atol": 1e-6}  # of an evaluation in float32: sums of some hundred terms
 NOISE_TOLERANCE = 1e-6  # absolute, of normals below 6: two units in the last place of the radius
 
 
@@ -37,10 +40,33 @@ def factors(activation="tanh", optimizer="adam", lr=1e-3, weight_decay=0.0, mome
     return Factors(0, activation, "uniform", optimizer, lr, weight_decay, momentum, dropout, batch_size)
 
 
-def make_population(models, *, name="cnn_s", channels=1, vd=False, spread=0.0, seed=0):
+# Every compiled chain, and other numbers of classes, with image channels, classes and size.
+MIXED = {  # padding, and every pool before and after activations
+    "layers": [
+        {"conv": {"outputs": 4, "kernel": 3, "padding": 1}},
+        *({"max_pool": 2}, "activation", "dropout", {"max_pool": 3}),
+        {"conv": {"outputs": 6, "kernel": 2, "padding": 1}},
+        *({"avg_pool": 2}, "activation"),
+        {"conv": {"outputs": 5, "kernel": 3, "stride": 2, "padding": 2}},
+        *({"max_pool": 2}, {"linear": "classes"}),
+    ]
+}
+NETWORKS = {
+    "cnn_s, grey": ("cnn_s", 1, 10, 28),
+    "cnn_s, colour": ("cnn_s", 3, 2, 28),
+    "cnn_l, grey": ("cnn_l", 1, 47, 32),
+    "cnn_l, colour": ("cnn_l", 3, 10, 32),
+    "small_cnn, 28 pixels": ("small_cnn", 1, 10, 28),
+    "small_cnn, 32 pixels": ("small_cnn", 1, 10, 32),
+    "small_cnn, colour": ("small_cnn", 3, 5, 32),
+    "mixed": (MIXED, 2, 7, 12),
+}
+
+
+def make_population(models, *, name="cnn_s", channels=1, classes=10, size=None, vd=False, spread=0.0, seed=0):
     """A population of small random weights; with `spread` (of log σ²), log α reaches threshold and clamps."""
     generator = torch.Generator().manual_seed(seed)
-    architecture = get_architecture(name, channels)
+    architecture = get_architecture(name, channels, classes, size)
 
     def normal(shape):
         return torch.randn(len(models), *shape, generator=generator)
@@ -63,6 +89,23 @@ def one_of(population, model):
     return replace(population, factors=population.factors[rows], keys=population.keys[rows], parameters=parameters)
 
 
+def made(network, models, **more):
+    """A population of one of the `NETWORKS`."""
+    name, channels, classes, size = NETWORKS[network]
+    return make_population(models, name=name, channels=channels, classes=classes, size=size, **more)
+
+
+def gated(population):
+    """With gates on both sides of all their thresholds."""
+    weights = HardConcrete(initial_log_alpha=0.5)
+    parameters = weights.start(population.parameters)
+    generator = torch.Generator().manual_seed(4)
+    for name, parameter in parameters.items():
+        if name.endswith("log_alpha"):
+            parameter += 1.5 * torch.randn(parameter.shape, generator=generator)
+    return replace(population, parameters=parameters, weights=weights)
+
+
 def penalties(population):
     """Weights of the penalty, different for each model, and 0 for the second."""
     return 0.01 * torch.arange(len(population), dtype=torch.float64).sub(1).abs()
@@ -79,7 +122,9 @@ def random_masks(population, share, seed=1):
 def make_data(architecture, samples, seed=0):
     generator = torch.Generator().manual_seed(seed)
     shape = (samples, architecture.channels, architecture.image_size, architecture.image_size)
-    return ImageSet(torch.randn(shape, generator=generator), torch.randint(10, (samples,), generator=generator))
+    images = torch.randn(shape, generator=generator)
+    labels = torch.randint(architecture.classes, (samples,), generator=generator)
+    return ImageSet(images, labels, architecture.classes)
 
 
 def float64(population):
@@ -113,10 +158,9 @@ def populations(draw):
             max_size=19,
         )
     )
-    return make_population(
+    return made(
+        draw(st.sampled_from(list(NETWORKS))),
         models,
-        name=draw(st.sampled_from(["cnn_s", "cnn_l"])),
-        channels=draw(st.sampled_from([1, 3])),
         vd=draw(st.booleans()),
         spread=3.0,
         seed=draw(st.integers(0, 1000)),
@@ -124,7 +168,7 @@ def populations(draw):
 
 
 # Always the same examples: where two pixels of a pooling window differ by rounding only, the gradient is free to jump.
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(population=populations(), samples=st.integers(1, 4), epoch=st.integers(0, 50))
 def test_gradients_are_those_of_float64_autograd(population, samples, epoch):
     expected, data = float64(population), make_data(population.architecture, samples)
@@ -136,16 +180,25 @@ def test_gradients_are_those_of_float64_autograd(population, samples, epoch):
             assert relative_error(actual, exact) < GRADIENT_TOLERANCE, (name, model)
 
 
-@pytest.mark.parametrize("vd", [False, True])
-@pytest.mark.parametrize(("name", "channels"), [("cnn_s", 1), ("cnn_s", 3), ("cnn_l", 1), ("cnn_l", 3)])
-def test_an_epoch_agrees_with_the_torch_engine(level, name, channels, vd):
+def test_every_compiled_chain_is_tested():
+    chains = [native_engine.native_chain(get_architecture(name, *images)) for name, *images in NETWORKS.values()]
+    assert native_engine.compiled_chains().keys() == set(chains)
+
+
+@pytest.mark.parametrize("mode", ["plain", "noise", "gates"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_an_epoch_agrees_with_the_torch_engine(level, network, mode):
     mixed = [
         factors("tanh", "adam", weight_decay=1e-2),
         factors("sigmoid", "sgd", momentum=0.9, weight_decay=1e-2),
         factors("gelu", "adam", dropout=0.5),
         factors("relu", "sgd", momentum=0.5, dropout=0.5),
     ]
-    population = make_population(mixed, name=name, channels=channels, vd=vd)
+    population = made(network, mixed, vd=mode == "noise")
+    if mode == "plain":
+        population.set_masks(random_masks(population, 0.7))
+    if mode == "gates":
+        population = gated(population)
     expected, data = float64(population), make_data(population.architecture, 10)  # batches of 4, 4 and 2
     for epoch in (1, 2):
         scores = NativeEngine().train_epoch(population, data, epoch, penalty=penalties(population))
@@ -159,10 +212,10 @@ def test_an_epoch_agrees_with_the_torch_engine(level, name, channels, vd):
             assert relative_error(parameter[model], expected.parameters[key][model]) < EPOCH_TOLERANCE, (key, model)
 
 
-@pytest.mark.parametrize("name", ["cnn_s", "cnn_l"])
-def test_pooling_ties_go_to_the_first_pixel(level, name):
+@pytest.mark.parametrize("network", ["cnn_s, grey", "cnn_l, grey", "mixed"])
+def test_pooling_ties_go_to_the_first_pixel(level, network):
     """Images and weights of whole numbers: sums are exact and many windows tie."""
-    population = make_population([factors("relu", "sgd", lr=0.0, batch_size=8)], name=name, seed=5)
+    population = made(network, [factors("relu", "sgd", lr=0.0, batch_size=8)], seed=5)
     for key, parameter in population.parameters.items():
         if key.startswith("conv"):
             parameter.copy_((parameter * 8).round().clamp(-1, 1))
@@ -255,21 +308,22 @@ def test_masked_weights_stay_zero(level, optimizer):
         assert (population.parameters[name] != unmasked[name])[mask].float().mean() > 0.9
 
 
-@pytest.mark.parametrize("name", ["cnn_s", "cnn_l"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_evaluation_is_the_network(level, name, channels):
+@pytest.mark.parametrize("network", NETWORKS)
+def test_evaluation_is_the_network(level, network):
     mixed = [factors(activation, dropout=0.5) for activation in ACTIVATION_CODES]
-    population = make_population(mixed, name=name, channels=channels)
+    population = made(network, mixed)
     data = make_data(population.architecture, 20)
-    evaluation = NativeEngine().evaluate(population, data)
+    evaluation = NativeEngine().evaluate(population, data, ("probabilities", "features"))
     for model, f in enumerate(mixed):
-        network = Network(population.architecture, f.activation).double().eval()
-        parameters = {key: p[model].double() for key, p in population.parameters.items()}
-        network.load_state_dict(to_state_dict(parameters, population.architecture, 0.0))
+        plain = population.architecture.module(f.activation, f.dropout).double().eval()
+        plain.load_state_dict({key: p[model].double() for key, p in population.parameters.items()})
         with torch.no_grad():
-            logits = network(data.images.double())
+            inputs = plain[:-1](data.images.double())
+            logits = plain[-1](inputs)
         assert evaluation.loss[model].item() == pytest.approx(F.cross_entropy(logits, data.labels).item(), rel=1e-5)
         assert torch.equal(evaluation.predictions[model].long(), logits.argmax(1))
+        torch.testing.assert_close(evaluation.probabilities[model].double(), logits.softmax(1), **OUTPUTS)
+        torch.testing.assert_close(evaluation.features[model].double(), inputs, **OUTPUTS)
         assert evaluation.accuracy[model].item() == (logits.argmax(1) == data.labels).double().mean().item()
 
 
@@ -414,6 +468,31 @@ def test_a_network_without_kernels_is_refused_where_native_is_asked_for():
     for compute in (lambda engine: engine.evaluate(population, data), lambda e: e.train_epoch(population, data, 1)):
         with pytest.raises(InputError, match=r"no kernels for the layers of a chain.*; set engine: auto or torch"):
             compute(get_engine("native", "auto", 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("conv2", nn.Conv2d(8, 6, 5, dilation=2)),
+        ("conv2", nn.Conv2d(8, 6, 5, groups=2)),
+        ("conv2", nn.Conv2d(8, 6, 5, bias=False)),
+        ("conv2", nn.Conv2d(8, 6, 5, padding="valid")),
+        ("conv2", nn.Conv2d(8, 6, (5, 3))),
+        ("fc1", nn.Linear(36, 20, bias=False)),
+        ("pool1", nn.MaxPool2d(2, stride=1)),
+        ("pool1", nn.MaxPool2d(2, ceil_mode=True)),
+        ("pool1", nn.AdaptiveMaxPool2d(2)),
+        ("pool1", nn.AdaptiveAvgPool2d(2)),
+        ("activation1", nn.Tanh()),
+    ],
+)
+def test_settings_that_kernels_do_not_know_are_seen(name, step):
+    """The shapes of layers may be the same."""
+    architecture = get_architecture("cnn_s")
+    template = copy.deepcopy(architecture.template)
+    assert native_engine.native_chain(replace(architecture, template=template)) in native_engine.compiled_chains()
+    setattr(template, name, step)
+    assert native_engine.native_chain(replace(architecture, template=template)) not in native_engine.compiled_chains()
 
 
 def test_every_channel_count_without_kernels_falls_back():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import accumulate
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +93,7 @@ class Architecture:
             normalisation, in the modules' order.
         buffer_shapes: shape of every buffer, such as the running means of batch normalisation.
         template: the network on the meta device, with `OwnActivation` as its activation.
+        takers: by each layer's name, that of the first layer whose input depends on what it gives.
     """
 
     design: Design
@@ -104,6 +106,7 @@ class Architecture:
     parameter_shapes: Mapping[str, tuple[int, ...]]
     buffer_shapes: Mapping[str, tuple[int, ...]]
     template: nn.Module
+    takers: Mapping[str, str]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Architecture) and self._identity == other._identity
@@ -136,9 +139,8 @@ class Architecture:
         return self.layers[-1]
 
     def layer_after(self, name: str) -> Layer:
-        """Return the layer that an image passes next."""
-        names = [layer.name for layer in self.layers]
-        return self.layers[names.index(name) + 1]
+        """Return the first layer whose input depends on what a layer gives, which a shortcut's layer does not."""
+        return next(layer for layer in self.layers if layer.name == self.takers[name])
 
     @property
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -273,7 +275,7 @@ def _traced(spec: str, channels: int, classes: int, image_size: int | None) -> A
     try:
         with torch.device("meta"):
             template = _module(design, channels, classes, size, OwnActivation, _TRACED_DROPOUT).eval()
-            layers, dropouts, logits = _trace(template, torch.empty(1, channels, size, size))
+            layers, dropouts, logits, takers = _trace(template, torch.empty(1, channels, size, size))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{design.label} does not take images [{channels}, {size}, {size}]: {reason}") from None
@@ -290,6 +292,7 @@ def _traced(spec: str, channels: int, classes: int, image_size: int | None) -> A
         {name: tuple(parameter.shape) for name, parameter in template.named_parameters()},
         {name: tuple(buffer.shape) for name, buffer in template.named_buffers()},
         template,
+        takers,
     )
 
 
@@ -326,10 +329,12 @@ def _misfit(architecture: Architecture, shapes: Mapping[str, Sequence[int]]) -> 
     return ""
 
 
-def _trace(network: nn.Module, images: Tensor) -> tuple[list[Layer], list[Dropout], Tensor]:
-    """Return the layers and dropout modules that an image passes, in order, and the output."""
+def _trace(network: nn.Module, images: Tensor) -> tuple[list[Layer], list[Dropout], Tensor, dict[str, str]]:
+    """Return the layers and dropout modules that an image passes, in order, the output, and `Architecture.takers`."""
     layers: list[Layer] = []
     dropouts: list[Dropout] = []
+    given: dict[Any, str] = {}  # layers by what autograd remembers of their outputs
+    takers: dict[str, str] = {}
 
     def passed(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if name in {known.name for known in (*layers, *dropouts)}:
@@ -339,20 +344,35 @@ def _trace(network: nn.Module, images: Tensor) -> tuple[list[Layer], list[Dropou
         else:
             shapes = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
             layers.append(Layer(name, tuple(module.weight.shape), *shapes))
+            for giver in _made_of(inputs[0], given):
+                takers.setdefault(giver, name)
+            given[output.grad_fn] = name
 
     hooks = [
         module.register_forward_hook(partial(passed, name))
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear | nn.Dropout)
     ]
-    with torch.no_grad():
+    with torch.enable_grad():
         logits = network(images)
     for hook in hooks:
         hook.remove()
     unused = {n for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)} - {x.name for x in layers}
     if unused or not layers:
         raise ValueError(f"no image passes {', '.join(sorted(unused)) or 'a convolution or linear layer'}")
-    return layers, dropouts, logits
+    return layers, dropouts, logits, takers
+
+
+def _made_of(tensor: Tensor, given: Mapping[Any, str]) -> set[str]:
+    """Return the layers whose outputs a tensor was computed from, however indirectly."""
+    found, seen, nodes = set(), set(), [tensor.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            found |= {given[node]} if node in given else set()
+            nodes += [earlier for earlier, _ in node.next_functions]
+    return found
 
 
 def fitting_architecture(where: str, spec: Spec, images: Tensor, classes: int = CLASSES) -> Architecture:

@@ -7,7 +7,7 @@ ZOOTWINS_SIMD (avx512, avx2, baseline) asks for another.
 
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -97,16 +97,15 @@ def compiled_chains() -> dict[tuple, int]:
 def native_chain(architecture: Architecture) -> tuple[tuple, ...]:
     """Describe the network to the kernels: inputs, outputs, kernel, stride, padding, edge, next step per layer.
 
-    The edge is that of the square input, in pixels. A linear layer is a convolution of kernel 1 on images of one pixel.
-    Networks that are no chains have no layers here.
+    The edge is that of the square input, in pixels, 0 for a linear layer; the outputs of the head are 0, since kernels
+    take any number of classes. Networks that are no chains have no layers here.
     """
     shapes = {layer.name: layer for layer in architecture.layers}
     layers: list[tuple] = []
     for name, step in architecture.chain:
         if name in shapes:
-            layer, conv = shapes[name], isinstance(step, nn.Conv2d)
-            window = (step.kernel_size[0], step.stride[0], step.padding[0], layer.input_shape[1]) if conv else _FLAT
-            layers.append((layer.inputs, layer.outputs, *window, ()))
+            outputs = 0 if name == architecture.head.name else shapes[name].outputs
+            layers.append((shapes[name].inputs, outputs, *_window(step, shapes[name].input_shape), ()))
         elif not isinstance(step, nn.Flatten):
             if not layers:
                 return ()
@@ -115,15 +114,29 @@ def native_chain(architecture: Architecture) -> tuple[tuple, ...]:
     return tuple(layers)
 
 
-_FLAT = (1, 1, 0, 1)  # kernel, stride, padding and edge of a linear layer
+def _window(step: nn.Conv2d | nn.Linear, input_shape: Sequence[int]) -> tuple:
+    """Return a layer's kernel, stride, padding and edge, or its description if there can be no kernels for it."""
+    if step.bias is None:
+        return (repr(step),)
+    if isinstance(step, nn.Linear):
+        return (1, 1, 0, 0)
+    numbers = (step.kernel_size[0], step.stride[0], 0 if isinstance(step.padding, str) else step.padding[0])
+    plain = nn.Conv2d(step.in_channels, step.out_channels, *numbers, device="meta")
+    return (*numbers, input_shape[1]) if _alike(step, plain) else (repr(step),)
 
 
 def _step_name(step: nn.Module) -> str:
-    """Return the kernels' name of a step between layers."""
-    if isinstance(step, nn.MaxPool2d | nn.AvgPool2d):
+    """Return the kernels' name of a step between layers, or its description if there can be no kernels for it."""
+    if isinstance(step, nn.MaxPool2d | nn.AvgPool2d) and _alike(step, type(step)(step.kernel_size)):
         return f"{'max' if isinstance(step, nn.MaxPool2d) else 'avg'}_pool {step.kernel_size}"
-    known = {OwnActivation: "activation", nn.Dropout: "dropout", nn.AdaptiveAvgPool2d: "global_avg_pool"}
-    return known.get(type(step), type(step).__name__)
+    if isinstance(step, nn.AdaptiveAvgPool2d) and step.output_size == 1:
+        return "global_avg_pool"
+    return {OwnActivation: "activation", nn.Dropout: "dropout"}.get(type(step), repr(step))
+
+
+def _alike(step: nn.Module, other: nn.Module) -> bool:
+    """Return whether two modules of a type have the same settings, such as dilation, groups and rounding."""
+    return all(getattr(step, setting) == getattr(other, setting) for setting in step.__constants__)
 
 
 def why_not(population: Population) -> str:
@@ -197,6 +210,7 @@ class NativeEngine(Derivatives):
             level=simd_level(models, self.threads),
             threads=self.threads,
             network=compiled_chains()[native_chain(population.architecture)],
+            classes=population.architecture.classes,
             mode=MODE_CODES[type(population.weights)],
             models=_factors(population, penalty),
             parameters=working.parameters,
@@ -226,6 +240,7 @@ class NativeEngine(Derivatives):
             level=simd_level(len(population), self.threads),
             threads=self.threads,
             network=compiled_chains()[native_chain(population.architecture)],
+            classes=population.architecture.classes,
             models=_factors(population),
             parameters=_Arrays(population, training=False).parameters,
             **vars(evaluation),
