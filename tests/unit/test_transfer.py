@@ -19,7 +19,7 @@ from zootwins.experiments.transfer.backbones import Backbones, gather, load_back
 from zootwins.experiments.transfer.baselines import axis, prune_at_random, random_masks
 from zootwins.experiments.transfer.full import full_population, full_rows, transfer_full
 from zootwins.experiments.transfer.linear import transfer_linear
-from zootwins.experiments.transfer.rates import at_the_end, choose_lrs, chosen_lrs
+from zootwins.experiments.transfer.rates import beyond, choose_lrs, chosen_lrs, messages
 from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, transfer_keys
 from zootwins.population import ImageData, Population, native_engine
 from zootwins.population.masks import pruning_masks
@@ -329,6 +329,34 @@ def test_learning_rates_are_chosen_by_originals_on_validation_images(settings):
     pd.testing.assert_frame_equal(choose_lrs(TorchEngine(), originals(), blind, names, settings), table)
 
 
+@pytest.mark.parametrize("settings", [LINEAR, FULL], ids=["linear", "full"])
+def test_a_grid_whose_best_rate_is_at_its_edge_is_extended_once(settings, tmp_path, monkeypatch):
+    task = replace(data(), validation=data().train)
+    small = settings.model_copy(update={"lrs": (0.0005, 0.005), "epochs": 12})
+    table = choose_lrs(TorchEngine(), originals(), task, NAMES, small)
+    wide = choose_lrs(TorchEngine(), originals(), task, NAMES, small.model_copy(update={"lrs": (0.0005, 0.005, 0.05)}))
+    for layer, part in table.groupby("layer"):
+        assert part["lr"].tolist() == [0.0005, 0.005, 0.05]
+        assert part["extended"].tolist() == [False, False, True]
+        same = wide[(wide["layer"] == layer) & ~wide["extended"]]
+        assert part["validation_accuracy"].tolist() == pytest.approx(same["validation_accuracy"].tolist(), abs=1e-6)
+    if settings is LINEAR:
+        return
+    monkeypatch.setattr("zootwins.storage.resume._SAVING_SHARE", 1e9)
+    passed = []
+
+    def kill(epoch, epochs):
+        passed.append(epoch)
+        if len(passed) == 15:  # while the further rate is tried
+            raise KeyboardInterrupt
+
+    resume = Resume(tmp_path / "state.safetensors", "digest")
+    with pytest.raises(KeyboardInterrupt):
+        choose_lrs(TorchEngine(), originals(), task, NAMES, small, resume, kill)
+    again = choose_lrs(TorchEngine(), originals(), task, NAMES, small, Resume(resume.path, "digest"))
+    pd.testing.assert_frame_equal(again, table)
+
+
 def images_of_nothing(task: ImageData):
     return replace(task.test, images=torch.zeros_like(task.test.images), labels=9 - task.test.labels)
 
@@ -437,17 +465,28 @@ def test_networks_that_diverge_in_full_transfer_are_named(backbones, caplog):
 
 
 def test_a_best_learning_rate_at_the_end_of_those_tried_is_told():
-    def table(best: float, tried: list[float]) -> pd.DataFrame:
+    def table(best: float, tried: list[float], extended: float | None = None) -> pd.DataFrame:
         accuracy = [np.nan] if len(tried) == 1 else [0.9 if lr == best else 0.5 for lr in tried]
-        return pd.DataFrame(
-            {"layer": "fc1", "lr": tried, "validation_accuracy": accuracy, "chosen": [lr == best for lr in tried]}
+        columns = {"layer": "fc1", "lr": tried, "validation_accuracy": accuracy}
+        return pd.DataFrame(columns).assign(
+            chosen=[lr == best for lr in tried], extended=[lr == extended for lr in tried]
         )
 
     key, rates = "transfer.linear.lrs", [0.1, 0.01, 0.001]
-    assert at_the_end(table(0.01, rates), key) == []
-    assert at_the_end(table(0.1, rates), key) == [
+    assert messages(table(0.01, rates), key) == []
+    assert messages(table(0.1, rates), key) == [
         "transfer.linear.lrs: 0.1 is best for fc1, the optimum may lie beyond; add a larger one"
     ]
-    (warning,) = at_the_end(table(0.001, rates), key)
+    (warning,) = messages(table(0.001, rates), key)
     assert warning.endswith("add a smaller one")
-    assert at_the_end(table(0.1, [0.1]), key) == []  # nothing was tried
+    assert messages(table(0.1, [0.1]), key) == []  # nothing was tried
+    tried = "transfer.linear.lrs: 0.1 was best for fc1 and the last of the list; 1 was tried as well"
+    assert messages(table(0.1, [*rates, 1.0], 1.0), key) == [tried]
+    assert messages(table(1.0, [*rates, 1.0], 1.0), key)[0] == tried
+    assert messages(table(1.0, [*rates, 1.0], 1.0), key)[1].endswith("add a larger one")
+    assert messages(table(0.001, [*rates, 1e-4], 1e-4), key)[0].endswith("0.0001 was tried as well")
+
+
+def test_grids_are_extended_by_the_step_at_the_edge_where_the_best_is():
+    assert beyond({"a": 0.1, "b": 0.01, "c": 0.002}, [0.01, 0.1, 0.002]) == {"a": pytest.approx(1), "c": 0.0004}
+    assert beyond({"a": 0.01}, [0.1, 0.01]) == {"a": pytest.approx(0.001)}

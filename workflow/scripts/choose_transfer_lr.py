@@ -3,7 +3,7 @@
 import torch
 
 from zootwins.catalogue.transfer import Full, Linear
-from zootwins.experiments.transfer.rates import at_the_end, choose_lrs, pilots
+from zootwins.experiments.transfer.rates import choose_lrs, messages, pilots
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.run.job import announce, job, log, progress, resume_file
@@ -27,7 +27,7 @@ with job(snakemake):
         progress(snakemake, len(originals)),
     )
     log.info("%s", table.to_string())
-    for message in at_the_end(table, f"transfer.{wildcards.mode}.lrs"):
+    for message in messages(table, f"transfer.{wildcards.mode}.lrs"):
         announce(snakemake, message)
     write_csv(table, snakemake.output.csv, digits=None)
     resume.discard()

@@ -4,8 +4,8 @@ One is chosen for a zoo, task and mode, and in linear transfer for each layer, s
 images are not used (the reference sets rates by hand, and chooses the epoch by test accuracy).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ def choose_lrs(
     resume: Resume | None = None,
     on_epoch: Callable[[int, int], None] = ignore,
 ) -> pd.DataFrame:
-    """Try every learning rate on originals, once each; of one alone nothing is tried.
+    """Try every learning rate on originals, and one more where the best is at the edge; of one alone nothing is tried.
 
     Args:
         engine: what trains, and extracts features.
@@ -56,31 +56,63 @@ def choose_lrs(
         data: the task.
         names: of zoo and task, for the random streams.
         settings: of the mode.
-        resume: where an interrupted run of full transfer continues.
+        resume: where a killed run goes on, in full transfer.
         on_epoch: called after every epoch of full transfer.
 
     Returns:
-        layer (`all` in full transfer), lr, validation_accuracy (NaN where nothing was tried), models, chosen.
+        layer (`all` in full transfer), lr, validation_accuracy (NaN where nothing was tried), extended (whether the
+        rate is beyond the configured ones), models, chosen.
     """
     layers = settings.layers if isinstance(settings, Linear) else (WHOLE,)
     if len(settings.lrs) == 1 or not len(originals):
-        trials = [_Trial(layer, lr, np.nan) for layer in layers for lr in settings.lrs]
-    elif isinstance(settings, Linear):
-        trials = _linear(engine, originals, data, names, settings)
-    else:
-        trials = _full(engine, originals, data, names, settings, resume, on_epoch)
-    table = pd.DataFrame(trials)
+        untried = [_Trial(layer, lr, np.nan) for layer in layers for lr in settings.lrs]
+        return _table(untried, [], len(originals))
+
+    def tried(layers: Sequence[str], lrs: Sequence[float], state: Resume | None) -> list[_Trial]:
+        own = settings.model_copy(update={"lrs": tuple(lrs), "restarts": 1})
+        if isinstance(own, Linear):
+            return _linear(
+                engine, originals, data, names, own.model_copy(update={"layers": tuple(layers), "exact": ()})
+            )
+        return _full(engine, originals, data, names, own, state, on_epoch)
+
+    trials = tried(layers, settings.lrs, resume)
+    wanted = beyond(chosen_lrs(_table(trials, [], len(originals))), settings.lrs)
+    state = resume and replace(resume, digest=f"{resume.digest}, extended")
+    more = [
+        trial
+        for lr in dict.fromkeys(wanted.values())
+        for trial in tried([layer for layer in wanted if wanted[layer] == lr], [lr], state)
+    ]
+    return _table(trials, more, len(originals))
+
+
+def beyond(best: Mapping[str, float], lrs: Iterable[float]) -> dict[str, float]:
+    """Return the next rate for each layer whose best one is at an edge of those tried, as far as the last step there.
+
+    Args:
+        best: the best rate of each layer.
+        lrs: those tried, at least two.
+    """
+    ordered = sorted(lrs)
+    lowest, low, high, highest = *ordered[:2], *ordered[-2:]
+    edges = {highest: highest * highest / high, lowest: lowest * lowest / low}
+    return {layer: float(f"{edges[lr]:.6g}") for layer, lr in best.items() if lr in edges}
+
+
+def _table(trials: Sequence[_Trial], more: Sequence[_Trial], models: int) -> pd.DataFrame:
+    """Return trials, and those beyond the configured rates, with the best of each layer marked."""
+    table = pd.DataFrame([*trials, *more]).assign(extended=[False] * len(trials) + [True] * len(more))
     ranks = table["validation_accuracy"].fillna(0).groupby(table["layer"]).rank(method="first", ascending=False)
-    return table.assign(models=len(originals), chosen=ranks == 1)
+    return table.assign(models=models, chosen=ranks == 1)
 
 
 def _linear(
     engine: Engine, originals: Originals, data: ImageData, names: tuple[str, str], settings: Linear
 ) -> list[_Trial]:
-    dense, once = _dense(originals, 1), settings.model_copy(update={"restarts": 1, "exact": ()})
-    trials = []
+    dense, trials = _dense(originals, 1), []
     for lr in settings.lrs:
-        rows = transfer_linear(engine, dense, data, names, once, dict.fromkeys(settings.layers, lr))
+        rows = transfer_linear(engine, dense, data, names, settings, dict.fromkeys(settings.layers, lr))
         # a rate at which models diverge is not chosen for those that do not
         means = rows.fillna({"validation_accuracy": 0.0}).groupby("layer")["validation_accuracy"].mean()
         trials += [_Trial(layer, lr, means[layer]) for layer in settings.layers]
@@ -96,8 +128,8 @@ def _full(
     resume: Resume | None,
     on_epoch: Callable[[int, int], None],
 ) -> list[_Trial]:
-    dense, once = _dense(originals, len(settings.lrs)), settings.model_copy(update={"restarts": 1})
-    trained = transfer_full(engine, dense, data, names, once, settings.lrs, resume, on_epoch)
+    dense = _dense(originals, len(settings.lrs))
+    trained = transfer_full(engine, dense, data, names, settings, settings.lrs, resume, on_epoch)
     means = trained.tensors["validation_accuracy"][:, :, 0, -1].double().mean(0).tolist()
     return [_Trial(WHOLE, lr, mean) for lr, mean in zip(settings.lrs, means, strict=True)]
 
@@ -107,20 +139,23 @@ def _dense(originals: Originals, times: int) -> Backbones:
     return gather(originals, np.full(len(originals), np.nan), [Candidate(ORIGINAL)] * times, {}, {})
 
 
-def at_the_end(table: pd.DataFrame, key: str) -> list[str]:
-    """Return warnings about a table of `choose_lrs` whose best rate is the largest or smallest tried.
+def messages(table: pd.DataFrame, key: str) -> list[str]:
+    """Return lines on a table of `choose_lrs`: where the grid was extended, and where the best is at its edge still.
 
     Args:
         table: of a mode.
         key: which lists the learning rates.
     """
-    warnings = []
+    found = []
     for layer, part in table.dropna(subset=["validation_accuracy"]).groupby("layer", sort=False):
-        lr, tried = chosen_lrs(part)[layer], part["lr"]
+        chosen, tried = chosen_lrs(part)[layer], part["lr"]
+        for lr in part.loc[part["extended"], "lr"]:
+            edge = part.loc[~part["extended"], "lr"].agg("max" if lr == tried.max() else "min")
+            found.append(f"{key}: {edge:g} was best for {layer} and the last of the list; {lr:g} was tried as well")
         for end, further in ((tried.max(), "larger"), (tried.min(), "smaller")):
-            if lr == end:
-                warnings.append(f"{key}: {end:g} is best for {layer}, the optimum may lie beyond; add a {further} one")
-    return warnings
+            if chosen == end:
+                found.append(f"{key}: {end:g} is best for {layer}, the optimum may lie beyond; add a {further} one")
+    return found
 
 
 def chosen_lrs(table: pd.DataFrame) -> dict[str, float]:
