@@ -102,19 +102,38 @@ class TransferExperiment(Experiment):
             ),
         ),
         Table(
+            name="transfer_kinds",
+            module="zootwins.experiments.transfer.kinds",
+            maker="kind_table",
+            arranger="arrange_kinds",
+            sources=("transfer",),
+            title="Kinds of pruning, in linear and in full transfer",
+            note=(
+                "Mean difference in accuracy to the model's unpruned control, in points, with its 95 % bootstrap "
+                "interval over n models, and that in linear transfer less that in full transfer. Methods that sweep "
+                "something else than a sparsity are interpolated at that of the model's other twins. W of kinds: "
+                "Kendall's coefficient of how far models agree on the order of the kinds, and Friedman's p."
+            ),
+            label="kinds of pruning in transfer",
+            caption=(
+                "Networks of five kinds of pruning on other tasks, by linear and by full transfer, each against its "
+                "own model's unpruned control: does the kind decide between the two?"
+            ),
+        ),
+        Table(
             name="transfer_findings",
             module="zootwins.experiments.transfer.transfer_findings",
             maker="findings_table",
             arranger="arrange_findings",
             sources=("transfer",),
-            title="Eight claims on sparse transfer, tested",
+            title="Claims on sparse transfer, tested",
             note=(
                 "A claim holds where the whole 95 % interval over the n models is on its side of the bound; "
                 "verdicts are not corrected for their number."
             ),
             label="claims on sparse transfer, tested",
             caption=(
-                "Eight claims on the transfer of sparse networks, each as a statement about one number over the "
+                "Claims on the transfer of sparse networks, each as a statement about one number over the "
                 "zoo's models. It holds where the whole 95 % interval lies on its side of the bound."
             ),
         ),

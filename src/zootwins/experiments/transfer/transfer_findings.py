@@ -1,7 +1,7 @@
-"""The paper's eight claims as tests on a zoo: holds, does not hold, or inconclusive (`analyses.paper_findings`).
+"""The paper's claims as tests on a zoo: holds, does not hold, or inconclusive (`analyses.paper_findings`).
 
-What stands for the paper's kinds of methods is an analogy: VD and L0 for regularisation, MP and GMP for progressive
-pruning (MP prunes once). Verdicts are not corrected for their number.
+Claim 9 is on the five kinds of pruning (`kinds`). Claim 3 takes VD and L0 for regularisation, MP and GMP for
+progressive pruning (MP prunes once): an analogy. Verdicts are not corrected for their number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from zootwins.analyses.pairing import equal_sparsity_differences
 from zootwins.analyses.paper_findings import Finding, mean_finding
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
+from zootwins.experiments.transfer.kinds import kind_findings
 from zootwins.experiments.transfer.outcomes import main_outcomes, method_name, point_name
 
 MARGIN = 1.0  # points: a mean loss below it does not count, nor does a gain on shuffled pixels
@@ -37,7 +38,7 @@ def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     rows = []
     for results in zoos:
         table = main_outcomes(results)
-        found = [*_difficulty(table)]
+        found = [*_difficulty(table), *((9, task, "both", finding) for task, finding in kind_findings(results))]
         for task, part in table.groupby("task", sort=False):
             negative = task.endswith(SHUFFLED)
             tests = (_baselines,) if negative else (_inferiority, _decline, _interaction, _order, _baselines, _restarts)
