@@ -58,3 +58,10 @@ def test_zoos_without_long_tables_are_marked():
     kept = {path.parent.name for path in replication.KEPT.glob("*/models.csv")}
     assert {zoo for zoo, title in titles.items() if not title.endswith("†")} <= kept
     assert re.search("† .*long tables", page)
+
+
+def test_sentences_have_no_measured_number_that_is_typed():
+    page = replication.PAGE.read_text(encoding="utf-8")
+    for made in (replication.MADE, replication.INLINE, re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)):
+        page = made.sub("", page)
+    assert set(re.findall(r"\d+\.\d+", page)) <= {"0.05", "0.1", "0.437"}  # a level, rounding, a variance of Kendall's τ
