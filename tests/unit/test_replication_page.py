@@ -62,6 +62,7 @@ def test_zoos_without_long_tables_are_marked():
 
 def test_sentences_have_no_measured_number_that_is_typed():
     page = replication.PAGE.read_text(encoding="utf-8")
+    assert not re.search(r"^<!-- (n:|-->)", page, re.MULTILINE)  # a comment at the start of a line ends a paragraph
     for made in (replication.MADE, replication.INLINE, re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)):
         page = made.sub("", page)
     assert set(re.findall(r"\d+\.\d+", page)) <= {"0.05", "0.1", "0.437"}  # a level, rounding, a variance of Kendall's τ
