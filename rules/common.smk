@@ -165,6 +165,15 @@ def warn_of_other_zoos():
         )
 
 
+def warn_of_deprecated_keys():
+    """Say on the terminal what the configuration should say instead of `methods` and sections of sparsifiers."""
+    if RUN.config.methods and not RUN.config.twins:
+        twins = ", ".join(
+            f"{name}: {{sparsifier: {registry.get_sparsifier(name).section}, …}}" for name in RUN.config.methods
+        )
+        stderr.write(f"configuration: methods and the sparsifiers' sections are deprecated: write twins: {{{twins}}}\n")
+
+
 # Results are read by way of the methods' curves.
 METHOD_MODULES = [
     registry.module_of(method)

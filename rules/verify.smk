@@ -3,6 +3,7 @@
 
 onstart:
     warn_of_other_zoos()
+    warn_of_deprecated_keys()
 
 
 rule verify:

@@ -100,7 +100,7 @@ def test_paper_run_is_table_4():
         else:
             assert zoo.methods["mp"].lr == lr_mp
         assert zoo.archive.zenodo
-    assert {id_ for id_ in TABLE4 if (mp := run.catalogue[id_].methods.get("mp")) and mp.scope == "layer"} == {
+    assert {id_ for id_ in TABLE4 if (mp := run.catalogue[id_].methods.get("mp")) and mp.allocation == "uniform"} == {
         "svhn_s_seed"
     }
 
@@ -237,7 +237,7 @@ FULL_ENTRY = {
     "architecture": "cnn_s",
     "models": 4,
     "epoch": 50,
-    "magnitude_pruning": {"lr": 1e-3, "scope": "global", "sparsities": [50], "epochs": 2},
+    "magnitude_pruning": {"lr": 1e-3, "allocation": "global", "sparsities": [50], "epochs": 2},
     "variational_dropout": {"lr": 1e-3, "epochs": 2, "threshold": 3.0},
     "operating_points": {
         "agreement": {"mp_sparsity": 50, "vd_epoch": 2},

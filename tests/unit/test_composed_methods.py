@@ -98,9 +98,9 @@ def test_acdc_with_one_sparse_phase_is_magnitude_pruning(inputs, data, monkeypat
     assert all(torch.equal(ours[name].nan_to_num(), mp[name].nan_to_num()) for name in mp)
 
 
-@pytest.mark.parametrize("scope", ["erk", "lamp"])
-def test_magnitude_pruning_by_erk_and_lamp_empties_no_layer(scope, inputs, data):
-    masks = final_masks(made("mp", inputs, data, epochs=1, sparsities=(80, 95), scope=scope), 2)
+@pytest.mark.parametrize("allocation", ["erk", "lamp"])
+def test_magnitude_pruning_by_erk_and_lamp_empties_no_layer(allocation, inputs, data):
+    masks = final_masks(made("mp", inputs, data, epochs=1, sparsities=(80, 95), allocation=allocation), 2)
     assert left(masks).sum(1).tolist() == [2416 - round(0.95 * 2416)] * 2
     assert (left(masks) > 0).all()
 

@@ -65,7 +65,7 @@ def test_each_name_has_settings_files_and_a_look_of_its_own():
     run = run_with()
     zoo = run.catalogue[ZOO]
     assert list(zoo.methods) == ["mp", "mp_layer", "quick"]
-    assert [zoo.methods[name].scope for name in zoo.methods] == ["global", "layer", "global"]
+    assert [zoo.methods[name].allocation for name in zoo.methods] == ["global", "uniform", "global"]
     assert [zoo.methods[name].epochs for name in zoo.methods] == [15, 15, 2]
     assert zoo.point("quick", 80).epoch == 2
     files = Files(run, ROOT, None)
@@ -130,7 +130,14 @@ def test_what_is_analysed_has_the_looks_and_comes_back():
         ({"trained": MP}, r"twins\.trained: files and tables use this name for something else"),
         ({"vd": MP}, r"twins\.vd: is the id of variational_dropout, not of magnitude_pruning; take another name"),
         ({"a": {"sparsifier": "magnitude"}}, r"twins\.a\.sparsifier"),
-        ({"a": MP | {"scop": "layer"}}, r"twins\.a\.scop: there is no key 'scop' here; did you mean scope\?"),
+        (
+            {"a": MP | {"allocatio": "erk"}},
+            r"twins\.a\.allocatio: there is no key 'allocatio' here; did you mean allocat",
+        ),
+        (
+            {"a": MP | {"allocation": "erk", "scope": "layer"}},
+            r"twins\.a\.scope: there is no key 'scope' here",
+        ),
         ({"a": MP | {"short": "X"}, "b": MP | {"short": "X"}}, r"two of them are called 'X' in tables; change a short"),
     ],
 )
@@ -157,5 +164,5 @@ def test_the_file_of_a_named_twin_says_what_it_is_made_by():
     assert evaluated_parameters(shard) == {}
     broken = {"rule": "variational_dropout", "settings": {"epochs": 2, "treshold": 3.0}}
     shard.metadata = {"configuration": json.dumps(broken)}
-    with pytest.raises(InputError, match="do not say by which settings"):
+    with pytest.raises(InputError, match="do not have the settings"):
         evaluated_parameters(shard)

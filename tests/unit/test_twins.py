@@ -54,5 +54,5 @@ def test_evaluated_twins_are_as_sparse_and_as_good_as_recorded(tmp_path, method)
 
 def test_twins_of_unknown_settings_are_refused(tmp_path):
     shard = shard_of(tmp_path, "vd", engine="torch")
-    with pytest.raises(InputError, match="do not say by which settings"):
+    with pytest.raises(InputError, match="do not have the settings"):
         evaluated_parameters(shard)

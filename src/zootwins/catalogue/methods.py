@@ -19,8 +19,10 @@ def zoo_methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Set
         if of_zoo is False or of_twin is False or (entry.twins_of and method != "vd"):
             continue
         named = config.twins[method].settings if method in config.twins else {}
-        merged = getattr(config, sparsifier.section).model_dump() | of_zoo | named | of_twin
         key = f"zoos.{name}.twins.{method}" if named or of_twin else f"zoos.{name}.{sparsifier.section}"
+        merged = getattr(config, sparsifier.section).model_dump()
+        for part in (of_zoo, named, of_twin):
+            merged |= sparsifier.Settings.renamed(part)
         methods[method] = validated(sparsifier.Settings, merged, where, key)
     return _resolved(name, methods, _epochs(entry), config, where)
 
@@ -60,7 +62,7 @@ def check_names(config: Any, entries: Mapping[str, Any], where: str) -> None:
 
 
 def _sections(config: Any, twin: Any) -> dict[str, Any]:
-    return getattr(config, twin.sparsifier).model_dump() | twin.settings
+    return getattr(config, twin.sparsifier).model_dump() | of_section(twin.sparsifier).Settings.renamed(twin.settings)
 
 
 def _section(method: str) -> str:
@@ -91,7 +93,25 @@ def _resolved(
             if name in config.zoos:
                 key = sparsifier.section
                 raise InputError(f"{where}: zoos.{name}.{key}: {error}, or set {key}: false for this zoo") from None
+            continue
+        if method in (circle := _needed(method, methods)) and name in config.zoos:
+            raise InputError(
+                f"{where}: zoos.{name}.{sparsifier.section}: {method} needs the masks of {circle[0]}, and that needs "
+                f"those of {method}; take the masks of another method"
+            )
     return resolved
+
+
+def _needed(method: str, methods: Mapping[str, Settings]) -> list[str]:
+    """The methods whose twins a method needs, and those that these need in turn."""
+    found: list[str] = []
+    todo = [method]
+    while todo:
+        needed = get_sparsifier(todo[0]).needs(methods[todo.pop(0)])
+        new = [one for one in needed if one in methods and one not in found]
+        found += new
+        todo += new
+    return found
 
 
 def operating_points(given: Any, methods: Mapping[str, Settings]) -> dict[str, float | None]:

@@ -177,6 +177,7 @@ class NativeEngine(Derivatives):
             InputError: if there is none.
         """
         if not (reason := why_not(population)):
+            self.name = "native"
             return None
         if self.otherwise is None:
             raise InputError(f"engine: native cannot compute this network: {reason}; set engine: auto or torch")

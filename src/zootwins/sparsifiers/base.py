@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zootwins.run.settings import Section
 from zootwins.storage.shards import Axis
@@ -32,6 +32,16 @@ class Settings(Section):
 
     epochs: int = Field(ge=1, le=1000, description="Epochs of training.")
     lr: float | None = Field(None, gt=0, description="Learning rate; each model's own if absent.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_keys(cls, given: Any) -> Any:
+        return cls.renamed(given) if isinstance(given, Mapping) else given
+
+    @classmethod
+    def renamed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return some of a section's keys with the present names and values of those that were called otherwise."""
+        return dict(given)
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,10 @@ class Sparsifier(ABC):
     def earlier_epochs(self, settings: Settings) -> tuple[int, ...]:
         """Return the epochs of the originals' training whose weights this one takes; 0: before training."""
         return ()
+
+    def has_masks(self, settings: Settings) -> bool:
+        """Return whether its shards hold masks of twins at requested sparsities, which other methods can take."""
+        return False
 
     def removes_channels(self, settings: Settings) -> bool:
         """Return whether whole channels go, so that the twins can be stored as smaller networks."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers import base, composed, pruning
 from zootwins.sparsifiers.composition import Composition
 from zootwins.sparsifiers.parts import ALLOCATIONS, SCHEDULES, SCORES, STRUCTURES, UPDATES, part
 
@@ -124,6 +124,11 @@ class ComposedPruning(pruning.Pruning):
     def needs(self, settings: Settings) -> tuple[str, ...]:
         parts = [_split(part) for part in (settings.score, settings.growth) if part is not None]
         return tuple(dict.fromkeys(own["method"] for name, own in parts if name == "kept_by"))
+
+    def resolve_settings(self, settings: Settings, others: Mapping[str, base.Settings], epochs: int | None) -> Settings:
+        for method in self.needs(settings):
+            pruning.check_masks("kept_by", method, settings, others)
+        return settings
 
     def removes_channels(self, settings: Settings) -> bool:
         return _split(settings.structure)[0] == "channels"

@@ -44,6 +44,9 @@ class FeedbackPruning(pruning.Pruning):
     section = "feedback_pruning"
     Settings = Settings
 
+    def has_masks(self, settings: Settings) -> bool:
+        return False  # its shards hold them as parameters, which change
+
     def weights(self, settings: Settings) -> MaskedDense:
         from zootwins.population.masked_dense import MaskedDense
 

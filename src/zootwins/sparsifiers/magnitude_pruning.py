@@ -6,7 +6,8 @@ fine-tuned the same way (paper, section 3 and Table 5).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -14,20 +15,25 @@ from zootwins.sparsifiers import pruning
 from zootwins.sparsifiers.composition import Composition
 from zootwins.sparsifiers.parts import ALLOCATIONS, part
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 class Settings(pruning.Settings):
     """Settings of magnitude pruning; sparsities in percent."""
 
-    scope: Literal["global", "layer", "erk", "lamp"] = Field(
+    allocation: Literal["global", "uniform", "erk", "lamp"] = Field(
         "global",
-        description="`global`: weights are ranked over the whole network; `layer`: in each layer, the same share of "
+        description="`global`: weights are ranked over the whole network; `uniform`: in each layer, the same share of "
         "all; `erk`: in each layer, by the shares of Erdős-Rényi-Kernel; `lamp`: over the whole network by "
-        "layer-adaptive scores, which empty no layer.",
+        "layer-adaptive scores, which empty no layer. Its former name `scope`, with `layer` for `uniform`, is read.",
     )
     min_left: int = Field(0, ge=0, description="So many weights of each layer stay, whatever the sparsity.")
+
+    @classmethod
+    def renamed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        if "scope" not in given or "allocation" in given:
+            return dict(given)
+        scope = given["scope"]
+        rest = {key: value for key, value in given.items() if key != "scope"}
+        return rest | {"allocation": "uniform" if scope == "layer" else scope}
 
 
 class MagnitudePruning(pruning.Pruning):
@@ -43,5 +49,4 @@ class MagnitudePruning(pruning.Pruning):
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:
         from zootwins.sparsifiers.scores import Magnitude
 
-        allocation = part(ALLOCATIONS, "uniform" if settings.scope == "layer" else settings.scope)
-        return Composition(Magnitude(), allocation, min_left=settings.min_left)
+        return Composition(Magnitude(), part(ALLOCATIONS, settings.allocation), min_left=settings.min_left)

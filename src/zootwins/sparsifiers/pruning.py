@@ -12,6 +12,7 @@ from zootwins.run.errors import InputError
 from zootwins.run.settings import Ascending, Percent
 from zootwins.sparsifiers import base
 from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs, SweepParameter, repeated, twin_keys
+from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import coordinates
 
 if TYPE_CHECKING:
@@ -54,6 +55,38 @@ class Settings(RatioSettings):
     )
 
 
+def check_masks(key: str, method: str, settings: RatioSettings, others: Mapping[str, base.Settings]) -> RatioSettings:
+    """Return the settings of another method of a zoo, which has masks of all sparsities of some settings.
+
+    Args:
+        key: that names the method.
+        method: its name.
+        settings: whose sparsities are needed.
+        others: the settings of all methods of the zoo.
+
+    Raises:
+        ValueError: if it has not, with what to do.
+    """
+    of_masks = others.get(method)
+    if of_masks is None:
+        raise ValueError(
+            f"{key}: {method!r} is no method of this zoo; add it to the configuration's methods, take those of another"
+        )
+    if not get_sparsifier(method).has_masks(of_masks):
+        known = ", ".join(one for one, own in others.items() if get_sparsifier(one).has_masks(own))
+        raise ValueError(
+            f"{key}: {method} has no masks of its own; take those of {known or 'mp, which is not run here'}"
+        )
+    lacking = [f"{percent:g}" for percent in settings.sparsities if percent not in of_masks.sparsities]
+    if lacking:
+        run = ", ".join(f"{percent:g}" for percent in of_masks.sparsities)
+        raise ValueError(
+            f"sparsities: {method} makes no mask of {' and '.join(lacking)} % (but of {run}); add them there, leave "
+            "them out here"
+        )
+    return of_masks
+
+
 class Pruning(Sparsifier):
     """A method that is a composition; a subclass says which one, from its settings.
 
@@ -87,6 +120,9 @@ class Pruning(Sparsifier):
 
     def earlier_epochs(self, settings: RatioSettings) -> tuple[int, ...]:
         return () if settings.start_epoch is None else (settings.start_epoch,)
+
+    def has_masks(self, settings: RatioSettings) -> bool:
+        return True
 
     def parameters(self, inputs: SparsifierInputs, settings: RatioSettings) -> Mapping[str, Tensor]:
         """Return what the twins of each model start from, by name, `[models, …]`."""

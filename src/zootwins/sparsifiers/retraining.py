@@ -10,7 +10,7 @@ saves), and between them is the state after as many epochs as training and pruni
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -42,7 +42,9 @@ class Settings(pruning.Settings):
         description="Epochs of retraining, the states at half of them and at all of them being Scratch-E and "
         "Scratch-B. null: twice those of the originals, which the catalogue gives (epoch, or source.train.epochs).",
     )
-    masks: Literal["mp", "gmp"] = Field("gmp", description="The method whose final masks are taken.")
+    masks: str = Field(
+        "gmp", description="The method whose final masks are taken, by its id or the name of its twins: one with masks."
+    )
     pruning_epochs: int | None = Field(
         None,
         ge=1,
@@ -69,32 +71,23 @@ class Retraining(pruning.Pruning):
     shuffled: ClassVar[bool] = False  # whether each layer's mask is in a random order
     stream = "retraining"  # of all methods: their twins of a model and ratio see the same images in the same order
 
+    def has_masks(self, settings: Settings) -> bool:
+        return False  # those of another
+
     def needs(self, settings: Settings) -> tuple[str, ...]:
         return (settings.masks,)
 
     def resolve_settings(
         self, settings: Settings, others: Mapping[str, pruning.Settings], epochs: int | None
     ) -> Settings:
-        of_masks = others.get(settings.masks)
-        if of_masks is None:
-            raise ValueError(
-                f"masks: {settings.masks!r} is no method of this zoo; add it to the configuration's methods, take "
-                "those of another"
-            )
-        lacking = [f"{percent:g}" for percent in settings.sparsities if percent not in of_masks.sparsities]
-        if lacking:
-            run = ", ".join(f"{percent:g}" for percent in of_masks.sparsities)
-            raise ValueError(
-                f"sparsities: {settings.masks} makes no mask of {' and '.join(lacking)} % (but of {run}); add them "
-                "there, leave them out here"
-            )
+        of_masks = pruning.check_masks("masks", settings.masks, settings, others)
         if settings.epochs is None and epochs is None:
             raise ValueError(
                 "epochs: the catalogue does not say how many epochs the originals were trained for; set the zoo's "
                 "epoch, set twice that number here"
             )
         total = settings.epochs or 2 * epochs
-        before = total // 2 if getattr(of_masks, "start", "trained") == "init" else 0  # pruned while it was trained
+        before = total // 2 if of_masks.start_epoch == 0 else 0  # pruned while it was trained
         pruning_epochs = settings.pruning_epochs or max(0, of_masks.epochs - before)
         if pruning_epochs > total // 2:
             raise ValueError(
