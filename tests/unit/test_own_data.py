@@ -123,6 +123,14 @@ def test_labels_that_begin_elsewhere_are_numbered_where_classes_are_given(tmp_pa
         read(tmp_path, shifted)
 
 
+def test_a_limit_takes_the_first_images_of_each_split(tmp_path):
+    content = arrays(6, 6)
+    whole, part = read(tmp_path, content), read(tmp_path, content, limit={"train": 4, "test": 2})
+    for split, number in (("train", 4), ("validation", 5), ("test", 2)):
+        assert torch.equal(part.images[split], whole.images[split][:number])
+        assert torch.equal(part.labels[split], whole.labels[split][:number])
+
+
 @pytest.mark.parametrize(
     ("change", "keys", "message"),
     [
@@ -136,6 +144,7 @@ def test_labels_that_begin_elsewhere_are_numbered_where_classes_are_given(tmp_pa
         ({}, {"split": {}}, "has no validation images of its own; set split.validation"),
         ({}, {"split": {"train": 10, "validation": 5}}, "has 20 images to divide, and split asks for train 10, "),
         ({}, {"split": {"validation": 5, "test": 7}}, "6 test images of its own, split.test says 7"),
+        ({}, {"limit": {"test": 7}}, "has 6 test images, and limit.test is 7; lower it"),
         ({}, {"normalisation": {"mean": [0.1, 0.2], "std": [1]}}, "images 1 channels"),
     ],
 )  # fmt: skip

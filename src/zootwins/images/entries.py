@@ -34,6 +34,14 @@ class Split(Section):
     seed: int = Field(SPLIT_SEED, ge=0, description="Of the order in which images are divided.")
 
 
+class Limit(Section):
+    """Numbers of images of each split that are used, its first ones; all if absent."""
+
+    train: int | None = Field(None, ge=1, description="Images that are trained on.")
+    validation: int | None = Field(None, ge=1, description="Images that settings are chosen on.")
+    test: int | None = Field(None, ge=1, description="Images that networks are tested on.")
+
+
 class Normalisation(Section):
     """Mean and standard deviation of pixels in 0 … 1, for each channel or one for all."""
 
@@ -76,6 +84,7 @@ class DatasetEntry(Section):
         None, description="What pixels become: a range, `[0, 1]` or `[-1, 1]`, or `{mean: [...], std: [...]}`."
     )
     split: Split = Field(Split())
+    limit: Limit = Field(Limit(), description="Of each split, only so many of its first images are used.")
     labels: str | None = Field(
         None, description="What the labels mean, such as `digits`: data sets with the same word have the same classes."
     )

@@ -81,7 +81,10 @@ def read_data(name: str, entry: DatasetEntry, data_dir: str | Path, path: str | 
     parts = _open(entry, Path(data_dir), path, where)
     images, labels = {}, {}
     for split, (part, places) in _divided(parts, entry.split, where).items():
-        pairs = [(_prepared(image, entry), label) for image, label in (part[place] for place in places)]
+        used = getattr(entry.limit, split) or len(places)
+        if used > len(places):
+            raise InputError(f"{where}: has {len(places)} {split} images, and limit.{split} is {used}; lower it")
+        pairs = [(_prepared(image, entry), label) for image, label in (part[place] for place in places[:used])]
         images[split] = _stacked([image for image, _ in pairs], where)
         labels[split] = [label for _, label in pairs]
     if len(shapes := {tuple(part.shape[1:]) for part in images.values()}) > 1:
