@@ -12,7 +12,8 @@ import pandas as pd
 from torch import Tensor
 
 from zootwins.analyses.status import DIVERGED, split_diverged, status_of
-from zootwins.experiments.soups.gains import OF_MEMBERS, quality
+from zootwins.experiments.soups.gains import OF_MEMBERS, UNRECOMPUTED, quality
+from zootwins.experiments.soups.merging import Networks, merge
 from zootwins.experiments.soups.phases import Dense, evaluated_lanes, grid_of, pruned
 from zootwins.images.corruptions import PARAMETERS, ShiftedSet
 from zootwins.population import Engine, ImageSet
@@ -73,7 +74,10 @@ class Predictions:
 
 def look(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, images: ImageSet) -> Predictions:
     """Predict a set of images with an arm's networks of a phase."""
-    networks = arm_shards.networks(arm, phase)
+    return _evaluated(engine, arm_shards, arm_shards.networks(arm, phase), images)
+
+
+def _evaluated(engine: Engine, arm_shards: ArmShards, networks: Networks, images: ImageSet) -> Predictions:
     grid = grid_of(networks)
     found = engine.evaluate(evaluated_lanes(arm_shards.originals, networks), images, ("probabilities",))
     return Predictions(found.predictions.unflatten(0, grid).numpy(), found.probabilities.unflatten(0, grid).numpy())
@@ -85,7 +89,8 @@ def scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFram
     Columns: model, index, goal, norm_drop (what pruning the dense model to the goal at once would take of the norm of
     its parameters), arm, member (0 where there is one network of a kind), phase, sparsity, validation_accuracy, status
     (`zootwins.analyses.status`) and those of `gains.quality`. Beside the arms' networks stand the members' mean, the
-    best one on validation images, the best one on test images (as the reference has it) and their ensemble.
+    best one on validation images, the best one on test images (as the reference has it) and their ensemble; in networks
+    with batch normalisation also the soup whose statistics are the members' mean, not recomputed (`UNRECOMPUTED`).
     """
     labels = test.labels.numpy()
     parts = []
@@ -114,7 +119,21 @@ def scores(engine: Engine, arm_shards: ArmShards, test: ImageSet) -> pd.DataFram
                 status = status_of(diverged.any(2, keepdims=True), together["collapsed"])
                 parts.append(_rows(arm_shards, alone | together).assign(arm="ensemble", phase=phase, status=status))
                 parts.append(_derived(rows))
+                if arm_shards.originals.architecture.buffer_shapes:
+                    parts.append(_unrecomputed(engine, arm_shards, phase, test))
     return pd.concat(parts, ignore_index=True).merge(_norm_drops(arm_shards), on=["index", "goal"])
+
+
+def _unrecomputed(engine: Engine, arm_shards: ArmShards, phase: int, test: ImageSet) -> pd.DataFrame:
+    """Return the rows of the members' average with the average of their statistics of batch normalisation."""
+    merged = merge(arm_shards.networks(MEMBER, phase))
+    predicted = _evaluated(engine, arm_shards, merged, test)
+    measured = quality(predicted.predictions, predicted.probabilities, test.labels.numpy())
+    sparsity = arm_shards.tensor(MEMBER, "sparsity", phase).double() @ arm_shards.originals.architecture.weight_shares
+    known = {"sparsity": sparsity[:, :, :1].numpy(), "validation_accuracy": np.full(sparsity[:, :, :1].shape, np.nan)}
+    diverged = ~arm_shards.tensor(MEMBER, "test_loss", phase).isfinite().numpy().all(2, keepdims=True)
+    status = status_of(diverged, measured["collapsed"])
+    return _rows(arm_shards, known | measured).assign(arm=UNRECOMPUTED, phase=phase, status=status)
 
 
 def _norm_drops(arm_shards: ArmShards) -> pd.DataFrame:

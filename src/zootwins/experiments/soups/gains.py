@@ -12,10 +12,11 @@ import pandas as pd
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED, UNRELATED
 
-MERGED = ("soup", "greedy")
+UNRECOMPUTED = "soup_unrecomputed"  # with the mean of its members' statistics of batch normalisation
+MERGED = ("soup", "greedy", UNRECOMPUTED)
 AGAINST = (
     *("mean_member", "best_member", "best_by_test", "imp", "imp_long", "swa"),
-    *("reprune", "average", "greedy", "ensemble"),
+    *("reprune", "average", "greedy", "ensemble", UNRECOMPUTED),
 )
 OF_MEMBERS = ("mean_member", "best_member", "best_by_test", "ensemble")  # of the uniform soup's own chain
 LENT = ("imp", "imp_long", "swa", "reprune", "average")  # what soups of every variant are compared with
@@ -31,6 +32,7 @@ NAMES = {
     "greedy": "greedy soup",
     "ensemble": "ensemble",
     "soup": "soup",
+    UNRECOMPUTED: "soup, statistics not recomputed",
 }
 VARIANTS = {
     "seed": "batch order",

@@ -2,7 +2,9 @@
 
 The barrier of two networks is how far accuracy on the straight line between them falls, at most, below the straight
 line between their own accuracies, at eleven points (as Entezari et al. 2022 have it of the loss): 0 where it falls
-nowhere. The first part of each mixture is taken with each of the others.
+nowhere. The first part of each mixture is taken with each of the others. Statistics of batch
+normalisation are those that training images give to a network in between; a second barrier is with the statistics on
+the line, as the weights are.
 """
 
 import numpy as np
@@ -22,7 +24,8 @@ def pair_scores(engine: Engine, arm_shards: ArmShards, data: ImageData) -> pd.Da
 
     Columns: index, goal, phase, kind, member (the second part's), status (whether one of the two diverged), distance
     (L2, of all weights and biases), agreement (the share of test images that both put into the same class), barrier,
-    and the accuracies on the line, `line_0` (the first part) to `line_10`.
+    barrier_unrecomputed (with statistics of batch normalisation on the line; NaN without such), and the accuracies on
+    the line, `line_0` (the first part) to `line_10`.
     """
     parts = [
         _pairs(engine, arm_shards, arm, phase, data).assign(phase=phase, kind=PARTS[arm])
@@ -41,8 +44,13 @@ def _pairs(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, data: Im
         name: (tensor[:, :, 1:] - tensor[:, :, :1]).double() for name, tensor in trained_tensors(networks).items()
     }
     squares = sum(tensor.flatten(3).square().sum(3) for tensor in differences.values())
-    between = [_accuracy(engine, arm_shards, networks, point / (POINTS - 1), data) for point in range(1, POINTS - 1)]
-    line = np.stack([ends[:, :, :1] + np.zeros_like(ends[:, :, 1:]), *between, ends[:, :, 1:]])
+    own = _between(arm_shards, networks)
+    line = _line(
+        engine, arm_shards, ends, [with_own_statistics(arm_shards.originals, one, data.train) for one in own], data
+    )
+    unrecomputed = np.full(line.shape[1:], np.nan)
+    if arm_shards.originals.architecture.buffer_shapes:
+        unrecomputed = barrier(_line(engine, arm_shards, ends, own, data))
     models, goals, others = np.indices(line.shape[1:]).reshape(3, -1)
     diverged = ~arm_shards.tensor(arm, "test_loss", phase).isfinite().numpy()
     either = diverged[:, :, :1] | diverged[:, :, 1:]
@@ -50,6 +58,7 @@ def _pairs(engine: Engine, arm_shards: ArmShards, arm: str, phase: int, data: Im
         "distance": squares.sqrt().numpy(),
         "agreement": (predictions[:, :, 1:] == predictions[:, :, :1]).double().mean(-1).numpy(),
         "barrier": barrier(line),
+        "barrier_unrecomputed": unrecomputed,
         **{f"line_{point}": accuracy for point, accuracy in enumerate(line)},
     }
     return pd.DataFrame(
@@ -69,17 +78,28 @@ def barrier(line: np.ndarray) -> np.ndarray:
     return ((1 - share) * line[0] + share * line[-1] - line).max(0)
 
 
-def _accuracy(
-    engine: Engine, arm_shards: ArmShards, networks: dict[str, Tensor], share: float, data: ImageData
-) -> np.ndarray:
-    """Evaluate networks at a share of the way from the first run to each other, `[models, goals, runs − 1]`."""
+def _between(arm_shards: ArmShards, networks: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Return the networks between the first run and each other, `[models, goals, runs − 1, …]`, without the ends."""
     others = {name: tensor[:, :, 1:] for name, tensor in networks.items()}
-    on_line = others | {
-        name: torch.lerp(tensor[:, :, :1].expand_as(others[name]), others[name], share)
-        for name, tensor in trained_tensors(networks).items()
-    }
-    on_line = with_own_statistics(arm_shards.originals, on_line, data.train)
-    grid = grid_of(on_line)
-    return (
-        engine.evaluate(evaluated_lanes(arm_shards.originals, on_line), data.test).accuracy.unflatten(0, grid).numpy()
-    )
+    return [
+        {
+            name: torch.lerp(networks[name][:, :, :1].expand_as(tensor), tensor, point / (POINTS - 1))
+            if tensor.is_floating_point()  # else a count of batches
+            else tensor
+            for name, tensor in others.items()
+        }
+        for point in range(1, POINTS - 1)
+    ]
+
+
+def _line(
+    engine: Engine,
+    arm_shards: ArmShards,
+    ends: np.ndarray,
+    between: list[dict[str, Tensor]],
+    data: ImageData,
+) -> np.ndarray:
+    """Return accuracies on the line, `[points, models, goals, runs − 1]`; the ends' are known."""
+    found = [engine.evaluate(evaluated_lanes(arm_shards.originals, one), data.test).accuracy for one in between]
+    accuracies = [accuracy.unflatten(0, grid_of(between[0])).numpy() for accuracy in found]
+    return np.stack([ends[:, :, :1] + np.zeros_like(ends[:, :, 1:]), *accuracies, ends[:, :, 1:]])

@@ -14,6 +14,7 @@ from zootwins.analyses.paper_findings import Finding, mean_finding
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import (
+    UNRECOMPUTED,
     VARIANTS,
     arms,
     gains,
@@ -78,6 +79,9 @@ def _gains(table: pd.DataFrame) -> Iterator[Finding]:
         ("reprune", "a soup is better than the average of m runs of IMP, pruned back"),
     ):
         yield _finding(text, "accuracy, soup less other", _gain(table, against))
+    if len(values := _gain(table, UNRECOMPUTED)):
+        text = "a soup is better when its statistics of batch normalisation are recomputed"
+        yield _finding(text, "accuracy, recomputed less averaged statistics", values)
     yield _finding("an ensemble is better than the soup", "accuracy, ensemble less soup", -_gain(table, "ensemble"))
 
 

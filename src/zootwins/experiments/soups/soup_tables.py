@@ -33,6 +33,8 @@ from zootwins.zoos.sources import FACTORS
 
 MEAN = ["mean", "std", "models", "low", "high"]
 GAIN = [*MEAN, "better", "p"]
+BARRIERS = ("barrier", "barrier_unrecomputed")
+BARRIER = [f"{name}_{key}" for name in BARRIERS for key in ("mean", "std", "low", "high")]
 WHO = ("mean_member", "imp_long")  # gains over these are related to predictors
 SHIFTED = ("mean_member", "imp_long", "ensemble")
 FAIRNESS = ("worst_class", "recall_spread", "ece")
@@ -129,20 +131,22 @@ def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             results.tables["soup_pairs"].groupby([*keys, "index"], sort=False).mean(numeric_only=True).reset_index()
         )
         for key, part in models.groupby(keys, sort=False):
-            barrier = {f"barrier_{name}": value for name, value in summary(part["barrier"]).items() if name != "models"}
-            rows.append(
-                {"zoo": results.zoo.id, **dict(zip(keys, key, strict=True)), "models": len(part)}
-                | {"distance": part["distance"].mean(), "agreement": 100 * part["agreement"].mean(), **barrier}
-            )
-    columns = [
-        "zoo",
-        *keys,
-        "models",
-        "distance",
-        "agreement",
-        *(f"barrier_{name}" for name in ("mean", "std", "low", "high")),
-    ]
+            row = {"zoo": results.zoo.id, **dict(zip(keys, key, strict=True)), "models": len(part)}
+            row |= {"distance": part["distance"].mean(), "agreement": 100 * part["agreement"].mean()}
+            rows.append(row | barrier_of(part))
+    columns = ["zoo", *keys, "models", "distance", "agreement", *BARRIER]
     return in_percent(pd.DataFrame(rows, columns=columns))
+
+
+def barrier_of(models: pd.DataFrame) -> dict[str, float]:
+    """Return the summary of barriers in points, and of those without recomputed statistics where there are such."""
+    known = [name for name in BARRIERS if name in models and models[name].notna().any()]
+    return {
+        f"{name}_{key}": value
+        for name in known
+        for key, value in summary(models[name].dropna()).items()
+        if key != "models"
+    }
 
 
 def shifted_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -268,9 +272,19 @@ def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
         "n": texts(table["models"]),
         "Distance": texts(table["distance"], "{:.2f}"),
         "Agreement": texts(table["agreement"], "{:.1f}"),
-        "Barrier": value_interval(*(table[f"barrier_{name}"] for name in ("mean", "low", "high")), "{:.2f}"),
+        **barrier_cells(table),
     }
     return lines(_cell(table, "phase", "kind"), cells)
+
+
+def barrier_cells(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return barriers with their intervals as text; the second column where some network has batch normalisation."""
+    headings = {"barrier": "Barrier", "barrier_unrecomputed": "Statistics not recomputed"}
+    shown = [name for name in BARRIERS if name == "barrier" or table[f"{name}_mean"].notna().any()]
+    return {
+        headings[name]: value_interval(*(table[f"{name}_{key}"] for key in ("mean", "low", "high")), "{:.2f}")
+        for name in shown
+    }
 
 
 def arrange_shifted(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,10 +7,9 @@ import pandas as pd
 
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.paper_findings import mean_finding
-from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.soups.gains import more, percent
-from zootwins.experiments.soups.soup_tables import GAIN, gain_cells, paired
+from zootwins.experiments.soups.soup_tables import BARRIER, GAIN, barrier_cells, barrier_of, gain_cells, paired
 
 CELL = ["method", "members", "goal"]
 NAMES = {
@@ -73,13 +72,10 @@ def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
         pairs = results.tables["pruning_soup_pairs"].groupby([*CELL, "index"], sort=False).mean(numeric_only=True)
         models = pairs[pairs.index.isin(accuracies(results).index)].reset_index()
         for key, part in models.groupby(CELL, sort=False):
-            barrier = {f"barrier_{name}": value for name, value in summary(part["barrier"]).items() if name != "models"}
             row = {"zoo": results.zoo.id} | dict(zip(CELL, key, strict=True)) | {"models": len(part)}
-            rows.append(
-                row | {"distance": part["distance"].mean(), "agreement": 100 * part["agreement"].mean()} | barrier
-            )
-    columns = [f"barrier_{name}" for name in ("mean", "std", "low", "high")]
-    return _in_percent(pd.DataFrame(rows, columns=["zoo", *CELL, "models", "distance", "agreement", *columns]))
+            row |= {"distance": part["distance"].mean(), "agreement": 100 * part["agreement"].mean()}
+            rows.append(row | barrier_of(part))
+    return _in_percent(pd.DataFrame(rows, columns=["zoo", *CELL, "models", "distance", "agreement", *BARRIER]))
 
 
 def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -123,7 +119,7 @@ def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
         "n": texts(table["models"]),
         "Distance": texts(table["distance"], "{:.2f}"),
         "Agreement": texts(table["agreement"], "{:.1f}"),
-        "Barrier": value_interval(*(table[f"barrier_{name}"] for name in ("mean", "low", "high")), "{:.2f}"),
+        **barrier_cells(table),
     }
     return lines(_keys(table), cells)
 
