@@ -56,7 +56,10 @@ class Twins:
 
     def __init__(self, **answers):
         self.weights, self.answers = weights(), answers
-        self.population = type("Twin", (), {"masks": {}})
+        self.population = type("Twin", (), {"masks": {}, "architecture": architecture()})
+
+    def parts(self, size, what):
+        return [(slice(None), self)]
 
     def images(self, count, name, per_class=False):
         return range(count)

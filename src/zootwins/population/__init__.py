@@ -140,6 +140,14 @@ class Population:
         kept = [mask.flatten(1).all(1) for mask in (self.masks or self.weights.masks(self.parameters)).values()]
         return ~torch.stack(kept).all(0) if kept else torch.zeros(len(self), dtype=torch.bool)
 
+    def part(self, models: slice) -> "Population":
+        """Return some of the models, with their masks and without an optimiser state."""
+        cut = {
+            kind: {name: tensor[models] for name, tensor in getattr(self, kind).items()}
+            for kind in ("parameters", "masks", "buffers", "shadows")
+        }
+        return replace(self, factors=self.factors[models], keys=self.keys[models], optimizer_state={}, **cut)
+
     def set_masks(self, masks: Mapping[str, Tensor]) -> None:
         """Mask other weights from now on: those that go become 0, those that come back start from 0.
 

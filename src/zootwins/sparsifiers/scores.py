@@ -15,7 +15,14 @@ from zootwins.population.batched_network import ActivationRun, forward
 from zootwins.population.randomness import layer_uniforms, layer_words
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.state import State
-from zootwins.sparsifiers.updates import removal_costs, state_fisher, state_hessians
+from zootwins.sparsifiers.updates import (
+    fisher_parts,
+    input_parts,
+    joined,
+    removal_costs,
+    state_fisher,
+    state_hessians,
+)
 from zootwins.storage.files import remedy
 
 
@@ -208,6 +215,9 @@ class ActivationWeighted:
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
+        return joined(self._rated(part) for _, part in input_parts(state))
+
+    def _rated(self, state: State) -> dict[str, Tensor]:
         products = state.input_products(state.images(self.images, "layer inputs"))
         norms = {name: of_layer.diagonal(dim1=1, dim2=2).sqrt() for name, of_layer in products.items()}
         return activation_weighted(state.weights, norms)
@@ -223,7 +233,10 @@ class FisherSaliency:
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
-        return state_fisher(state, self.images, self.block, self.damping).saliency(state.weights)
+        return joined(
+            state_fisher(part, self.images, self.block, self.damping).saliency(part.weights)
+            for _, part in fisher_parts(state, self.images, self.block)
+        )
 
 
 @dataclass(frozen=True)
@@ -235,5 +248,8 @@ class RemovalCosts:
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
+        return joined(self._costs(part) for _, part in input_parts(state))
+
+    def _costs(self, state: State) -> dict[str, Tensor]:
         hessians = state_hessians(state, self.images)
         return {name: removal_costs(w, hessians[name], self.damping) for name, w in state.weights.items()}

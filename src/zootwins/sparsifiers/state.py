@@ -1,6 +1,7 @@
 """The state of twins that the parts of a composition read: weights, images and derivatives. No part opens a file."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,8 +10,12 @@ from torch import Tensor
 from zootwins.population import ImageSet, Population
 from zootwins.population.randomness import data_order
 from zootwins.population.trajectory import Moment
+from zootwins.run.errors import InputError
 from zootwins.run.keys import stream_key
 from zootwins.sparsifiers.base import SparsifierInputs
+
+_AT_ONCE = 1 << 28  # bytes of temporary tensors
+_GROUP = 16  # twins whose derivatives are computed together, which parts do not cut
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,29 @@ class State:
     def weights(self) -> dict[str, Tensor]:
         """The prunable weights by name, `[twins, …]`; masked ones as they were, where that is remembered, else 0."""
         return {name: self.population.remembered(name) for name in self.population.architecture.weight_names}
+
+    def parts(self, size: int, what: str) -> Iterator[tuple[slice, "State"]]:
+        """Yield the twins in parts whose temporary tensors together take a quarter of a gigabyte, or one twin's.
+
+        Args:
+            size: bytes that one twin takes.
+            what: takes them, for messages.
+
+        Raises:
+            InputError: if one twin takes more than the machine's memory; it says what to do.
+        """
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if size > memory:
+            raise InputError(
+                f"{what} of one twin of {self.population.architecture.name} takes {size / 1e9:.1f} GB, and this "
+                f"machine has {memory / 1e9:.1f} GB of memory; leave the method out for this zoo, or take a machine "
+                "with more"
+            )
+        count = max(1, _AT_ONCE // size)
+        count -= count % _GROUP if count > _GROUP else 0
+        for first in range(0, max(1, len(self.population)), count):
+            models = slice(first, first + count)
+            yield models, replace(self, population=self.population.part(models))
 
     def images(self, count: int, name: str, per_class: bool = False) -> ImageSet:
         """Draw `count` training images (of each class, if `per_class`) for the purpose `name`; the same each time.

@@ -5,13 +5,15 @@ Optimal brain surgeon (Hassibi and Stork 1992) with two curvatures: the Fisher i
 Alistarh 2022).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from zootwins.sparsifiers.state import State
+
+_AT_ONCE = 1 << 28  # bytes of matrices, one for each row of weights
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,17 @@ def removal_costs(weight: Tensor, hessian: Tensor, damping: float = 0.0) -> Tens
     """
     rows = weight.double().flatten(2).masked_fill(_always_zero(hessian)[:, None], 0)
     inverses = torch.linalg.inv(_regular(hessian, damping))
-    # model by model, so that a layer's inverses stay in the cache
-    return torch.stack([_removals(*of_model) for of_model in zip(rows, inverses, strict=True)]).view_as(weight)
+    # model by model, so that a layer's inverses stay in the cache, and some rows at a time, since each has its own
+    parts = [
+        torch.cat([_removals(some, inverse) for some in of_model.split(_rows_at_once(hessian))])
+        for of_model, inverse in zip(rows, inverses, strict=True)
+    ]
+    return torch.stack(parts).view_as(weight)
+
+
+def _rows_at_once(hessian: Tensor) -> int:
+    """How many rows' matrices of the Hessian's size are held in memory together."""
+    return max(1, _AT_ONCE // (8 * hessian.shape[1] ** 2))
 
 
 def _removals(rows: Tensor, inverse: Tensor) -> Tensor:
@@ -129,12 +140,21 @@ def least_squares(weight: Tensor, hessian: Tensor, kept: Tensor, damping: float 
         damping: as of `removal_costs`.
         kept: bool of the weight's shape.
     """
-    regular, support = _regular(hessian, damping)[:, None], kept.flatten(2)
     rows = weight.double().flatten(2).masked_fill(_always_zero(hessian)[:, None], 0)
+    at_once = _rows_at_once(hessian)
+    solved = [
+        torch.cat([_solved(*part, regular) for part in zip(row.split(at_once), support.split(at_once), strict=True)])
+        for row, support, regular in zip(rows, kept.flatten(2), _regular(hessian, damping), strict=True)
+    ]
+    return torch.stack(solved).view_as(weight).to(weight.dtype)
+
+
+def _solved(rows: Tensor, support: Tensor, hessian: Tensor) -> Tensor:
+    """One model's weights `[outputs, inputs]` of the least squared error where `support` is True, else 0."""
     both = support[..., None] & support[..., None, :]
-    system = torch.where(both, regular, torch.diag_embed((~support).double()))
-    target = (regular @ rows[..., None])[..., 0].masked_fill(~support, 0)
-    return torch.linalg.solve(system, target).masked_fill(~support, 0).view_as(weight).to(weight.dtype)
+    system = torch.where(both, hessian, torch.diag_embed((~support).double()))
+    target = (hessian @ rows[..., None])[..., 0].masked_fill(~support, 0)
+    return torch.linalg.solve(system, target).masked_fill(~support, 0)
 
 
 def _always_zero(hessian: Tensor) -> Tensor:
@@ -159,7 +179,32 @@ class FisherUpdate:
 
     def __call__(self, state: State, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the updated weights."""
-        return state_fisher(state, self.images, self.block, self.damping).updated(state.weights, new)
+        return joined(
+            state_fisher(part, self.images, self.block, self.damping).updated(part.weights, _cut(new, twins))
+            for twins, part in fisher_parts(state, self.images, self.block)
+        )
+
+
+def joined(parts: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return tensors `[twins, …]` by name, of parts of the twins."""
+    parts = list(parts)
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _cut(tensors: Mapping[str, Tensor], twins: slice) -> dict[str, Tensor]:
+    return {name: tensor[twins] for name, tensor in tensors.items()}
+
+
+def fisher_parts(state: State, images: int, block: int) -> Iterator[tuple[slice, State]]:
+    """Yield the twins in parts for which gradients of so many images, and blocks of their products, fit in memory."""
+    weights = state.population.architecture.weights
+    return state.parts(weights * (4 * images + 16 * block), "Fisher information (gradients of single images)")
+
+
+def input_parts(state: State) -> Iterator[tuple[slice, State]]:
+    """Yield the twins in parts for which the Hessians of all layers' outputs fit in memory."""
+    fan_ins = [layer.weights // layer.outputs for layer in state.population.architecture.layers]
+    return state.parts(16 * sum(fan_in**2 for fan_in in fan_ins), "the Hessian of the layers' outputs")
 
 
 def state_fisher(state: State, images: int, block: int, damping: float) -> BlockFisher:
@@ -182,9 +227,12 @@ class LeastSquares:
 
     def __call__(self, state: State, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the updated weights."""
+        return joined(self._updated(part, _cut(new, twins)) for twins, part in input_parts(state))
+
+    def _updated(self, state: State, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
         hessians = state_hessians(state, self.images)
         return {
-            name: least_squares(weight, hessians[name], new[name], self.damping)
+            name: least_squares(weight, hessians[name], kept[name], self.damping)
             for name, weight in state.weights.items()
         }
 
