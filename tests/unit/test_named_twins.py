@@ -15,7 +15,7 @@ from zootwins.analyses.cells import shorts, sweep_texts
 from zootwins.catalogue.entries import Run, Zoo, load_run
 from zootwins.catalogue.files import Files
 from zootwins.population import Factors
-from zootwins.reporting.figures import COLOURS, NAMES
+from zootwins.reporting.figures.looks import look_of, name_of
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers.base import SparsifierInputs
 from zootwins.sparsifiers.registry import get_sparsifier, is_known, module_of, name_twins
@@ -74,9 +74,9 @@ def test_each_name_has_settings_files_and_a_look_of_its_own():
     assert run.names_of(get_sparsifier("mp")) == ["mp", "mp_layer", "quick"]
     assert shorts(pd.Series(["mp", "mp_layer", "quick"])).tolist() == ["MP", "MP layer", "Quick"]
     assert sweep_texts(pd.Series(["quick"]), pd.Series([80])).tolist() == ["80 % pruned"]
-    assert NAMES["mp_layer"] == "MP layer"
-    assert COLOURS["quick"] == "#123456"
-    assert len({COLOURS[name] for name in zoo.methods}) == 3
+    assert name_of("mp_layer") == "MP layer"
+    assert look_of("quick").colour == "#123456"
+    assert len({look_of(name) for name in zoo.methods}) == 3
     assert module_of("quick") == "zootwins.sparsifiers.magnitude_pruning"
 
 

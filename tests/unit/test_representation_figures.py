@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zootwins.experiments.representations import METHODS, OWN, TARGETS
-from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as TOLD_FROM
+from zootwins.experiments.representations import ALL_EPOCHS, METHODS, OWN, TARGETS
+from zootwins.experiments.representations.zero_shot_tables import PREDICTORS as SOURCES
 from zootwins.reporting.figures import representations as figures
+from zootwins.reporting.figures.representations import SIZED
 
 LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")
 
 TITLES = {"first": "First zoo", "second": "Second zoo"}
 
 
-@pytest.fixture(scope="module")
-def tables() -> dict[str, pd.DataFrame]:
+def representation_tables() -> dict[str, pd.DataFrame]:
+    """What each figure is drawn of."""
     rng = np.random.default_rng(0)
     scores, states, twins, decisions = [], [], [], []
     for zoo in TITLES:
@@ -42,10 +43,14 @@ def tables() -> dict[str, pd.DataFrame]:
                         row = {"method": method, "epochs": epochs, "at": at, "accuracy": rng.random()}
                         sparsity = 0.8 if at == OWN else int(at) / 100
                         twins.append(model | row | {"sparsity": sparsity, "agreement": 0.5})
-                for predictor, layer in product(TOLD_FROM, (*LAYERS, "all")):
+                for predictor, layer in product(SOURCES, (*LAYERS, "all")):
                     row = {"predictor": predictor, "layer": layer, "model": f"NN_{index}", "auc": rng.random()}
                     decisions.append(model | row)
-    parts = {"scores": scores, "states": states, "twins": twins, "decisions": decisions}
+    sizes = [
+        {"zoo": zoo, "seed": seed, "predictor": predictor, "epoch": epoch, "numbers": numbers, "r2": rng.random()}
+        for zoo, seed, predictor, epoch, numbers in product(TITLES, (0, 1), SIZED, (ALL_EPOCHS, 0, 12, 25), (8, 16, 32))
+    ]
+    parts = {"scores": scores, "states": states, "twins": twins, "decisions": decisions, "sizes": sizes}
     frames = {name: pd.DataFrame(rows) for name, rows in parts.items()}
     return {
         "latent_space": frames["states"],
@@ -53,8 +58,14 @@ def tables() -> dict[str, pd.DataFrame]:
         "property_prediction": frames["states"],
         "representation_baselines": frames["scores"],
         "prune_decisions": frames["decisions"],
+        "latent_size": frames["sizes"],
         "zero_shot": frames["twins"],
     }
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pd.DataFrame]:
+    return representation_tables()
 
 
 def test_latent_space_shows_the_first_seed_of_every_zoo(tables):
@@ -112,3 +123,10 @@ def test_zero_shot_has_a_line_a_method_and_the_twins_own_sparsity(tables):
     assert len(lines) == len(METHODS)
     assert all(line.get_xdata() == pytest.approx([50, 90]) for line in lines)
     assert any(line.get_marker() == "x" and line.get_xdata() == pytest.approx([80]) for line in pruned.lines)
+
+
+def test_latent_size_has_a_line_a_predictor_and_epoch(tables):
+    figure = figures.latent_size(tables["latent_size"], TITLES)
+    assert [len(axes.lines) for axes in figure.axes] == [8, 8]
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 8

@@ -17,8 +17,9 @@ from zootwins.zoos.sources import ArchiveSource, GivenFactors, TrainSource
 COMPARISONS = ("agreement", "correlation")
 
 Models = Annotated[int, Field(ge=1)]
-# Names of zoos become folders and parts of file names.
-ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
+# Names of zoos and twins become folders and parts of file names; figures have room for texts of these lengths.
+LONGEST_ZOO, LONGEST_TITLE, LONGEST_NAME, LONGEST_SHORT = 100, 100, 40, 60
+ZooId = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=LONGEST_ZOO)]
 
 
 def _in_figures(title: str) -> str:
@@ -27,10 +28,9 @@ def _in_figures(title: str) -> str:
     return " ".join(title.split())
 
 
-Title = Annotated[str, AfterValidator(_in_figures), StringConstraints(min_length=1)]
-
-
-MethodName = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=40)]
+Title = Annotated[str, AfterValidator(_in_figures), StringConstraints(min_length=1, max_length=LONGEST_TITLE)]
+Short = Annotated[str, AfterValidator(_in_figures), StringConstraints(min_length=1, max_length=LONGEST_SHORT)]
+MethodName = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
 # Names that files and tables use for something else.
 RESERVED = ("originals", "original", "trained", "random", "untrained", "mp_random", "mp_scratch", "all", "history")
 
@@ -44,9 +44,9 @@ class NamedTwin(Section):
         description="By the name of its section; further keys are those of the section."
     )
     title: Title | None = Field(None, description="In texts; the sparsifier's with the name if absent.")
-    short: Title | None = Field(None, description="In tables and figures; likewise.")
+    short: Short | None = Field(None, description="In tables and figures; likewise.")
     colour: Annotated[str, StringConstraints(pattern="^#[0-9A-Fa-f]{6}$")] | None = Field(
-        None, description="In figures, such as `#0072B2`; a shade of the sparsifier's if absent."
+        None, description="In figures, such as `#0072B2`; by its place among the names if absent."
     )
 
     @property

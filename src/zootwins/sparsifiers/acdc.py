@@ -41,7 +41,6 @@ class ACDC(pruning.Pruning):
     id = "acdc"
     title = "AC/DC"
     short = "AC/DC"
-    colour = "#44AA99"
     section = "acdc"
     Settings = Settings
 

@@ -103,14 +103,14 @@ class Sparsifier(ABC):
         id: in file names and tables.
         title: in texts.
         short: in figures and tables' headings.
-        colour: in all figures.
+        colour: in all figures, such as `#0072B2`; by its place in the registry if empty.
         section: its key in configuration and catalogue; its rule and its module have this name too.
     """
 
     id: ClassVar[str]
     title: ClassVar[str]
     short: ClassVar[str]
-    colour: ClassVar[str]
+    colour: ClassVar[str] = ""
     section: ClassVar[str]
     sweep: ClassVar[SweepParameter]
     Settings: ClassVar[type[Settings]]

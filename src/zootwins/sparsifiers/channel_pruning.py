@@ -44,7 +44,6 @@ class ChannelPruning(pruning.Pruning):
     id = "channels"
     title = "Channel pruning"
     short = "Channels"
-    colour = "#5D3A9B"
     section = "channel_pruning"
     sweep = SweepParameter("sparsity", "Pruned channels, %", "{:g} % of channels pruned")
     Settings = Settings

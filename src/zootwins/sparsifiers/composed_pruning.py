@@ -117,7 +117,6 @@ class ComposedPruning(pruning.Pruning):
     id = "composed"
     title = "Composed pruning"
     short = "Composed"
-    colour = "#6A6A6A"
     section = "composed_pruning"
     Settings = Settings
 

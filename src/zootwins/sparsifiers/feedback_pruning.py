@@ -40,7 +40,6 @@ class FeedbackPruning(pruning.Pruning):
     id = "dpf"
     title = "Dynamic pruning with feedback"
     short = "DPF"
-    colour = "#4B0092"
     section = "feedback_pruning"
     Settings = Settings
 

@@ -27,7 +27,6 @@ class GaleVariationalDropout(variational_sweep.VariationalSweep):
     id = "vdg"
     title = "Variational dropout (Gale et al.)"
     short = "VD Gale"
-    colour = "#BF812D"
     section = "gale_variational_dropout"
     Settings = Settings
 

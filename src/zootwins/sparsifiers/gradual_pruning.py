@@ -82,7 +82,6 @@ class GradualPruning(pruning.Pruning):
     id = "gmp"
     title = "Gradual magnitude pruning"
     short = "GMP"
-    colour = "#56B4E9"
     section = "gradual_pruning"
     Settings = Settings
 

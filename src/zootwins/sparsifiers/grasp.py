@@ -27,7 +27,6 @@ class Grasp(pruning.Pruning):
     id = "grasp"
     title = "GraSP"
     short = "GraSP"
-    colour = "#661100"
     section = "grasp"
     Settings = Settings
 

@@ -43,7 +43,6 @@ class IterativePruning(pruning.Pruning):
     id = "imp"
     title = "Iterative magnitude pruning"
     short = "IMP"
-    colour = "#999933"
     section = "iterative_pruning"
     Settings = Settings
 

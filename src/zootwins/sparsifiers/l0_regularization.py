@@ -43,7 +43,6 @@ class L0Regularization(penalised.Penalised):
     id = "l0"
     title = "L0 regularisation"
     short = "L0"
-    colour = "#CC79A7"
     section = "l0_regularization"
     sweep = SweepParameter("penalty", f"Weight of the L0 penalty × {penalised.IMAGES}", "penalty {:g}")
     Settings = Settings

@@ -29,6 +29,5 @@ class LotteryTicket(retraining.Retraining):
     id = "lottery"
     title = "Lottery ticket"
     short = "Lottery"
-    colour = "#117733"
     section = "lottery_ticket"
     Settings = Settings

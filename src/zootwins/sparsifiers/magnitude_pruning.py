@@ -42,7 +42,6 @@ class MagnitudePruning(pruning.Pruning):
     id = "mp"
     title = "Magnitude pruning"
     short = "MP"
-    colour = "#0072B2"
     section = "magnitude_pruning"
     Settings = Settings
 

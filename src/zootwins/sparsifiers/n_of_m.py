@@ -57,7 +57,6 @@ class NOfM(pruning.Pruning):
     id = "nm"
     title = "N:M sparsity"
     short = "N:M"
-    colour = "#332288"
     section = "n_of_m"
     Settings = Settings
 

@@ -31,7 +31,6 @@ class OBC(pruning.Pruning):
     id = "obc"
     title = "Optimal brain compression"
     short = "OBC"
-    colour = "#000000"
     section = "obc"
     Settings = Settings
 

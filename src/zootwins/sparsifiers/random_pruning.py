@@ -26,7 +26,6 @@ class RandomPruning(pruning.Pruning):
     id = "rp"
     title = "Random pruning"
     short = "RP"
-    colour = "#E69F00"
     section = "random_pruning"
     Settings = Settings
 

@@ -68,6 +68,11 @@ def of_section(section: str) -> Sparsifier | None:
     return next((one for one in sparsifiers() if one.section == section), None)
 
 
+def place_of(method: str) -> int:
+    """The place of a method among all that a run may have: the registry's, then its named twins; figures go by it."""
+    return [*REGISTRY, *(name for name in _named if name not in REGISTRY)].index(method)
+
+
 def module_of(method: str) -> str:
     """Return the module that a method's code is in, by full name."""
     return type(get_sparsifier(method)).__module__
@@ -83,23 +88,13 @@ def name_twins(twins: Mapping[str, Mapping[str, Any]] | None) -> None:
             `title`, `short` and `colour`; other keys are settings.
     """
     _named.clear()
-    shades: dict[str, int] = {}
     for name, entry in (twins or {}).items():
         known = of_section(entry["sparsifier"])
         twin = type(known)()
         if name != known.id:
-            shades[known.id] = shades.get(known.id, 0) + 1
             suffix = name.removeprefix(f"{known.id}_").replace("_", " ")
             twin.id, twin.title, twin.short = name, f"{known.title} ({suffix})", f"{known.short} {suffix}"
-            twin.colour = _shade(known.colour, shades[known.id])
         for key in ("title", "short", "colour"):
             if entry.get(key):
                 setattr(twin, key, entry[key])
         _named[name] = twin
-
-
-def _shade(colour: str, step: int) -> str:
-    """Mix a colour with black and white in turn, ever more: for further twins by one sparsifier."""
-    end, share = (0 if step % 2 else 255), 1 - 0.7 ** ((step + 1) // 2)
-    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return "#" + "".join(f"{round(part + share * (end - part)):02X}" for part in parts)

@@ -36,7 +36,6 @@ class RigL(pruning.Pruning):
     id = "rigl"
     title = "RigL"
     short = "RigL"
-    colour = "#CC6677"
     section = "rigl"
     Settings = Settings
     growth: ClassVar[str] = "gradient"

@@ -46,7 +46,6 @@ class Scratch(retraining.Retraining):
     id = "scratch"
     title = "Training from scratch"
     short = "Scratch"
-    colour = "#882255"
     section = "scratch"
     Settings = Settings
 

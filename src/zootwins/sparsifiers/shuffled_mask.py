@@ -27,7 +27,6 @@ class ShuffledMask(retraining.Retraining):
     id = "shuffled"
     title = "Shuffled mask"
     short = "Shuffled"
-    colour = "#999999"
     section = "shuffled_mask"
     Settings = Settings
     shuffled = True

@@ -25,7 +25,6 @@ class Snip(pruning.Pruning):
     id = "snip"
     title = "SNIP"
     short = "SNIP"
-    colour = "#AA4499"
     section = "snip"
     Settings = Settings
 

@@ -34,7 +34,6 @@ class SoftThresholds(penalised.Penalised):
     id = "str"
     title = "Soft threshold reparameterization"
     short = "STR"
-    colour = "#D41159"
     section = "soft_threshold"
     sweep = SweepParameter("penalty", f"Weight of the threshold penalty × {penalised.IMAGES}", "penalty {:g}")
     Settings = Settings

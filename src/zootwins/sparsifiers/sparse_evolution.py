@@ -18,7 +18,6 @@ class SparseEvolution(rigl.RigL):
     id = "set"
     title = "Sparse evolutionary training"
     short = "SET"
-    colour = "#DDCC77"
     section = "sparse_evolution"
     Settings = Settings
     growth = "fresh_random"

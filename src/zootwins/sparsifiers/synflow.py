@@ -28,7 +28,6 @@ class SynFlow(pruning.Pruning):
     id = "synflow"
     title = "SynFlow"
     short = "SynFlow"
-    colour = "#6699CC"
     section = "synflow"
     Settings = Settings
 

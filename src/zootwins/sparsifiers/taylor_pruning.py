@@ -29,7 +29,6 @@ class TaylorPruning(pruning.Pruning):
     id = "taylor"
     title = "Taylor pruning"
     short = "Taylor"
-    colour = "#888888"
     section = "taylor_pruning"
     Settings = Settings
 

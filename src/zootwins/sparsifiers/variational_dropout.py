@@ -42,7 +42,6 @@ class VariationalDropout(Sparsifier):
     id = "vd"
     title = "Variational dropout"
     short = "VD"
-    colour = "#D55E00"
     section = "variational_dropout"
     sweep = SweepParameter("epoch", "Epoch of variational dropout", "epoch {:g}")
     Settings = Settings

@@ -30,7 +30,6 @@ class VariationalSweep(penalised.Penalised):
     id = "vds"
     title = "Variational dropout, swept"
     short = "VD sweep"
-    colour = "#8C510A"
     section = "variational_sweep"
     sweep = SweepParameter("penalty", f"Weight of the KL term × {penalised.IMAGES}", "penalty {:g}")
     Settings = Settings

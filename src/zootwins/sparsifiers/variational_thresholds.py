@@ -43,7 +43,6 @@ class VariationalThresholds(Sparsifier):
     id = "vdt"
     title = "Variational dropout, thresholds"
     short = "VD thresholds"
-    colour = "#DFC27D"
     section = "variational_thresholds"
     sweep = SweepParameter("threshold", "Threshold of log α", "threshold {:g}")
     Settings = Settings

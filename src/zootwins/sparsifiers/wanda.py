@@ -28,7 +28,6 @@ class Wanda(pruning.Pruning):
     id = "wanda"
     title = "Wanda"
     short = "Wanda"
-    colour = "#88CCEE"
     section = "wanda"
     Settings = Settings
 

@@ -33,7 +33,6 @@ class WoodFisher(pruning.Pruning):
     id = "woodfisher"
     title = "WoodFisher"
     short = "WoodFisher"
-    colour = "#AA4466"
     section = "woodfisher"
     Settings = Settings
 

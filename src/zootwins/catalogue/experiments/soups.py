@@ -130,31 +130,31 @@ class SoupExperiment(Experiment):
     figures = (
         Drawing(
             name="soup_gain",
-            drawn_by="soup_gain",
+            drawn_by="soups:soup_gain",
             sources=("soups",),
             label="soups: gains",
         ),
         Drawing(
             name="soup_barrier",
-            drawn_by="soup_barrier",
+            drawn_by="soups:soup_barrier",
             sources=("soups", "soup_pairs"),
             label="soups: barriers",
         ),
         Drawing(
             name="soup_distance",
-            drawn_by="soup_distance",
+            drawn_by="soups:soup_distance",
             sources=("soups", "soup_pairs"),
             label="soups: gain and distance",
         ),
         Drawing(
             name="soup_factors",
-            drawn_by="soup_factors",
+            drawn_by="soups:soup_factors",
             sources=("soups", "soup_pairs"),
             label="soups: which models gain",
         ),
         Drawing(
             name="soup_shifted",
-            drawn_by="soup_shifted",
+            drawn_by="soups:soup_shifted",
             sources=("soups", "soup_shifted"),
             label="soups: shifted images",
         ),

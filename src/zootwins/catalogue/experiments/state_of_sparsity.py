@@ -152,7 +152,7 @@ class StateOfSparsity(Experiment):
         ),
         Drawing(
             name="equal_sparsity_comparison",
-            drawn_by="equal_sparsity_comparison",
+            drawn_by="pairs:equal_sparsity_comparison",
             sources=("*/scores",),
             label="the state of sparsity: method against method",
         ),
@@ -164,7 +164,7 @@ class StateOfSparsity(Experiment):
         ),
         Drawing(
             name="mask_overlap",
-            drawn_by="mask_overlap",
+            drawn_by="pairs:mask_overlap",
             sources=("mask_overlap",),
             label="the state of sparsity: overlap of masks",
         ),
@@ -176,7 +176,7 @@ class StateOfSparsity(Experiment):
         ),
         Drawing(
             name="method_ranks",
-            drawn_by="method_ranks",
+            drawn_by="pairs:method_ranks",
             sources=("*/scores",),
             label="the state of sparsity: ranks of models",
         ),

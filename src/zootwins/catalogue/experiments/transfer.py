@@ -152,7 +152,7 @@ class TransferExperiment(Experiment):
         ),
         Drawing(
             name="transfer_models",
-            drawn_by="transfer_models",
+            drawn_by="transfer:transfer_models",
             sources=("transfer",),
             label="transfer, model by model",
             caption=(
@@ -162,7 +162,7 @@ class TransferExperiment(Experiment):
         ),
         Drawing(
             name="transfer_upstream",
-            drawn_by="transfer_upstream",
+            drawn_by="transfer:transfer_upstream",
             sources=("transfer",),
             label="upstream and downstream accuracy",
             caption=(
@@ -172,7 +172,7 @@ class TransferExperiment(Experiment):
         ),
         Drawing(
             name="transfer_difficulty",
-            drawn_by="transfer_difficulty",
+            drawn_by="transfer:transfer_difficulty",
             sources=("transfer",),
             label="gain and difficulty of a task",
             caption=(

@@ -1,47 +1,27 @@
 """Figures: one module each, with a function that takes data and returns a matplotlib Figure.
 
-Accuracies and sparsities are fractions in the data and percent on the axes. Colours are Okabe and Ito's, which
-people with any colour vision tell apart; every method keeps its own in all figures.
+Accuracies and sparsities are fractions in the data and percent on the axes. Colours are those that people with any
+colour vision can distinguish; every method has a colour and a marker of its own in all figures (`looks`).
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier
 from zootwins.storage.files import replacing
 
 STYLE = Path(__file__).with_name("zootwins.mplstyle")
 COLUMN = 3.4  # width of a paper column, inches
-ORIGINAL = "#000000"
+ORIGINAL, QUIET = "#000000", "#555555"
 
 
-class _OfMethods(Mapping[str, str]):
-    """An attribute of every sparsifier, by its id, and of the named twins of the run, by their names."""
-
-    def __init__(self, attribute: str) -> None:
-        self.attribute = attribute
-
-    def __getitem__(self, method: str) -> str:
-        return getattr(get_sparsifier(method), self.attribute)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(REGISTRY)
-
-    def __len__(self) -> int:
-        return len(REGISTRY)
-
-
-COLOURS, NAMES = _OfMethods("colour"), _OfMethods("short")
 BANDS = ((0.0, 1.0, 0.12), (0.1, 0.9, 0.2), (0.25, 0.75, 0.3))  # quantiles and opacity, widest first
 
 
@@ -76,20 +56,6 @@ def fan(axes: Axes, x: np.ndarray, values: np.ndarray, colour: str) -> None:
         bounds = np.nanquantile(values, (low, high), axis=0)
         axes.fill_between(x, *bounds, color=colour, alpha=opacity, linewidth=0)
     axes.plot(x, np.nanmedian(values, axis=0), color=colour)
-
-
-def legend_of(figure: Figure, methods: Iterable[str], line: str = "none", more: Iterable[Artist] = ()) -> None:
-    """A legend of methods above a figure, and of what else is drawn."""
-    handles = [
-        Line2D([], [], color=COLOURS[method], marker="o", linestyle=line, label=NAMES[method]) for method in methods
-    ]
-    handles += more
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
-
-
-def annotate(axes: Axes, reason: str) -> None:
-    """Write into a panel why nothing is drawn in it."""
-    axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", wrap=True, color="#555555")
 
 
 def message(text: str) -> Figure:

@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from zootwins.analyses.results import ZooResults
 from zootwins.reporting.figures import COLUMN, message, styled
+from zootwins.reporting.figures.layout import legend_above
 
 EPOCHS = (5, 10, 15, 20)
 BINS_PER_DECADE = 3
@@ -58,7 +59,7 @@ def layer_size(zoos: Sequence[ZooResults]) -> Figure:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_title(f"Epoch {epoch}")
-    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend_above(figure, grid.flat[0].get_legend_handles_labels()[0])
     figure.supxlabel(f"Weights in the layer ({models} models of {layers['zoo'].nunique()} zoos)", fontsize=7)
     figure.supylabel("Mean sparsity, %", fontsize=7)
     return figure

@@ -1,70 +1,71 @@
 """Figure 5: test accuracy against sparsity, the methods beside one another."""
 
 from collections.abc import Sequence
-from textwrap import fill
 
 import numpy as np
-from matplotlib import pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zootwins.analyses.results import ZooResults
-from zootwins.reporting.figures import COLOURS, COLUMN, NAMES, styled
+from zootwins.reporting.figures import message, styled
+from zootwins.reporting.figures.layout import BEHIND, annotate, blocks_of, legend_above, method_handles, method_panels
+from zootwins.reporting.figures.looks import look_of
 
 
 @styled
 def tradeoff(zoos: Sequence[ZooResults]) -> Figure:
-    """One panel a zoo: the mean of each operating point, error bars of one standard deviation, and every model.
+    """The median of each operating point, bars between quartiles, and every model; of many methods a panel each.
 
     The operating points of MP are the requested sparsities, after fine-tuning; those of VD the epochs.
     """
-    columns = min(2, len(zoos))
-    rows = -(-len(zoos) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(COLUMN, 0.5 + 1.4 * rows), sharex=True, sharey=True, squeeze=False
-    )
-    for axes in grid.flat[len(zoos) :]:
-        axes.set_axis_off()
-    for axes, results in zip(grid.flat, zoos, strict=False):
-        _panel(axes, results)
+    blocks = blocks_of(zoos, lambda results: results.zoo.methods)
+    if not blocks:
+        return message("None of the zoos has a method.")
+    figure, panels = method_panels(blocks, 1.2, columns=2)
+    of_zoo = {results.zoo.id: results for results in zoos}
+    for panel in panels:
+        _panel(panel.axes[0], of_zoo[panel.zoo], panel.front, panel.behind)
     figure.supxlabel("Sparsity, %", fontsize=7)
     figure.supylabel("Test accuracy, %", fontsize=7)
-    methods = dict.fromkeys(method for results in zoos for method in results.zoo.methods)
-    handles = [Line2D([], [], color=COLOURS[m], marker="o", label=f"{NAMES[m]}: mean ± std") for m in methods]
-    handles.append(Line2D([], [], color="#777777", marker=".", alpha=0.5, linestyle="none", label="a model"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    own = any(panel.is_own for panel in panels)
+    handles = [] if own else method_handles(dict.fromkeys(method for panel in panels for method in panel.front))
+    handles += [Line2D([], [], color="#777777", marker="o", label="median, quartiles")] if own else []
+    handles += [Line2D([], [], color="#777777", marker=".", alpha=0.5, linestyle="none", label="a model")]
+    handles += [Line2D([], [], color=BEHIND, label="the other methods")] if own else []
+    legend_above(figure, handles)
     return figure
 
 
-def _panel(axes: Axes, results: ZooResults) -> None:
-    for method in results.zoo.methods:
-        table = results.curve(method)
-        if table.empty:
-            continue
-        points = table.groupby("point")[["sparsity", "test_accuracy"]]
-        mean, std = 100 * points.mean(), 100 * points.std()
-        axes.plot(
-            100 * table["sparsity"],
-            100 * table["test_accuracy"],
-            ".",
-            color=COLOURS[method],
-            alpha=float(np.clip(60 / len(table), 0.02, 0.25)),
-            markersize=2,
-            markeredgewidth=0,
-            rasterized=True,
-        )
-        axes.errorbar(
-            mean["sparsity"],
-            mean["test_accuracy"],
-            xerr=std["sparsity"],
-            yerr=std["test_accuracy"],
-            color=COLOURS[method],
-            ecolor=(COLOURS[method], 0.4),
-            marker="o",
-            markersize=2.5,
-            elinewidth=0.5,
-        )
+def _panel(axes: Axes, results: ZooResults, front: Sequence[str], behind: Sequence[str]) -> None:
     axes.set_xlim(-2, 102)
     axes.set_ylim(0, 100)
-    axes.set_title(f"{fill(results.zoo.title, 22)}\nn = {len(results.originals)}", fontsize=6.5)
+    for method in behind:
+        low, median, high = _quartiles(results.curve(method))
+        axes.plot(median["sparsity"], median["test_accuracy"], color=BEHIND, linewidth=0.6)
+    for method in front:
+        table, look = results.curve(method), look_of(method)
+        if table.empty:
+            if behind:
+                annotate(axes, "no operating point")
+            continue
+        low, median, high = _quartiles(table)
+        axes.plot(
+            100 * table["sparsity"], 100 * table["test_accuracy"], ".", color=look.colour, markersize=2,
+            alpha=float(np.clip(60 / len(table), 0.02, 0.25)), markeredgewidth=0, rasterized=True,
+        )  # fmt: skip
+        bars = {
+            name: [median[column] - low[column], high[column] - median[column]]
+            for name, column in (("xerr", "sparsity"), ("yerr", "test_accuracy"))
+        }
+        axes.errorbar(
+            median["sparsity"], median["test_accuracy"], **bars, **look.line, ecolor=(look.colour, 0.5),
+            markersize=2.5, elinewidth=0.6, linewidth=1,
+        )  # fmt: skip
+
+
+def _quartiles(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return lower quartile, median and upper quartile of each operating point in percent, by point."""
+    points = table.groupby("point")[["sparsity", "test_accuracy"]]
+    return [100 * points.quantile(share) for share in (0.25, 0.5, 0.75)]

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from zootwins.analyses.results import ZooResults
-from zootwins.reporting.figures import BANDS, COLOURS, COLUMN, ORIGINAL, fan, styled
+from zootwins.reporting.figures import BANDS, COLUMN, ORIGINAL, fan, styled
+from zootwins.reporting.figures.layout import annotate, heading, heading_lines, legend_above, set_heading
+from zootwins.reporting.figures.looks import look_of
 
 SPARSITY = "#009E73"
 
@@ -18,28 +20,29 @@ SPARSITY = "#009E73"
 @styled
 def trajectories(zoos: Sequence[ZooResults]) -> Figure:
     """One row a zoo. Left: test accuracy of the originals while trained. Right: accuracy and sparsity of VD twins."""
-    rows = len(zoos)
-    figure, grid = plt.subplots(rows, 2, figsize=(COLUMN, 0.55 + 1.25 * rows), sharey="row", squeeze=False)
+    height = 1.1 + 0.12 * heading_lines([results.zoo.title for results in zoos])
+    size = (COLUMN, 0.25 + height * len(zoos))
+    figure, grid = plt.subplots(len(zoos), 2, figsize=size, sharey="row", squeeze=False)
     for (left, right), results in zip(grid, zoos, strict=True):
         _draw(left, results.tables["history"], "test_accuracy", ORIGINAL)
-        left.set_title(f"{results.zoo.title}, n = {len(results.originals)}", fontsize=6.5)
+        set_heading(left, heading(results))
         left.set_ylabel("%")
         left.set_ylim(0, 100)
         if "vd/scores" in results.tables:
-            _draw(right, results.tables["vd/scores"], "test_accuracy", COLOURS["vd"])
+            _draw(right, results.tables["vd/scores"], "test_accuracy", look_of("vd").colour)
             _draw(right, results.tables["vd/scores"], "sparsity", SPARSITY)
         else:
-            right.text(0.5, 0.5, "no variational dropout", transform=right.transAxes, ha="center", color="#555555")
+            annotate(right, "no variational dropout")
     for axes, text in zip(grid[-1], ("Epoch of original training", "Epoch of variational dropout"), strict=True):
         axes.set_xlabel(text)
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=3, columnspacing=1)
+    legend_above(figure, _legend(), most_columns=3)
     return figure
 
 
 def _draw(axes: Axes, table: pd.DataFrame, quantity: str, colour: str) -> None:
     wide = table.pivot_table(index="index", columns="epoch", values=quantity)
     if wide.empty:  # the result.json of foreign zoos
-        axes.text(0.5, 0.5, "no accuracy recorded", transform=axes.transAxes, ha="center", color="#555555")
+        annotate(axes, "no accuracy recorded")
         return
     fan(axes, wide.columns.to_numpy(dtype=float), 100 * wide.to_numpy(dtype=np.float64), colour)
     axes.set_xlim(wide.columns.min(), wide.columns.max())
@@ -48,7 +51,7 @@ def _draw(axes: Axes, table: pd.DataFrame, quantity: str, colour: str) -> None:
 def _legend() -> list[Patch]:
     colours = {
         "accuracy, originals": ORIGINAL,
-        "accuracy, VD twins": COLOURS["vd"],
+        "accuracy, VD twins": look_of("vd").colour,
         "sparsity, VD twins": SPARSITY,
     }
     shades = {"quartiles": BANDS[2], "10–90 %": BANDS[1], "min–max": BANDS[0]}
