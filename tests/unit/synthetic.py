@@ -4,13 +4,14 @@ Accuracies fall with sparsity and follow the originals', so that figures made of
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 from zootwins.analyses.metrics import collect_metrics
 from zootwins.analyses.predictability import weight_statistics
@@ -18,6 +19,7 @@ from zootwins.analyses.response import rank_changes, twin_predictions
 from zootwins.analyses.results import ZooResults
 from zootwins.architectures.architecture import get_architecture
 from zootwins.catalogue.entries import Zoo
+from zootwins.catalogue.experiments import figures, tables
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.storage import Representation
@@ -161,6 +163,13 @@ def make_predictions(models: pd.DataFrame, seed: int = 0) -> tuple[np.ndarray, n
 def make_labels(seed: int = 0) -> np.ndarray:
     """The right classes of the test images, `[samples]`."""
     return np.random.default_rng([seed, 1]).integers(0, 3, SAMPLES).astype(np.uint8)
+
+
+def draw(name: str, zoos: Sequence[ZooResults], of_tables: Sequence[ZooResults] | None = None) -> Figure:
+    """Draw a figure of zoos and, where it is drawn of tables, of theirs or of those of other results."""
+    figure = figures()[name]
+    made = [source.removeprefix("tables/") for source in figure.sources if source.startswith("tables/")]
+    return figure.draw(zoos, *(tables()[table].make(of_tables or zoos) for table in made))
 
 
 def make_results(folder: Path, zoo: Zoo | None = None, seed: int = 0) -> ZooResults:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from synthetic import make_results
+from synthetic import draw, make_results
 from zootwins.catalogue.experiments import REGISTRY, experiments, figures, get_experiment, tables
 from zootwins.population import Factors
 from zootwins.run import provenance
@@ -116,7 +116,7 @@ def test_a_table_of_a_zoo_without_operating_points_is_arranged(results, table):
 )  # figure2's histories are not made up
 def test_a_figure_needs_no_more_than_its_sources(results, figure):
     def drawn(zoo):
-        shown = figure.draw([zoo])
+        shown = draw(figure.name, [zoo], [results])
         plt.close(shown)
         return [(axes.get_title(), len(axes.lines), len(axes.collections), len(axes.patches)) for axes in shown.axes]
 

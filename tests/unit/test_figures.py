@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from synthetic import ARCHITECTURE, MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, make_results, make_zoo
+from synthetic import ARCHITECTURE, MP_EPOCHS, SETTINGS_OF, VD_EPOCHS, draw, make_results, make_zoo
 from test_scratch import retraining_results
 from zootwins.analyses.mask_overlap import mask_overlaps
 from zootwins.analyses.paper_comparison import PAPER_LAYERS
@@ -53,12 +53,12 @@ def test_says_how_many_models_and_is_the_same_when_drawn_again(drawn, name, tmp_
     models = len(results.originals)
     zoos = [results, replace(results, zoo=replace(results.zoo, id="other"))]
     path = tmp_path / f"{name}.svg"
-    figure = figures()[name].draw(zoos)
+    figure = draw(name, zoos)
     assert any(text in texts(figure) for text in (f"n = {models}", f"n ≤ {models}", f"{2 * models} models"))
     assert figure.get_figwidth() == 3.4
     save(figure, [path], {"configuration_digest": "abc"})
     first = path.read_bytes()
-    save(figures()[name].draw(zoos), [path], {"configuration_digest": "abc"})
+    save(draw(name, zoos), [path], {"configuration_digest": "abc"})
     assert path.read_bytes() == first
 
 
@@ -66,7 +66,7 @@ def test_every_format_is_the_same_when_saved_again_and_says_what_made_it(results
     paths = [tmp_path / f"figure.{suffix}" for suffix in ("pdf", "svg", "png")]
     saved = []
     for _ in range(2):
-        save(figures()["figure3"].draw([results]), paths, {"configuration_digest": "abc"})
+        save(draw("figure3", [results]), paths, {"configuration_digest": "abc"})
         saved.append([path.read_bytes() for path in paths])
     assert saved[0] == saved[1]
     assert all(b"configuration_digest" in content for content in saved[0][1:])
@@ -74,19 +74,19 @@ def test_every_format_is_the_same_when_saved_again_and_says_what_made_it(results
 
 def test_zoos_of_one_title_are_two(results):
     other = replace(results, zoo=replace(results.zoo, id="other"))
-    figure = figures()["figure3"].draw([results, other])
+    figure = draw("figure3", [results, other])
     assert texts(figure).count(f"n = {len(results.originals)}") == 2
 
 
 def test_a_method_of_any_zoo_is_in_the_legend(results):
     first = replace(results, zoo=make_zoo(methods={"vd": SETTINGS_OF["vd"]}))
-    (legend,) = figures()["compression"].draw([first, replace(results, zoo=make_zoo("other"))]).legends
+    (legend,) = draw("compression", [first, replace(results, zoo=make_zoo("other"))]).legends
     assert {text.get_text() for text in legend.get_texts()} == {"VD", "MP"}
 
 
 def test_a_zoo_whose_training_was_not_recorded_is_drawn(results):
     history = results.tables["history"].assign(test_accuracy=np.nan)
-    figure = figures()["figure2"].draw([replace(results, tables={**results.tables, "history": history})])
+    figure = draw("figure2", [replace(results, tables={**results.tables, "history": history})])
     assert "no accuracy recorded" in texts(figure)
 
 
@@ -94,11 +94,11 @@ def test_a_zoo_whose_training_was_not_recorded_is_drawn(results):
 def test_zoo_without_variational_dropout(results, name):
     tables = {key: table for key, table in results.tables.items() if not key.startswith("vd")}
     bare = replace(results, zoo=make_zoo(methods={"mp": SETTINGS_OF["mp"]}), tables=tables)
-    assert figures()[name].draw([bare]).axes or "None of the zoos" in texts(figures()[name].draw([bare]))
+    assert draw(name, [bare]).axes or "None of the zoos" in texts(draw(name, [bare]))
 
 
 def test_tradeoff_shows_the_medians(results):
-    axes = figures()["figure5"].draw([results]).axes[0]
+    axes = draw("figure5", [results]).axes[0]
     mp, vd = (container.lines[0] for container in axes.containers)
     final = (
         results.tables["mp/scores"]
@@ -111,7 +111,7 @@ def test_tradeoff_shows_the_medians(results):
 
 
 def test_trajectories_show_the_median(results):
-    line = figures()["figure2"].draw([results]).axes[1].lines[0]
+    line = draw("figure2", [results]).axes[1].lines[0]
     median = results.tables["vd/scores"].groupby("epoch")["test_accuracy"].median()
     np.testing.assert_allclose(line.get_ydata(), 100 * median)
 
@@ -151,5 +151,5 @@ def test_layer_means_average_over_models(results):
 def test_metadata_is_readable(results, tmp_path):
     from PIL import Image
 
-    save(figures()["figure5"].draw([results]), [tmp_path / "a.png"], {"software": "x"})
+    save(draw("figure5", [results]), [tmp_path / "a.png"], {"software": "x"})
     assert json.loads(Image.open(tmp_path / "a.png").text["Description"]) == {"software": "x"}

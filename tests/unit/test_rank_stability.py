@@ -64,7 +64,8 @@ def test_draws_an_order_that_is_kept_whole_however_few_models(results, models):
     originals = kept.set_index("index")["test_accuracy"].rank()
     scores = tables["vd/scores"]
     tables["vd/scores"] = scores.assign(test_accuracy=originals.reindex(scores["index"]).to_numpy())
-    figure = rank_stability([replace(results, models=kept, tables=tables)])
+    few = [replace(results, models=kept, tables=tables)]
+    figure = rank_stability(few, rank_stability_table(few))
     assert len(figure.axes) == 2 * (models > 2)  # else it says that there is nothing to show
 
 

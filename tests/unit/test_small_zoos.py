@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from synthetic import ARCHITECTURE, SETTINGS_OF, make_results
+from synthetic import ARCHITECTURE, SETTINGS_OF, draw, make_results
 from test_scratch import retraining_results
 from zootwins.analyses.mask_overlap import mask_overlaps
 from zootwins.analyses.paper_comparison import PAPER_LAYERS
@@ -93,7 +93,7 @@ def test_a_figure(whole, name, case, tmp_path):
     results = retraining_results() if name == "scratch_comparison" else whole
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        figure = figures()[name].draw(zoos_of(results, case))
+        figure = draw(name, zoos_of(results, case))
     save(figure, [tmp_path / f"{name}.svg"], {})
 
 

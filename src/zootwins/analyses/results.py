@@ -12,7 +12,7 @@ from zootwins.analyses.status import split_diverged
 from zootwins.catalogue.entries import Zoo
 from zootwins.sparsifiers.base import Point
 from zootwins.sparsifiers.registry import get_sparsifier, is_known
-from zootwins.storage.frames import read_models, read_parquet
+from zootwins.storage.frames import read_csv, read_models, read_parquet
 
 
 @dataclass(frozen=True)
@@ -129,16 +129,21 @@ def paper_order(zoos: Iterable[ZooResults], paper: pd.DataFrame) -> list[ZooResu
 
 def read_results(
     zoos: Iterable[Mapping[str, Any]], files: Iterable[str], paper: Sequence[str]
-) -> tuple[list[ZooResults]]:
+) -> tuple[list[ZooResults] | pd.DataFrame, ...]:
     """Read the results of some zoos, in the order of one of the paper's tables where its path is given.
+
+    Tables of the run that are among the files follow, each as it is.
 
     Args:
         zoos: see `load_results`.
         files: likewise.
         paper: the table's path, or nothing.
     """
-    results = load_results(zoos, files)
-    return ([*results] if not paper else paper_order(results, pd.read_csv(paper[0])),)
+    files = list(files)
+    tables = [path for path in files if Path(path).parent.name == "tables"]
+    results = load_results(zoos, [path for path in files if path not in tables])
+    ordered = results if not paper else paper_order(results, pd.read_csv(paper[0]))
+    return ordered, *map(read_csv, tables)
 
 
 def with_left_out(note: str, inputs: Sequence[Any]) -> str:

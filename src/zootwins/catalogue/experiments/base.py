@@ -209,7 +209,9 @@ class Experiment:
             InputError: as `zoos`.
         """
         zoos = self.zoos(files.run)
-        return [f"results/zoos/{zoo}/models.csv" for zoo in zoos] + files.metrics(zoos, names)
+        models = [f"results/zoos/{zoo}/models.csv" for zoo in zoos]
+        tables = [f"results/{name}.csv" for name in names if name.startswith("tables/")]
+        return models + tables + files.metrics(zoos, [name for name in names if not name.startswith("tables/")])
 
     def files(self, files: Files) -> dict[str, list[str]]:
         """Return the intermediate files, by kind (`zootwins.storage.verification.verify`).

@@ -153,7 +153,7 @@ class StateOfSparsity(Experiment):
         Drawing(
             name="equal_sparsity_comparison",
             drawn_by="pairs:equal_sparsity_comparison",
-            sources=("*/scores",),
+            sources=("tables/equal_sparsity_comparison",),
             label="the state of sparsity: method against method",
         ),
         Drawing(
@@ -165,19 +165,19 @@ class StateOfSparsity(Experiment):
         Drawing(
             name="mask_overlap",
             drawn_by="pairs:mask_overlap",
-            sources=("mask_overlap",),
+            sources=("tables/mask_overlap",),
             label="the state of sparsity: overlap of masks",
         ),
         Drawing(
             name="scratch_comparison",
             drawn_by="scratch_comparison",
-            sources=("*/scores",),
+            sources=("tables/scratch_comparison",),
             label="the state of sparsity: training from scratch",
         ),
         Drawing(
             name="method_ranks",
             drawn_by="pairs:method_ranks",
-            sources=("*/scores",),
+            sources=("tables/method_ranks",),
             label="the state of sparsity: ranks of models",
         ),
     )

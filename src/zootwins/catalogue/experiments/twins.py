@@ -321,7 +321,7 @@ class Twins(Experiment):
         Drawing(
             name="rank_stability",
             drawn_by="rank_stability",
-            sources=("*/scores",),
+            sources=("tables/rank_stability",),
             label="order along sparsification",
             caption=(
                 "How far models keep their order: Kendall's τ-b between the test accuracies of twins and originals "
@@ -332,7 +332,7 @@ class Twins(Experiment):
         Drawing(
             name="predictability",
             drawn_by="predictability",
-            sources=("*/scores", "weight_statistics"),
+            sources=("tables/predictability",),
             label="predicting a twin's accuracy",
             caption=(
                 "How well the test accuracy of a twin is predicted from its dense original, as cross-validated R²: 1 "
@@ -354,7 +354,7 @@ class Twins(Experiment):
         Drawing(
             name="compression",
             drawn_by="compression",
-            sources=("*/scores", "*/layers"),
+            sources=("tables/compression",),
             label="compression and speed-up",
             caption=(
                 "Mean change of the n models' test accuracy against compression of the weights and theoretical "

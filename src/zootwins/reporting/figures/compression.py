@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from zootwins.analyses.compression import compression_table
 from zootwins.analyses.results import ZooResults
 from zootwins.reporting.figures import message, styled
 from zootwins.reporting.figures.layout import (
@@ -27,12 +26,11 @@ LINES = ("-", ":")
 
 
 @styled
-def compression(zoos: Sequence[ZooResults]) -> Figure:
+def compression(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
     """Compression beside speed-up; the line is the mean change, the bar its 95 % interval; many have a panel each."""
     blocks = blocks_of(zoos, lambda results: results.zoo.methods)
     if not blocks:
         return message("None of the zoos has a method.")
-    table = compression_table(zoos)
     figure, panels = method_panels(blocks, 1.0, facets=tuple(FACETS.values()))
     for panel in panels:
         own = table[table["zoo"] == panel.zoo]

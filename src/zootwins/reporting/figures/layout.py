@@ -53,6 +53,14 @@ def wrapped(text: str, inches: float, size: float, weight: str = "normal") -> st
     return "\n".join(lines)
 
 
+def in_lines(names: Iterable[str], lines: int, size: float, least: float) -> list[str]:
+    """Return names in at most so many lines, which are no wider than the longest needs them and `least`, inches."""
+    names, inches = list(names), least
+    while any(wrapped(name, inches, size).count("\n") >= lines for name in names):
+        inches += 0.1
+    return [wrapped(name, inches, size) for name in names]
+
+
 def panel_width(axes: Axes) -> float:
     """Return about how wide a panel is, inches; the layout engine gives it rather more."""
     return axes.get_position(original=True).width * axes.figure.bbox.width / axes.figure.dpi
@@ -117,7 +125,11 @@ def legend_above(figure: Figure, handles: Iterable[Artist], most_columns: int = 
     while columns > 1 and sum(max(part) for part in np.array_split(widths, columns)) > width:
         columns -= 1
     legend = figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=LEGEND, **options)
-    figure.set_figheight(figure.get_figheight() + legend.get_window_extent().height / figure.dpi)
+    height = figure.get_figheight()
+    figure.set_figheight(height + legend.get_window_extent().height / figure.dpi)
+    for text in figure.texts:
+        if text.get_rotation() == 90:  # the label of the y axes, which is in the middle of the panels
+            text.set_y(0.5 * height / figure.get_figheight())
 
 
 def method_handles(methods: Iterable[str], linestyle: str = "-") -> list[Line2D]:

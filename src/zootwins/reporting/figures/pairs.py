@@ -10,26 +10,25 @@ from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from zootwins.analyses.mask_overlap import ALL, mask_overlap_table
-from zootwins.analyses.matched import ORIGINAL, equal_sparsity_comparison_table, method_ranks_table
+from zootwins.analyses.mask_overlap import ALL
+from zootwins.analyses.matched import ORIGINAL
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.scratch import pruning_methods
 from zootwins.reporting.figures import COLUMN, message, styled
-from zootwins.reporting.figures.layout import HEADING, heading, text_width, wrapped
+from zootwins.reporting.figures.layout import HEADING, heading, in_lines, text_width, wrapped
 from zootwins.reporting.figures.looks import name_of
 
 DARK = 0.45  # luminance below which a cell's text is white
 NAMES, NUMBERS = 5.5, 5.0  # points
 MANY = 9  # methods; the squares of more are two columns of a page wide
-_NAME = 1.0  # longest line of a name, inches
 
 Cells = Mapping[tuple[str, str], tuple[float, str]]  # value and text by (row, column)
 
 
 @styled
-def equal_sparsity_comparison(zoos: Sequence[ZooResults]) -> Figure:
+def equal_sparsity_comparison(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
     """A panel a zoo: accuracy by the row's method less that by the column's; bold: the interval excludes 0."""
-    table = _most_covered(equal_sparsity_comparison_table(zoos))
+    table = _most_covered(table)
     if table.empty:
         return message("None of the zoos has two methods that are about as sparse.")
 
@@ -47,9 +46,9 @@ def equal_sparsity_comparison(zoos: Sequence[ZooResults]) -> Figure:
 
 
 @styled
-def method_ranks(zoos: Sequence[ZooResults]) -> Figure:
+def method_ranks(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
     """A panel a zoo: above the diagonal of accuracies, below it of what originals do not explain; bold: not 0."""
-    table = _most_covered(method_ranks_table(zoos).dropna(subset="tau"))
+    table = _most_covered(table.dropna(subset="tau"))
     if table.empty:
         return message("None of the zoos has three models whose twins are about as sparse.")
 
@@ -73,12 +72,11 @@ def method_ranks(zoos: Sequence[ZooResults]) -> Figure:
 
 
 @styled
-def mask_overlap(zoos: Sequence[ZooResults]) -> Figure:
+def mask_overlap(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
     """A panel a zoo: the mean over models of the Jaccard index over that of chance; 1: as chance has it.
 
     Methods that retrain the masks of another have those and are left out.
     """
-    table = mask_overlap_table(zoos)
     chosen = {(results.zoo.id, method) for results in zoos for method in pruning_methods(results)}
     table = table[table["layer"] == ALL]
     own = [{(row.zoo, row.method), (row.zoo, row.against)} <= chosen for row in table.itertuples()]
@@ -134,15 +132,19 @@ def _squares(
     shown = [results for results in zoos if results.zoo.id in set(table["zoo"])]
     most = max(len(methods_of(results)) for results in shown)
     width = COLUMN if most <= MANY else 2 * COLUMN
-    lines = [wrapped(name_of(one), _NAME, NAMES) for results in shown for one in (*methods_of(results), *more_columns)]
-    name = max(text_width(line, NAMES) for text in lines for line in text.split("\n")) + 0.1
-    cell = (width - name - 0.1) / (most + len(more_columns))
+    columns = dict.fromkeys(one for results in shown for one in (*methods_of(results), *more_columns))
+    names = dict(zip(columns, in_lines(map(name_of, columns), 2, NAMES, 0.8), strict=True))
+    name = max(text_width(line, NAMES) for text in names.values() for line in text.split("\n")) + 0.1
+    room = width - name - 0.1
+    cell = room / (most + len(more_columns))
     titles = [wrapped(heading(results, "≤"), width - name - 0.2, HEADING, "bold") for results in shown]
-    height = min(cell, 0.3) * most + name + 0.15 * (2 + max(title.count("\n") for title in titles))
-    figure, grid = plt.subplots(len(shown), 1, figsize=(width, 0.6 + height * len(shown)), squeeze=False)
+    rows = [len(methods_of(results)) for results in shown]
+    beside = name + 0.15 * (2 + max(title.count("\n") for title in titles))  # names below and titles above a square
+    size = (width, 0.6 + min(cell, 0.3) * sum(rows) + beside * len(shown))
+    figure, grid = plt.subplots(len(shown), 1, figsize=size, height_ratios=rows, squeeze=False)
     for axes, results, title in zip(grid.flat, shown, titles, strict=True):
         found = cells(table[table["zoo"] == results.zoo.id])
-        image = _square(axes, methods_of(results), found, norm, cmap, more_columns, cell)
+        image = _square(axes, methods_of(results), found, norm, cmap, more_columns, names, room)
         axes.set_title(title, fontsize=HEADING)
     bar = figure.colorbar(image, ax=grid.ravel().tolist(), location="bottom", aspect=40, fraction=0.05, pad=0.02)
     bar.set_label(wrapped(label, width - 0.6, HEADING), fontsize=HEADING)
@@ -157,24 +159,26 @@ def _square(
     norm: Normalize,
     cmap: str,
     more_columns: Sequence[str],
-    cell: float,
+    names: Mapping[str, str],
+    room: float,
 ) -> AxesImage:
     """Draw a row and a column a method, coloured by value, with the numbers that fit; a missing pair stays empty."""
     columns = [*methods, *more_columns]
+    cell = room / len(columns)
     values = np.array([[cells.get((row, column), (np.nan, ""))[0] for column in columns] for row in methods])
     image = axes.imshow(values, cmap=cmap, norm=norm, aspect="auto")
     places = [(row, column) for row, column in np.argwhere(np.isfinite(values))]
-    texts = {place: cells[methods[place[0]], columns[place[1]]][1] for place in places}
-    fits = max((text_width(_plain(text), NUMBERS, "bold") for text in texts.values()), default=0) < cell
-    for (row, column), text in texts.items() if fits else ():
+    numbers = {place: cells[methods[place[0]], columns[place[1]]][1] for place in places}
+    fits = max((text_width(_plain(text), NUMBERS, "bold") for text in numbers.values()), default=0) < cell
+    for (row, column), text in numbers.items() if fits else ():
         red, green, blue, _ = image.cmap(norm(values[row, column]))
         colour = "white" if 0.3 * red + 0.59 * green + 0.11 * blue < DARK else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=NUMBERS, color=colour)
-    names = [wrapped(name_of(column), _NAME, NAMES) for column in columns]
-    upright = max(text_width(line, NAMES) for name in names for line in name.split("\n")) > 0.9 * cell
+    texts = [names[column] for column in columns]
+    upright = max(text_width(line, NAMES) for text in texts for line in text.split("\n")) > 0.9 * cell
     style = {"fontsize": NAMES, "linespacing": 0.9}
-    axes.set_xticks(range(len(columns)), names, rotation=90 if upright else 0, **style)
-    axes.set_yticks(range(len(methods)), names[: len(methods)], **style)
+    axes.set_xticks(range(len(columns)), texts, rotation=90 if upright else 0, **style)
+    axes.set_yticks(range(len(methods)), texts[: len(methods)], **style)
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zootwins.analyses.rank_stability import BEFORE, ORIGINAL, rank_stability_table
+from zootwins.analyses.rank_stability import BEFORE, ORIGINAL
 from zootwins.analyses.results import ZooResults
 from zootwins.reporting.figures import QUIET, message, styled
 from zootwins.reporting.figures.layout import (
@@ -24,10 +24,10 @@ FACETS = {ORIGINAL: "with the originals", BEFORE: "with the point before"}
 LINES = ("-", ":")
 
 
-def rank_stability(zoos: Sequence[ZooResults]) -> Figure:
+def rank_stability(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
     """A line a method, at the mean sparsity of its operating points; 95 % bootstrap intervals."""
     titles = {results.zoo.id: results.zoo.title for results in zoos}
-    return draw_rank_stability(rank_stability_table(zoos), titles)
+    return draw_rank_stability(table, titles)
 
 
 @styled

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.scratch import BUDGETS, retraining_methods, scratch_table
+from zootwins.analyses.scratch import BUDGETS, retraining_methods
 from zootwins.reporting.figures import QUIET, message, styled
 from zootwins.reporting.figures.layout import (
     BEHIND,
@@ -26,9 +26,8 @@ BUDGET_NAMES = {"E": "original's epochs", "matched": "and pruning's", "B": "twic
 
 
 @styled
-def scratch_comparison(zoos: Sequence[ZooResults]) -> Figure:
+def scratch_comparison(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
     """Mean difference, pruned less retrained, against sparsity; bars are 95 % intervals."""
-    table = scratch_table(zoos)
     table = table[(table["init"] == "plain") & (table["models"] > 0)]
     shown = set(table["zoo"])
     blocks = blocks_of([results for results in zoos if results.zoo.id in shown], retraining_methods)

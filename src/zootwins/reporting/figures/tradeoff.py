@@ -24,9 +24,19 @@ def tradeoff(zoos: Sequence[ZooResults]) -> Figure:
     if not blocks:
         return message("None of the zoos has a method.")
     figure, panels = method_panels(blocks, 1.2, columns=2)
-    of_zoo = {results.zoo.id: results for results in zoos}
+    curves = {(results.zoo.id, method): results.curve(method) for results in zoos for method in results.zoo.methods}
+    medians = {key: table.groupby("point")[["sparsity", "test_accuracy"]].median() for key, table in curves.items()}
     for panel in panels:
-        _panel(panel.axes[0], of_zoo[panel.zoo], panel.front, panel.behind)
+        axes = panel.axes[0]
+        axes.set_xlim(-2, 102)
+        axes.set_ylim(0, 100)
+        for method in panel.behind:
+            median = 100 * medians[panel.zoo, method]
+            axes.plot(median["sparsity"], median["test_accuracy"], color=BEHIND, linewidth=0.6)
+        for method in panel.front:
+            _method(axes, method, curves[panel.zoo, method])
+        if all(curves[panel.zoo, method].empty for method in panel.front):
+            annotate(axes, "no operating point")
     figure.supxlabel("Sparsity, %", fontsize=7)
     figure.supylabel("Test accuracy, %", fontsize=7)
     own = any(panel.is_own for panel in panels)
@@ -38,34 +48,21 @@ def tradeoff(zoos: Sequence[ZooResults]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, results: ZooResults, front: Sequence[str], behind: Sequence[str]) -> None:
-    axes.set_xlim(-2, 102)
-    axes.set_ylim(0, 100)
-    for method in behind:
-        low, median, high = _quartiles(results.curve(method))
-        axes.plot(median["sparsity"], median["test_accuracy"], color=BEHIND, linewidth=0.6)
-    for method in front:
-        table, look = results.curve(method), look_of(method)
-        if table.empty:
-            if behind:
-                annotate(axes, "no operating point")
-            continue
-        low, median, high = _quartiles(table)
-        axes.plot(
-            100 * table["sparsity"], 100 * table["test_accuracy"], ".", color=look.colour, markersize=2,
-            alpha=float(np.clip(60 / len(table), 0.02, 0.25)), markeredgewidth=0, rasterized=True,
-        )  # fmt: skip
-        bars = {
-            name: [median[column] - low[column], high[column] - median[column]]
-            for name, column in (("xerr", "sparsity"), ("yerr", "test_accuracy"))
-        }
-        axes.errorbar(
-            median["sparsity"], median["test_accuracy"], **bars, **look.line, ecolor=(look.colour, 0.5),
-            markersize=2.5, elinewidth=0.6, linewidth=1,
-        )  # fmt: skip
-
-
-def _quartiles(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return lower quartile, median and upper quartile of each operating point in percent, by point."""
-    points = table.groupby("point")[["sparsity", "test_accuracy"]]
-    return [100 * points.quantile(share) for share in (0.25, 0.5, 0.75)]
+def _method(axes: Axes, method: str, table: pd.DataFrame) -> None:
+    """Draw the models and the quartiles of the operating points of a method's curve."""
+    if table.empty:
+        return
+    look, points = look_of(method), table.groupby("point")[["sparsity", "test_accuracy"]]
+    low, median, high = (100 * points.quantile(share) for share in (0.25, 0.5, 0.75))
+    axes.plot(
+        100 * table["sparsity"], 100 * table["test_accuracy"], ".", color=look.colour, markersize=2,
+        alpha=float(np.clip(60 / len(table), 0.02, 0.25)), markeredgewidth=0, rasterized=True,
+    )  # fmt: skip
+    bars = {
+        name: [median[column] - low[column], high[column] - median[column]]
+        for name, column in (("xerr", "sparsity"), ("yerr", "test_accuracy"))
+    }
+    axes.errorbar(
+        median["sparsity"], median["test_accuracy"], **bars, **look.line, ecolor=(look.colour, 0.5), markersize=2.5,
+        elinewidth=0.6, linewidth=1,
+    )  # fmt: skip
