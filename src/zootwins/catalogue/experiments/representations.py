@@ -118,8 +118,8 @@ class RepresentationExperiment(Experiment):
             label="reconstruction of a network",
             caption=(
                 "R² of the reconstruction of models that were not trained on, of each layer: 100 is perfect, 0 no "
-                "better than the mean of the training models. Points are means over seeds, bars reach from the "
-                "least to the greatest."
+                "better than the mean of the training models. Points are medians over seeds, bars reach from "
+                "the least to the greatest."
             ),
             reader=f"{_MODULE}:read_drawn",
         ),
@@ -162,8 +162,9 @@ class RepresentationExperiment(Experiment):
             label="zero-shot twins",
             caption=(
                 "Test accuracy of zero-shot twins, predicted from dense weights, beside trained and pruned ones, "
-                "before and after an epoch of fine-tuning. Dots are models that the hyper-representation was not "
-                "trained on; points their mean, bars one standard deviation. Below each name: mean sparsity."
+                "before and after an epoch of fine-tuning. Points are medians over models that the "
+                "hyper-representation was not trained on, bars reach from quartile to quartile; a cross is the trained "
+                "twin at its own sparsity."
             ),
             reader=f"{_MODULE}:read_drawn",
         ),

@@ -301,9 +301,10 @@ class Twins(Experiment):
             sources=("*/scores",),
             label="accuracy against sparsity",
             caption=(
-                "Test accuracy against sparsity. Blue: magnitude pruning after fine-tuning, a point for every "
-                "requested sparsity. Orange: variational dropout, a point for every epoch. Error bars are one "
-                "standard deviation over the n models; every model is a dot."
+                "Test accuracy against sparsity; a point per operating point, such as a requested sparsity of "
+                "magnitude pruning or an epoch of variational dropout. Points are medians over the n models, bars "
+                "reach from quartile to quartile, every model is a dot. More than six methods have a panel each, with "
+                "the medians of the others in grey."
             ),
         ),
         Drawing(
@@ -325,8 +326,9 @@ class Twins(Experiment):
             label="order along sparsification",
             caption=(
                 "How far models keep their order: Kendall's τ-b between the test accuracies of twins and originals "
-                "(left) and of twins at neighbouring operating points (right), at the mean sparsity of each point, "
-                "with 95 % bootstrap intervals. At 0 % MP's twins are trained on and not pruned."
+                "(left, or solid lines) and of twins at neighbouring operating points (right, or dotted lines), at "
+                "the mean sparsity of each point, with 95 % bootstrap intervals. At 0 % MP's twins are trained on and "
+                "not pruned."
             ),
         ),
         Drawing(
@@ -358,7 +360,8 @@ class Twins(Experiment):
             label="compression and speed-up",
             caption=(
                 "Mean change of the n models' test accuracy against compression of the weights and theoretical "
-                "speed-up, both on a logarithmic axis. Bars are 95 % bootstrap intervals of the mean."
+                "speed-up, both on a logarithmic axis. Bars are 95 % bootstrap intervals of the mean. More than six "
+                "methods have a panel each, with the compression of the others in grey."
             ),
         ),
     )

@@ -37,7 +37,7 @@ def layer_size(zoos: Sequence[ZooResults]) -> Figure:
         axes.set_axis_off()
     for axes, epoch in zip(grid.flat, epochs, strict=False):
         points = layers[layers["epoch"] == epoch]
-        axes.plot(points["weights"], 100 * points["sparsity"], ".", color="#999999", label="a zoo's layer")
+        axes.plot(points["weights"], 100 * points["sparsity"], ".", color="#999999", label="a layer of a zoo")
         bins = binned(points)
         sparsity = 100 * np.exp(bins["mean"])
         below, above = (

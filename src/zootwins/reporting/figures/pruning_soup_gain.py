@@ -56,7 +56,9 @@ def pruning_soup_gain(zoos: Sequence[ZooResults]) -> Figure:
         axes.get_legend().remove()
         axes.set(xlabel="", ylabel="")
         axes.set_yticks(range(len(methods)), in_lines(map(name_of, methods), 3, SMALL, 0.8), fontsize=SMALL)
-        set_heading(axes, f"{title}, n = {table['index'].nunique()}, goal {100 * table['goal'].max():g} %", COLUMN - 1.4)
+        set_heading(
+            axes, f"{title}, n = {table['index'].nunique()}, goal {100 * table['goal'].max():g} %", COLUMN - 1.4
+        )
     figure.supxlabel("Test accuracy of the soup less that of …, points", fontsize=7)
     legend_above(figure, grid[0, 0].get_legend_handles_labels()[0], most_columns=2)
     return figure
