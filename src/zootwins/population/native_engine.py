@@ -139,18 +139,18 @@ def _alike(step: nn.Module, other: nn.Module) -> bool:
     return all(getattr(step, setting) == getattr(other, setting) for setting in step.__constants__)
 
 
-def why_not(population: Population) -> str:
-    """Return why the kernels cannot compute a population, in a few words; empty if they can."""
+def why_not(population: Population, *, training: bool = True) -> str:
+    """Return why the kernels cannot train, or evaluate, a population, in a few words; empty if they can."""
     if native_chain(population.architecture) not in compiled_chains():
         return f"there are no kernels for the layers of {population.architecture.name}"
     if type(population.weights) not in MODE_CODES:
         return f"there are no kernels for {type(population.weights).__name__} weights"
-    if any(f.l2 for f in population.factors):
+    if training and any(f.l2 for f in population.factors):
         return "there are no kernels for penalties of squares"
     if population.architecture.classes > 256:
         return "the kernels count classes in bytes"
     others = {f.activation for f in population.factors} - ACTIVATION_CODES.keys()
-    others |= {f.optimizer for f in population.factors} - set(OPTIMIZERS)
+    others |= {f.optimizer for f in population.factors if training} - set(OPTIMIZERS)
     return f"there are no kernels for {', '.join(sorted(others))}" if others else ""
 
 
@@ -170,14 +170,15 @@ class NativeEngine(Derivatives):
         check_build()
         self.name, self.threads, self.otherwise = "native", threads, otherwise
 
-    def _other(self, population: Population) -> Engine | None:
+    def _other(self, population: Population, *, training: bool = True) -> Engine | None:
         """Return the engine that computes a population instead of the kernels; None where they do.
 
         Raises:
             InputError: if there is none.
         """
-        if not (reason := why_not(population)):
-            self.name = "native"
+        if not (reason := why_not(population, training=training)):
+            if not why_not(population):  # otherwise another engine trains it, which is the one that results name
+                self.name = "native"
             return None
         if self.otherwise is None:
             raise InputError(f"engine: native cannot compute this network: {reason}; set engine: auto or torch")
@@ -230,7 +231,7 @@ class NativeEngine(Derivatives):
 
     def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
         """Evaluate the deterministic models without dropout: see `Engine.evaluate`."""
-        if other := self._other(population):
+        if other := self._other(population, training=False):
             return other.evaluate(population, data, outputs)
         population = population.deterministic()
         evaluation = new_evaluation(population, data, outputs)
