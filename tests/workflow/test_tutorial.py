@@ -28,9 +28,9 @@ def written(project, file: str, content: str) -> None:
     path.write_text(content, encoding="utf-8")
 
 
-def run(project, command: str, methods: list[str]) -> None:
+def run(project, command: str) -> None:
     """Run a command of the page; its configuration is what `Project` passes."""
-    configuration = yaml.safe_load((project.root / CONFIGURATION).read_text(encoding="utf-8")) | {"methods": methods}
+    configuration = yaml.safe_load((project.root / CONFIGURATION).read_text(encoding="utf-8"))
     (project.root / "small.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
     start, targets, end = re.fullmatch(r"(snakemake --cores 4) (.*) (--configfile \S+)", command).groups()
     assert end == f"--configfile {CONFIGURATION}", start
@@ -40,13 +40,12 @@ def run(project, command: str, methods: list[str]) -> None:
 def test_the_tutorial_runs(project, monkeypatch):
     monkeypatch.chdir(project.root)
     monkeypatch.setenv("MPLBACKEND", "agg")
-    names, methods = {}, ["mp"]
+    names = {}
     for language, file, content in BLOCK.findall((REPOSITORY / "docs/tutorial.md").read_text(encoding="utf-8")):
         if file:
             written(project, file, content)
-            methods = ["mp", "relative"] if file == "config.yaml" else methods
         elif language == "sh":
-            run(project, content.strip(), methods)
+            run(project, content.strip())
         else:
             exec(content, names)
     assert (project.root / "tutorial.png").exists()
