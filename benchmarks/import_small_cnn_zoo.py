@@ -8,6 +8,7 @@ written to a temporary folder (`--folder`), as the three files of the real archi
 
 import argparse
 import gzip
+import multiprocessing
 import resource
 import tarfile
 import tempfile
@@ -99,7 +100,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
         folder = Path(temporary) / "zoo"
         folder.mkdir()
-        write(folder, arguments.runs)
+        writing = multiprocessing.Process(target=write, args=(folder, arguments.runs))  # whose memory does not count
+        writing.start()
+        writing.join()
         size = sum(file.stat().st_size for file in folder.iterdir()) / 1e9
         source = packed(folder) if arguments.tar else folder
         if not arguments.tar:

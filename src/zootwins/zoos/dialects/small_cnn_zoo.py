@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FILES = ("weights.npy", "metrics.csv.gz", "layout.csv")
 TABLE_LIMIT = 1 << 30  # bytes of metrics.csv, unpacked; the real ones have some 100 MB
 BATCH_SIZE = 512
+MAPPED = 1024  # models that are read from one mapping of the weights
 _METRICS = {f"{split}_{metric}": f"{split}_{metric}" for split in ("train", "test") for metric in ("loss", "accuracy")}
 _KEYS = FACTOR_KEYS | {
     "seed": "config.random_seed",
@@ -93,9 +94,12 @@ class SmallCnnZoo(RawZoo):
         recorded: bool = True,
     ) -> Iterator[RawModel]:
         places = read_layout(self.members, f"{self.folder}layout.csv", architecture)
-        weights = self._weights(max(stop for _, stop, _, _ in places.values()))
-        for name in self.names if names is None else names:
+        width = max(stop for _, stop, _, _ in places.values())
+        weights = self._weights(width)
+        for number, name in enumerate(self.names if names is None else names, 1):
             model = RawModel(name)
+            if number % MAPPED == 0:  # a mapping keeps what was read of it in memory
+                weights = self._weights(width)
             try:
                 self._fill(model, self.table.iloc[self.runs[name]], epoch)
                 row = self._row(name, model.epoch)
