@@ -41,6 +41,7 @@ try:
     RUN = load_run(config, ROOT)
 except InputError as error:
     refuse(error)
+config["about"] = RUN.about()  # for the first page of the report, which sees no more than the configuration
 
 
 def given(find, name, *read):

@@ -13,6 +13,7 @@ from zootwins.analyses.results import paper_order
 from zootwins.catalogue.experiments import tables
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import variational_dropout
+from zootwins.sparsifiers.registry import name_twins
 
 PAPER = Path(__file__).parents[2] / "resources" / "paper"
 TABLES = {name: table.make for name, table in tables().items() if re.fullmatch(r"table[^3]", name)}
@@ -95,6 +96,49 @@ def test_rows_follow_the_paper_where_they_were_run(results):
     paper = pd.read_csv(PAPER / "table2.csv")
     zoos = [replace(results, zoo=make_zoo(name)) for name in ("mini", "svhn_s_seed", "usps_s_seed")]
     assert [r.zoo.id for r in paper_order(zoos, paper)] == ["usps_s_seed", "svhn_s_seed", "mini"]
+
+
+def with_many(results):
+    """The same zoo with a named twin of MP, whose sparsities the paper does not print, and with gmp's id for VD."""
+    name_twins({"mp_erk": {"sparsifier": "magnitude_pruning"}})
+    odd = SETTINGS_OF["mp"].model_copy(update={"sparsities": (15, 80)})
+    scores = results.tables["mp/scores"]
+    few = scores[scores["ratio"].isin((0, 0.5, 0.8))]
+    few = few.assign(ratio=few["ratio"].replace(0.5, 0.15), point=few["point"].replace(50.0, 15.0))
+    tables = {**results.tables, "mp_erk/scores": few, "mp_erk/agreement": results.tables["mp/agreement"]}
+    points = {name: {"mp_erk": 80, **own} for name, own in results.zoo.points.items()}
+    zoo = replace(results.zoo, methods={"mp_erk": odd, **results.zoo.methods}, points=points)
+    return replace(results, tables=tables, zoo=zoo)
+
+
+@pytest.fixture
+def many(results):
+    yield with_many(results)
+    name_twins({})
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_other_methods_and_ratios_follow_the_papers(results, many, number):
+    alone, table = TABLES[f"table{number}"]([results]), TABLES[f"table{number}"]([many])
+    printed = pd.read_csv(PAPER / f"table{number}.csv").columns.tolist()
+    assert table.columns.tolist()[: len(printed)] == printed
+    shared = [column for column in alone if column != "models"]
+    pd.testing.assert_frame_equal(table[shared].head(len(alone)), alone[shared])
+    text = tables()[f"table{number}"].arrange(table, {"mini": "Mini"})
+    assert "MP erk" in text.index.get_level_values("Method")
+    if number != 5:
+        assert table["mp_erk_point"].tolist() == [80]
+        return
+    erk = table[table["method"] == "mp_erk"]
+    assert erk["sparsity_percent"].unique().tolist() == [0, 80, 15]  # the paper's first
+    assert erk["epoch"].unique().tolist() == [0, MP_EPOCHS]
+
+
+def test_quartiles_stand_beside_means(results):
+    row = TABLES["table1"]([results]).iloc[0]
+    accuracies = 100 * results.at("mp", 80)["test_accuracy"]
+    assert row["mp_accuracy_median"] == pytest.approx(accuracies.median())
+    assert row["mp_accuracy_upper_quartile"] == pytest.approx(accuracies.quantile(0.75))
 
 
 def test_layer_tables_average_to_the_sparsity(results):

@@ -95,7 +95,7 @@ def test_undefined_cells_say_so():
         f"{method}_{quantity}_{value}"
         for method in ("mp", "vd")
         for quantity in ("accuracy", "sparsity", "agreement")
-        for value in ("mean", "std")
+        for value in ("mean", "std", "median", "lower_quartile", "upper_quartile")
     ]
     table = pd.DataFrame({"zoo": ["a"], "models": [3]}).reindex(columns=["zoo", "models", *cells])
     assert (tables()["table1"].arrange(table, {"a": "A"}) == "–").all(axis=None)

@@ -18,7 +18,8 @@ with job(snakemake), TemporaryDirectory() as folder:
         if entry.name not in ("results", ".snakemake"):
             (Path(folder) / entry.name).symlink_to(entry)
     configuration = Path(folder) / f"{uuid4().hex}.json"
-    configuration.write_text(json.dumps(snakemake.config), encoding="utf-8")
+    given = {key: value for key, value in snakemake.config.items() if key != "about"}
+    configuration.write_text(json.dumps(given), encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(Path(snakemake.input[0]).resolve())]
     command += ["--directory", folder, "--rulegraph", "dot", "--forceall", "--workflow-profile", "none"]
     command += ["--configfile", str(configuration), "--", "all"]

@@ -161,6 +161,8 @@ def count_agreements(comparison: pd.DataFrame) -> pd.DataFrame:
 
 def long_numbers(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """Return one row per number: table, zoo, at, quantity; where the table has them mean, std, models, low, high."""
+    if "method" in table:  # other methods than the paper's
+        table = table[table["method"] == "mp"]
     if name in _ROW_KEYS:
         keys = _ROW_KEYS[name]
         at = [", ".join(text.format(row[key]) for key, text in keys.items()) for row in table.to_dict("records")]

@@ -4,12 +4,12 @@ A cell is the mean over a zoo's models and its standard deviation (ddof 1); `_lo
 mean's 95 % bootstrap interval. Rows come in the order of the zoos given.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.cells import QUANTITIES, lines, mean_std, numbers, summaries, texts, value_interval
+from zootwins.analyses.cells import QUANTITIES, lines, mean_std, numbers, shorts, summaries, texts, value_interval
 from zootwins.analyses.correlation import kendall, pearson
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
@@ -20,6 +20,8 @@ from zootwins.zoos.sources import FACTORS
 
 METHODS = {method: get_sparsifier(method).title for method in ("mp", "vd")}  # the paper's
 
+QUARTILES = ("median", "lower_quartile", "upper_quartile")
+
 # The paper's choices of rows.
 TABLE5_PERCENTS = (0, 50, 60, 70, 80, 90)
 TABLE7_EPOCHS = (0, 5, 10, 15, 20, 25)
@@ -27,27 +29,31 @@ TABLE8_PERCENTS = (50, 70, 90)
 
 
 def agreement_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Make Tables 1 and 9: accuracy, sparsity and agreement with the original, MP beside VD, one row per zoo."""
+    """Make Tables 1 and 9: accuracy, sparsity and agreement with the original, one row per zoo, MP and VD first."""
+    points = {results.zoo.id: results.operating_points("agreement") for results in zoos}
+    methods = _methods(points.values())
     rows = []
     for results in zoos:
-        points = _paper_points(results, "agreement")
-        if not points:
+        if not points[results.zoo.id]:
             continue
-        row = {"zoo": results.zoo.id, "models": 0, "vd_epoch": _vd_epoch(points)}
-        for method, point in points.items():
+        row = {"zoo": results.zoo.id, "models": 0, "vd_epoch": _vd_epoch(points[results.zoo.id])}
+        for method, point in points[results.zoo.id].items():
             cells = _agreement_cells(results.at(method, point), results.at(method, point, "agreement"))
             row["models"] = max(row["models"], cells.pop("models"))
-            row |= {f"{method}_{name}": value for name, value in cells.items()}
+            row |= {f"{method}_{name}": value for name, value in cells.items()} | {f"{method}_point": point.value}
         rows.append(row)
-    quantities = [f"{method}_{quantity}" for method in METHODS for quantity in ("accuracy", "sparsity", "agreement")]
-    columns = ["zoo", *_suffixed(quantities, ("mean", "std")), "models", "vd_epoch"]
-    return _frame(rows, columns + _suffixed(quantities, ("low", "high")))
+    printed, others = (
+        [f"{method}_{quantity}" for method in part for quantity in ("accuracy", "sparsity", "agreement")]
+        for part in (METHODS, methods[len(METHODS) :])
+    )
+    columns = ["zoo", *_suffixed(printed, ("mean", "std")), "models", "vd_epoch", *_suffixed(printed, ("low", "high"))]
+    columns += _suffixed(others, ("mean", "std", "low", "high")) + _suffixed(methods[len(METHODS) :], ("point",))
+    return _frame(rows, columns + _suffixed(printed + others, QUARTILES))
 
 
-def _paper_points(results: ZooResults, comparison: str) -> dict[str, Point]:
-    """Return where a comparison looks at the twins of the paper's two methods."""
-    points = results.operating_points(comparison)
-    return {method: points[method] for method in METHODS if method in points}
+def _methods(points: Iterable[Mapping[str, Point]]) -> list[str]:
+    """Return the paper's methods and then all others that there are operating points of."""
+    return list(dict.fromkeys((*METHODS, *(method for own in points for method in own))))
 
 
 def _vd_epoch(points: dict[str, Point]) -> int | None:
@@ -61,19 +67,22 @@ def _agreement_cells(scores: pd.DataFrame, agreements: pd.DataFrame) -> dict[str
         ("sparsity", scores["sparsity"]),
         ("agreement", agreements["agreement"]),
     ):
-        cells |= {f"{quantity}_{name}": value for name, value in summary(values).items() if name != "models"}
+        numbers = summary(values) | quartiles(values)
+        cells |= {f"{quantity}_{name}": value for name, value in numbers.items() if name != "models"}
     return cells
 
 
 def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Make Table 2: Pearson's r and Kendall's tau-b of original and twin test accuracy, one row per zoo."""
+    points = {results.zoo.id: results.operating_points("correlation") for results in zoos}
+    others = _methods(points.values())[len(METHODS) :]
     rows = []
     for results in zoos:
-        points = _paper_points(results, "correlation")
-        if not points:
+        if not points[results.zoo.id]:
             continue
-        row = {"zoo": results.zoo.id, "vd_epoch": _vd_epoch(points), "models": 0}
-        for method, point in points.items():
+        row = {"zoo": results.zoo.id, "vd_epoch": _vd_epoch(points[results.zoo.id]), "models": 0}
+        for method, point in points[results.zoo.id].items():
+            row[f"{method}_point"] = point.value
             scores = results.at(method, point)
             original = results.originals["test_accuracy"].reindex(scores.index).to_numpy()
             row["models"] = max(row["models"], len(scores))
@@ -87,7 +96,9 @@ def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
         rows.append(row)
     coefficients = [f"{method}_{name}" for method in METHODS for name in ("pearson_r", "kendall_tau")]
     columns = ["zoo", "mp_sparsity", *coefficients[:2], "vd_sparsity", *coefficients[2:], "models", "vd_epoch"]
-    return _frame(rows, columns + _suffixed(coefficients, ("low", "high", "p")))
+    more = [f"{method}_{name}" for method in others for name in ("pearson_r", "kendall_tau")]
+    columns += _suffixed(coefficients, ("low", "high", "p")) + _suffixed(others, ("point", "sparsity"))
+    return _frame(rows, columns + _suffixed(more, ("",)) + _suffixed(more, ("low", "high", "p")))
 
 
 def _frame(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:
@@ -134,18 +145,38 @@ def _text(value: object) -> str:
 
 
 def mp_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Make Table 5: accuracy and generalization gap right after pruning and after fine-tuning, by sparsity."""
-    return _long(
-        ["zoo", "sparsity_percent", "epoch", "metric"],
-        (
-            ((results.zoo.id, percent, epoch, metric), results.at("mp", percent, epoch=epoch)[column])
-            for results in zoos
-            for metric, column in (("accuracy", "test_accuracy"), ("generalization_gap", "generalization_gap"))
-            for percent in TABLE5_PERCENTS
-            if percent in results.values("mp")
-            for epoch in (0, results.zoo.methods["mp"].epochs)
-        ),
+    """Make Table 5: accuracy and generalisation gap of MP right after pruning and after fine-tuning, by sparsity.
+
+    The paper's sparsities come first, then all others. Other methods that are asked for sparsities follow MP, after
+    their last epoch alone.
+    """
+    cells = (
+        ((results.zoo.id, point.value, epoch, metric, method), results.at(method, point, epoch=epoch)[column])
+        for results in zoos
+        for method in sorted(_by_sparsity(results), key=lambda method: method != "mp")
+        for metric, column in (("accuracy", "test_accuracy"), ("generalization_gap", "generalization_gap"))
+        for point in sorted(results.zoo.curve(method), key=_paper_first)
+        for epoch in ((0, point.epoch) if _is_pruned_at_once(method) else (point.epoch,))
     )
+    keys = ["zoo", "sparsity_percent", "epoch", "metric", "method"]
+    table = _long(keys, cells)
+    return table[[*(column for column in table if column != "method"), "method"]]
+
+
+def _by_sparsity(results: ZooResults) -> list[str]:
+    """Return the methods of a zoo whose operating points are requested sparsities of all weights, percent."""
+    return [method for method in results.zoo.methods if get_sparsifier(method).sweep == get_sparsifier("mp").sweep]
+
+
+def _is_pruned_at_once(method: str) -> bool:
+    """Whether a method is magnitude pruning, under its id or as a named twin."""
+    return get_sparsifier(method).section == get_sparsifier("mp").section
+
+
+def _paper_first(point: Point) -> tuple[int, float]:
+    """Sort the sparsities of the paper's Table 5 before others."""
+    printed = point.value in TABLE5_PERCENTS
+    return (TABLE5_PERCENTS.index(point.value) if printed else len(TABLE5_PERCENTS)), point.value
 
 
 def vd_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -200,8 +231,8 @@ def _layer_quantities(layers: pd.DataFrame, scores: pd.DataFrame) -> Iterable[tu
 
 def _long(keys: list[str], cells: Iterable[tuple[tuple, pd.Series]]) -> pd.DataFrame:
     """Return a table with one summary per row."""
-    rows = [dict(zip(keys, key, strict=True)) | summary(values) for key, values in cells]
-    return pd.DataFrame(rows, columns=[*keys, "mean", "std", "models", "low", "high"])
+    rows = [dict(zip(keys, key, strict=True)) | summary(values) | quartiles(values) for key, values in cells]
+    return pd.DataFrame(rows, columns=[*keys, "mean", "std", "models", "low", "high", *QUARTILES])
 
 
 def summary(fractions: pd.Series) -> dict[str, float]:
@@ -213,29 +244,65 @@ def summary(fractions: pd.Series) -> dict[str, float]:
     return {"mean": mean, "std": deviation, "models": len(values), "low": low, "high": high}
 
 
+def quartiles(fractions: pd.Series) -> dict[str, float]:
+    """Return median and quartiles in percent: where models collapse, mean and standard deviation say little."""
+    values = 100 * fractions.to_numpy(dtype=np.float64)
+    found = np.quantile(values, (0.5, 0.25, 0.75)) if len(values) else np.full(3, np.nan)
+    return dict(zip(QUARTILES, map(float, found), strict=True))
+
+
 def _suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
-    return [f"{name}_{suffix}" for name in names for suffix in suffixes]
+    return [f"{name}_{suffix}".removesuffix("_") for name in names for suffix in suffixes]
 
 
 def arrange_agreement(table: pd.DataFrame) -> pd.DataFrame:
-    """Arrange one line per zoo, the methods beside each other."""
-    cells = {
-        (name, QUANTITIES[quantity]): mean_std(table[f"{method}_{quantity}_mean"], table[f"{method}_{quantity}_std"])
-        for method, name in METHODS.items()
-        for quantity in ("accuracy", "sparsity", "agreement")
-    }
-    return lines({"Zoo": table["zoo"], "n": table["models"]}, cells)
+    """Arrange one line per zoo with MP beside VD, or one per zoo and method where there are others."""
+    parts = {}
+    for method in _methods_of(table, "_accuracy_mean"):
+        cells = {
+            QUANTITIES[quantity]: mean_std(table[f"{method}_{quantity}_mean"], table[f"{method}_{quantity}_std"])
+            for quantity in ("accuracy", "sparsity", "agreement")
+        }
+        bounds = (table[f"{method}_accuracy_{name}"] for name in QUARTILES)
+        parts[method] = cells | {"Median accuracy": value_interval(*bounds)}
+    return _methods_beside_or_below(table, parts)
 
 
 def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """Arrange one line per zoo, the methods beside each other."""
-    cells = {}
-    for method, name in METHODS.items():
-        cells[name, "Sparsity"] = texts(table[f"{method}_sparsity"], "{:.1f}")
-        for column, heading in (("pearson_r", "Pearson r"), ("kendall_tau", "Kendall τ")):
-            bounds = (table[f"{method}_{column}{end}"] for end in ("", "_low", "_high"))
-            cells[name, heading] = value_interval(*bounds)
-    return lines({"Zoo": table["zoo"], "n": table["models"]}, cells)
+    """Arrange one line per zoo with MP beside VD, or one per zoo and method where there are others."""
+    parts = {}
+    for method in _methods_of(table, "_pearson_r"):
+        cells = {"Sparsity": texts(table[f"{method}_sparsity"], "{:.1f}")}
+        for column, title in (("pearson_r", "Pearson r"), ("kendall_tau", "Kendall τ")):
+            cells[title] = value_interval(*(table[f"{method}_{column}{end}"] for end in ("", "_low", "_high")))
+        parts[method] = cells
+    return _methods_beside_or_below(table, parts)
+
+
+def _methods_of(table: pd.DataFrame, suffix: str) -> list[str]:
+    """Return the methods that have columns in a table, the paper's first."""
+    return [column.removesuffix(suffix) for column in table if column.endswith(suffix)]
+
+
+def _methods_beside_or_below(table: pd.DataFrame, parts: Mapping[str, Mapping[str, pd.Series]]) -> pd.DataFrame:
+    """Put the cells of the paper's methods beside each other, those of more methods below each other.
+
+    Args:
+        table: with a row per zoo.
+        parts: by method, texts by heading.
+    """
+    if set(parts) == set(METHODS):
+        cells = {(METHODS[method], title): text for method, own in parts.items() for title, text in own.items()}
+        return lines({"Zoo": table["zoo"], "n": table["models"]}, cells)
+    names = pd.Series(list(parts), list(parts))
+    below = [
+        lines({"Zoo": table["zoo"], "Method": shorts(names[[method] * len(table)]).set_axis(table.index)}, own)
+        for method, own in parts.items()
+    ]
+    long = pd.concat(below)
+    known = (long != "–").any(axis=1)
+    order = {zoo: place for place, zoo in enumerate(table["zoo"])}
+    return long[known].sort_index(level="Zoo", key=lambda zoos: zoos.map(order), sort_remaining=False, kind="stable")
 
 
 def arrange_configuration(table: pd.DataFrame) -> pd.DataFrame:
@@ -261,7 +328,9 @@ def arrange_configuration(table: pd.DataFrame) -> pd.DataFrame:
 def arrange_mp(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange requested sparsities from left to right, each before and after fine-tuning."""
     columns = [texts(table["sparsity_percent"], "{:g} %"), texts(table["epoch"], "epoch {}")]
-    return summaries(table, {"zoo": "Zoo", "models": "n", "metric": ""}, columns)
+    several = len(set(table["method"])) > 1
+    keys = {"zoo": "Zoo"} | ({"short": "Method"} if several else {}) | {"models": "n", "metric": ""}
+    return summaries(table.assign(short=shorts(table["method"])), keys, columns)
 
 
 def arrange_vd(table: pd.DataFrame) -> pd.DataFrame:

@@ -224,6 +224,11 @@ class Run:
         entry = self.catalogue[zoo]
         return self.models(zoo) if entry.train else entry.held or entry.models
 
+    def about(self) -> dict[str, list[str]]:
+        """Return the titles of each zoo's methods, by the zoo's title, for the report."""
+        zoos = [self.catalogue[zoo] for zoo in self.zoos]
+        return {zoo.title: [get_sparsifier(method).title for method in zoo.methods] for zoo in zoos}
+
     def names_of(self, sparsifier: Sparsifier) -> list[str]:
         """Return the names of twins by a sparsifier: its id, and those in the run's section `twins`."""
         named = [name for name, twin in self.config.twins.items() if twin.sparsifier == sparsifier.section]

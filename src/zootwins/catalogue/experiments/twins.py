@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from zootwins.catalogue.files import Files
 
 PERCENT = "Percent; mean (standard deviation) over the zoo's n models."
+QUARTILES = "Median and quartiles, which collapsed models do not distort, are in the CSV file."
 
 
 class Twins(Experiment):
@@ -29,9 +30,9 @@ class Twins(Experiment):
             module="zootwins.analyses.paper_tables",
             maker="agreement_table",
             arranger="arrange_agreement",
-            sources=("mp/scores", "mp/agreement", "vd/scores", "vd/agreement"),
+            sources=("*/scores", "*/agreement"),
             title="Accuracy, sparsity and agreement with the original",
-            note=PERCENT,
+            note=f"{PERCENT} Median accuracy with its quartiles in brackets.",
             label="agreement with the originals",
             caption=(
                 "Test accuracy, sparsity and agreement of the twins at the operating points of the catalogue. "
@@ -44,7 +45,7 @@ class Twins(Experiment):
             module="zootwins.analyses.paper_tables",
             maker="correlation_table",
             arranger="arrange_correlation",
-            sources=("mp/scores", "vd/scores"),
+            sources=("*/scores",),
             title="Correlation of original and twin test accuracy",
             note="Percent; in brackets the 95 % bootstrap interval over the zoo's n models.",
             label="correlation with the originals",
@@ -73,9 +74,9 @@ class Twins(Experiment):
             module="zootwins.analyses.paper_tables",
             maker="mp_table",
             arranger="arrange_mp",
-            sources=("mp/scores",),
+            sources=("*/scores",),
             title="Magnitude pruning before and after fine-tuning",
-            note=PERCENT,
+            note=f"{PERCENT} Other methods that are given a sparsity follow, after their last epoch. {QUARTILES}",
             label="magnitude pruning",
             caption=(
                 "Accuracy and generalisation gap (train − test accuracy) right after magnitude pruning (epoch 0) "
@@ -90,7 +91,7 @@ class Twins(Experiment):
             arranger="arrange_vd",
             sources=("vd/scores",),
             title="Variational dropout over the epochs",
-            note=PERCENT,
+            note=f"{PERCENT} {QUARTILES}",
             label="variational dropout",
             caption=(
                 "Accuracy, sparsity and generalisation gap over the epochs of variational dropout. Train accuracy "
@@ -104,7 +105,7 @@ class Twins(Experiment):
             arranger="arrange_vd_layers",
             sources=("vd/scores", "vd/layers"),
             title="Variational dropout: sparsity of each layer",
-            note=PERCENT,
+            note=f"{PERCENT} {QUARTILES}",
             label="layers, variational dropout",
             caption=(
                 "Sparsity of each layer, accuracy and generalisation gap over the epochs of variational dropout. "
@@ -119,7 +120,7 @@ class Twins(Experiment):
             arranger="arrange_mp_layers",
             sources=("mp/scores", "mp/layers"),
             title="Magnitude pruning: sparsity of each layer after fine-tuning",
-            note=PERCENT,
+            note=f"{PERCENT} {QUARTILES}",
             label="layers, magnitude pruning",
             caption="Sparsity of each layer, accuracy and generalisation gap after magnitude pruning and fine-tuning.",
             paper=("table8",),
@@ -129,9 +130,9 @@ class Twins(Experiment):
             module="zootwins.analyses.paper_tables",
             maker="agreement_table",
             arranger="arrange_agreement",
-            sources=("mp/scores", "mp/agreement", "vd/scores", "vd/agreement"),
+            sources=("*/scores", "*/agreement"),
             title="Accuracy, sparsity and agreement with the original (repeats Table 1)",
-            note=PERCENT,
+            note=f"{PERCENT} Median accuracy with its quartiles in brackets.",
             label="Table 1 again",
             caption="Table 1 again, as in the appendix of the paper.",
             paper=("table1",),
