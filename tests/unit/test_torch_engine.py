@@ -10,6 +10,7 @@ from reference import optimizer_for, train_one, train_one_variational
 from zootwins.architectures.architecture import get_architecture
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population import torch_engine as engine_module
+from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.masks import pruning_masks
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import GaussianNoise
@@ -108,6 +109,23 @@ def test_variational_training_equals_plain_pytorch(name, channels, log_sigma2):
             for key, parameter in layer.named_parameters():
                 actual = trained.parameters[f"{layer.layer.name}.{key}"][model]
                 torch.testing.assert_close(actual, parameter.detach(), **ROUNDING)
+
+
+@pytest.mark.parametrize("own_lr", [False, True])
+def test_a_step_in_parts_is_the_step(own_lr, monkeypatch):
+    """Large networks are moved some parameters at a time; masks, factors and rates of parameters are cut alike."""
+    kinds = [*MIXED, *(factors(9, optimizer=optimizer) for optimizer in ("nesterov", "adamw", "rmsprop"))]
+    moved = []
+    for at_once in (1 << 15, 700):
+        monkeypatch.setattr(engine_module, "_MOVED_AT_ONCE", at_once)
+        of = population(kinds)
+        of.set_masks(pruning_masks({key: of.parameters[key] for key in of.architecture.weight_names}, 0.6, "global"))
+        if own_lr:
+            of.weights = HardConcrete(gate_lr=0.1)
+            of.parameters = of.weights.start(of.parameters)
+        moved.append(final_parameters(of, images(of, 16), epochs=2))
+    for key, parameter in moved[0].items():
+        torch.testing.assert_close(moved[1][key], parameter, **ROUNDING)
 
 
 def test_weights_equal_torch_optim_bit_for_bit_in_kind():

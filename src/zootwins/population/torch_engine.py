@@ -6,6 +6,7 @@ of operations whatever the number of layers. The forward pass is `zootwins.popul
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import prod
 
 import torch
@@ -24,7 +25,9 @@ from zootwins.population.variational import FC_CLAMP, GaussianNoise
 OPTIMIZERS = ("adam", "sgd", "nesterov", "adamw", "rmsprop")  # as in torch.optim; nesterov: SGD's
 RMSPROP_ALPHA, RMSPROP_EPSILON = 0.99, 1e-8  # torch.optim.RMSprop's defaults
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
-_CPU_BLOCK = 16  # models of a chain trained together on a CPU: their temporaries stay in the cache
+_CPU_BLOCK = 16  # models of a chain trained together on a CPU, at most: their temporaries stay in the cache
+_CPU_NUMBERS = 1 << 20  # weights and biases of the models of a chain trained together on a CPU, at most
+_MOVED_AT_ONCE = 1 << 15  # parameters of each model that a step moves together on a CPU, likewise
 _GPU_NUMBERS = 1 << 30  # activations of the models trained together on a GPU
 _EVALUATED_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers in the largest temporary of an evaluation
 
@@ -115,7 +118,8 @@ def _block_size(population: Population, device: torch.device) -> int:
     """Return how many models are computed together: on a CPU one of networks that are no chains, the fastest there."""
     architecture = population.architecture
     if device.type == "cpu":
-        return _CPU_BLOCK if architecture.chain else 1
+        numbers = sum(prod(shape) for shape in architecture.parameter_shapes.values())
+        return max(1, min(_CPU_BLOCK, _CPU_NUMBERS // numbers)) if architecture.chain else 1
     if architecture.chain:
         return len(population)
     passed = sum(layer.sites for layer in architecture.layers) * population.batch_size
@@ -329,25 +333,47 @@ class _Optimizer:
     def _move(
         self, flat: Tensor, gradient: Tensor, moments: Sequence[Tensor], lr: Tensor, pruned: Tensor | None
     ) -> None:
-        exp_avg, exp_avg_sq = moments
-        gradient = gradient.addcmul(flat, self.weight_decay)
-        if self.decoupled_decay is not None:
-            flat.mul_(1 - lr * self.decoupled_decay)
+        at_once = _MOVED_AT_ONCE if flat.device.type == "cpu" else flat.shape[1]
+        corrections = [(1 - beta ** self.steps.double()).to(flat.dtype) for beta in ADAM_BETAS]
+        for first in range(0, flat.shape[1], at_once):
+            part = partial(_columns, slice(first, first + at_once))
+            parts = [part(tensor) for tensor in (flat, gradient, *moments, lr, pruned)]
+            self._move_part(*parts, corrections, part)
+
+    def _move_part(
+        self,
+        flat: Tensor,
+        gradient: Tensor,
+        exp_avg: Tensor,
+        exp_avg_sq: Tensor,
+        lr: Tensor,
+        pruned: Tensor | None,
+        corrections: Sequence[Tensor],
+        part: Callable[[Tensor | None], Tensor | None],
+    ) -> None:
+        adam, rmsprop, nesterov = part(self.adam), part(self.rmsprop), part(self.nesterov)
+        gradient = gradient.addcmul(flat, part(self.weight_decay))
+        if (decoupled_decay := part(self.decoupled_decay)) is not None:
+            flat.mul_(1 - lr * decoupled_decay)
         if pruned is not None:
             gradient = gradient.masked_fill(pruned, 0)  # not a product: it may be infinite
-        squares = None if self.rmsprop is None else exp_avg_sq * RMSPROP_ALPHA + gradient.square() * (1 - RMSPROP_ALPHA)
-        exp_avg_sq.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1 - ADAM_BETAS[1]).mul_(self.adam)
+        squares = None if rmsprop is None else exp_avg_sq * RMSPROP_ALPHA + gradient.square() * (1 - RMSPROP_ALPHA)
+        exp_avg_sq.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1 - ADAM_BETAS[1]).mul_(adam)
         if squares is not None:
-            exp_avg_sq.copy_(torch.where(self.rmsprop, squares, exp_avg_sq))
-            gradient = torch.where(self.rmsprop, gradient / (squares.sqrt() + RMSPROP_EPSILON), gradient)
-        exp_avg.mul_(self.decay).addcmul_(gradient, self.share)
+            exp_avg_sq.copy_(torch.where(rmsprop, squares, exp_avg_sq))
+            gradient = torch.where(rmsprop, gradient / (squares.sqrt() + RMSPROP_EPSILON), gradient)
+        exp_avg.mul_(part(self.decay)).addcmul_(gradient, part(self.share))
         direction = exp_avg
-        if self.nesterov is not None:
-            direction = torch.where(self.nesterov, gradient + self.momentum * exp_avg, exp_avg)
-        corrections = [(1 - beta ** self.steps.double()).to(flat.dtype) for beta in ADAM_BETAS]
-        denominator = torch.where(self.adam, (exp_avg_sq / corrections[1]).sqrt() + ADAM_EPSILON, 1)
-        step_size = torch.where(self.adam, lr / corrections[0], lr)
+        if nesterov is not None:
+            direction = torch.where(nesterov, gradient + self.momentum * exp_avg, exp_avg)
+        denominator = torch.where(adam, (exp_avg_sq / corrections[1]).sqrt() + ADAM_EPSILON, 1)
+        step_size = torch.where(adam, lr / corrections[0], lr)
         flat.sub_(step_size * direction / denominator)
+
+
+def _columns(columns: slice, tensor: Tensor | None) -> Tensor | None:
+    """Return the columns of `[models, numbers]`; what is one number per model, or None, as it is."""
+    return tensor if tensor is None or tensor.shape[1] == 1 else tensor[:, columns]
 
 
 OPTIMIZERS_BESIDE = ("nesterov", "rmsprop", "adamw")  # those that need operations of their own
