@@ -6,7 +6,7 @@ compressed; data/README.md describes them.
 
 from collections.abc import Iterable, Mapping
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -57,6 +57,17 @@ def _copy(source: Path, target: Path) -> None:
         checksums.seal(temporary)
 
 
+def with_methods(run: Run, folders: Mapping[str, Path]) -> Run:
+    """A run whose zoos have only those methods that their folders of long tables have a folder for."""
+    methods = {zoo: {path.name for path in folder.iterdir() if path.is_dir()} for zoo, folder in folders.items()}
+    catalogue = {
+        zoo: replace(entry, methods={name: own for name, own in entry.methods.items() if name in methods[zoo]})
+        for zoo, entry in run.catalogue.items()
+        if zoo in methods
+    }
+    return replace(run, catalogue={**run.catalogue, **catalogue})
+
+
 @dataclass(frozen=True)
 class KeptTables:
     """Tables of the workflow, made of the long tables of zoos that are kept.
@@ -79,7 +90,8 @@ class KeptTables:
     def run(self) -> Run:
         """The run that would make these long tables."""
         models = self.models
-        return load_run({**self.configuration, "zoos": list(models), "max_models": models}, ROOT)
+        run = load_run({**self.configuration, "zoos": list(models), "max_models": models}, ROOT)
+        return with_methods(run, {zoo: self.folder / zoo for zoo in models})
 
     def make(self, names: Iterable[str]) -> dict[str, pd.DataFrame]:
         """Return some tables by name, made by the functions that the workflow makes them with."""

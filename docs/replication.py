@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import yaml
-from kept_tables import ROOT, KeptTables, keep
+from kept_tables import ROOT, KeptTables, keep, with_methods
 from replication_blocks import Blocks, Numbers
 from snakemake.utils import update_config
 
@@ -56,7 +56,8 @@ def keep_run(results: Path) -> None:
     zoos = [zoo for zoo in configuration()["zoos"] if (results / f"metrics/{zoo}/hypotheses.parquet").exists()]
     for zoo in zoos:
         models = pd.read_csv(results / f"zoos/{zoo}/models.csv")
-        run = load_run({**configuration(), "zoos": [zoo], "max_models": len(models)}, ROOT)
+        whole = load_run({**configuration(), "zoos": [zoo], "max_models": len(models)}, ROOT)
+        run = with_methods(whole, {zoo: results / f"metrics/{zoo}"})
         keep(results, KEPT / zoo, Files(run, ROOT, lambda find, name, *read: ""), zoo, LONG_TABLES)
         cost = costs(results, zoo)
         cost.to_csv(KEPT / zoo / "cost.csv", index=False, float_format="%.6g")

@@ -1,5 +1,7 @@
 """Long tables that are kept make the tables that the run made, and take less space than its own files."""
 
+import shutil
+
 import pandas as pd
 import pytest
 import yaml
@@ -63,6 +65,14 @@ def test_the_number_of_models_is_that_of_the_kept_zoo(tmp_path, configuration, m
     kept = _keep(tmp_path, configuration | {"max_models": 5})
     assert kept.models == {ZOO: 5}
     assert kept.make(["table1"])["table1"]["models"].max() <= 5
+
+
+def test_a_method_that_was_not_run_is_left_out(tmp_path, configuration, made):
+    kept = _keep(tmp_path, configuration)
+    shutil.rmtree(tmp_path / "kept" / ZOO / "mp")
+    table = kept.make(["table1"])["table1"]
+    assert table["mp_accuracy_mean"].isna().all()
+    assert table["vd_accuracy_mean"].notna().all()
 
 
 def test_kept_files_have_no_names_and_their_origin(tmp_path, configuration, made):
