@@ -16,7 +16,7 @@ still true on a busy one. Writes engines-{device}.csv and engines-{device}.svg.
 
 Ways: `loop`, one model after the other in plain PyTorch, as the reference code trains, without the masks that MP
 adds; `processes`, that loop in as many processes as threads are given; `torch` and `native`, this package's engines,
-the latter for networks that it has kernels for.
+the latter for networks that it has kernels for. What other sparsifiers cost beside MP: benchmarks/sparsifiers.py.
 """
 
 import argparse

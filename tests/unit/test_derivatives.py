@@ -10,11 +10,13 @@ from test_torch_engine import ROUNDING, factors, images, population
 from zootwins.population import ImageSet, derivatives, native_engine
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.masks import pruning_masks
+from zootwins.population.randomness import data_order
 from zootwins.population.torch_engine import TorchEngine
 
 ENGINE = TorchEngine()
 SMOOTH = [factors(0), factors(1, "gelu"), factors(2, "sigmoid", dropout=0.5)]
 SAMPLES = 11
+FLOAT32 = 1e-4  # of gradients that are sums of some hundred terms
 
 
 def masked_population(models=SMOOTH, name="cnn_s", channels=1):
@@ -157,3 +159,22 @@ def test_the_native_engine_has_them_too():
     data = images(of, SAMPLES)
     of_native, of_torch = (engine.gradients(of, data) for engine in (native_engine.NativeEngine(), ENGINE))
     assert all(torch.equal(of_native[key], tensor) for key, tensor in of_torch.items())
+
+
+@pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
+def test_gradients_of_the_batch_that_comes_next_are_autograds_in_both_engines():
+    """Of masked weights too, and without dropout and decay; the twins stay as they are."""
+    of = population([factors(0, dropout=0.5), factors(1, "relu", "sgd")], dtype=torch.float32)
+    of.set_masks({name: of.parameters[name].abs() > 0.2 for name in of.architecture.weight_names})
+    before = {name: tensor.clone() for name, tensor in of.parameters.items()}
+    data, size, batch = images(of, 21), of.batch_size, 2  # the last batch is smaller
+    chosen = data_order(of.keys, 3, len(data))[:, batch * size : (batch + 1) * size]
+    expected = ENGINE.gradients(of, data, chosen)
+    found = ENGINE.batch_gradients(of, data, 3, batch)
+    assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+    found = native_engine.NativeEngine().batch_gradients(of, data, 3, batch)
+    assert found.keys() == expected.keys()
+    for key, tensor in expected.items():
+        torch.testing.assert_close(found[key], tensor, rtol=FLOAT32, atol=FLOAT32 * float(tensor.abs().max()))
+        assert torch.equal(of.parameters[key], before[key])
+    assert not of.optimizer_state

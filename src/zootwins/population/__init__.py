@@ -310,6 +310,10 @@ class Engine(Protocol):
         """Return the gradients of each model's mean cross-entropy at its parameters, `[models, …]`."""
         ...
 
+    def batch_gradients(self, population: Population, data: ImageSet, epoch: int, batch: int) -> dict[str, Tensor]:
+        """Return the same on the batch with this number, from 0, that each model trains on in an epoch."""
+        ...
+
     def hessian_products(
         self, population: Population, images: ImageSet, vectors: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:

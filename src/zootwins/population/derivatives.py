@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from zootwins.population import ImageSet, Population
 from zootwins.population.batched_network import activation_runs, forward
+from zootwins.population.randomness import data_order
 
 _MODELS_AT_ONCE = 16
 _AT_ONCE = {"cpu": 1 << 24, "cuda": 1 << 28}  # numbers in the largest temporary
@@ -42,6 +43,12 @@ class Derivatives:
         zeros = {name: torch.zeros_like(tensor) for name, tensor in population.deterministic().parameters.items()}
         totals = self._summed(population, images, chosen, slopes, zeros)
         return {name: total / samples for name, total in totals.items()}
+
+    def batch_gradients(self, population: Population, data: ImageSet, epoch: int, batch: int) -> dict[str, Tensor]:
+        """Return `gradients` on the batch with this number, from 0, that each model trains on in an epoch."""
+        size = population.batch_size
+        order = data_order(population.keys, epoch, len(data))
+        return self.gradients(population, data, order[:, batch * size : (batch + 1) * size])
 
     def hessian_products(
         self, population: Population, images: ImageSet, vectors: Mapping[str, Tensor]

@@ -8,6 +8,7 @@ ZOOTWINS_SIMD (avx512, avx2, baseline) asks for another.
 import logging
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +32,7 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 
+_NO_STEP = 1e-30  # a learning rate
 LEVEL_VARIABLE = "ZOOTWINS_SIMD"
 OPTIMIZERS = ("adam", "sgd")
 ACTIVATION_CODES = {"tanh": 0, "relu": 1, "sigmoid": 2, "gelu": 3}  # enum Activation in native/job.h
@@ -228,6 +230,28 @@ class NativeEngine(Derivatives):
         working.write_back()
         population.count_steps(batches, lr_factors)
         return scores
+
+    def batch_gradients(self, population: Population, data: ImageSet, epoch: int, batch: int) -> dict[str, Tensor]:
+        """Return the gradients on the batch that each model trains on: see `Engine.batch_gradients`.
+
+        They are what one step of SGD puts into momentum buffers of 0, at a learning rate that moves nothing.
+        """
+        plain = population.deterministic()
+        if plain.parameters[plain.architecture.weight_names[0]].dtype != torch.float32 or why_not(plain):
+            return super().batch_gradients(population, data, epoch, batch)
+        still = {"optimizer": "sgd", "momentum": 0.9, "lr": _NO_STEP, "weight_decay": 0.0, "dropout": 0.0}
+        tensors = {name: tensor.clone() for name, tensor in plain.tensors.items()}
+        copies = replace(
+            plain,
+            factors=[replace(own, **still) for own in plain.factors],
+            parameters=tensors,
+            masks={},
+            optimizer_state={},
+            regrows=False,
+            shadows={},
+        )
+        self.train_epoch(copies, data, epoch, batches=range(batch, batch + 1))
+        return {name: copies.optimizer_state[f"exp_avg.{name}"] for name in plain.parameters}
 
     def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
         """Evaluate the deterministic models without dropout: see `Engine.evaluate`."""

@@ -83,12 +83,11 @@ class State:
         Args:
             images: None takes the batch that each model trains on next.
         """
-        chosen = None
+        engine, moment = self.inputs.engine, self.moment
         if images is None:
-            images, size = self.inputs.data.train, self.population.batch_size
-            first = self.moment.step * size
-            chosen = data_order(self.population.keys, self.moment.epoch, len(images))[:, first : first + size]
-        found = self.inputs.engine.gradients(self.population, images, chosen)
+            found = engine.batch_gradients(self.population, self.inputs.data.train, moment.epoch, moment.step)
+        else:
+            found = engine.gradients(self.population, images)
         return {name: found[name] for name in self.population.architecture.weight_names}
 
     def image_gradients(self, images: ImageSet) -> dict[str, Tensor]:
