@@ -40,6 +40,8 @@ def compression(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
         for axes, name, line in zip(panel.axes, FACETS, LINES, strict=True):
             for method in panel.front:
                 _line(axes, _points(own, method, name), method, name, line if panel.is_own else "-")
+    if not np.isfinite(table[list(FACETS)]).any(axis=None):
+        return message("None of the zoos has models to compress.")
     for panel in panels:
         for axes in panel.axes:
             axes.set_xscale("log", base=2)

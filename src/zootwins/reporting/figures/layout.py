@@ -259,8 +259,9 @@ def align(panels: Sequence[Panel]) -> None:
     """
     firsts = list({panel.zoo: axes for panel in reversed(panels) for axes in reversed(panel.axes)}.values())
     for limits, set_limits in (("get_xlim", "set_xlim"), ("get_ylim", "set_ylim")):
-        ends = [getattr(axes, limits)() for axes in firsts]
-        for axes in firsts if len(firsts) > 1 else ():
+        # an axis without data has no limits of its own
+        ends = [getattr(axes, limits)() for axes in firsts if np.isfinite(axes.dataLim.get_points()).all()]
+        for axes in firsts if ends and len(firsts) > 1 else ():
             getattr(axes, set_limits)(min(low for low, _ in ends), max(high for _, high in ends))
 
 
