@@ -23,6 +23,7 @@ from zootwins.reporting.figures.layout import text_width
 from zootwins.reporting.figures.looks import look_of
 from zootwins.sparsifiers.registry import REGISTRY, name_twins
 
+pytestmark = pytest.mark.workflow  # half a minute
 METHODS = 20
 SHARED = 1.0  # pixels that the boxes of two texts may share at 100 dpi, since they are rounded up
 LONG_TITLES = {zoo: f"{zoo} zoo {'of small networks trained on Fashion-MNIST ' * 3}"[:LONGEST_TITLE] for zoo in TITLES}
@@ -122,6 +123,7 @@ def lines_of(text: Text, box: Bbox) -> list[tuple[str, Bbox]]:
     found = []
     for number, line in enumerate(lines, 1):
         width = text_width(line, text.get_fontsize(), text.get_fontweight()) * text.figure.dpi
+        width = min(width, box.width)  # hinted glyphs are narrower
         left = {"left": box.x0, "right": box.x1 - width, "center": (box.x0 + box.x1 - width) / 2}[text.get_ha()]
         bottom = box.y1 - box.height * number / len(lines)
         found.append((line, Bbox.from_bounds(left, bottom, width, box.height / len(lines))))

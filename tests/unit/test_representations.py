@@ -212,6 +212,7 @@ def test_models_that_all_began_alike_are_refused():
         split_models({f"NN_{i}": 7 for i in range(20)}, "mini", 0)
 
 
+@pytest.mark.workflow  # ten seconds
 def test_overfits_eight_models(tmp_path):
     """Eight networks at one epoch, without what keeps an auto-encoder from learning them by heart."""
     states = load_states([make_shard(tmp_path / "shard.safetensors", "vd", make_models(8))], "cnn_s")

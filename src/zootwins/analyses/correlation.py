@@ -60,7 +60,8 @@ def pearson_r(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
 
 def kendall_tau(x: np.ndarray, y: np.ndarray) -> float:
     """Return Kendall's tau-b of two quantities `[models]`; NaN where one is constant."""
-    return stats.kendalltau(x, y, method="asymptotic").statistic  # the method concerns p alone; this one is quick
+    method = "asymptotic" if len(x) > 2 else "auto"  # it concerns p alone; the quick one divides by n - 2
+    return stats.kendalltau(x, y, method=method).statistic
 
 
 def _resampled_tau(x: np.ndarray, y: np.ndarray) -> Callable[..., np.ndarray]:

@@ -58,7 +58,8 @@ def layer_distribution(zoos: Sequence[ZooResults]) -> Figure:
 def _quartiles(results: ZooResults, method: str) -> pd.DataFrame:
     """Return lower quartile, median and upper quartile of each layer's sparsity in percent: `[layers, 3]`."""
     layers = layers_at_sparsity(results, method, [SHOWN])
-    return pd.DataFrame({name: 100 * at[SHOWN].quantile([0.25, 0.5, 0.75]) for name, at in layers.items()}).T
+    quartiles = {name: 100 * at[SHOWN].quantile([0.25, 0.5, 0.75]) for name, at in layers.items()}
+    return pd.DataFrame(quartiles, index=[0.25, 0.5, 0.75]).T
 
 
 def _method(axes: Axes, method: str, quartiles: pd.DataFrame, offset: float) -> None:

@@ -12,7 +12,9 @@ from scipy import stats
 
 from zootwins.analyses.paper_comparison import LEVEL, compare
 from zootwins.reporting.figures import COLUMN, message, styled
+from zootwins.reporting.figures.layout import SMALL, wrapped
 
+NAMES = 1.9  # inches for the names of lines
 LINEAR_UP_TO = 3.0  # beyond this the axis is logarithmic
 KINDS = (("#0072B2", "o", "of the same zoo"), ("#56B4E9", "o", "of a zoo like it"), ("#E69F00", "X", "flagged"))
 PANELS = {  # the half width of the band in which numbers agree, and the axis' label
@@ -38,7 +40,12 @@ def paper_comparison(table: pd.DataFrame) -> Figure:
     if numbers.empty:
         return message("None of the paper's zoos was run, and no zoo says which of them to compare with.")
     groups = list(numbers.groupby(["table", "zoo"], sort=False))
-    figure, panels = plt.subplots(1, 2, figsize=(2 * COLUMN, 0.9 + 0.28 * len(groups)), sharey=True)
+    names = [
+        wrapped(f"{name.replace('table', 'Table ')} · {zoo}, n = {part['models'].max():.0f}", NAMES, SMALL)
+        for (name, zoo), part in groups
+    ]
+    line_height = 0.18 + 0.1 * (1 + max(name.count("\n") for name in names))
+    figure, panels = plt.subplots(1, 2, figsize=(2 * COLUMN, 0.9 + line_height * len(groups)), sharey=True)
     for axes, (column, (band, label)) in zip(panels, PANELS.items(), strict=True):
         axes.axvspan(-band, band, color="#eeeeee", linewidth=0)
         axes.axvline(0, color="#555555", linewidth=0.8)
@@ -49,10 +56,7 @@ def paper_comparison(table: pd.DataFrame) -> Figure:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel(label)
-    names = [
-        f"{name.replace('table', 'Table ')} · {zoo}, n = {part['models'].max():.0f}" for (name, zoo), part in groups
-    ]
-    panels[0].set_yticks(range(len(groups)), names)
+    panels[0].set_yticks(range(len(groups)), names, fontsize=SMALL)
     panels[0].set_ylim(len(groups) - 0.5, -0.5)
     for colour, marker, label in KINDS:
         panels[0].plot([], [], marker, color=colour, label=label)
