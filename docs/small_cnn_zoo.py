@@ -82,7 +82,7 @@ def predicted(zoo: loading.PublishedZoo, networks: pd.DataFrame, source: str) ->
     return found
 
 
-# --- what is said of them ---------------------------------------------------------------------------------------------
+# --- hypotheses ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -269,16 +269,16 @@ class Page:
             text = f"MP is better than random pruning at {sparsity} %"
             add(text, lambda z, s=sparsity: z.difference("mp", "rp", s), 100, 1)
         add("dense networks: R² > 0, learned from dense", lambda z: agreement(z.dense, "from_dense", "r2"), 1, 2)
-        for source, told in (("dense", "dense networks"), ("twins", "twins")):
+        for source, learned_from in (("dense", "dense networks"), ("twins", "twins")):
             for method in PRUNING:
                 add(
-                    f"{get_sparsifier(method).short} twins, 90 %: R² > 0, learned from {told}",
+                    f"{get_sparsifier(method).short} twins, 90 %: R² > 0, learned from {learned_from}",
                     lambda z, m=method, c=f"from_{source}": agreement(z.twins(m, 90), c, "r2"),
                     1,
                     2,
                 )
                 add(
-                    f"{get_sparsifier(method).short} twins, 90 %: τ > 0, learned from {told}",
+                    f"{get_sparsifier(method).short} twins, 90 %: τ > 0, learned from {learned_from}",
                     lambda z, m=method, c=f"from_{source}": agreement(z.twins(m, 90), c, "tau"),
                     1,
                     2,

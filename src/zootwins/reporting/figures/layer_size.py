@@ -18,7 +18,7 @@ BINS_PER_DECADE = 3
 
 @styled
 def layer_size(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel an epoch: binned mean of the layers' mean sparsities, error bars of one standard deviation.
+    """One panel per epoch: binned mean of the layers' mean sparsities, error bars of one standard deviation.
 
     A point is a layer of a zoo: its mean over the zoo's models. Both axes are logarithmic; means and deviations are
     taken of the logarithms, so layers without any pruned weight are left out.

@@ -16,7 +16,7 @@ READINGS = list(SPREADS)[:2]
 
 @styled
 def layer_std(table: pd.DataFrame) -> Figure:
-    """A panel a reading, a point a layer and operating point; on the diagonal the reading is the paper's."""
+    """One panel per reading, one point per layer and operating point; on the diagonal the reading is the paper's."""
     numbers = table[table["number"] == SPREAD]
     if numbers.empty:
         return message("No zoo of this run has layers that the paper reports.")

@@ -18,7 +18,7 @@ COLOUR = "#009E73"
 
 @styled
 def method_difference(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel a zoo and further method: the first method's accuracy less the other's, against the other's sparsity.
+    """One panel per zoo and further method: the first method's accuracy less the other's, against the other's sparsity.
 
     Above 0, the first of the zoo's methods is better.
     """

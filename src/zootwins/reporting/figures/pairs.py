@@ -27,7 +27,7 @@ Cells = Mapping[tuple[str, str], tuple[float, str]]  # value and text by (row, c
 
 @styled
 def equal_sparsity_comparison(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
-    """A panel a zoo: accuracy by the row's method less that by the column's; bold: the interval excludes 0."""
+    """One panel per zoo: accuracy by the row's method less that by the column's; bold: the interval excludes 0."""
     table = _most_covered(table)
     if table.empty:
         return message("None of the zoos has two methods that are about as sparse.")
@@ -47,7 +47,7 @@ def equal_sparsity_comparison(zoos: Sequence[ZooResults], table: pd.DataFrame) -
 
 @styled
 def method_ranks(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
-    """A panel a zoo: above the diagonal of accuracies, below it of what originals do not explain; bold: not 0."""
+    """One panel per zoo: above the diagonal of accuracies, below it of what originals do not explain; bold: not 0."""
     table = _most_covered(table.dropna(subset="tau"))
     if table.empty:
         return message("None of the zoos has three models whose twins are about as sparse.")
@@ -73,7 +73,7 @@ def method_ranks(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
 
 @styled
 def mask_overlap(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
-    """A panel a zoo: the mean over models of the Jaccard index over that of chance; 1: as chance has it.
+    """One panel per zoo: the mean over models of the Jaccard index over that of chance; 1: as chance has it.
 
     Methods that retrain the masks of another have those and are left out.
     """
@@ -162,7 +162,7 @@ def _square(
     names: Mapping[str, str],
     room: float,
 ) -> AxesImage:
-    """Draw a row and a column a method, coloured by value, with the numbers that fit; a missing pair stays empty."""
+    """Draw one row and one column per method, coloured, with the numbers that fit; missing pairs stay empty."""
     columns = [*methods, *more_columns]
     cell = room / len(columns)
     values = np.array([[cells.get((row, column), (np.nan, ""))[0] for column in columns] for row in methods])

@@ -35,7 +35,7 @@ def compared(
 
 @styled
 def paper_comparison(table: pd.DataFrame) -> Figure:
-    """A line a table and zoo, a point a number. Flagged: the paper contradicts itself there."""
+    """One line per table and zoo, one point per number. Flagged: the paper contradicts itself there."""
     numbers = table.dropna(subset=list(PANELS), how="all")
     if numbers.empty:
         return message("None of the paper's zoos was run, and no zoo says which of them to compare with.")

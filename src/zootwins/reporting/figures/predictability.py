@@ -25,7 +25,7 @@ LEAST_R2 = -1.0  # what is less is an arrow at the edge
 
 @styled
 def predictability(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
-    """A panel a zoo, a line a method; points with 95 % bootstrap intervals. 0: no better than the mean; 1: perfect."""
+    """One panel per zoo, one line per method; 95 % bootstrap intervals. 0: no better than the mean; 1: perfect."""
     table = table[table["original_accuracy_r2"].notna()]
     if table.empty:
         return message("No zoo has enough models with different twin accuracies for cross-validation.")

@@ -17,7 +17,7 @@ BARS_UP_TO = 100  # models: with more, the intervals would cover the points
 
 @styled
 def rank_change(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel a zoo and method. Coloured: the interval of the rank change excludes 0."""
+    """One panel per zoo and method. Coloured: the interval of the rank change excludes 0."""
     blocks = blocks_of(zoos, lambda results: results.operating_points("correlation"))
     if not blocks:
         return message("None of the zoos has an operating point to compare ranks at.")

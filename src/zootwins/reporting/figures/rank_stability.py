@@ -25,7 +25,7 @@ LINES = ("-", ":")
 
 
 def rank_stability(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
-    """A line a method, at the mean sparsity of its operating points; 95 % bootstrap intervals."""
+    """One line per method, at the mean sparsity of its operating points; 95 % bootstrap intervals."""
     titles = {results.zoo.id: results.zoo.title for results in zoos}
     return draw_rank_stability(table, titles)
 

@@ -54,7 +54,7 @@ _LEAST_R2 = -0.2  # what is worse is drawn there
 
 @styled
 def latent_space(states: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """The two first principal components, coloured by accuracy and by sparsity; a row a zoo, its first seed.
+    """The two first principal components, coloured by accuracy and by sparsity; one row per zoo, its first seed.
 
     Large points are the models that were kept from training.
     """
@@ -149,7 +149,7 @@ def representation_baselines(scores: pd.DataFrame, titles: Mapping[str, str]) ->
 
 @styled
 def latent_size(sizes: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """R² of weights predicted from so many numbers, untrained: median over seeds; a row a zoo."""
+    """R² of weights predicted from so many numbers, untrained: median over seeds; one row per zoo."""
     zoos = sizes.groupby("zoo", sort=False)
     height = 1.7 + 0.12 * heading_lines(titles.values())
     figure, grid = plt.subplots(len(zoos), 1, figsize=(COLUMN, height * len(zoos)), squeeze=False)
@@ -175,7 +175,7 @@ def latent_size(sizes: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
 @styled
 def prune_decisions(decisions: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Areas under the ROC curves of prune decisions, of each layer; a panel a zoo and what it was learned on.
+    """Areas under the ROC curves of prune decisions, of each layer; one panel per zoo and what it was learned on.
 
     Medians over models, bars from quartile to quartile.
     """
@@ -201,7 +201,7 @@ def prune_decisions(decisions: pd.DataFrame, titles: Mapping[str, str]) -> Figur
 
 @styled
 def zero_shot(twins: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Accuracy against sparsity of twins by how they were made, pruned and after an epoch; a row a zoo and its teacher.
+    """Accuracy against sparsity of twins by how they were made, pruned and after an epoch; one row per zoo, teacher.
 
     Points are medians over the unseen models, bars reach from quartile to quartile; a cross is the trained twin at its
     own sparsity.

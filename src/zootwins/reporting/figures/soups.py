@@ -52,7 +52,7 @@ def _rows(zoos: Sequence[ZooResults], columns: int, height: float, **shared) -> 
 
 @styled
 def soup_gain(zoos: Sequence[ZooResults]) -> Figure:
-    """A row a zoo; dots are models, boxes quartiles and median, after the last phase. Right of 0 the soup is better.
+    """One row per zoo; dots are models, boxes quartiles and median, last phase. Right of 0 the soup is better.
 
     The scale is linear from −1 to 1 and logarithmic beyond.
     """
@@ -98,7 +98,7 @@ def soup_gain(zoos: Sequence[ZooResults]) -> Figure:
 
 @styled
 def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
-    """A row a zoo, after phase 1 of the highest goal: median and quartiles over the models."""
+    """One row per zoo, after phase 1 of the highest goal: median and quartiles over the models."""
     shown = with_soups(zoos)
     if not shown:
         return message(NO_SOUPS)
@@ -137,7 +137,7 @@ def _lines(results: ZooResults) -> pd.DataFrame:
 
 @styled
 def soup_distance(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel a zoo; a dot is a model's soup after the last phase of its variant, with the variant's colour.
+    """One panel per zoo; a dot is a model's soup after the last phase of its variant, with the variant's colour.
 
     Of the highest goal, but for unpruned models.
     """
@@ -214,7 +214,7 @@ def _factor(axes: Axes, models: pd.DataFrame) -> None:
 
 @styled
 def soup_shifted(zoos: Sequence[ZooResults]) -> Figure:
-    """A row a zoo, at the highest sparsity. Left: a dot a model, the line is equality; right: means by corruption."""
+    """One row per zoo, at the highest sparsity. Left: one dot per model, line: equality; right: means by corruption."""
     shown = [(results, _shifted(results)) for results in with_soups(zoos)]
     shown = [(results, table) for results, table in shown if "corruptions" in set(table["set"])]
     if not shown:

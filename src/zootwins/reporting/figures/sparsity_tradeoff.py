@@ -34,7 +34,7 @@ FAINT_UP_TO = 50  # models: with more, their lines would be one area
 
 @styled
 def sparsity_tradeoff(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel a zoo: accuracy less the original's between a model's own operating points, over models.
+    """One panel per zoo: accuracy less the original's between a model's own operating points, over models.
 
     Changes, because models that no setting makes as sparse drop out along a line, and their originals with them. Of
     many methods the medians alone: figure 5 has the models.

@@ -45,7 +45,7 @@ Panel = tuple[Axes, str, pd.DataFrame]  # with its mode, and the rows of `outcom
 
 @styled
 def transfer(zoos: Sequence[ZooResults]) -> Figure:
-    """Increase in error relative to the controls, a line a method: means with 95 % intervals over the models.
+    """Increase in error relative to the controls, one line per method: means with 95 % intervals over the models.
 
     The axis is logarithmic beyond ±20 %, so that networks from scratch have a place.
     """
@@ -127,7 +127,7 @@ def transfer_upstream(zoos: Sequence[ZooResults]) -> Figure:
 
 @styled
 def transfer_difficulty(zoos: Sequence[ZooResults]) -> Figure:
-    """A panel a zoo, a point a task and method: change of twins nearest to 85 % sparsity below the head, linear.
+    """One panel per zoo, one point per task and method: change of twins nearest to 85 % sparsity below head, linear.
 
     Difficulty is what full transfer adds to the controls' accuracy; bars are 95 % intervals over the models.
     """
@@ -204,7 +204,7 @@ def _default_twins(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dots(axes: Axes, method: str, x: pd.Series, y: pd.Series) -> None:
-    """A dot a model, of fractions."""
+    """One dot per model, of fractions."""
     style = {"linestyle": "none", "markersize": 2.5, "alpha": 0.7, "markeredgewidth": 0}
     axes.plot(100 * x, 100 * y, **_look(method), **style)
 

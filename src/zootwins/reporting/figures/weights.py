@@ -16,7 +16,7 @@ EPOCHS = (5, 10, 15, 20, 25)
 
 @styled
 def weights(zoos: Sequence[ZooResults]) -> Figure:
-    """One row of panels a zoo, a panel a layer: weights along x in the order of `[outputs, inputs, …]`, epochs down.
+    """One row of panels per zoo, one panel per layer: weights along x in order of `[outputs, inputs, …]`, epochs down.
 
     Reads the tables `vd/prune_shares` (`zootwins.analyses.prune_shares`).
     """
