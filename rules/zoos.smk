@@ -3,6 +3,7 @@
 # What training starts from comes from checkpoints. Nothing waits for them to know the jobs; but Snakemake looks at the
 # jobs again when one is through, and leaves those out whose input, made again, is what it was: no zoo is trained again
 # because a file was lost.
+from zootwins.catalogue.exports import export_models, export_originals, export_shards, export_small_shards
 
 
 rule fetch_zoo:
@@ -85,9 +86,9 @@ rule train_zoo:
 rule export_zoo:
     """Write a population (trained, originals, or the twins by a method) in the raw ModelZoo layout."""
     input:
-        shards=ask(FILES.exported),
-        originals=ask(FILES.exported_originals),
-        models=ask(FILES.exported_models),
+        shards=ask(export_shards),
+        originals=ask(export_originals),
+        models=ask(export_models),
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:
         "results/exports/{zoo}/{population}.zip",
@@ -116,7 +117,7 @@ rule export_zoo:
 rule export_small_twins:
     """Write twins without the channels that pruning removed, at a point of the method, as a zoo of smaller networks."""
     input:
-        shards=ask(FILES.exported_small),
+        shards=ask(export_small_shards),
         models="results/zoos/{zoo}/models.csv",
         dataset="results/zoos/{zoo}/dataset.safetensors",
     output:

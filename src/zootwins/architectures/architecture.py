@@ -348,16 +348,13 @@ def _trace(network: nn.Module, images: Tensor) -> tuple[list[Layer], list[Dropou
                 takers.setdefault(giver, name)
             given[output.grad_fn] = name
 
-    hooks = [
-        module.register_forward_hook(partial(passed, name))
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear | nn.Dropout)
-    ]
+    modules = [pair for pair in network.named_modules() if isinstance(pair[1], nn.Conv2d | nn.Linear | nn.Dropout)]
+    hooks = [module.register_forward_hook(partial(passed, name)) for name, module in modules]
     with torch.enable_grad():
         logits = network(images)
     for hook in hooks:
         hook.remove()
-    unused = {n for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)} - {x.name for x in layers}
+    unused = {name for name, module in modules if not isinstance(module, nn.Dropout)} - {one.name for one in layers}
     if unused or not layers:
         raise ValueError(f"no image passes {', '.join(sorted(unused)) or 'a convolution or linear layer'}")
     return layers, dropouts, logits, takers

@@ -218,20 +218,6 @@ class Files:
         shrunk = [method for method, settings in methods if get_sparsifier(method).removes_channels(settings)]
         return [file for method in shrunk for file in self.shards(zoo, f"results/small/{zoo}/{method}")]
 
-    def exported_small(self, zoo: str, method: str, point: str) -> list[str]:
-        """The shards of twins to export as smaller networks.
-
-        Raises:
-            InputError: if the method removes no channels, or has no such point.
-        """
-        settings, known = self.run.catalogue[zoo].methods.get(method), get_sparsifier(method)
-        if settings is None or not known.removes_channels(settings):
-            raise InputError(f"{zoo} has no twins by {method} that lack whole channels; see its key methods")
-        if known.point(settings, float(point)) is None:
-            values = ", ".join(f"{one.value:g}" for one in known.curve(settings))
-            raise InputError(f"{zoo}'s twins by {method} have no point {point}; there are {values}")
-        return self.twins(zoo, method)
-
     def paper_twins(self, zoo: str) -> list[str]:
         """Return the shards of a zoo's twins by those of the paper's methods that it has."""
         return [shard for method in PAPER for shard in self.twins_by_method(zoo).get(method, [])]
@@ -287,21 +273,6 @@ class Files:
             taken = self.run.models(zoo)
             raise InputError(f"{model}: not among the {taken} models of {zoo} that this run takes; {table} lists all")
         return [shard for shard in shards if index in range(*shard_slice(Path(shard).stem))]
-
-    def exported(self, zoo: str, population: str) -> list[str]:
-        """Return the shards that hold a population to export; the originals are in none."""
-        if population == "originals":
-            return []
-        trained = self.shards(zoo, f"results/zoos/{zoo}/trained")
-        return trained if population == "trained" else self.twins(zoo, population)
-
-    def exported_models(self, zoo: str, population: str) -> str | list[str]:
-        """Return the table of the models to export; a population trained here has its own."""
-        return [] if population == "trained" else f"results/zoos/{zoo}/models.csv"
-
-    def exported_originals(self, zoo: str, population: str) -> str | list[str]:
-        """Return the dense models to export, where the population is theirs."""
-        return f"results/zoos/{zoo}/originals.safetensors" if population == "originals" else []
 
     def metrics(self, zoos: Iterable[str], names: Iterable[str]) -> list[str]:
         """Return the long tables of zoos; `*/` before a name stands for every method that a zoo has."""
