@@ -63,7 +63,7 @@ def test_every_column_is_explained(finished):
     for path in files:
         for column in columns(path):
             # what the page says of all tables: intervals, deviations and p-values; of the paper's, both methods alike
-            stem = re.sub(r"_(low|high|std|p)$", "", column)
+            stem = re.sub(r"_(low|high|std|p|median|lower_quartile|upper_quartile)$", "", column)
             known = {column, stem, f"{stem}_mean", f"{stem}_r2", re.sub("^vd_", "mp_", stem)}
             known |= {re.sub("^vd_", "mp_", f"{stem}_mean")}
             assert known & explained or re.fullmatch(r"\w+\.(weight|bias)\.\w+", column), f"{path}: {column}"
