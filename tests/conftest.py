@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from disturbance import CONFIGURATION, TABLE, ZOO
-from projects import TABLES, Project, copy_project
+from projects import SMALL, TABLES, Project, copy_project
 
 # Networks of the tests are small: torch's threads would only wait for each other, and for those of other workers.
 torch.set_num_threads(1)
@@ -21,27 +21,32 @@ def pristine(tmp_path_factory) -> Path:
     return copy_project(tmp_path_factory.mktemp("copies") / "project")
 
 
+def copy_without_results(pristine: Path, root: Path) -> Path:
+    return shutil.copytree(pristine, root, ignore=shutil.ignore_patterns("results", ".snakemake"))
+
+
 @pytest.fixture(scope="session")
 def tabulated(pristine) -> Project:
-    """The project after a run of the paper's tables; tests leave it as they found it."""
-    project = Project(pristine)
+    """The project after a run of the paper's Table 2 of one zoo; tests leave it as they found it."""
+    project = Project(pristine, SMALL | {"zoos": ["fmnist_mini_seed"]})
     project.configure()
     project.run(*TABLES)
     return project
 
 
 @pytest.fixture(scope="session")
-def finished(tabulated) -> Project:
-    """That project after a run of everything; tests leave it as they found it."""
-    tabulated.run("all")
-    return tabulated
+def finished(pristine, tmp_path_factory) -> Project:
+    """A project after a run of everything; tests leave it as they found it."""
+    project = Project(copy_without_results(pristine, tmp_path_factory.mktemp("finished") / "project"))
+    project.configure()
+    project.run("all")
+    return project
 
 
 @pytest.fixture(scope="module")
 def copied(pristine, tmp_path_factory) -> Project:
     """A copy that the tests of a module share and may change."""
-    ignored = shutil.ignore_patterns("results", ".snakemake")
-    project = Project(shutil.copytree(pristine, tmp_path_factory.mktemp("copied") / "project", ignore=ignored))
+    project = Project(copy_without_results(pristine, tmp_path_factory.mktemp("copied") / "project"))
     project.configure()
     return project
 
@@ -49,8 +54,7 @@ def copied(pristine, tmp_path_factory) -> Project:
 @pytest.fixture
 def project(pristine, tmp_path) -> Project:
     """A copy of its own, without results."""
-    ignored = shutil.ignore_patterns("results", ".snakemake")
-    project = Project(shutil.copytree(pristine, tmp_path / "project", ignore=ignored))
+    project = Project(copy_without_results(pristine, tmp_path / "project"))
     project.configure()
     return project
 
@@ -58,8 +62,7 @@ def project(pristine, tmp_path) -> Project:
 @pytest.fixture(scope="session")
 def prepared(pristine, tmp_path_factory) -> Path:
     """A project whose zoo is imported and not trained yet."""
-    ignored = shutil.ignore_patterns("results", ".snakemake")
-    root = shutil.copytree(pristine, tmp_path_factory.mktemp("prepared") / "project", ignore=ignored)
+    root = copy_without_results(pristine, tmp_path_factory.mktemp("prepared") / "project")
     project = Project(root)
     project.configure(**CONFIGURATION)
     project.run(*(f"results/zoos/{ZOO}/{file}.safetensors" for file in ("dataset", "originals")))

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -43,10 +43,11 @@ class Project:
     """A copied project and how to run its workflow."""
 
     root: Path
+    usual: dict = field(default_factory=lambda: SMALL)  # the configuration that `configure` changes
 
     def configure(self, **changes) -> None:
-        """Write the configuration that the next runs take: the small one with changes."""
-        configuration = {key: dict(value) if isinstance(value, dict) else value for key, value in SMALL.items()}
+        """Write the configuration that the next runs take: the usual one with changes."""
+        configuration = {key: dict(value) if isinstance(value, dict) else value for key, value in self.usual.items()}
         for key, value in changes.items():
             both = isinstance(value, dict) and isinstance(configuration.get(key), dict)
             configuration[key] = configuration[key] | value if both else value
