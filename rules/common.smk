@@ -167,12 +167,12 @@ def warn_of_other_zoos():
 
 
 def warn_of_deprecated_keys():
-    """Say on the terminal what the configuration should say instead of `methods` and sections of sparsifiers."""
+    """Print what the configuration should have instead of `methods`."""
     if RUN.config.methods and not RUN.config.twins:
         twins = ", ".join(
-            f"{name}: {{sparsifier: {registry.get_sparsifier(name).section}, …}}" for name in RUN.config.methods
+            f"{name}: {{sparsifier: {registry.get_sparsifier(name).section}}}" for name in RUN.config.methods
         )
-        stderr.write(f"configuration: methods and the sparsifiers' sections are deprecated: write twins: {{{twins}}}\n")
+        stderr.write(f"configuration: methods is deprecated: write twins: {{{twins}}}\n")
 
 
 # Results are read by way of the methods' curves.

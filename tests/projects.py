@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "resources", "rules", "src", "workflow", "envs")
 SMALL = {  # minutes become seconds: three models of each zoo in shards of two, two epochs
     "max_models": 3,
-    "methods": ["mp", "vd"],
+    "twins": {"mp": {"sparsifier": "magnitude_pruning"}, "vd": {"sparsifier": "variational_dropout"}},
     "models_per_shard": 2,
     "magnitude_pruning": {"sparsities": [50, 80], "epochs": 2},
     "variational_dropout": {"epochs": 2},

@@ -66,6 +66,11 @@ SETTINGS_OF = {
 }
 
 
+def twins_by(*methods: str) -> dict[str, dict[str, str]]:
+    """Return the configuration's `twins` of sparsifiers under their ids, with the settings of their sections."""
+    return {method: {"sparsifier": get_sparsifier(method).section} for method in methods}
+
+
 def make_zoo(zoo: str = "mini", **changes) -> Zoo:
     """A catalogue entry for the made-up zoo."""
     settings = {

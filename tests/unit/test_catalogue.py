@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
+from synthetic import twins_by
 from zootwins.architectures.architecture import get_architecture
 from zootwins.catalogue.documents import catalogue_model, configuration_model
 from zootwins.catalogue.entries import load_run
@@ -64,8 +65,8 @@ def test_shipped_configuration_is_valid(config):
 
 
 def test_the_configuration_file_shows_every_key():
-    """But a method's keys that have a default and are a zoo's affair."""
-    assert set(DEFAULTS) == set(configuration_model().model_fields)
+    """But what is deprecated, and a method's keys that have a default and are a zoo's affair."""
+    assert set(DEFAULTS) == set(configuration_model().model_fields) - {"methods"}
     assert set(DEFAULTS["representations"]) == set(Representations.model_fields)
     for method in sparsifiers():
         fields = method.Settings.model_fields
@@ -362,9 +363,9 @@ def test_numbers_that_arrive_as_text_are_numbers(tmp_path):
 
 
 def test_methods_are_chosen_by_the_configuration(tmp_path):
-    run = run_with(tmp_path, methods=["vd"])
+    run = run_with(tmp_path, twins=twins_by("vd"))
     assert {tuple(zoo.methods) for zoo in run.catalogue.values()} <= {("vd",), ()}
-    run = run_with(tmp_path, methods=["mp"])
+    run = run_with(tmp_path, twins=twins_by("mp"))
     assert list(run.catalogue["fmnist_mini_seed"].operating_points("correlation")) == ["mp"]
 
 
@@ -514,7 +515,7 @@ def test_soups_while_pruning_take_the_settings_of_their_methods(tmp_path):
     gmp = soups["fmnist_mini_seed"].settings["gmp"]
     assert (gmp["sparsities"], gmp["ends"], gmp["lr"], gmp["epochs"]) == ((70.0,), [9], 0.5, 15)
     off = {"gradual_pruning": False, "methods": ["mp"]}
-    without = run_with(tmp_path, lambda one: one.update(off), pruning_soups=own, methods=None)
+    without = run_with(tmp_path, lambda one: one.update(off), pruning_soups=own)
     assert without.settings["pruning_soups"]["fmnist_mini_seed"].methods == ("acdc",)
 
 
@@ -534,13 +535,13 @@ def test_soups_while_pruning_that_cannot_be_are_named(tmp_path, change, message)
 
 
 def test_methods_are_a_zoos_own_where_the_configuration_has_none(tmp_path):
-    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), methods=None)
+    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]))
     assert list(run.catalogue["fmnist_mini_seed"].methods) == ["rp", "mp"]
     assert list(run.catalogue["fmnist_mini_seeds"].methods) == ["mp", "vd"]  # which says nothing
-    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), methods=["vd"])
+    run = run_with(tmp_path, lambda zoo: zoo.update(methods=["rp", "mp"]), twins=twins_by("vd"))
     assert list(run.catalogue["fmnist_mini_seed"].methods) == ["vd"]
     with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.methods"):
-        run_with(tmp_path, lambda zoo: zoo.update(methods=["pm"]), methods=None)
+        run_with(tmp_path, lambda zoo: zoo.update(methods=["pm"]))
 
 
 def test_every_method_of_the_state_of_sparsity_is_in_the_default_run():
@@ -552,7 +553,7 @@ def test_every_method_of_the_state_of_sparsity_is_in_the_default_run():
 
 
 def test_retraining_takes_masks_and_epochs_from_the_zoo(tmp_path):
-    run = run_with(tmp_path, methods=["gmp", "scratch", "lottery"])
+    run = run_with(tmp_path, twins=twins_by("gmp", "scratch", "lottery"))
     assert run.catalogue["fmnist_mini_seed"].methods["scratch"].budgets == (25, 40, 50)
     assert run.catalogue["fmnist_mini_seeds"].methods["lottery"].budgets == (25, 40, 50)  # of source.train.epochs
     assert run.catalogue["fmnist_s_seed"].methods["lottery"].budgets == (50, 65, 100)
@@ -564,8 +565,10 @@ def test_retraining_takes_masks_and_epochs_from_the_zoo(tmp_path):
         "checkpoint",
     ]
     with pytest.raises(InputError, match=r"zoos\.fmnist_mini_seed\.scratch: masks: 'gmp' is no method of this zoo"):
-        run_with(tmp_path, methods=["mp", "scratch"], zoos=["fmnist_mini_seed"])
-    without = run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_random"])
+        run_with(tmp_path, twins=twins_by("mp", "scratch"), zoos=["fmnist_mini_seed"])
+    without = run_with(
+        tmp_path, lambda zoo: zoo.pop("epoch"), twins=twins_by("gmp", "scratch"), zoos=["fmnist_mini_random"]
+    )
     assert list(without.catalogue["fmnist_mini_seed"].methods) == ["gmp"]  # which this run does not take
     with pytest.raises(InputError, match=r"fmnist_mini_seed\.scratch: epochs: the catalogue does not say"):
-        run_with(tmp_path, lambda zoo: zoo.pop("epoch"), methods=["gmp", "scratch"], zoos=["fmnist_mini_seed"])
+        run_with(tmp_path, lambda zoo: zoo.pop("epoch"), twins=twins_by("gmp", "scratch"), zoos=["fmnist_mini_seed"])

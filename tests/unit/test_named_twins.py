@@ -10,7 +10,7 @@ import torch
 import yaml
 from snakemake.utils import update_config
 
-from synthetic import ARCHITECTURE
+from synthetic import ARCHITECTURE, twins_by
 from zootwins.analyses.cells import shorts, sweep_texts
 from zootwins.catalogue.entries import Run, Zoo, load_run
 from zootwins.catalogue.files import Files
@@ -81,13 +81,20 @@ def test_each_name_has_settings_files_and_a_look_of_its_own():
 
 
 def test_a_section_and_methods_still_say_the_same():
-    """The same methods by their ids, with the settings of their sections, and the same parameters of every job."""
+    """The deprecated `methods` are the twins of these names, with the same parameters of every job."""
     before = run_with(twins={}, methods=["mp", "vd"]).catalogue[ZOO]
-    sections = {"mp": {"sparsifier": "magnitude_pruning"}, "vd": {"sparsifier": "variational_dropout"}}
-    named = run_with(twins=sections).catalogue[ZOO]
-    assert named.methods == before.methods
-    assert named.points == before.points
+    named = run_with(twins=twins_by("mp", "vd")).catalogue[ZOO]
+    assert named.plain() == before.plain()
     assert "twins" not in before.plain()
+
+
+def test_a_twin_of_the_configuration_below_is_left_out():
+    """Snakemake merges sections, so that a second configuration cannot do without a twin of the first otherwise."""
+    for false in (False, "false"):  # in a file, and by --config
+        run = run_with(twins=TWINS | {"mp": false})
+        assert list(run.catalogue[ZOO].methods) == ["mp_layer", "quick"]
+    name_twins({"quick": TWINS["quick"], "mp_layer": False})  # as the scripts read it
+    assert [is_known(name) for name in ("quick", "mp_layer")] == [True, False]
 
 
 def test_random_streams_are_keyed_by_the_name():

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from synthetic import twins_by
 from zootwins.catalogue.entries import load_run
 from zootwins.catalogue.experiments import experiments, get_experiment
 from zootwins.catalogue.files import Files
@@ -17,7 +18,8 @@ ZOO = "fmnist_mini_seed"
 
 def files_with(**changes) -> Files:
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    update_config(config, {"zoos": [ZOO], "max_models": 3, "models_per_shard": 2, "methods": ["mp", "vd"], **changes})
+    few = {"zoos": [ZOO], "max_models": 3, "models_per_shard": 2, "twins": twins_by("mp", "vd")}
+    update_config(config, few | changes)
     return Files(load_run(config, ROOT), ROOT, lambda find, name, *read: f"the source of {name}")
 
 
@@ -63,7 +65,7 @@ def test_sources_are_of_the_methods_that_a_zoo_has(files):
         f"{folder}/vd/layers.parquet",
     ]
     assert files.metrics([ZOO], ["mask_overlap"]) == [f"{folder}/mask_overlap.parquet"]
-    assert files_with(methods=["mp"]).metrics([ZOO], ["mask_overlap"]) == []
+    assert files_with(twins=twins_by("mp")).metrics([ZOO], ["mask_overlap"]) == []
     assert files.metrics([ZOO], ["history"]) == [f"results/zoos/{ZOO}/history.parquet"]
 
 

@@ -37,7 +37,7 @@ def project(pristine, tmp_path) -> Project:
         ({"engine": "jax"}, "engine: 'jax': is not one of 'auto'"),
         ({"catalogue": "config/none.yaml"}, "none.yaml: there is no such catalogue"),
         (
-            {"methods": ["mp", "scratch"]},
+            {"twins": {"scratch": {"sparsifier": "scratch"}}},
             "zoos.fmnist_mini_seed.scratch: masks: 'gmp' is no method of this zoo; add it",
         ),
     ],

@@ -66,7 +66,8 @@ def toy(copied):
     registry = (source / "registry.py").read_text(encoding="utf-8")
     (source / "registry.py").write_text(registry.replace("REGISTRY = {\n", "REGISTRY = {\n" + LINE), encoding="utf-8")
     (copied.root / "toys.yaml").write_text(yaml.safe_dump({"zoos": {ZOO: ENTRY}}), encoding="utf-8")
-    copied.configure(zoos=[ZOO], catalogue="toys.yaml", methods=["mp", "vd", "l0"], l0_regularization={"epochs": 2})
+    l0 = {"sparsifier": "l0_regularization", "epochs": 2}
+    copied.configure(zoos=[ZOO], catalogue="toys.yaml", twins={"l0": l0})
     copied.run("all", f"results/exports/{ZOO}/mp.zip", f"results/models/{ZOO}/vd/0001.safetensors")
     copied.run("verify")
     return copied

@@ -77,7 +77,7 @@ def toy(copied):
     (source / "registry.py").write_text(registry.replace("REGISTRY = {\n", "REGISTRY = {\n" + LINE), encoding="utf-8")
     with (copied.root / "config.yaml").open("a", encoding="utf-8") as file:
         file.write(SECTION)
-    copied.configure(zoos=[ZOO], methods=["mp", "vd", "toy_1"])
+    copied.configure(zoos=[ZOO], twins={"toy_1": {"sparsifier": "toy_pruning"}})
     copied.run("all", f"results/exports/{ZOO}/toy_1.zip", f"results/models/{ZOO}/toy_1/0001.safetensors")
     copied.run("verify")
     return copied

@@ -3,7 +3,16 @@
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
 
 from zootwins.architectures.registry import checked_spec
 from zootwins.catalogue.experiments import experiments
@@ -55,6 +64,13 @@ class NamedTwin(Section):
         return dict(self.model_extra or {})
 
 
+def _without_false(twins: Any) -> Any:
+    """Leave out twins that are false, which `--config` passes as text."""
+    if not isinstance(twins, dict):
+        return twins
+    return {name: twin for name, twin in twins.items() if twin not in (False, "false")}
+
+
 class Configuration(Section):
     """What to compute. Threads, memory and partitions belong into a profile."""
 
@@ -71,16 +87,17 @@ class Configuration(Section):
         le=1,
         description="The run stops where a larger share of a zoo's models is broken; fewer are excluded by name.",
     )
-    twins: dict[MethodName, NamedTwin] = Field(
+    twins: Annotated[dict[MethodName, NamedTwin], BeforeValidator(_without_false)] = Field(
         {},
         description="How the zoos are sparsified, by names that files, tables and figures use: two settings of one "
-        "sparsifier live side by side. Random streams are keyed by the name. Without it, methods go by the ids of the "
-        "sparsifiers and the settings of their sections.",
+        "sparsifier live side by side. Random streams are keyed by the name. `false` leaves out a twin of the "
+        "configuration that this one is merged into. Empty: as the catalogue says of each zoo.",
     )
     methods: tuple[MethodName, ...] | None = Field(
+        None,
         min_length=1,
-        description="How the zoos are sparsified: ids of sparsifiers, or names under `twins`; null: all of `twins` or, "
-        "if that is empty, as the catalogue says of each. Deprecated: write `twins`.",
+        description="Deprecated; write `twins`. Ids of sparsifiers, or names under `twins`, which override those of "
+        "`twins`.",
     )
     keep_states: Literal["all", "final"] = Field(
         description="Weights in the shards: of every epoch, or of the last alone. Accuracies and sparsities are always "

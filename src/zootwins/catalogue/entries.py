@@ -256,7 +256,7 @@ class Run:
         """
         settings = self.catalogue[zoo].methods.get(method)
         if settings is None:
-            raise InputError(f"{zoo} has no twins by {method} in this configuration; see its key methods")
+            raise InputError(f"{zoo} has no twins by {method} in this configuration; add it to twins")
         return settings.model_dump()
 
     def exported_settings(self, zoo: str, population: str) -> dict[str, Any] | None:
@@ -357,7 +357,7 @@ def _zoo(name: str, entry: Any, config: Any, where: str, datasets: dict[str, Dat
         train=source.train,
         dialect=entry.dialect,
         factors=entry.factors.model_dump(exclude_none=True),
-        twins={name: looks(name) for name in methods if name in config.twins},
+        twins=looks(methods, config),
     )
     if zoo.twins_of and entry.variational_dropout is False:
         raise InputError(

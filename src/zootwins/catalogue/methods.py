@@ -1,6 +1,6 @@
 """How zoos are sparsified: by sparsifiers under their ids or by named twins, and with which settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zootwins.catalogue.documents import RESERVED
@@ -69,10 +69,15 @@ def _section(method: str) -> str:
     return next(one.section for one in sparsifiers() if one.id == method)
 
 
-def looks(name: str) -> dict[str, str]:
-    """Return sparsifier, title, short name and colour of a named twin."""
-    twin = get_sparsifier(name)
-    return {"sparsifier": twin.section, "title": twin.title, "short": twin.short, "colour": twin.colour}
+def looks(methods: Iterable[str], config: Any) -> dict[str, dict[str, str]]:
+    """Return sparsifier, title, short name and colour of named twins, but of those called as their sparsifier is."""
+    found = {}
+    for name in methods:
+        named, twin = config.twins.get(name), get_sparsifier(name)
+        if named and (name not in REGISTRY or named.title or named.short or named.colour):
+            texts = {"title": twin.title, "short": twin.short, "colour": twin.colour}
+            found[name] = {"sparsifier": twin.section, **texts}
+    return found
 
 
 def _epochs(entry: Any) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, Literal
 
 from zootwins.sparsifiers.base import Sparsifier
 
@@ -78,17 +78,19 @@ def module_of(method: str) -> str:
     return type(get_sparsifier(method)).__module__
 
 
-def name_twins(twins: Mapping[str, Mapping[str, Any]] | None) -> None:
+def name_twins(twins: Mapping[str, Mapping[str, Any] | Literal[False, "false"]] | None) -> None:
     """Make the run's named twins known by their names, and forget those of another run.
 
     A named twin is its sparsifier under another id: files, random streams, tables and figures go by the name.
 
     Args:
         twins: the configuration's section: of every name its `sparsifier`, and, if they are not to follow from it,
-            `title`, `short` and `colour`; other keys are settings.
+            `title`, `short` and `colour`; other keys are settings. A twin that is false is left out.
     """
     _named.clear()
     for name, entry in (twins or {}).items():
+        if not isinstance(entry, Mapping):
+            continue
         known = of_section(entry["sparsifier"])
         twin = type(known)()
         if name != known.id:
