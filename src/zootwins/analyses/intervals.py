@@ -17,6 +17,7 @@ Coverage of 95 % in simulations (2000 populations, tau 600; a standard error of 
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -25,7 +26,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 2000
 LEAST = 6  # models: n of fewer lie on one side of what they are compared with, by chance, in 2 / 2ⁿ > 5 % of cases
 _SEED = 20230427  # any constant: the same draws for every quantity
-_BATCH = 100  # resamples held at once: bounds memory for thousands of models
+_HELD = 100_000  # draws of models held at once: bounds memory for thousands of models
 
 
 def generator() -> np.random.Generator:
@@ -33,6 +34,7 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(_SEED)
 
 
+@cache
 def expanded_level(models: int) -> float:
     """Return the level that an interval of `models` models is computed at, for a coverage of `CONFIDENCE`."""
     quantile = np.sqrt(models / (models - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, models - 1)
@@ -66,7 +68,7 @@ def interval(
     models = len(samples[0])
     if models < LEAST:
         return np.nan, np.nan
-    settings = {"paired": True, "vectorized": vectorized, "batch": _BATCH}
+    settings = {"paired": True, "vectorized": vectorized, "batch": max(1, _HELD // models)}
     settings["confidence_level"] = expanded_level(models) if corrected else CONFIDENCE
     method = "BCa" if corrected else "percentile"
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
