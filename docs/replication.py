@@ -131,7 +131,8 @@ def write(folder: Path) -> dict[str, pd.DataFrame]:
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     tables = {name: pd.read_csv(folder / f"{name}.csv") for name in (*TABLES, *OF_ZOO)}
     titles = titles_of_zoos()
-    save(paper_comparison(tables["paper_comparison"]), [folder / "paper_comparison.svg"], {})
+    compared = tables["paper_comparison"].assign(zoo=lambda table: table["zoo"].map(titles))
+    save(paper_comparison(compared), [folder / "paper_comparison.svg"], {})
     save(layer_std(tables["hypotheses"]), [folder / "layer_std.svg"], {})
     save(draw_rank_stability(tables["rank_stability"], titles), [folder / "rank_stability.svg"], {})
     return tables

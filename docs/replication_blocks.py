@@ -9,12 +9,14 @@ from zootwins.analyses.cells import QUANTITIES
 from zootwins.analyses.hypotheses import AGREEMENT, CORRELATION, EXCLUDED, FITS, GAP, SPREAD, TRAIN
 from zootwins.analyses.paper_comparison import LEVEL
 
-SHOWN_EPOCHS = (5, 10, 11, 12, 13)  # of the hypotheses on Table 2
+SHOWN_EPOCHS = (10, 12, 13)  # of the hypotheses on Table 2
 LABELS = {TRAIN: "train accuracy", GAP: "gap"}
 VERDICTS = {"does not hold": "fails"}
 SOME = 32  # models, below which agreement says little, so that nothing is said to hold
 ELSEWHERE = "at other operating points"  # in the texts of hypotheses
 STEPS = ("training", "MP", "VD")
+METHODS = {"table5": "MP", "table6": "VD", "table7": "VD"}  # of the tables that have one
+NAMES = QUANTITIES | {"pearson_r": "Pearson r", "kendall_tau": "Kendall τ"}
 OVER_WEIGHTS = "over weights, of the share of models that prune them"
 
 
@@ -113,77 +115,60 @@ class Blocks:
             rows.append(
                 {
                     "Zoo": self.titles[zoo],
-                    "in the catalogue": f"`{zoo}`",
-                    "n": f"{part['models'].max():.0f}",
-                    "n, paper": f"{part['paper_models'].max():.0f}",
+                    "n (paper's)": f"{part['models'].max():.0f} ({part['paper_models'].max():.0f})",
                     **{f"{step}, h": f"{took[step]:.2f}" if step in took else "–" for step in STEPS},
                 }
             )
         return _markdown(pd.DataFrame(rows))
 
     def verdicts(self) -> str:
-        """A verdict per zoo and claim; the rules are on the page."""
+        """A verdict per claim and zoo; the rules are on the page."""
         numbers, hypotheses, findings = (self.tables[name] for name in ("paper_comparison", "hypotheses", "findings"))
-        rows = []
+        columns = {}
         for zoo, own in numbers.groupby("zoo", sort=False):
             at, quantity, table = own["at"], own["quantity"], own["table"]
             correlation, agreement = table == "table2", (table == "table1") & (quantity == "agreement")
+            layers = (table == "table8") & ~quantity.isin(QUANTITIES)
             spread = hypotheses[(hypotheses["zoo"] == zoo) & (hypotheses["hypothesis"] == OVER_WEIGHTS)]
             tested = findings.loc[findings["zoo"] == zoo, "verdict"]
+            counts = _only(self.tables["paper_agreement"], zoo=zoo, table="all")
             claims = {
-                "all numbers": own,
                 "VD: accuracy, sparsity, gap": own[table == "table6"],
                 "VD: layers": own[table == "table7"],
-                "MP: accuracy, gap": own[table == "table5"],
-                "MP: r, τ": own[correlation & (at == "MP")],
                 "VD: r, τ": own[correlation & (at == "VD")],
-                "MP: agreement": own[agreement & (at == "MP")],
                 "VD: agreement": own[agreement & (at == "VD")],
+                "MP: accuracy, gap": own[table == "table5"],
+                "MP: layers": own[layers],
+                "MP: r, τ": own[correlation & (at == "MP")],
+                "MP: agreement": own[agreement & (at == "MP")],
             }
-            rows.append(
-                {
-                    "Zoo": f"{self.titles[zoo]}, n = {own['models'].max():.0f}",
-                    **{claim: _verdict(part) for claim, part in claims.items()},
-                    "layers' deviations are over weights": _of_spread(spread),
-                    "findings that hold": f"{(tested == 'holds').sum()} of {len(tested)}" if len(tested) else "–",
-                }
-            )
-        return _markdown(pd.DataFrame(rows))
-
-    def counts(self) -> str:
-        """How many numbers agree: a line per zoo, a column per table of the paper."""
-        counts = self.tables["paper_agreement"]
-        rows = []
-        for zoo, part in counts.groupby("zoo", sort=False):
-            row = {"Zoo": f"{self.titles[zoo]}, n = {part['models'].max():.0f}"}
-            for one in part.itertuples(index=False):
-                name = one.table.replace("table", "Table ")
-                row[name] = f"{one.agree:.0f} of {one.tested:.0f}" + (
-                    f", {one.differ:.0f} differ" if one.differ else ""
-                )
-            row["expected"] = f"{part.loc[part['table'] == 'all', 'expected'].iloc[0]:.1f}"
-            rows.append(row)
-        return _markdown(pd.DataFrame(rows).fillna("–"))
+            columns[f"{self.titles[zoo]}, n = {own['models'].max():.0f}"] = {
+                "all numbers": _verdict(own),
+                "expected if the zoos were alike": f"{counts['expected']:.1f} of {counts['tested']:.0f}",
+                **{claim: _verdict(part) for claim, part in claims.items()},
+                "layers' deviations are over weights": _of_spread(spread),
+                "the paper's findings": f"{(tested == 'holds').sum()} of {len(tested)} hold" if len(tested) else "–",
+            }
+        return _markdown(pd.DataFrame(columns).rename_axis("Claim").reset_index())
 
     def differ(self) -> str:
-        """The numbers that differ beyond what chance does to all of a zoo's numbers."""
+        """How many numbers differ beyond what chance does to all of a zoo's numbers, by table and quantity."""
         numbers = self.tables["paper_comparison"]
-        differ = numbers[(numbers["p_adjusted"] < LEVEL) & (numbers["table"] != "table8")]  # it repeats Table 5
-        if differ.empty:
-            return "None.\n"
-        rows = pd.DataFrame(
-            {
-                "Zoo": differ["zoo"].map(self.titles),
-                "Table": differ["table"].str.removeprefix("table"),
-                "At": differ["at"],
-                "Quantity": _named(differ["quantity"]),
-                "Ours": [_number(*values) for values in zip(differ["mean"], differ["std"], strict=True)],
-                "Paper": [_number(*values) for values in zip(differ["paper_mean"], differ["paper_std"], strict=True)],
-                "Difference": differ["difference"].map("{:+.1f}".format),
-                "in SE": differ["difference_in_se"].map("{:+.1f}".format),
+        numbers = numbers[numbers["p"].notna() & (numbers["table"] != "table8")]  # whose accuracies are Table 5's
+        method = numbers["table"].map(METHODS).fillna(numbers["at"])
+        rows = []
+        for (zoo, table, one, quantity), part in numbers.groupby(["zoo", "table", method, "quantity"], sort=False):
+            differ = part[part["p_adjusted"] < LEVEL]
+            row = {
+                "Zoo": self.titles[zoo],
+                "Table": table.removeprefix("table"),
+                "Quantity": f"{one}: {NAMES.get(quantity, quantity)}",
+                "differ": f"{len(differ)} of {len(part)}",
+                "by": _range(differ["difference"]),
+                "in SE": _range(differ["difference_in_se"]),
             }
-        )
-        return _markdown(rows)
+            rows += [row] if len(differ) else []
+        return _markdown(pd.DataFrame(rows)) if rows else "None.\n"
 
     def correlations(self) -> str:
         """The hypotheses for Table 2, magnitude pruning: r and tau of every zoo; bold: both fit."""
@@ -201,37 +186,42 @@ class Blocks:
         return _markdown(pd.DataFrame([{"Hypothesis": "**the paper**", **paper}, *rows]).fillna("–"))
 
     def retest(self) -> str:
-        """The same models pruned and trained twice, beside what the paper's Table 2 has of MP."""
-        table, hypotheses = self.tables["retest"], self.tables["hypotheses"]
-        printed = hypotheses[(hypotheses["number"] == CORRELATION) & (hypotheses["method"] == "mp")]
-        paper = {zoo: _paper_pair(own) for zoo, own in printed.groupby("zoo")}
+        """The same models pruned and trained twice."""
         rows = [
             {
                 "Zoo": self.titles[row["zoo"]],
-                "n": f"{row['models']:.0f}",
                 "Pruned, %": f"{row['sparsity']:.0f}",
                 "r, τ of two runs": " · ".join(_interval(row, f"both_{one}") for one in ("r", "tau")),
-                "the paper, at 80 %": paper[row["zoo"]] if row["sparsity"] == 80 else "–",
                 "τ of originals and a run": _interval(row, "original_first_tau"),
                 "τ of originals and both runs' mean": _interval(row, "original_mean_tau"),
             }
-            for row in table.to_dict("records")
+            for row in self.tables["retest"].to_dict("records")
         ]
         return _markdown(pd.DataFrame(rows))
 
     def agreements(self) -> str:
-        """The hypotheses for VD's agreement at the paper's operating points."""
+        """The hypotheses for VD's agreement at the paper's operating points, mean and deviation; bold: fits."""
         table = self.tables["hypotheses"]
         shown = (table["number"] == AGREEMENT) & (table["method"] == "vd")
         table = table[shown & ~table["hypothesis"].str.contains(f"{ELSEWHERE}|right|twin by")]
-        paper = table["paper"].map("{:.1f}".format) + " at epoch " + table["at"].astype(str)
-        return _readings(table.assign(Quantity=table["quantity"], paper_text=paper), ["Quantity"], self.titles)
+        paper = {}
+        for zoo, own in table.groupby("zoo", sort=False):
+            mean, std = (own.loc[own["quantity"] == quantity, "paper"].iloc[0] for quantity in ("mean", "std"))
+            paper[self.titles[zoo]] = f"{mean:.1f} · {std:.1f} at epoch {own['at'].iloc[0]}"
+        rows = [{"Hypothesis": "**the paper**", **paper}]
+        for hypothesis, part in table.groupby("hypothesis", sort=False):
+            cells = {zoo: " · ".join(map(_reading, own.itertuples())) for zoo, own in part.groupby("zoo", sort=False)}
+            rows.append({"Hypothesis": hypothesis, **{self.titles[zoo]: cell for zoo, cell in cells.items()}})
+        return _markdown(pd.DataFrame(rows).fillna("–"))
 
     def finetuned(self) -> str:
-        """How often each reading of Table 5 fits."""
+        """How often each reading of Table 5 fits, of those that fit a number of some zoo."""
         table = self.tables["hypotheses"]
         readings = table[table["number"].isin([TRAIN, GAP]) & ~table["hypothesis"].str.startswith("after ")]
-        readings = readings.sort_values("number", key=lambda numbers: numbers == GAP, kind="stable")
+        fits = readings.groupby(["number", "hypothesis"])["verdict"].transform(
+            lambda verdicts: (verdicts == FITS).any()
+        )
+        readings = readings[fits].sort_values("number", key=lambda numbers: numbers == GAP, kind="stable")
         return _fits(readings.assign(Number=readings["number"].map(LABELS)), ["Number", "hypothesis"], self.titles)
 
     def spreads(self) -> str:
@@ -242,13 +232,12 @@ class Blocks:
     def findings(self) -> str:
         """The paper's findings, tested: a line per method and finding, a column per zoo."""
         table = self.tables["findings"]
-        models = table.groupby("zoo")["models"].max()
         rows = []
         for (method, finding), part in table.groupby(["method", "finding"], sort=False):
             row = {"Method": method.upper(), "Finding": f"{finding} (bound {part['bound'].iloc[0]:g})"}
             for one in part.itertuples(index=False):
                 verdict = VERDICTS.get(one.verdict, one.verdict)
-                row[f"{self.titles[one.zoo]}, n = {models[one.zoo]:.0f}"] = f"{verdict}: {one.value:.2f}"
+                row[self.titles[one.zoo]] = f"{verdict}: {one.value:.2f}"
             rows.append(row)
         return _markdown(pd.DataFrame(rows).fillna("–"))
 
@@ -277,19 +266,6 @@ def _of_spread(readings: pd.DataFrame) -> str:
 def _as_many_as_chance(agree: int, count: int, models: float) -> bool:
     """Whether enough models were run, and as many numbers agree as independent ones of zoos that are alike would."""
     return models >= SOME and agree > 0 and stats.binom.cdf(agree, count, 1 - LEVEL) >= LEVEL
-
-
-def _readings(table: pd.DataFrame, keys: list[str], titles: dict[str, str]) -> str:
-    """A line per hypothesis and a column per zoo, under the paper's number (`paper_text`); bold: fits."""
-    rows = []
-    for key, part in table.groupby(keys, sort=False):
-        named = dict(zip(keys, key, strict=True))
-        paper = {titles[zoo]: own["paper_text"].iloc[0] for zoo, own in part.groupby("zoo", sort=False)}
-        rows.append({**named, "Hypothesis": "**the paper**", **paper})
-        for hypothesis, own in part.groupby("hypothesis", sort=False):
-            cells = {titles[row.zoo]: _reading(row) for row in own.itertuples(index=False)}
-            rows.append({**named, "Hypothesis": hypothesis, **cells})
-    return _markdown(pd.DataFrame(rows).fillna("–"))
 
 
 def _reading(row) -> str:
@@ -326,13 +302,12 @@ def _paper_pair(part: pd.DataFrame) -> str:
     return f"r {paper['pearson_r']:.1f} · τ {paper['kendall_tau']:.1f}"
 
 
-def _number(mean: float, std: float) -> str:
-    return f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ({std:.1f})"
-
-
-def _named(quantities: pd.Series) -> pd.Series:
-    return quantities.replace(QUANTITIES | {"pearson_r": "Pearson r", "kendall_tau": "Kendall τ"})
+def _range(values: pd.Series) -> str:
+    low, high = (f"{value:+.1f}" for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def _markdown(table: pd.DataFrame) -> str:
+    """A table in Markdown; no line breaks within an interval or `5 of 6`."""
+    table = table.replace(r"(?<=\d) (?=\[|of \d)|(?<=\d of) (?=\d)|(?<=\d,) (?=[-\d])", "\u00a0", regex=True)
     return table.to_markdown(index=False, disable_numparse=True) + "\n"

@@ -16,7 +16,11 @@ from zootwins.reporting.figures.layout import SMALL, wrapped
 
 NAMES = 1.9  # inches for the names of lines
 LINEAR_UP_TO = 3.0  # beyond this the axis is logarithmic
-KINDS = (("#0072B2", "o", "of the same zoo"), ("#56B4E9", "o", "of a zoo like it"), ("#E69F00", "X", "flagged"))
+KINDS = (
+    ("#0072B2", "o", "of the same zoo"),
+    ("#56B4E9", "o", "of a zoo like it"),
+    ("#E69F00", "X", "the paper contradicts itself"),
+)
 PANELS = {  # the half width of the band in which numbers agree, and the axis' label
     "difference_in_paper_std": (1.0, "Ours − paper, in the paper's std"),
     "difference_in_se": (stats.norm.isf(LEVEL / 2), "Ours − paper, in standard errors"),
@@ -35,7 +39,7 @@ def compared(
 
 @styled
 def paper_comparison(table: pd.DataFrame) -> Figure:
-    """One line per table and zoo, one point per number. Flagged: the paper contradicts itself there."""
+    """One line per table and zoo, one point per number."""
     numbers = table.dropna(subset=list(PANELS), how="all")
     if numbers.empty:
         return message("None of the paper's zoos was run, and no zoo says which of them to compare with.")
@@ -58,18 +62,23 @@ def paper_comparison(table: pd.DataFrame) -> Figure:
         axes.set_xlabel(label)
     panels[0].set_yticks(range(len(groups)), names, fontsize=SMALL)
     panels[0].set_ylim(len(groups) - 0.5, -0.5)
-    for colour, marker, label in KINDS:
-        panels[0].plot([], [], marker, color=colour, label=label)
+    for chosen, (colour, marker, label) in zip(_kinds(numbers), KINDS, strict=True):
+        if chosen.any():
+            panels[0].plot([], [], marker, color=colour, label=label)
     figure.legend(loc="outside upper center", ncols=3)
     return figure
+
+
+def _kinds(numbers: pd.DataFrame) -> tuple[np.ndarray, ...]:
+    """Return which of the numbers are of each of `KINDS`."""
+    flagged = (numbers["flag"].fillna("") != "").to_numpy()
+    same = numbers["same_zoo"].to_numpy(dtype=bool)
+    return ~flagged & same, ~flagged & ~same, flagged
 
 
 def _draw_line(axes: Axes, line: int, part: pd.DataFrame, column: str) -> None:
     """The numbers of a table and zoo, from top to bottom in the table's order."""
     offset = np.linspace(-0.3, 0.3, len(part)) if len(part) > 1 else np.zeros(1)
-    flagged = (part["flag"].fillna("") != "").to_numpy()
-    same = part["same_zoo"].to_numpy(dtype=bool)
-    kinds = (~flagged & same, ~flagged & ~same, flagged)
-    for chosen, (colour, marker, _) in zip(kinds, KINDS, strict=True):
+    for chosen, (colour, marker, _) in zip(_kinds(part), KINDS, strict=True):
         x = part[column].to_numpy()[chosen]
         axes.plot(x, (line + offset)[chosen], marker, color=colour, markersize=2.5, alpha=0.7, markeredgewidth=0)
