@@ -8,11 +8,13 @@ from torch.nn import functional as F
 
 from test_architectures import images_for, made
 from zootwins.architectures.architecture import get_architecture
-from zootwins.population import Factors
+from zootwins.population import Factors, batched_network
+from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.masks import pruning_masks
 from zootwins.population.native_engine import NativeEngine, is_available, why_not
+from zootwins.population.optimizers import OPTIMIZERS
 from zootwins.population.randomness import data_order
-from zootwins.population.torch_engine import OPTIMIZERS, TorchEngine
+from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
 from zootwins.zoos import sources
 from zootwins.zoos.schedules import lr_factors
@@ -20,6 +22,7 @@ from zootwins.zoos.sources import Schedule
 from zootwins.zoos.training import train_zoo
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-11}  # float64 over some steps
+FACTORS_IN_FLOAT32 = {"rtol": 1e-6, "atol": 1e-9}  # a step's rate is a product in either precision
 RULE = {"lr": 3e-3, "weight_decay": 1e-2}
 MADE = {
     "adam": lambda p, f: torch.optim.Adam(p, lr=f.lr, weight_decay=f.weight_decay),
@@ -31,6 +34,13 @@ MADE = {
     "rmsprop": lambda p, f: torch.optim.RMSprop(p, lr=f.lr, weight_decay=f.weight_decay, momentum=f.momentum),
 }
 ARCHITECTURE = get_architecture("small_cnn", 1, 3, 16)
+
+
+@pytest.fixture(params=["together", "alone"])
+def models_are(request, monkeypatch):
+    """Small models are trained together, large ones alone: here a small one stands for a large one, too."""
+    if request.param == "alone":
+        monkeypatch.setattr(batched_network, "_SMALL", 0)
 
 
 def factors(seed, optimizer, **more) -> Factors:
@@ -62,7 +72,7 @@ def test_the_catalogue_knows_the_engines_optimisers():
 
 
 @pytest.mark.parametrize("l2", [0.0, 1e-3])
-def test_every_optimiser_equals_torch_optim(l2):
+def test_every_optimiser_equals_torch_optim(l2, models_are):
     """All in one population, with coupled and decoupled decay, and a penalty on the layers' weights alone."""
     of = made(ARCHITECTURE, [factors(seed, optimizer, l2=l2) for seed, optimizer in enumerate(OPTIMIZERS)])
     data = images_for(ARCHITECTURE)
@@ -74,13 +84,33 @@ def test_every_optimiser_equals_torch_optim(l2):
             torch.testing.assert_close(of.parameters[name][model], parameter, **ROUNDING, msg=OPTIMIZERS[model])
 
 
-def test_masked_weights_stay_zero_whatever_the_optimiser():
+def test_masked_weights_stay_zero_whatever_the_optimiser(models_are):
     of = made(ARCHITECTURE, [factors(seed, optimizer, l2=0.1) for seed, optimizer in enumerate(OPTIMIZERS)])
     of.set_masks(pruning_masks({name: of.parameters[name] for name in ARCHITECTURE.weight_names}, 0.5, "layer"))
     TorchEngine().train_epoch(of, images_for(ARCHITECTURE), 1)
     for name, mask in of.masks.items():
         assert (of.parameters[name][~mask] == 0).all()
         assert (of.parameters[name][mask] != 0).all()
+
+
+@pytest.mark.parametrize("gate_lr", [None, 0.1])
+def test_a_model_alone_is_trained_as_among_others(gate_lr, monkeypatch):
+    """Masks, gates with and without a rate of their own, and rates of steps at which some models stand still."""
+    data, trained = images_for(ARCHITECTURE), []
+    rates = torch.rand(len(OPTIMIZERS), 3, generator=torch.Generator().manual_seed(0))
+    rates[1, 1] = rates[2, 0] = 0
+    for small in (1 << 15, 0):
+        monkeypatch.setattr(batched_network, "_SMALL", small)
+        of = made(ARCHITECTURE, [factors(seed, optimizer, l2=1e-3) for seed, optimizer in enumerate(OPTIMIZERS)])
+        of.weights = HardConcrete(gate_lr=gate_lr)
+        of.parameters = of.weights.start(of.parameters)
+        of.set_masks(pruning_masks({name: of.parameters[name] for name in ARCHITECTURE.weight_names}, 0.5, "layer"))
+        penalty = torch.full((len(of),), 1e-4, dtype=torch.float64)
+        for epoch in (1, 2):
+            TorchEngine().train_epoch(of, data, epoch, penalty=penalty, lr_factors=rates)
+        trained.append(of.parameters | of.optimizer_state)
+    for name, together in trained[0].items():
+        torch.testing.assert_close(trained[1][name], together, **FACTORS_IN_FLOAT32, msg=name)
 
 
 def test_native_kernels_leave_what_they_lack_to_torch():

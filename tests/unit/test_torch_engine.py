@@ -8,7 +8,7 @@ import torch
 from plain_networks import module_indices
 from reference import optimizer_for, train_one, train_one_variational
 from zootwins.architectures.architecture import get_architecture
-from zootwins.population import Factors, ImageSet, Population
+from zootwins.population import Factors, ImageSet, Population, optimizers
 from zootwins.population import torch_engine as engine_module
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.masks import pruning_masks
@@ -117,7 +117,7 @@ def test_a_step_in_parts_is_the_step(own_lr, monkeypatch):
     kinds = [*MIXED, *(factors(9, optimizer=optimizer) for optimizer in ("nesterov", "adamw", "rmsprop"))]
     moved = []
     for at_once in (1 << 15, 700):
-        monkeypatch.setattr(engine_module, "_MOVED_AT_ONCE", at_once)
+        monkeypatch.setattr(optimizers, "_MOVED_AT_ONCE", at_once)
         of = population(kinds)
         of.set_masks(pruning_masks({key: of.parameters[key] for key in of.architecture.weight_names}, 0.6, "global"))
         if own_lr:

@@ -29,7 +29,7 @@ class Factors:
     seed: int | None
     activation: str
     init: str | None
-    optimizer: str  # one of `torch_engine.OPTIMIZERS`
+    optimizer: str  # one of `optimizers.OPTIMIZERS`
     lr: float
     weight_decay: float
     momentum: float

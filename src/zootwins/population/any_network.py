@@ -54,14 +54,18 @@ def forward_any(
     given |= {f"{name}.factors": numbers for name, numbers in draws.dropout.items()}
     given |= {f"{name}.noise": numbers for name, numbers in draws.noise.items()}
     clamp = draws.linear_clamp if draws.noise else None
+    modules = [_module(architecture, run, training=training, clamp=clamp) for run in activations]
+    if len(activations) == 1:
+        logits, inputs = _alike(modules[0], given, images, taken_by)
+        return logits.mT, inputs
     parts = [
         _alike(
-            _module(architecture, run, training=training, clamp=clamp),
+            module,
             {name: tensor[run.models] for name, tensor in given.items()},
             images if len(images) == 1 else images[run.models],
             taken_by,
         )
-        for run in activations
+        for module, run in zip(modules, activations, strict=True)
     ]
     logits = torch.cat([part for part, _ in parts])
     return logits.mT, {name: torch.cat([inputs[name] for _, inputs in parts]) for name in taken_by}
@@ -84,7 +88,8 @@ def _alike(
 
     models = len(next(iter(tensors.values())))
     if models == 1:
-        logits, taken = of_one({name: tensor[0] for name, tensor in tensors.items()}, images[0])
+        # views whose gradients are views too: those of `tensor[0]` are copies
+        logits, taken = of_one({name: tensor.squeeze(0) for name, tensor in tensors.items()}, images[0])
         return logits[None], {name: tensor[None] for name, tensor in taken.items()}
     return vmap(of_one, in_dims=(0, 0 if own_images else None))(tensors, images if own_images else images[0])
 

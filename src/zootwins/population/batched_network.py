@@ -8,6 +8,7 @@ same random numbers at the same sites, and agree to float rounding.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,20 @@ from zootwins.population.variational import EPSILON, FC_CLAMP, log_alpha
 _MODELS_AT_ONCE, _SAMPLES_AT_ONCE = 16, 50  # the noise of the small CNN: 16 MB as floats, twice that as words
 _NO_EPOCH = 0  # whose noise training never draws
 _NUMBERS_AT_ONCE = 1 << 20  # in the largest temporary
+_SMALL = (
+    1 << 15
+)  # weights and biases of one model; a larger one goes alone through plain modules, which takes less time
+
+
+def is_small_chain(architecture: Architecture) -> bool:
+    """Whether a network is a chain whose weights stay in a CPU's cache while several models are computed together."""
+    numbers = sum(prod(shape) for shape in architecture.parameter_shapes.values())
+    return bool(architecture.chain) and numbers <= _SMALL
+
+
+def goes_alone(architecture: Architecture, models: int) -> bool:
+    """Whether so many models are one that takes less time as the plain network: all that is no small chain."""
+    return models == 1 and not is_small_chain(architecture)
 
 
 def activation_runs(population: Population, models: Tensor) -> list[ActivationRun]:
@@ -76,7 +91,7 @@ def forward(
         training: whether batch normalisation uses the batch's statistics and updates its own; if there are draws, if
             None.
     """
-    if not architecture.chain:
+    if not architecture.chain or goes_alone(architecture, len(next(iter(tensors.values())))):
         training = draws is not None if training is None else training
         return forward_any(architecture, activations, tensors, images, draws or Draws(), taken_by, training=training)
     draws, hidden, inputs = draws or Draws(), images.transpose(1, 2), {}
