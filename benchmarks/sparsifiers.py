@@ -4,14 +4,16 @@
     python benchmarks/sparsifiers.py rigl set --models 32 --samples 5000
 
 Twins at 80 % and their unpruned controls, of random models on random images, are trained by every method in one process
-by turns; the CPU time of one thread counts, and the fastest of the turns. Whatever a method does to masks and weights
+by turns; the CPU time of one thread counts, and the median of the turns. Whatever a method does to masks and weights
 while it trains is in its training; what it does before (scores, updates, rounds of SynFlow) is on its own, in the
-epochs of training that would take as long, on as many images as a zoo trains on (`--full`).
+epochs of training that would take as long, on as many images as a zoo trains on (`--full`). A method is compared with
+magnitude pruning of the same turn.
 Writes sparsifiers.csv.
 """
 
 import argparse
 import time
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -83,14 +85,13 @@ def measured(methods: list[str], inputs: SparsifierInputs, turns: int, full: int
         for method in methods:
             found[method].append(costs(method, inputs))
             print(method, *(f"{seconds:.3g}" for seconds in found[method][-1]), flush=True)
-    rows = []
-    for method, of_method in found.items():
-        before, training = (min(values) for values in zip(*of_method, strict=True))
-        twins = 2 * len(inputs.originals)
-        rows.append({"method": method, "training": training, "before": before / twins})
-    table = pd.DataFrame(rows)
-    mp = table.loc[table["method"] == "mp", "training"].item()
-    return table.assign(over_mp=table["training"] / mp, epochs_before=table["before"] / (mp * full))
+    before, training = (pd.DataFrame(found).map(itemgetter(part)) for part in (0, 1))  # [turns, methods]
+    before, over_mp = before / (2 * len(inputs.originals)), training.div(training["mp"], axis=0)
+    columns = {"training": training, "before": before, "over_mp": over_mp}
+    table = pd.DataFrame({name: values.median() for name, values in columns.items()})
+    table["over_mp_low"], table["over_mp_high"] = over_mp.min(), over_mp.max()
+    table["epochs_before"] = table["before"] / (table.loc["mp", "training"] * full)
+    return table.rename_axis("method").reset_index()
 
 
 def main() -> None:
