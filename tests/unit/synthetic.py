@@ -226,11 +226,11 @@ def make_soups(models: pd.DataFrame, seed: int = 0) -> dict[str, pd.DataFrame]:
                 for phase in phases:
                     cooked = place | {"phase": phase, "sparsity": goal * phase / phases[-1]}
                     scores += [cooked | row for row in _soup_rows(variant, accuracy - 0.05 * goal * phase, rng)]
-                kinds = ["kin"]
+                kinds = ["members of one model"]
                 if variant == "unrelated_models":
                     kinds = ["unrelated models, own masks", "unrelated models, one mask"]
                 for kind in kinds:
-                    dip = 0.005 if kind == "kin" else 0.4
+                    dip = 0.005 if kind == "members of one model" else 0.4
                     line = {f"line_{n}": accuracy - dip * n * (10 - n) / 25 * rng.uniform(0.9, 1) for n in range(11)}
                     apart = {"distance": rng.uniform(1, 5), "agreement": rng.uniform(0.8, 0.9), "barrier": dip}
                     pairs += [

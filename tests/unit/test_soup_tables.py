@@ -114,7 +114,13 @@ def test_models_without_pairs_do_not_count_in_effects_of_factors(results):
 
 def test_controls(results):
     table = soup_tables.control_table([results]).set_index(["control", "goal"])
-    assert set(table.index.get_level_values("control")) == {"kin", "own masks", "one mask", "constant", "dense"}
+    assert set(table.index.get_level_values("control")) == {
+        "members of one model",
+        "own masks",
+        "one mask",
+        "constant",
+        "dense",
+    }
     own = table.loc["own masks", 95]
     assert own["merged"] == pytest.approx(10)
     mixed = unrelated_models(results).query("kind == 'own masks' and goal == 0.95")
@@ -189,8 +195,8 @@ def test_a_mixture_with_a_part_that_tells_no_classes_apart_does_not_count(result
 def test_no_pair_counts_whose_first_part_tells_no_classes_apart(results):
     blind = collapsed(results, ["member"], [3], [1])
     (without,) = with_soups([replace(blind, tables={**blind.tables, "soups": later_alone(results, blind)})])
-    kin = without.tables["soup_pairs"].query("kind == 'kin' and index == 3 and variant == 'seed'")
-    assert set(kin["phase"]) == {1}
+    pairs = without.tables["soup_pairs"].query("kind == 'members of one model' and index == 3 and variant == 'seed'")
+    assert set(pairs["phase"]) == {1}
 
 
 def later_alone(results, changed) -> pd.DataFrame:

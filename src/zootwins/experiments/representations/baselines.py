@@ -22,7 +22,7 @@ from zootwins.experiments.representations.tokens import Tokens
 
 SIZED_MODELS = 8  # that compare sizes: each has many states, and recovery takes its time
 SIZES = (64, 128, 256, 500, 700, 1000, 1400, 2000)
-_TOLD_STATES, _TOLD_WEIGHTS = 2_000, 200_000  # that boosted trees learn from, at most: training has tens of thousands
+_MOST_STATES, _MOST_WEIGHTS = 2_000, 200_000  # that boosted trees learn from, at most: training has tens of thousands
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def largest_weights(splits: Mapping[str, VdStates], representation: Representati
     code = LargestWeights(tokens, representation.settings.numbers)
     rng, train, test = np.random.default_rng(0), splits["train"], splits["test"]
     states = np.arange(len(train))
-    if len(states) > _TOLD_STATES:
-        states = rng.choice(states, _TOLD_STATES, replace=False)
+    if len(states) > _MOST_STATES:
+        states = rng.choice(states, _MOST_STATES, replace=False)
     features = _features_of_weights(*code.recover(code(train.weights[states] / scale)), tokens)
     wanted = normalised(train, representation)[states][:, tokens.noisy].flatten().numpy()
-    chosen = rng.choice(len(wanted), min(_TOLD_WEIGHTS, len(wanted)), replace=False)
+    chosen = rng.choice(len(wanted), min(_MOST_WEIGHTS, len(wanted)), replace=False)
     trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0).fit(features[chosen], wanted[chosen])
     values, bounds = code.recover(code(test.weights / scale))
     predicted = trees.predict(_features_of_weights(values, bounds, tokens))

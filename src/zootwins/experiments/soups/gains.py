@@ -44,8 +44,9 @@ VARIANTS = {
 }
 CELL = ["variant", "members", "goal", "phase"]
 # The parts of each mixture, and what they are to each other.
+OF_ONE_MODEL = "members of one model"
 PARTS = {
-    "member": "kin",
+    "member": OF_ONE_MODEL,
     "own_masks_part": "unrelated models, own masks",
     "one_mask_part": "unrelated models, one mask",
 }
@@ -82,7 +83,7 @@ def _lent(wide: pd.DataFrame) -> pd.DataFrame:
 def gains(results: ZooResults, measure: str = "test_accuracy", merged: Sequence[str] = MERGED) -> pd.DataFrame:
     """Subtract a measure of what soups are compared with from that of the soups, one row per model.
 
-    Candidates are kept of the uniform soup's chain, which the greedy soup shares in phase 1 alone; later it has others.
+    Members are those of the uniform soup, which the greedy soup shares in phase 1 alone; later it has others.
 
     Columns: variant, members, goal, phase, index, arm, against, value (of the soup), gain.
     """
@@ -108,13 +109,13 @@ def unrelated_models(results: ZooResults) -> pd.DataFrame:
 
     Mixtures of which a part puts all images into one class are left out: the worst part is then no bound to fall below.
 
-    Columns: kind (kin, own masks, one mask), members, goal, index, merged, parts (their mean), worst (the lowest),
-    sparsity (of what is merged).
+    Columns: kind (members of one model, own masks, one mask), members, goal, index, merged, parts (their mean), worst
+    (the lowest), sparsity (of what is merged).
     """
     table = results.tables["soups"]
     first = table[table["phase"] == 1]
     kinds = {
-        "kin": (SEED, "soup", "member"),
+        OF_ONE_MODEL: (SEED, "soup", "member"),
         "own masks": (UNRELATED, "own_masks", "own_masks_part"),
         "one mask": (UNRELATED, "one_mask", "one_mask_part"),
     }
@@ -147,9 +148,9 @@ def shifted_gains(results: ZooResults, against: Sequence[str]) -> pd.DataFrame:
 def distances(results: ZooResults) -> pd.DataFrame:
     """Return the members' distance after the last phase, mean over pairs: variant, members, goal, index first."""
     pairs = last_phase(results.tables["soup_pairs"])
-    kin = pairs[pairs["kind"] == "kin"]
+    members = pairs[pairs["kind"] == OF_ONE_MODEL]
     keys = ["variant", "members", "goal", "index"]
-    means = kin.groupby(keys)[["distance", "agreement", "barrier"]].mean().reset_index()
+    means = members.groupby(keys)[["distance", "agreement", "barrier"]].mean().reset_index()
     return means.assign(disagreement=(1 - means["agreement"]).round(9))
 
 
@@ -186,11 +187,11 @@ def _without(results: ZooResults) -> ZooResults:
         for name, table in results.tables.items()
     }
     if "soup_pairs" in tables:
-        tables["soup_pairs"] = tables["soup_pairs"][_both_tell(tables["soup_pairs"], soups)]
+        tables["soup_pairs"] = tables["soup_pairs"][_neither_collapsed(tables["soup_pairs"], soups)]
     return replace(results, tables=tables)
 
 
-def _both_tell(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
+def _neither_collapsed(pairs: pd.DataFrame, soups: pd.DataFrame) -> np.ndarray:
     """Return whether neither part of a pair is collapsed; of unrelated models the second is another model's."""
     keys = [*CELL, "kind", "index", "member"]
     parts = soups[soups["arm"].isin(PARTS)]

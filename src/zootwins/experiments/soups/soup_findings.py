@@ -14,6 +14,7 @@ from zootwins.analyses.paper_findings import Finding, mean_finding
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import (
+    OF_ONE_MODEL,
     UNRECOMPUTED,
     VARIANTS,
     arms,
@@ -124,13 +125,13 @@ def _fair(results: ZooResults, goal: float) -> Iterator[Finding]:
 def _mixtures(results: ZooResults, goal: float) -> Iterator[Finding]:
     mixed = one_number(unrelated_models(results))
     for kind, part in mixed[mixed["goal"] == goal].groupby("kind", sort=False):
-        if kind != "kin":
+        if kind != OF_ONE_MODEL:
             text = f"averages of unrelated models ({kind}) are worse than the worst of them"
             values = 100 * (part["merged"] - part["worst"]).to_numpy()
             yield _finding(text, "accuracy, average less worst part, phase 1", values, above=False)
     pairs = one_number(last_phase(results.tables["soup_pairs"]))
-    kin = pairs[(pairs["kind"] == "kin") & (pairs["variant"] == SEED) & (pairs["goal"] == goal)]
-    values = 100 * kin.groupby("index")["barrier"].mean().to_numpy()
+    members = pairs[(pairs["kind"] == OF_ONE_MODEL) & (pairs["variant"] == SEED) & (pairs["goal"] == goal)]
+    values = 100 * members.groupby("index")["barrier"].mean().to_numpy()
     text = f"between members there is no barrier above {SMALL_BARRIER:g} point"
     yield _finding(text, "barrier", values, SMALL_BARRIER, above=False)
 

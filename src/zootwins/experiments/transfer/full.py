@@ -16,7 +16,7 @@ from zootwins.analyses.status import status_of
 from zootwins.architectures.architecture import CLASSES
 from zootwins.catalogue.transfer import Full
 from zootwins.experiments.transfer.backbones import Backbones
-from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, tell_diverged, transfer_keys
+from zootwins.experiments.transfer.schedules import class_accuracy, log_diverged, lr_factor, rows_of, transfer_keys
 from zootwins.population import Engine, ImageData, Population
 from zootwins.population.probe import initial_heads
 from zootwins.population.trajectory import PREDICTIONS, Plan, ignore, record_trajectory
@@ -107,7 +107,7 @@ def transfer_full(
     grid = (len(backbones), *(len(axis.values) for axis in axes(backbones, settings)))
     trajectory.tensors = {name: tensor.unflatten(0, grid) for name, tensor in trajectory.tensors.items()}
     finite = [trajectory.tensors[name].isfinite().flatten(2).all(2) for name in backbones.parameters]
-    tell_diverged(backbones, torch.stack(finite).all(0).numpy(), "finite parameters after full transfer")
+    log_diverged(backbones, torch.stack(finite).all(0).numpy(), "finite parameters after full transfer")
     return trajectory
 
 

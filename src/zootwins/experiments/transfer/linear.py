@@ -16,7 +16,7 @@ from zootwins.analyses.status import COLLAPSED, status_of
 from zootwins.architectures.architecture import Architecture
 from zootwins.catalogue.transfer import HEAD_INPUTS, LAST, Linear
 from zootwins.experiments.transfer.backbones import Backbones
-from zootwins.experiments.transfer.schedules import class_accuracy, lr_factor, rows_of, tell_diverged, transfer_keys
+from zootwins.experiments.transfer.schedules import class_accuracy, log_diverged, lr_factor, rows_of, transfer_keys
 from zootwins.population import Engine, ImageData, ImageSet
 from zootwins.population.batched_network import layer_features
 from zootwins.population.probe import exact_head, predicted_classes, regularised_loss, train_heads, with_ones
@@ -68,7 +68,7 @@ def transfer_linear(
             del features  # before the next are extracted
         for (solver, restart), scores in found.items():
             finite = np.isfinite(scores["loss"])
-            tell_diverged(backbones, finite, f"finite loss in linear transfer from {layer} ({solver})")
+            log_diverged(backbones, finite, f"finite loss in linear transfer from {layer} ({solver})")
             status = status_of(~finite, scores.pop(COLLAPSED) == 1)
             scores = {name: np.where(finite, values, np.nan) for name, values in scores.items()}
             trained = {"epoch": settings.epochs, "lr": lrs[layer]} if solver == SGD else {"epoch": 0, "lr": np.nan}

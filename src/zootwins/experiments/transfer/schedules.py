@@ -41,7 +41,7 @@ def class_accuracy(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.stack([right[..., labels == label].mean(-1) for label in np.unique(labels)], axis=-1).mean(-1)
 
 
-def tell_diverged(backbones: Backbones, finite: np.ndarray, lacking: str) -> None:
+def log_diverged(backbones: Backbones, finite: np.ndarray, lacking: str) -> None:
     """Name the networks on the log some of whose numbers are NaN or infinite.
 
     Args:

@@ -13,6 +13,7 @@ from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED, UNRELATED
 from zootwins.experiments.soups.gains import (
+    OF_ONE_MODEL,
     POINTS,
     VARIANTS,
     distances,
@@ -39,7 +40,7 @@ COMPARED = {
     "reprune": "IMP re-pruned",
     "ensemble": "ensemble",
 }
-KINDS = {"kin": "#0072B2", "unrelated models, own masks": "#D55E00", "unrelated models, one mask": "#E69F00"}
+KINDS = {OF_ONE_MODEL: "#0072B2", "unrelated models, own masks": "#D55E00", "unrelated models, one mask": "#E69F00"}
 GAIN = "Gain over the mean member, points"
 
 
