@@ -20,7 +20,8 @@ import yaml
 from snakemake.utils import update_config
 
 from zootwins.architectures.architecture import Architecture, get_architecture
-from zootwins.catalogue.entries import Run, Zoo, load_run
+from zootwins.catalogue.entries import Run, load_run
+from zootwins.catalogue.zoos import Zoo
 from zootwins.images.entries import built_in
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population.engines import get_engine

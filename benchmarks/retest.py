@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.correlation import kendall, pearson
+from zootwins.analyses.statistics import kendall, pearson
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.run.provenance import digest

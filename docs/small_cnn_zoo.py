@@ -21,8 +21,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from scipy import stats
 
-from zootwins.analyses.correlation import kendall_tau
 from zootwins.analyses.intervals import RESAMPLES, generator, interval, mean_interval
+from zootwins.analyses.statistics import kendall_tau
 from zootwins.analyses.two_samples import holm
 from zootwins.benchmark.baselines import predict
 from zootwins.benchmark.tasks import Task

@@ -18,8 +18,8 @@ from zootwins.analyses.predictability import weight_statistics
 from zootwins.analyses.response import rank_changes, twin_predictions
 from zootwins.analyses.results import ZooResults
 from zootwins.architectures.architecture import get_architecture
-from zootwins.catalogue.entries import Zoo
 from zootwins.catalogue.experiments import figures, tables
+from zootwins.catalogue.zoos import Zoo
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.storage import Representation

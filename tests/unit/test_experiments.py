@@ -20,6 +20,11 @@ from zootwins.zoos.sources import FACTORS, TrainSource
 PAPER = Path(__file__).parents[2] / "resources" / "paper"
 SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
 RESULTS = [*tables().values(), *figures().values()]
+WITHOUT_P_VALUES = (
+    *("table1", "table3", "table4", "table5", "table6", "table7", "table8", "table9", "predictability", "compression"),
+    *("sparsity_tradeoff", "layer_distribution", "mask_overlap", "paper_comparison", "paper_agreement"),
+    *("representation_claims", "prune_decisions", "zero_shot"),
+)
 
 
 def test_reading_the_registry_loads_no_heavy_library():
@@ -29,14 +34,27 @@ def test_reading_the_registry_loads_no_heavy_library():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
+def imported_by(results, *names):
+    """Return which libraries are loaded where what makes some results is imported."""
+    scripts = [SCRIPTS / f"{name}.py" for name in ("make_table", "make_figure", "make_explorer")]
+    modules = {module for result in results for module in result.modules}
+    modules |= {name for path in scripts for name in provenance._source(path).imports if provenance._file(name)}
+    code = f"import sys; [__import__(name) for name in {sorted(modules)}]; print(*(set({names}) & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stderr == ""
+    return set(run.stdout.split())
+
+
 def test_no_table_and_no_figure_imports_torch():
     """Importing it takes longer than making most of them; what needs tensors imports them where it does."""
-    scripts = [SCRIPTS / f"{name}.py" for name in ("make_table", "make_figure", "make_explorer")]
-    modules = {module for result in RESULTS for module in result.modules}
-    modules |= {name for path in scripts for name in provenance._source(path).imports if provenance._file(name)}
-    code = f"import sys; [__import__(name) for name in {sorted(modules)}]; print('torch' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (run.stdout, run.stderr) == ("False\n", "")
+    assert "torch" not in imported_by(RESULTS, "torch")
+
+
+def test_tables_without_p_values_and_figures_of_all_import_no_scipy_stats():
+    """Importing it takes as long as everything else that they import."""
+    drawn = [figure for one in experiments() if one.in_all for figure in one.figures]
+    light = [tables()[name] for name in WITHOUT_P_VALUES]
+    assert imported_by([*drawn, *light], "scipy.stats", "sklearn", "seaborn") == set()
 
 
 def test_experiments_and_results_have_one_name_each():

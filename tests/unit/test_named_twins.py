@@ -12,8 +12,9 @@ from snakemake.utils import update_config
 
 from synthetic import ARCHITECTURE, twins_by
 from zootwins.analyses.cells import shorts, sweep_texts
-from zootwins.catalogue.entries import Run, Zoo, load_run
+from zootwins.catalogue.entries import Run, load_run
 from zootwins.catalogue.files import Files
+from zootwins.catalogue.zoos import Zoo
 from zootwins.population import Factors
 from zootwins.reporting.figures.looks import look_of, name_of
 from zootwins.run.errors import InputError

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from synthetic import MP_EPOCHS, SETTINGS_OF, make_results, make_zoo
-from zootwins.analyses.pairing import interpolated, method_differences, paired_table, wilcoxon
+from zootwins.analyses.matched import paired_table
+from zootwins.analyses.pairing import interpolated, method_differences
 
 
 @pytest.fixture
@@ -65,22 +65,3 @@ def test_a_curve_counts_where_it_first_passes_a_sparsity():
     whole = np.array([0.70033, 0.80008, 0.89983])  # what comes to 70, 80 and 90 % of 2,416 weights
     assert interpolated(whole, accuracy[:3], [0.7, 0.8, 0.9]).tolist() == accuracy[:3].tolist()
     assert interpolated(np.array([0.5, 0.5]), np.array([0.9, 0.8]), [0.5]) == pytest.approx([0.9])
-
-
-@pytest.mark.parametrize(
-    "differences",
-    [
-        [0.3, -0.1, 0.2, 0.5],  # exact
-        [0.1, 0.1, -0.1, 0.2, 0.0, 0.3],  # ties and a zero: all signs
-        [-0.2, 0.2],
-        [0.1, 0.0, 0.0],
-        [0.1, 0.1, -0.1, 0.2, 0.0, 0.3] * 3,  # too many for all signs
-    ],
-)
-def test_signed_ranks_are_those_of_scipy(differences):
-    assert wilcoxon(pd.Series(differences)) == stats.wilcoxon(differences).pvalue
-
-
-def test_nothing_differs_and_nothing_is_there():
-    assert wilcoxon(pd.Series([0.0, 0.0])) == 1
-    assert np.isnan(wilcoxon(pd.Series([], dtype=float)))

@@ -6,7 +6,8 @@ import pytest
 
 from synthetic import make_results
 from zootwins.analyses import paper_findings
-from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN, Finding, findings_table, mean_finding
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN, Finding, mean_finding
+from zootwins.analyses.paper_findings import findings_table
 
 
 @pytest.fixture(scope="module")

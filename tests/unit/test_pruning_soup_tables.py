@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from synthetic import PRUNING_SOUPS, make_models, make_pruning_soups, make_zoo
-from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.experiments import get_experiment
 from zootwins.experiments.soups import while_pruning_tables

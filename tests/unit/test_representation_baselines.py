@@ -13,7 +13,7 @@ from scipy.stats import ttest_1samp
 from sklearn.metrics import r2_score
 
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
-from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.experiments.representations import ALL_EPOCHS, TARGETS, baselines, probes
 from zootwins.experiments.representations.baselines import (
     by_size,

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from synthetic import make_results, make_zoo
-from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.catalogue.experiments import get_experiment, tables
 from zootwins.experiments.soups import soup_tables
 from zootwins.experiments.soups.gains import arms, gains, unrelated_models, with_soups

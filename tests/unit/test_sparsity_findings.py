@@ -14,7 +14,7 @@ from made_methods import (
     retrained,
 )
 from test_scratch import LOTTERY, WIDER, of
-from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.selection import pilots
 from zootwins.analyses.sparsity_findings import (
     Equivalence,

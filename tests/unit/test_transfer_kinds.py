@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from synthetic import make_models, make_zoo
-from zootwins.analyses.paper_findings import FAILS, HOLDS
+from zootwins.analyses.findings import FAILS, HOLDS
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.experiments import get_experiment
 from zootwins.experiments.transfer.kinds import (

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from reference import network_of
 from synthetic import ARCHITECTURE, SAMPLES, SETTINGS, make_models, make_shard
-from zootwins.analyses.paper_findings import FAILS, HOLDS
+from zootwins.analyses.findings import FAILS, HOLDS
 from zootwins.architectures.architecture import get_architecture
 from zootwins.experiments.representations import METHODS, NOVELTY, OWN
 from zootwins.experiments.representations.decisions import MAGNITUDE, auc, decisions_table

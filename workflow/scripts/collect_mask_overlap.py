@@ -2,7 +2,7 @@
 
 from zootwins.analyses.mask_overlap import mask_overlaps
 from zootwins.architectures.architecture import stored_architecture
-from zootwins.catalogue.entries import Zoo
+from zootwins.catalogue.zoos import Zoo
 from zootwins.run.job import job, log, provenance
 from zootwins.sparsifiers.registry import name_twins
 from zootwins.storage.frames import write_parquet

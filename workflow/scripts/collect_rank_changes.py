@@ -1,7 +1,7 @@
 """Rank changes of a zoo's models at the operating point of the correlation table, and without pruning."""
 
 from zootwins.analyses.response import response
-from zootwins.catalogue.entries import Zoo
+from zootwins.catalogue.zoos import Zoo
 from zootwins.images.datasets import load_stored
 from zootwins.run.job import job, provenance
 from zootwins.sparsifiers.registry import get_sparsifier, name_twins

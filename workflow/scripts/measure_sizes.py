@@ -4,7 +4,7 @@ from pathlib import Path
 
 from zootwins.analyses.sizes import sizes
 from zootwins.architectures.architecture import stored_architecture
-from zootwins.catalogue.entries import Zoo
+from zootwins.catalogue.zoos import Zoo
 from zootwins.images.datasets import load_dataset
 from zootwins.run.job import job, provenance
 from zootwins.sparsifiers.registry import name_twins

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zootwins.catalogue.entries import Zoo
+from zootwins.catalogue.zoos import Zoo
 from zootwins.publishing.release import write_release
 from zootwins.run.job import job, log, provenance
 from zootwins.sparsifiers.registry import name_twins

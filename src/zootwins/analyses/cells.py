@@ -69,3 +69,10 @@ def summaries(table: pd.DataFrame, keys: Mapping[str, str], columns: list[pd.Ser
     long = pd.DataFrame({**parts, **headings, "text": mean_std(table["mean"], table["std"])})
     grid = long.pivot_table("text", list(parts), list(headings), aggfunc="first", sort=False, fill_value=UNDEFINED)
     return grid.rename_axis(columns=[None] * len(headings))
+
+
+def by_sparsity(table: pd.DataFrame, cell: pd.Series, between: str) -> pd.DataFrame:
+    """Arrange texts of a table of pairs: one line per zoo and pair, sparsities from left to right."""
+    keys = {"Zoo": table["zoo"], "Methods": shorts(table["method"]) + between + shorts(table["against"])}
+    long = pd.DataFrame({**keys, "at": texts(table["sparsity"], "{:g} %"), "text": cell})
+    return long.pivot_table("text", list(keys), "at", aggfunc="first", sort=False).rename_axis(columns=None)

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
-from zootwins.analyses.correlation import kendall_tau, pearson_r
 from zootwins.analyses.intervals import interval, mean_interval
 from zootwins.analyses.layer_spread import SPREADS, Pruned
 from zootwins.analyses.paper_comparison import RESOLUTION, long_numbers
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import kendall_tau, pearson_r
 from zootwins.sparsifiers.base import Point
 
 COLUMNS = ["number", "method", "at", "hypothesis", "quantity", "value", "low", "high", "models"]

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.cells import texts, value_interval
+from zootwins.analyses.cells import by_sparsity, texts, value_interval
 from zootwins.analyses.intervals import mean_interval
-from zootwins.analyses.matched import by_sparsity
 from zootwins.analyses.pairing import method_pairs
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.state_of_sparsity import SPARSITIES

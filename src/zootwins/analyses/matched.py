@@ -6,16 +6,62 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from zootwins.analyses.cells import shorts, texts, value_interval
-from zootwins.analyses.correlation import kendall
-from zootwins.analyses.pairing import at_sparsity, method_pairs, wilcoxon
+from zootwins.analyses.cells import by_sparsity, lines, shorts, sweep_texts, texts, value_interval
+from zootwins.analyses.pairing import at_sparsity, method_differences, method_pairs
 from zootwins.analyses.paper_tables import summary
-from zootwins.analyses.results import ZooResults
+from zootwins.analyses.results import ORIGINAL, ZooResults
 from zootwins.analyses.state_of_sparsity import SPARSITIES
+from zootwins.analyses.statistics import kendall, wilcoxon
 
-ORIGINAL = "original"
 UNCOMMON = "no model has both methods' twins as sparse"
 FEW = "fewer than three models, or all equal"
+
+
+def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Mean paired difference in points at each of the second method's operating points, by pair of methods.
+
+    With Wilcoxon's signed-rank test; positive: the first method is better, `better` is the share of models for which
+    it is. A point that none of the first method's twins are about as sparse as has a row without models.
+    """
+    rows = []
+    for results in zoos:
+        for method, against in method_pairs(results):
+            differences = method_differences(results, method, against).dropna()
+            for point in results.milestones(against):
+                part = differences[np.isclose(differences["point"], point.value)]
+                if point.epoch == 0 and not point.at:  # the originals
+                    continue
+                values = part["difference"]
+                rows.append(
+                    {
+                        "zoo": results.zoo.id,
+                        "method": method,
+                        "against": against,
+                        "point": point.value,
+                        "sparsity": 100 * part["sparsity"].mean(),
+                        **summary(values),
+                        "better": 100 * (values.round(9) > 0).mean(),
+                        "p": wilcoxon(values),
+                    }
+                )
+    columns = ["zoo", "method", "against", "point", "sparsity", "mean", "std", "models", "low", "high", "better", "p"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def arrange_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Arrange one line per zoo, pair of methods and operating point of the second."""
+    pairs = shorts(table["method"]) + " − " + shorts(table["against"])
+    return lines(
+        {"Zoo": table["zoo"], "Methods": pairs, "At": sweep_texts(table["against"], table["point"])},
+        {
+            "n": texts(table["models"]),
+            "Sparsity": texts(table["sparsity"], "{:.1f}"),
+            "Difference": value_interval(table["mean"], table["low"], table["high"]),
+            "std": texts(table["std"], "{:.1f}"),
+            "First better": texts(table["better"], "{:.0f}"),
+            "p": texts(table["p"], "{:.2g}"),
+        },
+    )
 
 
 def matched_accuracies(results: ZooResults) -> dict[str, pd.DataFrame]:
@@ -111,10 +157,3 @@ def arrange_method_ranks(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange one line per zoo and pair of methods, sparsities from left to right."""
     cell = value_interval(table["tau"], table["tau_low"], table["tau_high"], "{:.2f}")
     return by_sparsity(table, cell.where(table["tau"].isna(), cell + texts(table["models"], " n {}")), ", ")
-
-
-def by_sparsity(table: pd.DataFrame, cell: pd.Series, between: str) -> pd.DataFrame:
-    """Arrange texts of a table of pairs: one line per zoo and pair, sparsities from left to right."""
-    keys = {"Zoo": table["zoo"], "Methods": shorts(table["method"]) + between + shorts(table["against"])}
-    long = pd.DataFrame({**keys, "at": texts(table["sparsity"], "{:g} %"), "text": cell})
-    return long.pivot_table("text", list(keys), "at", aggfunc="first", sort=False).rename_axis(columns=None)

@@ -5,17 +5,13 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from zootwins.analyses.cells import lines, shorts, sweep_texts, texts, value_interval
-from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
 
 # How far beyond the ends of a model's curve its end stands for it: pruning takes whole weights of each layer, so that
 # 95 % is 94.99 % in one table and 95.03 % in another.
 TOLERANCE = 0.005
 SAME = 0.001  # sparsities that are the same but for such whole weights
-MOST_ENUMERATED = 13  # differences with ties of which SciPy's signed-rank test takes all signs
 
 
 def method_pairs(results: ZooResults) -> list[tuple[str, str]]:
@@ -104,75 +100,3 @@ def equal_sparsity_differences(
         if index in curves  # else all of the method's twins diverged
     ]
     return pd.concat(parts, ignore_index=True) if parts else others.iloc[:0].assign(difference=np.nan)
-
-
-def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Mean paired difference in points at each of the second method's operating points, by pair of methods.
-
-    With Wilcoxon's signed-rank test; positive: the first method is better, `better` is the share of models for which
-    it is. A point that none of the first method's twins are about as sparse as has a row without models.
-    """
-    rows = []
-    for results in zoos:
-        for method, against in method_pairs(results):
-            differences = method_differences(results, method, against).dropna()
-            for point in results.milestones(against):
-                part = differences[np.isclose(differences["point"], point.value)]
-                if point.epoch == 0 and not point.at:  # the originals
-                    continue
-                values = part["difference"]
-                rows.append(
-                    {
-                        "zoo": results.zoo.id,
-                        "method": method,
-                        "against": against,
-                        "point": point.value,
-                        "sparsity": 100 * part["sparsity"].mean(),
-                        **summary(values),
-                        "better": 100 * (values.round(9) > 0).mean(),
-                        "p": wilcoxon(values),
-                    }
-                )
-    columns = ["zoo", "method", "against", "point", "sparsity", "mean", "std", "models", "low", "high", "better", "p"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def wilcoxon(differences: pd.Series) -> float:
-    """Return the p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN without pairs.
-
-    SciPy's choice between the exact test and the normal approximation. Of up to 13 differences with ties or zeros,
-    SciPy ranks again for each of 2^n signs, most of a second; ranks do not depend on signs, so here they are made once.
-    """
-    if differences.empty:
-        return np.nan
-    exact = differences.round(9).to_numpy()  # of shares of some hundred images: rounding must not part what ties
-    if not exact.any():
-        return 1.0
-    sizes = np.abs(exact)
-    if len(exact) > MOST_ENUMERATED or (sizes.all() and len(np.unique(sizes)) == len(exact)):
-        return float(stats.wilcoxon(exact).pvalue)
-    ranks = np.where(sizes > 0, stats.rankdata(sizes) - np.sum(sizes == 0), 0)
-    signs = stats.permutation_test(
-        (exact,),
-        lambda sample, axis: ((sample > 0) * ranks).sum(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=2**MOST_ENUMERATED,
-    )
-    return float(signs.pvalue)
-
-
-def arrange_pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """Arrange one line per zoo, pair of methods and operating point of the second."""
-    pairs = shorts(table["method"]) + " − " + shorts(table["against"])
-    return lines(
-        {"Zoo": table["zoo"], "Methods": pairs, "At": sweep_texts(table["against"], table["point"])},
-        {
-            "n": texts(table["models"]),
-            "Sparsity": texts(table["sparsity"], "{:.1f}"),
-            "Difference": value_interval(table["mean"], table["low"], table["high"]),
-            "std": texts(table["std"], "{:.1f}"),
-            "First better": texts(table["better"], "{:.0f}"),
-            "p": texts(table["p"], "{:.2g}"),
-        },
-    )

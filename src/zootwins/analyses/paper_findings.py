@@ -1,52 +1,23 @@
-"""The paper's findings as tests on the data: each holds, does not hold, or is inconclusive.
-
-A finding states on which side of a bound a statistic lies. It holds where the whole 95 % bootstrap interval does
-(models are drawn), does not hold where the whole interval is on the other side, and is inconclusive otherwise. Verdicts
-are not corrected for their number: of many findings without an effect, one in twenty has its interval beside the bound.
-"""
+"""The paper's findings as tests on the data."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from zootwins.analyses.cells import lines, shorts, texts, value_interval
-from zootwins.analyses.correlation import kendall
-from zootwins.analyses.intervals import LEAST, interval, mean_interval
+from zootwins.analyses.cells import lines, shorts
+from zootwins.analyses.findings import Finding, mean_finding, verdict_texts
+from zootwins.analyses.intervals import interval, mean_interval
 from zootwins.analyses.pairing import method_differences, method_pairs
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import kendall
 from zootwins.sparsifiers.registry import get_sparsifier
 
 SPREAD = 2.0  # "low spread": twins vary less than this times as much as their originals
 ROBUST_UP_TO = 0.8  # sparsity up to which MP is said to beat VD
 BEST = 0.25  # share of a zoo that counts as its best models
 COLUMNS = ["zoo", "method", "finding", "statistic", "value", "low", "high", "bound", "models", "verdict"]
-HOLDS, FAILS, OPEN = "holds", "does not hold", "inconclusive"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A statement on one zoo; `above` says on which side of the bound the statistic has to lie."""
-
-    method: str
-    finding: str
-    statistic: str
-    value: float
-    low: float
-    high: float
-    bound: float
-    models: int
-    above: bool = True
-
-    @property
-    def verdict(self) -> str:
-        if self.low > self.bound:
-            return HOLDS if self.above else FAILS
-        if self.high < self.bound:
-            return FAILS if self.above else HOLDS
-        return OPEN  # NaN included
 
 
 def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -178,29 +149,9 @@ def _layers(results: ZooResults) -> Iterator[Finding]:
     )
 
 
-def mean_finding(
-    method: str, finding: str, statistic: str, values: np.ndarray, bound: float = 0.0, *, above: bool = True
-) -> Finding:
-    """Test whether the mean of `[models]` is above a bound, or below; models without a value are left out.
-
-    Where some are on the bound and too few beside it for a verdict, there is no interval.
-    """
-    values = values[~np.isnan(values)]
-    mean = values.mean() if len(values) else np.nan
-    beside = values != bound
-    bounds = mean_interval(values) if beside.all() or beside.sum() >= LEAST else (np.nan, np.nan)
-    return Finding(method, finding, statistic, mean, *bounds, bound, len(values), above)
-
-
 def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange one line per zoo, method and finding."""
     return lines(
         {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Finding": table["finding"]},
-        {
-            "Statistic": texts(table["statistic"]),
-            "n": texts(table["models"]),
-            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
-            "Bound": texts(table["bound"], "{:g}"),
-            "Verdict": texts(table["verdict"]),
-        },
+        verdict_texts(table),
     )

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import QUANTITIES, lines, mean_std, numbers, shorts, summaries, texts, value_interval
-from zootwins.analyses.correlation import kendall, pearson
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.results import ZooResults
 from zootwins.sparsifiers.base import Point, Settings
@@ -31,12 +30,12 @@ TABLE8_PERCENTS = (50, 70, 90)
 def agreement_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Make Tables 1 and 9: accuracy, sparsity and agreement with the original, one row per zoo, MP and VD first."""
     points = {results.zoo.id: results.operating_points("agreement") for results in zoos}
-    methods = _methods(points.values())
+    methods = methods_at(points.values())
     rows = []
     for results in zoos:
         if not points[results.zoo.id]:
             continue
-        row = {"zoo": results.zoo.id, "models": 0, "vd_epoch": _vd_epoch(points[results.zoo.id])}
+        row = {"zoo": results.zoo.id, "models": 0, "vd_epoch": vd_epoch(points[results.zoo.id])}
         for method, point in points[results.zoo.id].items():
             cells = _agreement_cells(results.at(method, point), results.at(method, point, "agreement"))
             row["models"] = max(row["models"], cells.pop("models"))
@@ -46,17 +45,17 @@ def agreement_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
         [f"{method}_{quantity}" for method in part for quantity in ("accuracy", "sparsity", "agreement")]
         for part in (METHODS, methods[len(METHODS) :])
     )
-    columns = ["zoo", *_suffixed(printed, ("mean", "std")), "models", "vd_epoch", *_suffixed(printed, ("low", "high"))]
-    columns += _suffixed(others, ("mean", "std", "low", "high")) + _suffixed(methods[len(METHODS) :], ("point",))
-    return _frame(rows, columns + _suffixed(printed + others, QUARTILES))
+    columns = ["zoo", *suffixed(printed, ("mean", "std")), "models", "vd_epoch", *suffixed(printed, ("low", "high"))]
+    columns += suffixed(others, ("mean", "std", "low", "high")) + suffixed(methods[len(METHODS) :], ("point",))
+    return frame_of(rows, columns + suffixed(printed + others, QUARTILES))
 
 
-def _methods(points: Iterable[Mapping[str, Point]]) -> list[str]:
+def methods_at(points: Iterable[Mapping[str, Point]]) -> list[str]:
     """Return the paper's methods and then all others that there are operating points of."""
     return list(dict.fromkeys((*METHODS, *(method for own in points for method in own))))
 
 
-def _vd_epoch(points: dict[str, Point]) -> int | None:
+def vd_epoch(points: dict[str, Point]) -> int | None:
     return points["vd"].epoch if "vd" in points else None
 
 
@@ -72,36 +71,7 @@ def _agreement_cells(scores: pd.DataFrame, agreements: pd.DataFrame) -> dict[str
     return cells
 
 
-def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Make Table 2: Pearson's r and Kendall's tau-b of original and twin test accuracy, one row per zoo."""
-    points = {results.zoo.id: results.operating_points("correlation") for results in zoos}
-    others = _methods(points.values())[len(METHODS) :]
-    rows = []
-    for results in zoos:
-        if not points[results.zoo.id]:
-            continue
-        row = {"zoo": results.zoo.id, "vd_epoch": _vd_epoch(points[results.zoo.id]), "models": 0}
-        for method, point in points[results.zoo.id].items():
-            row[f"{method}_point"] = point.value
-            scores = results.at(method, point)
-            original = results.originals["test_accuracy"].reindex(scores.index).to_numpy()
-            row["models"] = max(row["models"], len(scores))
-            row[f"{method}_sparsity"] = 100 * scores["sparsity"].mean()
-            for name, statistic in (("pearson_r", pearson), ("kendall_tau", kendall)):
-                coefficient = statistic(original, scores["test_accuracy"].to_numpy())
-                row[f"{method}_{name}"] = 100 * coefficient.value
-                row[f"{method}_{name}_low"] = 100 * coefficient.low
-                row[f"{method}_{name}_high"] = 100 * coefficient.high
-                row[f"{method}_{name}_p"] = coefficient.p
-        rows.append(row)
-    coefficients = [f"{method}_{name}" for method in METHODS for name in ("pearson_r", "kendall_tau")]
-    columns = ["zoo", "mp_sparsity", *coefficients[:2], "vd_sparsity", *coefficients[2:], "models", "vd_epoch"]
-    more = [f"{method}_{name}" for method in others for name in ("pearson_r", "kendall_tau")]
-    columns += _suffixed(coefficients, ("low", "high", "p")) + _suffixed(others, ("point", "sparsity"))
-    return _frame(rows, columns + _suffixed(more, ("",)) + _suffixed(more, ("low", "high", "p")))
-
-
-def _frame(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:
+def frame_of(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:
     """Return rows as a table with all of the columns; a method that a zoo lacks leaves its cells undefined."""
     return pd.DataFrame(rows).reindex(columns=columns).astype({"vd_epoch": "Int64"})
 
@@ -251,40 +221,29 @@ def quartiles(fractions: pd.Series) -> dict[str, float]:
     return dict(zip(QUARTILES, map(float, found), strict=True))
 
 
-def _suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
+def suffixed(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
     return [f"{name}_{suffix}".removesuffix("_") for name in names for suffix in suffixes]
 
 
 def arrange_agreement(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange one line per zoo with MP beside VD, or one per zoo and method where there are others."""
     parts = {}
-    for method in _methods_of(table, "_accuracy_mean"):
+    for method in methods_with(table, "_accuracy_mean"):
         cells = {
             QUANTITIES[quantity]: mean_std(table[f"{method}_{quantity}_mean"], table[f"{method}_{quantity}_std"])
             for quantity in ("accuracy", "sparsity", "agreement")
         }
         bounds = (table[f"{method}_accuracy_{name}"] for name in QUARTILES)
         parts[method] = cells | {"Median accuracy": value_interval(*bounds)}
-    return _methods_beside_or_below(table, parts)
+    return methods_beside_or_below(table, parts)
 
 
-def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """Arrange one line per zoo with MP beside VD, or one per zoo and method where there are others."""
-    parts = {}
-    for method in _methods_of(table, "_pearson_r"):
-        cells = {"Sparsity": texts(table[f"{method}_sparsity"], "{:.1f}")}
-        for column, title in (("pearson_r", "Pearson r"), ("kendall_tau", "Kendall τ")):
-            cells[title] = value_interval(*(table[f"{method}_{column}{end}"] for end in ("", "_low", "_high")))
-        parts[method] = cells
-    return _methods_beside_or_below(table, parts)
-
-
-def _methods_of(table: pd.DataFrame, suffix: str) -> list[str]:
+def methods_with(table: pd.DataFrame, suffix: str) -> list[str]:
     """Return the methods that have columns in a table, the paper's first."""
     return [column.removesuffix(suffix) for column in table if column.endswith(suffix)]
 
 
-def _methods_beside_or_below(table: pd.DataFrame, parts: Mapping[str, Mapping[str, pd.Series]]) -> pd.DataFrame:
+def methods_beside_or_below(table: pd.DataFrame, parts: Mapping[str, Mapping[str, pd.Series]]) -> pd.DataFrame:
     """Put the cells of the paper's methods beside each other, those of more methods below each other.
 
     Args:

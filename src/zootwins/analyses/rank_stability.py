@@ -6,11 +6,48 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import shorts, sweep_texts, texts, value_interval
-from zootwins.analyses.correlation import kendall
-from zootwins.analyses.results import ZooResults
+from zootwins.analyses.paper_tables import (
+    METHODS,
+    frame_of,
+    methods_at,
+    methods_beside_or_below,
+    methods_with,
+    suffixed,
+    vd_epoch,
+)
+from zootwins.analyses.results import BEFORE, ORIGINAL, ZooResults
+from zootwins.analyses.statistics import kendall, pearson
 
-ORIGINAL, BEFORE = "original", "before"
 COLUMNS = ["zoo", "method", "point", "against", "sparsity", "models", "tau", "low", "high", "p"]
+
+
+def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Make Table 2: Pearson's r and Kendall's tau-b of original and twin test accuracy, one row per zoo."""
+    points = {results.zoo.id: results.operating_points("correlation") for results in zoos}
+    others = methods_at(points.values())[len(METHODS) :]
+    rows = []
+    for results in zoos:
+        if not points[results.zoo.id]:
+            continue
+        row = {"zoo": results.zoo.id, "vd_epoch": vd_epoch(points[results.zoo.id]), "models": 0}
+        for method, point in points[results.zoo.id].items():
+            row[f"{method}_point"] = point.value
+            scores = results.at(method, point)
+            original = results.originals["test_accuracy"].reindex(scores.index).to_numpy()
+            row["models"] = max(row["models"], len(scores))
+            row[f"{method}_sparsity"] = 100 * scores["sparsity"].mean()
+            for name, statistic in (("pearson_r", pearson), ("kendall_tau", kendall)):
+                coefficient = statistic(original, scores["test_accuracy"].to_numpy())
+                row[f"{method}_{name}"] = 100 * coefficient.value
+                row[f"{method}_{name}_low"] = 100 * coefficient.low
+                row[f"{method}_{name}_high"] = 100 * coefficient.high
+                row[f"{method}_{name}_p"] = coefficient.p
+        rows.append(row)
+    coefficients = [f"{method}_{name}" for method in METHODS for name in ("pearson_r", "kendall_tau")]
+    columns = ["zoo", "mp_sparsity", *coefficients[:2], "vd_sparsity", *coefficients[2:], "models", "vd_epoch"]
+    more = [f"{method}_{name}" for method in others for name in ("pearson_r", "kendall_tau")]
+    columns += suffixed(coefficients, ("low", "high", "p")) + suffixed(others, ("point", "sparsity"))
+    return frame_of(rows, columns + suffixed(more, ("",)) + suffixed(more, ("low", "high", "p")))
 
 
 def rank_stability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
@@ -56,3 +93,14 @@ def arrange_rank_stability(table: pd.DataFrame) -> pd.DataFrame:
     long = pd.DataFrame({**keys, "against": table["against"].map(headings), "text": cell})
     grid = long.pivot_table("text", list(keys), "against", aggfunc="first", sort=False, fill_value="–")
     return grid[[heading for heading in headings.values() if heading in grid]].rename_axis(columns=None)
+
+
+def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
+    """Arrange one line per zoo with MP beside VD, or one per zoo and method where there are others."""
+    parts = {}
+    for method in methods_with(table, "_pearson_r"):
+        cells = {"Sparsity": texts(table[f"{method}_sparsity"], "{:.1f}")}
+        for column, title in (("pearson_r", "Pearson r"), ("kendall_tau", "Kendall τ")):
+            cells[title] = value_interval(*(table[f"{method}_{column}{end}"] for end in ("", "_low", "_high")))
+        parts[method] = cells
+    return methods_beside_or_below(table, parts)

@@ -13,6 +13,7 @@ from scipy import stats
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.intervals import CONFIDENCE, RESAMPLES, generator
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import factor_effect
 from zootwins.sparsifiers.base import Point
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.sources import FACTORS
@@ -172,15 +173,6 @@ def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             )
     columns = ["zoo", "method", "factor", "levels", "models", "epsilon_squared", "p", "friendliest", "hardest"]
     return pd.DataFrame(rows, columns=[*columns, "mean_change_friendliest", "mean_change_hardest"])
-
-
-def factor_effect(values: pd.Series, levels: pd.Series) -> tuple[float, float]:
-    """Return ε² of a quantity by the levels of a factor, and its p-value; NaN where values or levels are equal."""
-    groups = [part.to_numpy() for _, part in values.groupby(levels)]
-    if len(groups) < 2 or np.ptp(values) == 0:
-        return np.nan, np.nan
-    test = stats.kruskal(*groups)
-    return test.statistic / (len(values) - 1), test.pvalue
 
 
 def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:

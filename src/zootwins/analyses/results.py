@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.status import split_diverged
-from zootwins.catalogue.entries import Zoo
+from zootwins.catalogue.zoos import Zoo
 from zootwins.sparsifiers.base import Point
 from zootwins.sparsifiers.registry import get_sparsifier, is_known
 from zootwins.storage.frames import read_csv, read_models, read_parquet
+
+# What the twins of a method are compared with, where it is no other method: the dense models, or the point before.
+ORIGINAL, BEFORE = "original", "before"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zootwins.architectures.architecture import Architecture
-from zootwins.catalogue.entries import Zoo
+from zootwins.catalogue.zoos import Zoo
 from zootwins.population.threads import one_thread
 from zootwins.sparsifiers.base import Point
 from zootwins.sparsifiers.registry import get_sparsifier

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from zootwins.analyses.cells import lines, texts, value_interval
+from zootwins.analyses.cells import lines
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN, Finding, mean_finding, verdict_texts
 from zootwins.analyses.intervals import CONFIDENCE, interval
 from zootwins.analyses.layer_distribution import layers_at_sparsity
 from zootwins.analyses.pairing import TOLERANCE, at_sparsity
-from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN, Finding, mean_finding
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.scratch import BUDGETS, Arm, arms, label, retrained_differences, retraining_methods
+from zootwins.analyses.retrained import BUDGETS, Arm, arms, label, retraining_methods
+from zootwins.analyses.scratch import retrained_differences
 from zootwins.analyses.selection import chosen_point, others, pilots
 from zootwins.analyses.state_of_sparsity import SPARSITIES
 from zootwins.sparsifiers.gradual_pruning import DISTRIBUTIONS
@@ -355,12 +356,5 @@ def arrange_sparsity_findings(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange one line per zoo, claim and finding."""
     return lines(
         {"Zoo": table["zoo"], "Claim": table["claim"], "Method": table["method"], "Finding": table["finding"]},
-        {
-            "Statistic": texts(table["statistic"]),
-            "n": texts(table["models"], "{:.0f}"),
-            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
-            "Bound": texts(table["bound"], "{:g}"),
-            "Verdict": texts(table["verdict"]),
-            "Note": table["reason"].replace("", "–"),
-        },
+        verdict_texts(table) | {"Note": table["reason"].replace("", "–")},
     )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from zootwins.analyses.cells import lines, numbers, texts, value_interval
+from zootwins.analyses.intervals import student_quantile
 from zootwins.analyses.results import ZooResults
 from zootwins.run.errors import InputError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SPLITS = 5  # the frozen one and four others
-CONFIDENCE = 0.95
 COLUMNS = [
     "task",
     "baseline",
@@ -90,8 +89,7 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
         sizes = (part if frozen.empty else frozen).iloc[0]
         reach = np.nan
         if len(values) > 1:
-            quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
-            reach = quantile * values.std(ddof=1) / np.sqrt(len(values))
+            reach = student_quantile(len(values)) * values.std(ddof=1) / np.sqrt(len(values))
         mean = values.mean() if len(values) else np.nan
         rows.append(
             dict(zip(("task", "baseline", "metric"), keys, strict=True))

@@ -16,14 +16,13 @@ from pydantic import (
 
 from zootwins.architectures.registry import checked_spec
 from zootwins.catalogue.experiments import experiments
+from zootwins.catalogue.zoos import COMPARISONS
 from zootwins.images.entries import DatasetEntry
 from zootwins.run.settings import Once, Section
 from zootwins.sparsifiers.registry import REGISTRY, sparsifiers
 from zootwins.zoos.dialects import DIALECTS
 from zootwins.zoos.ray_folders import ARCHIVE_SUFFIXES
 from zootwins.zoos.sources import ArchiveSource, GivenFactors, TrainSource
-
-COMPARISONS = ("agreement", "correlation")
 
 Models = Annotated[int, Field(ge=1)]
 # Names of zoos and twins become folders and parts of file names; figures have room for texts of these lengths.

@@ -12,8 +12,9 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from zootwins.catalogue.entries import Run, Zoo
+from zootwins.catalogue.entries import Run
 from zootwins.catalogue.experiments import Experiment, Result, experiment_of, experiments, get_experiment, module_of
+from zootwins.catalogue.zoos import Zoo
 from zootwins.run.errors import InputError
 from zootwins.run.provenance import digest
 from zootwins.sparsifiers import registry

@@ -42,7 +42,7 @@ class Twins(Experiment):
         ),
         Table(
             name="table2",
-            module="zootwins.analyses.paper_tables",
+            module="zootwins.analyses.rank_stability",
             maker="correlation_table",
             arranger="arrange_correlation",
             sources=("*/scores",),
@@ -206,7 +206,7 @@ class Twins(Experiment):
         ),
         Table(
             name="method_difference",
-            module="zootwins.analyses.pairing",
+            module="zootwins.analyses.matched",
             maker="paired_table",
             arranger="arrange_pairs",
             sources=("*/scores",),

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from zootwins.analyses.cells import lines, texts, value_interval
-from zootwins.analyses.intervals import CONFIDENCE
-from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.intervals import student_quantile
 from zootwins.storage.frames import read_parquet
 
 QUANTITIES = {
@@ -113,7 +112,7 @@ def split_interval(values: np.ndarray, share: float) -> tuple[float, float]:
     if len(values) < 2:
         return np.nan, np.nan
     error = np.sqrt((1 / len(values) + share) * values.var(ddof=1))
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
+    reach = student_quantile(len(values)) * error
     return values.mean() - reach, values.mean() + reach
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from zootwins.analyses.cells import QUANTITIES as HEADINGS
 from zootwins.analyses.cells import lines, mean_std, texts, value_interval
-from zootwins.analyses.paper_findings import FAILS, HOLDS, OPEN
+from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.analyses.paper_tables import summary
 from zootwins.experiments.representations import METHODS, OWN, RATIOS
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.cells import lines, texts, value_interval
-from zootwins.analyses.paper_findings import Finding, mean_finding
+from zootwins.analyses.cells import lines
+from zootwins.analyses.findings import Finding, mean_finding, verdict_texts
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.soups import SEED
 from zootwins.experiments.soups.gains import (
@@ -156,11 +156,5 @@ def arrange_soup_findings(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange one line per zoo, goal and statement."""
     return lines(
         {"Zoo": table["zoo"], "Goal, %": table["goal"], "Finding": table["finding"]},
-        {
-            "Statistic": texts(table["statistic"]),
-            "n": texts(table["models"]),
-            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
-            "Bound": texts(table["bound"], "{:g}"),
-            "Verdict": texts(table["verdict"]),
-        },
+        verdict_texts(table),
     )

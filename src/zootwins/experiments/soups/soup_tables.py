@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, texts, value_interval
-from zootwins.analyses.correlation import kendall
-from zootwins.analyses.pairing import wilcoxon
 from zootwins.analyses.paper_tables import summary
-from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import factor_effect, kendall, wilcoxon
 from zootwins.experiments.soups.gains import (
     CELL,
     NAMES,

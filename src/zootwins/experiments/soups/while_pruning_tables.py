@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
-from zootwins.analyses.paper_findings import mean_finding
+from zootwins.analyses.findings import mean_finding
 from zootwins.analyses.results import ZooResults
 from zootwins.experiments.soups.gains import more, percent
 from zootwins.experiments.soups.soup_tables import BARRIER, GAIN, barrier_cells, barrier_of, gain_cells, paired

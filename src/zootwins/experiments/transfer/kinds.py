@@ -13,10 +13,11 @@ import pandas as pd
 from scipy import stats
 
 from zootwins.analyses.cells import lines, texts, value_interval
-from zootwins.analyses.pairing import interpolated, wilcoxon
-from zootwins.analyses.paper_findings import Finding, mean_finding
+from zootwins.analyses.findings import Finding, mean_finding
+from zootwins.analyses.pairing import interpolated
 from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import wilcoxon
 from zootwins.experiments.transfer.outcomes import main_outcomes, method_name
 from zootwins.sparsifiers.registry import get_sparsifier, is_known, of_section
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from zootwins.analyses.cells import lines, texts, value_interval
-from zootwins.analyses.correlation import UNDEFINED, kendall, pearson
+from zootwins.analyses.cells import lines
+from zootwins.analyses.findings import Finding, mean_finding, verdict_texts
 from zootwins.analyses.intervals import interval
 from zootwins.analyses.pairing import equal_sparsity_differences
-from zootwins.analyses.paper_findings import Finding, mean_finding
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import UNDEFINED, kendall, pearson
 from zootwins.catalogue.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
 from zootwins.experiments.transfer.kinds import kind_findings
 from zootwins.experiments.transfer.outcomes import main_outcomes, method_name, point_name
@@ -204,11 +204,5 @@ def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:
     keys = {"Zoo": "zoo", "Claim": "claim", "Task": "task", "Mode": "mode", "Finding": "finding"}
     return lines(
         {heading: table[key] for heading, key in keys.items()},
-        {
-            "Statistic": texts(table["statistic"]),
-            "n": texts(table["models"]),
-            "Value": value_interval(table["value"], table["low"], table["high"], "{:.2f}"),
-            "Bound": texts(table["bound"], "{:g}"),
-            "Verdict": texts(table["verdict"]),
-        },
+        verdict_texts(table),
     )

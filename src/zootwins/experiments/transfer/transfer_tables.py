@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, mean_std, numbers, texts, value_interval
-from zootwins.analyses.correlation import UNDEFINED, Coefficient, kendall, pearson
 from zootwins.analyses.intervals import interval
-from zootwins.analyses.pairing import wilcoxon
 from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import UNDEFINED, Coefficient, kendall, pearson, wilcoxon
 from zootwins.experiments.transfer.outcomes import (
     NETWORK,
     PLACE,

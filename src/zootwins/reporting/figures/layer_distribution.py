@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from zootwins.analyses.layer_distribution import layers_at_sparsity
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.scratch import pruning_methods
+from zootwins.analyses.retrained import pruning_methods
 from zootwins.reporting.figures import QUIET, message, styled
 from zootwins.reporting.figures.layout import (
     BEHIND,

@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from zootwins.analyses.mask_overlap import ALL
-from zootwins.analyses.matched import ORIGINAL
-from zootwins.analyses.results import ZooResults
-from zootwins.analyses.scratch import pruning_methods
+from zootwins.analyses.results import ORIGINAL, ZooResults
+from zootwins.analyses.retrained import pruning_methods
 from zootwins.reporting.figures import COLUMN, message, styled
 from zootwins.reporting.figures.layout import HEADING, heading, in_lines, text_width, wrapped
 from zootwins.reporting.figures.looks import name_of

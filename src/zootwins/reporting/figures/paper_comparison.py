@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
-from scipy import stats
+from scipy import special
 
 from zootwins.analyses.paper_comparison import LEVEL, compare
 from zootwins.reporting.figures import COLUMN, message, styled
@@ -23,7 +23,7 @@ KINDS = (
 )
 PANELS = {  # the half width of the band in which numbers agree, and the axis' label
     "difference_in_paper_std": (1.0, "Ours − paper, in the paper's std"),
-    "difference_in_se": (stats.norm.isf(LEVEL / 2), "Ours − paper, in standard errors"),
+    "difference_in_se": (-special.ndtri(LEVEL / 2), "Ours − paper, in standard errors"),
 }
 
 

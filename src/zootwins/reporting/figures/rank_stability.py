@@ -6,8 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zootwins.analyses.rank_stability import BEFORE, ORIGINAL
-from zootwins.analyses.results import ZooResults
+from zootwins.analyses.results import BEFORE, ORIGINAL, ZooResults
 from zootwins.reporting.figures import QUIET, message, styled
 from zootwins.reporting.figures.layout import (
     BEHIND,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.scratch import BUDGETS, retraining_methods
+from zootwins.analyses.retrained import BUDGETS, retraining_methods
 from zootwins.reporting.figures import QUIET, message, styled
 from zootwins.reporting.figures.layout import (
     BEHIND,

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from zootwins.analyses.response import factor_effect
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import factor_effect
 from zootwins.catalogue.soups import SEED, UNRELATED
 from zootwins.experiments.soups.gains import (
     OF_ONE_MODEL,

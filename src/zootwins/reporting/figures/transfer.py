@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from zootwins.analyses.correlation import kendall_tau
 from zootwins.analyses.intervals import interval, mean_interval
 from zootwins.analyses.results import ZooResults
+from zootwins.analyses.statistics import kendall_tau
 from zootwins.catalogue.candidates import KINDS, ORIGINAL, RANDOM, SCRATCH, UNTRAINED
 from zootwins.experiments.transfer.outcomes import error_increase, main_outcomes, method_name
 from zootwins.experiments.transfer.transfer_findings import nearest_point

@@ -1,13 +1,19 @@
-"""Correlation over a population, between originals and twins: Pearson's r and Kendall's tau-b."""
+"""Statistics over a population that come with p-values: Pearson's r, Kendall's tau-b, and two tests of differences.
+
+All that takes `scipy.stats` for tables is here: importing it takes longer than making most of those that do without.
+"""
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from zootwins.analyses.intervals import interval
+
+MOST_ENUMERATED = 13  # differences with ties of which SciPy's signed-rank test takes all signs
 
 
 @dataclass(frozen=True)
@@ -79,3 +85,37 @@ def _resampled_tau(x: np.ndarray, y: np.ndarray) -> Callable[..., np.ndarray]:
         return (concordant / np.sqrt(pairs_x * pairs_y)).reshape(drawn.shape[:-1])
 
     return tau
+
+
+def wilcoxon(differences: pd.Series) -> float:
+    """Return the p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN without pairs.
+
+    SciPy's choice between the exact test and the normal approximation. Of up to 13 differences with ties or zeros,
+    SciPy ranks again for each of 2^n signs, most of a second; ranks do not depend on signs, so here they are made once.
+    """
+    if differences.empty:
+        return np.nan
+    exact = differences.round(9).to_numpy()  # of shares of some hundred images: rounding must not part what ties
+    if not exact.any():
+        return 1.0
+    sizes = np.abs(exact)
+    if len(exact) > MOST_ENUMERATED or (sizes.all() and len(np.unique(sizes)) == len(exact)):
+        return float(stats.wilcoxon(exact).pvalue)
+    ranks = np.where(sizes > 0, stats.rankdata(sizes) - np.sum(sizes == 0), 0)
+    signs = stats.permutation_test(
+        (exact,),
+        lambda sample, axis: ((sample > 0) * ranks).sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=2**MOST_ENUMERATED,
+    )
+    return float(signs.pvalue)
+
+
+def factor_effect(values: pd.Series, levels: pd.Series) -> tuple[float, float]:
+    """Return ε² of a quantity by the levels of a factor, and its p-value; NaN where values or levels are equal."""
+    groups = [part.to_numpy() for _, part in values.groupby(levels)]
+    if len(groups) < 2 or np.ptp(values) == 0:
+        return np.nan, np.nan
+    test = stats.kruskal(*groups)
+    return test.statistic / (len(values) - 1), test.pvalue

@@ -2,6 +2,7 @@ import math
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,8 +10,7 @@ from hypothesis.extra import numpy as npst
 from scipy import stats
 
 from zootwins.analyses import intervals
-from zootwins.analyses.correlation import kendall, pearson
-from zootwins.analyses.intervals import expanded_level, interval, mean_interval
+from zootwins.analyses.statistics import kendall, pearson, wilcoxon
 
 ROUNDING = 1e-9  # float64 sums of some ten numbers
 values = npst.arrays(np.float64, 8, elements=st.integers(0, 5).map(lambda i: i / 10))  # with ties
@@ -64,44 +64,20 @@ def test_pearson_interval_is_near_fishers():
     assert (result.low, result.high) == pytest.approx(fisher, abs=0.015)
 
 
-def test_mean_interval_is_near_the_normal_one():
-    sample = np.random.default_rng(3).normal(70, 5, 500)
-    half = 1.96 * sample.std(ddof=1) / math.sqrt(500)
-    # half is 0.44; 2000 resamples place each bound to about 0.02
-    assert mean_interval(sample) == pytest.approx((sample.mean() - half, sample.mean() + half), abs=0.06)
+@pytest.mark.parametrize(
+    "differences",
+    [
+        [0.3, -0.1, 0.2, 0.5],  # exact
+        [0.1, 0.1, -0.1, 0.2, 0.0, 0.3],  # ties and a zero: all signs
+        [-0.2, 0.2],
+        [0.1, 0.0, 0.0],
+        [0.1, 0.1, -0.1, 0.2, 0.0, 0.3] * 3,  # too many for all signs
+    ],
+)
+def test_signed_ranks_are_those_of_scipy(differences):
+    assert wilcoxon(pd.Series(differences)) == stats.wilcoxon(differences).pvalue
 
 
-def test_intervals_of_few_models_cover_the_truth(monkeypatch):
-    """Of populations of 8 models 93 % are covered, where the percentile method at its nominal level covers 88 %."""
-    monkeypatch.setattr(intervals, "RESAMPLES", 300)
-    samples = np.random.default_rng(4).normal(size=(300, 8))
-    shares = []
-    for corrected in (True, False):
-        bounds = np.array([interval((sample,), np.mean, corrected=corrected) for sample in samples])
-        shares.append(((bounds[:, 0] < 0) & (bounds[:, 1] > 0)).mean())
-    assert shares[0] > 0.9
-    assert shares[0] - shares[1] > 0.03
-
-
-def test_bounds_of_a_skewed_population_are_corrected():
-    """BCa bounds of a mean lie further to the long side than the percentile method's."""
-    sample = np.random.default_rng(5).gamma(1, size=30)
-    settings = {"confidence_level": expanded_level(30), "rng": intervals.generator(), "n_resamples": 2000}
-    plain = stats.bootstrap((sample,), np.mean, method="percentile", **settings).confidence_interval
-    low, high = mean_interval(sample)
-    assert low > plain.low
-    assert high > plain.high
-
-
-@pytest.mark.parametrize("models", [2, 5])
-def test_few_models_have_students_interval_and_nothing_but_a_mean_has_one(models):
-    """A draw of some models lies within their range, whose ends are on one side of the truth too often."""
-    sample = np.random.default_rng(1).normal(size=models)
-    expected = stats.ttest_1samp(sample, 0).confidence_interval(0.95)
-    assert mean_interval(sample) == pytest.approx((expected.low, expected.high))
-    assert np.isnan(interval((sample,), np.median)).all()
-
-
-def test_mean_interval_of_equal_and_of_single_values():
-    assert mean_interval(np.full(5, 80.0)) == (80.0, 80.0)
-    assert all(math.isnan(bound) for bound in mean_interval(np.array([80.0])))
+def test_nothing_differs_and_nothing_is_there():
+    assert wilcoxon(pd.Series([0.0, 0.0])) == 1
+    assert np.isnan(wilcoxon(pd.Series([], dtype=float)))
