@@ -39,12 +39,12 @@ def append(path: Path, text: str) -> None:
 
 def test_a_script_depends_on_what_it_imports_and_on_nothing_else(package):
     folder, digest = package
-    pruning, dropout, correlation = (
+    pruning, dropout, statistics = (
         "sparsifiers.magnitude_pruning",
         "sparsifiers.variational_dropout",
-        "analyses.correlation",
+        "analyses.statistics",
     )
-    before = {name: digest(name) for name in (pruning, dropout, correlation)}
+    before = {name: digest(name) for name in (pruning, dropout, statistics)}
     append(folder / "sparsifiers/magnitude_pruning.py", "\nADDED = 1\n")
     assert digest(pruning) != before[pruning]
     assert digest(dropout) == before[dropout]
@@ -65,7 +65,7 @@ def test_modules_loaded_by_name_count(package, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import json", encoding="utf-8")
     before = provenance.code_digest(script, "zootwins.analyses.statistics")
-    append(folder / "analyses/correlation.py", "\nADDED = 1\n")
+    append(folder / "analyses/statistics.py", "\nADDED = 1\n")
     forget()
     assert provenance.code_digest(script, "zootwins.analyses.statistics") != before
 

@@ -198,7 +198,7 @@ def test_a_changed_module_reruns_what_computes_with_it(finished):
     expected = {
         "sparsifiers/magnitude_pruning.py": {"magnitude_pruning": 4},
         "zoos/importing.py": {"import_zoo": 2, "magnitude_pruning": 4, "variational_dropout": 4},
-        "analyses/correlation.py": {},
+        "analyses/statistics.py": {},
     }
     for module, jobs in expected.items():
         path = finished.root / "src/zootwins" / module
