@@ -50,7 +50,7 @@ def test_a_script_depends_on_what_it_imports_and_on_nothing_else(package):
     assert digest(dropout) == before[dropout]
     append(folder / "population/trajectory.py", "\nADDED = 1\n")
     assert digest(dropout) != before[dropout]
-    assert digest(correlation) == before[correlation]
+    assert digest(statistics) == before[statistics]
 
 
 def test_parent_packages_count(package):
