@@ -53,7 +53,7 @@ def test_any_twins_with_masks_will_do(method):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("gmp", "'gmp' is no method of this zoo; add it to the configuration's methods"),
+        ("gmp", "'gmp' is no method of this zoo; add it to the configuration's twins"),
         ("vd", "vd has no masks of its own; take those of mp"),
         ("dpf", "dpf has no masks of its own; take those of mp"),
         ("ticket", "ticket has no masks of its own; take those of mp"),

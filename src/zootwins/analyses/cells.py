@@ -1,4 +1,4 @@
-"""Numbers as text, in rows and columns: what the tables' arrangements for people share.
+"""Numbers as text in rows and columns: shared by the arrangements of all tables.
 
 An arrangement takes a table as it is made, long and with ids, and returns a frame of text: row keys in the index, of
 which `Zoo` holds ids, headings in the columns. `zootwins.reporting.typeset` writes it.

@@ -50,7 +50,7 @@ def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _measured(results: ZooResults, method: str, point: float) -> dict[str, float]:
-    """Size and latency of a method's twins at a point, channel_sparsity in percent; NaN where not measured."""
+    """Return size and latency of a method's twins at a point, channel_sparsity in percent; NaN where not measured."""
     rows = results.tables.get("sizes")
     if rows is None or (found := rows[(rows["method"] == method) & np.isclose(rows["point"], point)]).empty:
         return dict.fromkeys(MEASURED, np.nan)
@@ -93,6 +93,6 @@ def arrange_compression(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_both(whole: pd.Series, small: pd.Series, form: str) -> pd.Series:
-    """Numbers of networks at full size and of smaller ones, where these are there."""
+    """Join numbers of networks at full size with those of smaller ones, where there are any."""
     smaller = texts(small, " → " + form).where(small.notna(), "")
     return texts(whole, form) + smaller

@@ -1,4 +1,4 @@
-"""Hypotheses on what the paper's numbers that ours do not meet may be, each computed on our twins.
+"""Hypotheses on the paper's numbers that ours do not meet, each computed on our twins.
 
 What the paper leaves unexplained: the correlation of magnitude-pruned twins with their originals (Table 2), agreement
 (Table 1), accuracy and generalisation gap after fine-tuning (Table 5), and the standard deviations of layers'

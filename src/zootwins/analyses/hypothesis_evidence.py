@@ -1,4 +1,4 @@
-"""What the hypotheses on the paper's unexplained numbers are computed from, out of a zoo's twins.
+"""Evidence that the hypotheses on the paper's unexplained numbers are computed from.
 
 Apart from `zootwins.analyses.hypotheses`, whose table needs no networks.
 """

@@ -1,4 +1,4 @@
-"""Do two methods keep the same weights of a model? The Jaccard index of their masks, beside that of chance.
+"""Overlap of two methods' masks of a model: their Jaccard index, beside that of chance.
 
 Masks are compared at operating points, since they cannot be interpolated: for each model and method the one whose
 sparsity is nearest to the wanted one, if it is within `NEAR`. Chance draws both masks anew, as many weights of each

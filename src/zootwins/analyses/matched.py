@@ -18,7 +18,7 @@ FEW = "fewer than three models, or all equal"
 
 
 def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Mean paired difference in points at each of the second method's operating points, by pair of methods.
+    """Arrange the mean paired difference in points at each of the second method's operating points, by pair of methods.
 
     With Wilcoxon's signed-rank test; positive: the first method is better, `better` is the share of models for which
     it is. A point that none of the first method's twins are about as sparse as has a row without models.
@@ -70,7 +70,7 @@ def matched_accuracies(results: ZooResults) -> dict[str, pd.DataFrame]:
 
 
 def equal_sparsity_comparison_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Mean paired difference of every two methods at each sparsity, in points, over the models that both have there.
+    """Arrange the mean paired difference of pairs of methods at each sparsity, in points, over the models with both.
 
     Positive: the first method is better. `better` is the share of models for which it is, p that of Wilcoxon's
     signed-rank test.

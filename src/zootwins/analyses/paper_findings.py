@@ -69,7 +69,7 @@ def _by_method(results: ZooResults) -> Iterator[Finding]:
 
 
 def _friendly(results: ZooResults, method: str) -> Finding:
-    """Do more ranks change than in models that are trained again and not pruned?
+    """Test whether more ranks change than in models that are trained again and not pruned.
 
     A rank change counts where the test images do not explain it. Training again changes ranks too, which the unpruned
     controls show: the method's own, or magnitude pruning's.

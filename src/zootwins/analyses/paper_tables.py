@@ -206,7 +206,7 @@ def _long(keys: list[str], cells: Iterable[tuple[tuple, pd.Series]]) -> pd.DataF
 
 
 def summary(fractions: pd.Series) -> dict[str, float]:
-    """Mean, standard deviation and the mean's interval in percent, and the number of models."""
+    """Return mean, standard deviation and the mean's interval in percent, and the number of models."""
     values = 100 * fractions.to_numpy(dtype=np.float64)
     low, high = mean_interval(values)
     mean = values.mean() if len(values) else np.nan

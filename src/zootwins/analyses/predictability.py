@@ -20,7 +20,7 @@ _PENALTIES = np.logspace(-2, 4, 13)
 
 
 def weight_statistics(parameters: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Mean, variance and percentiles of every layer's weights and biases.
+    """Return mean, variance and percentiles of every layer's weights and biases.
 
     Args:
         parameters: `{layer}.weight` and `{layer}.bias`, each `[models, …]`.

@@ -1,4 +1,4 @@
-"""Can what pruning finds be trained from scratch? Pruned models against the same masks retrained, model by model.
+"""Pruned models against the same masks trained from scratch, model by model.
 
 Budgets are states of one run (`zootwins.sparsifiers.retraining`): E, as many epochs as the original had; matched, as
 many as original and pruning together; B, twice as many as the original.
@@ -52,7 +52,7 @@ def scratch_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def difference_cells(difference: pd.Series) -> dict[str, float]:
-    """Mean, interval and n of models' differences, in points, the share that is positive, and Wilcoxon's p."""
+    """Return mean, interval and n of models' differences, in points, the share that is positive, and Wilcoxon's p."""
     there = difference.dropna()
     return {**summary(there), "better": 100 * (there.round(9) > 0).mean(), "p": wilcoxon(there)}
 

@@ -1,4 +1,4 @@
-"""What twins take when they are used: bytes and measured latency, at full size and without the channels that are gone.
+"""Bytes and measured latency of twins, at full size and without the channels that are pruned.
 
 Latency is measured with plain PyTorch, whose dense kernels compute zeros like other numbers. All networks of a zoo take
 turns in one process, so that their numbers can be compared with each other; on another machine they are others.
@@ -91,7 +91,7 @@ def latencies(networks: Mapping[tuple[int, str], nn.Module], images: Tensor) -> 
 
 
 def _at(shard: TwinShard, evaluated: Mapping[str, Tensor], point: Point) -> dict[str, Tensor]:
-    """Parameters and buffers of one model at a point, of those at all of its places and states."""
+    """Select parameters and buffers of one model at a point from those at all places and states."""
     twins = {name: tensor.flatten(0, len(shard.axes)) for name, tensor in evaluated.items()}
     state = shard.twin(point.at) * len(shard.weight_states) + shard.weight_state(point.epoch)
     return {name: tensor[state] for name, tensor in twins.items()}
@@ -108,7 +108,7 @@ def _bytes(architecture: Architecture) -> int:
 
 
 def _mean_bytes(twins: Sequence[SmallTwins]) -> float:
-    """Of shards that keep other numbers of channels, the mean over their models."""
+    """Average over the models of shards that keep different numbers of channels."""
     return float(
         np.repeat(
             [_bytes(one.architecture) for one in twins], [len(next(iter(one.places.values()))) for one in twins]

@@ -36,12 +36,12 @@ def narrowed(architecture: Architecture, outputs: Mapping[str, int]) -> Architec
 
 
 def _steps(architecture: Architecture) -> list[tuple[str, nn.Module]]:
-    """The steps of a chain, by name, without those that only flatten images."""
+    """Return the steps of a chain, by name, without those that only flatten images."""
     return [(name, step) for name, step in architecture.chain if not isinstance(step, nn.Flatten)]
 
 
 def _step(architecture: Architecture, step: nn.Module, outputs: int | str | None) -> Any:
-    """A step as the catalogue writes it."""
+    """Write a step as the catalogue does."""
     match step:
         case nn.Conv2d():
             return {"conv": {"outputs": outputs or step.out_channels, **_window(step)}}

@@ -81,7 +81,7 @@ FEATURES: dict[str, Callable[[Task, np.ndarray], np.ndarray]] = {
 
 
 def _with_condition(task: Task, items: np.ndarray, features: np.ndarray, *, crossed: bool) -> np.ndarray:
-    """Append which twin is asked for, one column for each; for linear models also its products with the features."""
+    """Append which twin is asked for, one column each; for linear models also its products with the features."""
     conditions = np.unique(task.conditions[task.train])
     if len(conditions) < 2:
         return features

@@ -71,7 +71,7 @@ def _without_false(twins: Any) -> Any:
 
 
 class Configuration(Section):
-    """What to compute. Threads, memory and partitions belong into a profile."""
+    """What to compute. Threads, memory and partitions are set in a profile."""
 
     zoos: Annotated[tuple[str, ...], Once] = Field(
         min_length=1, description="Zoos to run, by their name in the catalogue."
@@ -142,7 +142,7 @@ class Source(Section):
 
 
 class Publication(Section):
-    """The legal side of a release; it can only be made where both are given."""
+    """Licence and authors of a release, which needs both."""
 
     license: str | None = Field(None, description="SPDX identifier of the licence, such as CC-BY-4.0.")
     authors: Annotated[tuple[str, ...], Once] = Field((), description="Names to cite.")

@@ -31,7 +31,7 @@ def export_small_shards(files: Files, zoo: str, method: str, point: str) -> list
     """
     settings, known = files.run.catalogue[zoo].methods.get(method), get_sparsifier(method)
     if settings is None or not known.removes_channels(settings):
-        raise InputError(f"{zoo} has no twins by {method} that lack whole channels; see its key methods")
+        raise InputError(f"{zoo} has no twins by {method} that lack whole channels; make them by channel_pruning")
     if known.point(settings, float(point)) is None:
         values = ", ".join(f"{one.value:g}" for one in known.curve(settings))
         raise InputError(f"{zoo}'s twins by {method} have no point {point}; there are {values}")

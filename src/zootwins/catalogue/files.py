@@ -152,7 +152,7 @@ class Files:
         return self.raw_zoo(zoo) if self.run.catalogue[zoo].initial_weights == "checkpoint" else []
 
     def raw_zoo_with_epoch(self, zoo: str, epoch: str) -> str:
-        """The raw zoo whose checkpoints of an epoch are read.
+        """Return the raw zoo whose checkpoints of an epoch are read.
 
         Raises:
             InputError: if it is on this machine and has none.
@@ -167,7 +167,7 @@ class Files:
         return raw
 
     def folder_state_of_epoch(self, zoo: str, epoch: str) -> str | None:
-        """A digest of the checkpoints of an epoch in a zoo's folder."""
+        """Return a digest of the checkpoints of an epoch in a zoo's folder."""
         return self._folder_state(self.run.catalogue[zoo], int(epoch))
 
     def folder_state(self, zoo: str) -> str | None:
@@ -210,11 +210,11 @@ class Files:
         return [shard for zoo in self.run.zoos for shards in self.twins_by_method(zoo).values() for shard in shards]
 
     def first_twins(self, zoo: str) -> dict[str, str]:
-        """The first shard of a zoo's twins, by method."""
+        """Return the first shard of a zoo's twins, by method."""
         return {method: shards[0] for method, shards in self.twins_by_method(zoo).items()}
 
     def small_twins(self, zoo: str) -> list[str]:
-        """The shards of a zoo's twins as smaller networks, of the methods that remove channels."""
+        """Return the shards of a zoo's twins as smaller networks, of the methods that remove channels."""
         methods = self.run.catalogue[zoo].methods.items()
         shrunk = [method for method, settings in methods if get_sparsifier(method).removes_channels(settings)]
         return [file for method in shrunk for file in self.shards(zoo, f"results/small/{zoo}/{method}")]
@@ -238,7 +238,7 @@ class Files:
         return needed | {f"epoch_{epoch}": self.earlier(zoo, epoch) for epoch in sparsifier.earlier_epochs(settings)}
 
     def earlier(self, zoo: str, epoch: int) -> str:
-        """The weights of a zoo's models after an epoch of their training; 0: before it."""
+        """Return the file of a zoo's weights after an epoch of their training; 0: before it."""
         return f"results/zoos/{zoo}/epoch-{epoch}.safetensors" if epoch else self.initial(zoo)
 
     def initial(self, zoo: str) -> str:

@@ -108,7 +108,7 @@ def _resolved(
 
 
 def _needed(method: str, methods: Mapping[str, Settings]) -> list[str]:
-    """The methods whose twins a method needs, and those that these need in turn."""
+    """Return the methods whose twins a method needs, and those that these need in turn."""
     found: list[str] = []
     todo = [method]
     while todo:

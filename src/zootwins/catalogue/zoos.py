@@ -1,4 +1,4 @@
-"""A zoo as the configuration and the catalogue describe it: what jobs are given of them."""
+"""A zoo as the configuration and the catalogue describe it, as jobs receive it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

@@ -114,7 +114,7 @@ def _downloaded(kind: Callable, folder: Path, arguments: Mapping[str, Any], spli
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold other jobs off a data folder meanwhile: zoos share data sets, and torchvision writes them in place."""
+    """Lock a data folder against other jobs: zoos share data sets, and torchvision writes them in place."""
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):  # then no process writes
         yield

@@ -32,7 +32,7 @@ class MaskedDense(Weights):
         return {**parameters, **{mask_of(name): mask.to(parameters[name].dtype) for name, mask in masks.items()}}
 
     def masks(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Which weights networks have, bool of the weights' shapes."""
+        """Return which weights networks have, bool of the weights' shapes."""
         return {
             name.removesuffix(SUFFIX) + ".weight": mask != 0
             for name, mask in parameters.items()

@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let every operation of PyTorch use one thread.
+    """Restrict every operation of PyTorch to one thread.
 
     Tensors of small networks are small: several threads wait for each other longer than they compute.
     """

@@ -1,1 +1,1 @@
-"""What people look at: typeset tables, figures, the explorer."""
+"""Presentation: typeset tables, figures, the explorer."""

@@ -19,7 +19,7 @@ TEMPLATE = Path(__file__).with_name("explorer.html")
 
 
 def explorer_page(zoos: Sequence[ZooResults]) -> str:
-    """The page as HTML text, data and plotting library within."""
+    """Return the page as HTML text, with data and plotting library."""
     data = {results.zoo.id: zoo_data(results) for results in zoos if results.zoo.methods}
     # `</` would end the script element that the data are in
     text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
@@ -27,7 +27,7 @@ def explorer_page(zoos: Sequence[ZooResults]) -> str:
 
 
 def zoo_data(results: ZooResults) -> dict[str, Any]:
-    """What the page shows of a zoo; accuracies and sparsities as whole numbers, in hundredths of a percent.
+    """Return what the page shows of a zoo; accuracies and sparsities as whole numbers, in hundredths of a percent.
 
     `methods` hold, by id, a method's title, the name of its sweep parameter, the operating points as `steps` and as
     `texts`, the one shown first, the mean `sparsity` of each and `accuracy` `[steps, models]`.

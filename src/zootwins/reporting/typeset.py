@@ -22,7 +22,7 @@ _SYMBOLS = str.maketrans(  # what LaTeX's Unicode lacks, or draws too short
 
 
 def to_markdown(grid: pd.DataFrame, title: str, note: str) -> str:
-    """A pipe table under a heading."""
+    """Write a pipe table under a heading."""
     headings = [" ".join(filter(None, column)) if isinstance(column, tuple) else column for column in grid.columns]
     flat = grid.set_axis(headings, axis=1).reset_index().replace(r"\|", r"\|", regex=True)
     sides = ["left"] * grid.index.nlevels + ["right"] * len(headings)
@@ -30,7 +30,7 @@ def to_markdown(grid: pd.DataFrame, title: str, note: str) -> str:
 
 
 def to_latex(grid: pd.DataFrame, title: str, note: str) -> str:
-    """A table environment; needs the packages booktabs and multirow."""
+    """Write a table environment; it needs the packages booktabs and multirow."""
     styler = grid.rename_axis(index=[_latex(name) for name in grid.index.names]).style
     styler.format(_symbols, escape="latex")
     for axis in (0, 1):
@@ -46,7 +46,7 @@ def to_latex(grid: pd.DataFrame, title: str, note: str) -> str:
 
 
 def to_html(grid: pd.DataFrame, title: str, note: str) -> str:
-    """A page of its own, for the report."""
+    """Write a page of its own, for the report."""
     styler = Styler(grid, uuid="table", cell_ids=False).format(escape="html")  # pandas draws the id by chance
     for axis in (0, 1):
         styler.format_index(axis=axis, escape="html")
@@ -59,7 +59,7 @@ def _symbols(text: str) -> str:
 
 
 def _latex(text: str) -> str:
-    """A text of ours, with no more special characters than these: pandas does not escape captions and names."""
+    """Escape the special characters of our texts: pandas does not escape captions and names."""
     return _symbols(text.replace("%", r"\%").replace("<", "$<$").replace(">", "$>$"))
 
 

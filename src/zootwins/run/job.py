@@ -61,7 +61,7 @@ def job(snakemake) -> Iterator[None]:
 
 
 def announce(snakemake, message: str, details: Iterable[str] = ()) -> None:
-    """Show a line on the terminal that people would have to look for in the log otherwise; the log has the details."""
+    """Print a line on the terminal that would otherwise be in the log alone."""
     log.warning("%s", message)
     _print(snakemake, message)
     for detail in details:

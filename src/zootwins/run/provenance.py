@@ -44,7 +44,7 @@ def _version(name: str) -> str | None:
 
 @cache
 def code_digest(script: Path, *modules: str) -> str:
-    """Digest of what a script computes with: the sources of all it imports from this package, and of `modules`.
+    """Return a digest of what a script computes with: the sources of what it imports here, and of `modules`.
 
     Snakemake sees a rule's script but not what the script imports; as a parameter of the rule, this digest makes
     it rerun when a module changes that it computes with, and not when another does. `modules` are those that the

@@ -185,7 +185,7 @@ class Sparsifier(ABC):
 
 
 def repeated(factors: Sequence[Factors], times: int, lr: float | None) -> list[Factors]:
-    """Repeat each model's factors for so many twins, with their learning rate where it is not the model's own."""
+    """Repeat each model's factors for a number of twins, with their learning rate where it is not the model's own."""
     return [own if lr is None else replace(own, lr=lr) for own in factors for _ in range(times)]
 
 

@@ -99,7 +99,7 @@ def shrunk(
 
 
 def _chosen(tensor: Tensor, places: Tensor, dim: int) -> Tensor:
-    """The entries of a dimension of `[models, …]` at each model's places, 0 where there is none (−1)."""
+    """Select the entries of a dimension of `[models, …]` at each model's places, 0 where there is none (−1)."""
     shape = [len(places), *[1] * (tensor.ndim - 1)]
     shape[dim] = places.shape[1]
     index = places.view(shape)

@@ -1,4 +1,4 @@
-"""Settings that methods share which are compositions."""
+"""Settings shared by the methods that are compositions."""
 
 from __future__ import annotations
 

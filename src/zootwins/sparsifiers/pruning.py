@@ -70,7 +70,7 @@ def check_masks(key: str, method: str, settings: RatioSettings, others: Mapping[
     of_masks = others.get(method)
     if of_masks is None:
         raise ValueError(
-            f"{key}: {method!r} is no method of this zoo; add it to the configuration's methods, take those of another"
+            f"{key}: {method!r} is no method of this zoo; add it to the configuration's twins, take those of another"
         )
     if not get_sparsifier(method).has_masks(of_masks):
         known = ", ".join(one for one, own in others.items() if get_sparsifier(one).has_masks(own))

@@ -69,7 +69,7 @@ def of_section(section: str) -> Sparsifier | None:
 
 
 def place_of(method: str) -> int:
-    """The place of a method among all that a run may have: the registry's, then its named twins; figures go by it."""
+    """Return the place of a method among the registry's and then the run's named twins; figures colour by it."""
     return [*REGISTRY, *(name for name in _named if name not in REGISTRY)].index(method)
 
 

@@ -76,7 +76,7 @@ class Alternating(Schedule):
     last: int
 
     def begins(self, epochs: int) -> dict[int, bool]:
-        """After how many of all epochs each phase begins, and whether it is sparse; the warm-up is left out."""
+        """Return after how many epochs each phase begins, and whether it is sparse; the warm-up is left out."""
         starts = list(range(self.warmup, epochs - self.last, self.phase))
         del starts[len(starts) // 2 * 2 :]  # so that the phase before the last is dense
         return {start: index % 2 == 0 for index, start in enumerate(starts)} | {epochs - self.last: True}

@@ -79,7 +79,7 @@ def small_twins(architecture: Architecture, shards: Sequence[TwinShard]) -> list
 
 
 def _final(shard: TwinShard, architecture: Architecture, place: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Parameters after the last epoch and masks of a shard's twins at a place, `[models, …]` by name."""
+    """Return parameters after the last epoch and masks of a shard's twins at a place, `[models, …]` by name."""
     state, axes = shard.weight_state(shard.states[-1]), len(shard.axes)
     evaluated = evaluated_parameters(shard)
     parameters = {name: evaluated[name].flatten(1, axes)[:, place, state] for name in architecture.parameter_shapes}

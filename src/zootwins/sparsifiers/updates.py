@@ -106,7 +106,7 @@ def removal_costs(weight: Tensor, hessian: Tensor, damping: float = 0.0) -> Tens
 
 
 def _rows_at_once(hessian: Tensor) -> int:
-    """How many rows' matrices of the Hessian's size are held in memory together."""
+    """Return how many rows' matrices of the Hessian's size fit into memory together."""
     return max(1, _AT_ONCE // (8 * hessian.shape[1] ** 2))
 
 
@@ -150,7 +150,7 @@ def least_squares(weight: Tensor, hessian: Tensor, kept: Tensor, damping: float 
 
 
 def _solved(rows: Tensor, support: Tensor, hessian: Tensor) -> Tensor:
-    """One model's weights `[outputs, inputs]` of the least squared error where `support` is True, else 0."""
+    """Return one model's weights `[outputs, inputs]` of the least squared error where `support` is True, else 0."""
     both = support[..., None] & support[..., None, :]
     system = torch.where(both, hessian, torch.diag_embed((~support).double()))
     target = (hessian @ rows[..., None])[..., 0].masked_fill(~support, 0)

@@ -53,9 +53,7 @@ class VariationalThresholds(Sparsifier):
     def resolve_settings(self, settings: Settings, others: Mapping[str, base.Settings], epochs: int | None) -> Settings:
         trained = others.get(settings.twins)
         if trained is None:
-            raise ValueError(
-                f"twins: {settings.twins!r} is no method of this zoo; add it to the configuration's methods"
-            )
+            raise ValueError(f"twins: {settings.twins!r} is no method of this zoo; add it to the configuration's twins")
         if settings.penalties not in ((), trained.penalties):
             raise ValueError(f"penalties: they are those of {settings.twins}; leave the key out")
         penalty = trained.penalties[len(trained.penalties) // 2] if settings.penalty is None else settings.penalty

@@ -1,4 +1,4 @@
-"""Checksums of files that have no place for one in their format's own terms.
+"""Checksums of files whose format has no place for one.
 
 Where a format holds free text (parquet's metadata), the checksum is a *seal* inside the file: a mark and 32
 digits, blake2b of all the file's bytes with zeros in the digits' place, so that not a bit of the file is left out.

@@ -126,7 +126,7 @@ class Client:
                     raise InputError(
                         f"{remote.url}: cut off at byte {start} of {stop} ({cut}); run again to go on from there"
                     )
-                log.warning("%s: cut off at byte %d (%s), going on", remote.url, start, cut)
+                log.warning("%s: cut off at byte %d (%s), continuing", remote.url, start, cut)
                 time.sleep(self._back_off * 2**failures)
 
 

@@ -233,7 +233,7 @@ def _exclude_odd_batch_sizes(raw: Sequence[RawModel]) -> None:
 
 
 def _exclude_other_accuracies(path: str | Path, models: Sequence[RawModel], accuracy: Tensor, images: int) -> None:
-    """Exclude models whose test accuracy is not the recorded one, as far as one is recorded.
+    """Exclude models whose test accuracy differs from the recorded one, if there is one.
 
     Raises:
         InputError: if that is most of them, so that it is the data that are wrong.
@@ -255,7 +255,7 @@ def _exclude_other_accuracies(path: str | Path, models: Sequence[RawModel], accu
 
 
 def _exclude_other_losses(path: str | Path, models: Sequence[RawModel], loss: Tensor) -> None:
-    """Exclude models whose test loss is not the recorded one: their accuracies may agree with a wrong activation.
+    """Exclude models whose test loss differs from the recorded one: accuracies may agree with a wrong activation.
 
     Raises:
         InputError: if that is most of them, so that it is the network or the images that are wrong.
@@ -318,8 +318,8 @@ def refuse_too_many_excluded(path: str | Path, models: pd.DataFrame, limit: floa
     """
     if (models["status"] == "excluded").mean() > limit:
         raise InputError(
-            f"{path}: {excluded(models)}; that is more than max_broken_share = {limit:g} allows: mend the zoo or its "
-            "catalogue entry, or raise max_broken_share in the configuration"
+            f"{path}: {excluded(models)}; that is more than max_broken_share = {limit:g} allows: correct the zoo or "
+            "its catalogue entry, or raise max_broken_share in the configuration"
         )
 
 

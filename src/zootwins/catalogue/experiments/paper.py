@@ -1,4 +1,4 @@
-"""Our numbers beside the paper's, and what those of its numbers may be that ours do not meet."""
+"""Our numbers beside the paper's, and hypotheses on those that ours do not meet."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class PaperComparison(Experiment):
 
 
 class Replication(Experiment):
-    """What the paper's unexplained numbers may be."""
+    """Hypotheses on the paper's unexplained numbers."""
 
     id = "replication"
     title = (

@@ -108,7 +108,7 @@ class PruningSoupExperiment(Experiment):
                 )
 
     def zoos(self, run: Run) -> Sequence[str]:
-        """The configured zoos that have soups while pruning trains."""
+        """Return the configured zoos that have soups while pruning trains."""
         known = run.settings[self.id]
         zoos = [zoo for zoo in run.zoos if zoo in known and known[zoo].methods]
         if not zoos:
@@ -119,7 +119,7 @@ class PruningSoupExperiment(Experiment):
         return zoos
 
     def method_settings(self, run: Run, zoo: str, method: str) -> dict[str, Any]:
-        """The settings of a method for a zoo, as plain values.
+        """Return the settings of a method for a zoo, as plain values.
 
         Raises:
             InputError: if it is not configured.
@@ -130,26 +130,26 @@ class PruningSoupExperiment(Experiment):
         return of_zoo.settings[method]
 
     def members(self, run: Run, zoo: str) -> int:
-        """The number of copies of each twin."""
+        """Return the number of copies of each twin."""
         return run.settings[self.id][zoo].members
 
     def modules(self, run: Run, zoo: str, method: str) -> list[str]:
-        """The module of a method."""
+        """Return the module of a method."""
         self.method_settings(run, zoo, method)
         return [module_of(method)]
 
     def earlier(self, files: Files, zoo: str, method: str) -> dict[str, str]:
-        """The weights of epochs of the originals' training that a method takes."""
+        """Return the files of the originals' weights after the epochs that a method takes."""
         sparsifier = get_sparsifier(method)
         settings = sparsifier.Settings(**self.method_settings(files.run, zoo, method))
         return {f"epoch_{epoch}": files.earlier(zoo, epoch) for epoch in sparsifier.earlier_epochs(settings)}
 
     def outputs(self) -> list[str]:
-        """The shards of all arms, with wildcards."""
+        """Return the shards of all arms, with wildcards."""
         return [f"results/pruning_soups/{{zoo}}/{{method}}-{arm}/{{shard}}.safetensors" for arm in ARMS]
 
     def shards(self, files: Files, zoo: str) -> list[str]:
-        """The shards of all methods and arms of a zoo."""
+        """Return the shards of all methods and arms of a zoo."""
         folders = [f"{method}-{arm}" for method in files.run.settings[self.id][zoo].methods for arm in ARMS]
         return [file for folder in folders for file in files.shards(zoo, f"results/pruning_soups/{zoo}/{folder}")]
 

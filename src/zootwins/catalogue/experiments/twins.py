@@ -1,4 +1,4 @@
-"""Twins of the configured zoos: the paper's tables and figures, and what only populations can show."""
+"""Twins of the configured zoos: the paper's tables and figures, and analyses that need populations."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _AT_ONCE = 256  # images
 
 
 def fisher_information(originals: Originals, images: ImageSet) -> Tensor:
-    """Mean square of the loss's gradients by image, of every parameter of dense models, `[models, parameters]`.
+    """Return the mean square of the loss's gradients by image of every parameter, `[models, parameters]`.
 
     The empirical Fisher information's diagonal: labels are the images' own. Models are evaluated, without dropout.
     """

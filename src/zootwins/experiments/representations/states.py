@@ -145,7 +145,7 @@ def split_models(models: Mapping[str, Hashable], zoo: str, seed: int) -> dict[st
     if len(models) < LEAST_MODELS:
         raise InputError(
             f"representations.zoos: {zoo} has {len(models)} models with VD twins; a hyper-representation needs "
-            f"{LEAST_MODELS} at least, and some dozens to be worth it"
+            f"{LEAST_MODELS} at least; useful ones need some dozens"
         )
     families: dict[Hashable, list[str]] = {}
     for model in sorted(models):

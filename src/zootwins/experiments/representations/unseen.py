@@ -80,8 +80,8 @@ def load_targets(files: Any, architecture: str, targets: Mapping[str, Mapping[st
 def unseen_states(representation: Representation, targets: Mapping[str, Target]) -> dict[str, VdStates]:
     """Return the states of each target's models that nothing was learned from.
 
-    Of the first, those that were kept for testing; of others, those that began unlike any that was learned from or
-    chosen by.
+    Of the first, those that were kept for testing; of others, those that share no initial weights with a model that was
+    learned from or chosen by.
     """
     (zoo, own), *others = targets.items()
     learned = [own.factors[model] for split in ("train", "validation") for model in representation.split[split]]

@@ -235,7 +235,7 @@ def without_siblings(
             f"representations.across: all models of {zoo} began with the weights of models that are learned from; "
             "leave it out"
         )
-    log.info("%s: %d of %d models began unlike those that are learned from", zoo, len(chosen), len(states.models))
+    log.info("%s: %d of %d models share no initial weights with training models", zoo, len(chosen), len(states.models))
     return states.of(chosen[:ACROSS_MODELS])
 
 

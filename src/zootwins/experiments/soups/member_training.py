@@ -62,7 +62,8 @@ class Retraining:
         resume: Resume | None = None,
         on_epoch: Callable[[int, int], None] = ignore,
     ):
-        """
+        """Prepare the training.
+
         Args:
             images: what is trained on.
             total: epochs of all retrainings together, for `on_epoch`.

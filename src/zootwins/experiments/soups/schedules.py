@@ -10,7 +10,7 @@ import numpy as np
 
 
 def llr(steps: int) -> np.ndarray:
-    """Decline linearly from 1 to 0 after a warm-up, float64 `[steps]`."""
+    """Return factors that fall linearly from 1 to 0 after a warm-up, float64 `[steps]`."""
     t = np.arange(steps, dtype=np.float64)
     warm = steps // 10
     rising = (1 - np.cos(np.pi * t / max(warm, 1))) / 2

@@ -1,4 +1,4 @@
-"""Statements on soups as tests on the data, as `zootwins.analyses.paper_findings` has them for twins.
+"""Statements on soups as tests on the data, as `zootwins.analyses.paper_findings` for twins.
 
 Soups whose members differ by the order of their batches, with the most members that were run, after the last phase,
 unless stated otherwise.

@@ -42,7 +42,7 @@ def accuracies(results: ZooResults) -> pd.DataFrame:
 
 
 def gains(results: ZooResults) -> pd.DataFrame:
-    """What soups have more than what they are compared with: `CELL`, index, against, value (of the soup), gain."""
+    """Subtract what soups are compared with from the soups: `CELL`, index, against, value (of the soup), gain."""
     wide = accuracies(results)
     parts = [
         pd.DataFrame({"against": other, "value": wide["soup"], "gain": more(wide["soup"], wide[other])})
@@ -54,7 +54,7 @@ def gains(results: ZooResults) -> pd.DataFrame:
 
 
 def gain_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """What soups gain, by zoo, method, members, goal and what they are compared with."""
+    """Summarise what soups gain, by zoo, method, members, goal and what they are compared with."""
     keys, rows = [*CELL, "against"], []
     for results in zoos:
         sparsity = results.tables["pruning_soups"].query("arm == 'soup'").groupby(CELL)["sparsity"].mean()
@@ -66,7 +66,7 @@ def gain_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Distance, agreement and barrier of the copies before the last average, a model's pairs as their mean."""
+    """Summarise distance, agreement and barrier of the copies before the last average, mean over a model's pairs."""
     rows = []
     for results in zoos:
         pairs = results.tables["pruning_soup_pairs"].groupby([*CELL, "index"], sort=False).mean(numeric_only=True)
@@ -79,7 +79,7 @@ def barrier_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def findings_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Every statement on every zoo, method and goal that it can be tested on."""
+    """Test every statement on every zoo, method and goal that it applies to."""
     return _in_percent(pd.DataFrame([row for results in zoos for row in _findings(results)], columns=FINDING))
 
 
@@ -108,13 +108,13 @@ def _keys(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def arrange_gains(table: pd.DataFrame) -> pd.DataFrame:
-    """A line per zoo, method, goal and comparison."""
+    """Arrange a line per zoo, method, goal and comparison."""
     against = {"Against": table["against"].replace(NAMES)}
     return lines(_keys(table) | against, {"Soup": texts(table["accuracy"], "{:.1f}"), **gain_cells(table)})
 
 
 def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
-    """A line per zoo, method and goal."""
+    """Arrange a line per zoo, method and goal."""
     cells = {
         "n": texts(table["models"]),
         "Distance": texts(table["distance"], "{:.2f}"),
@@ -125,7 +125,7 @@ def arrange_barriers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange_findings(table: pd.DataFrame) -> pd.DataFrame:
-    """A line per zoo, method, goal and statement."""
+    """Arrange a line per zoo, method, goal and statement."""
     cells = {
         "Statistic": texts(table["statistic"]),
         "n": texts(table["models"]),

@@ -99,7 +99,7 @@ def agreement(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def kind_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """The change of each method, by kind, goal and mode, and what is left of linear when full transfer is taken away.
+    """Return the change of each method by kind, goal and mode, and linear less full transfer.
 
     `kinds_w` and `kinds_p` are those of `agreement`, the same in all rows of a task, goal and mode.
     """
@@ -116,7 +116,7 @@ def kind_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def kind_findings(results: ZooResults) -> Iterator[tuple[str, Finding]]:
-    """Claim 9, by task: each kind, beside the others, is relatively better in the mode in which the paper has it so."""
+    """Test claim 9 by task: each kind is, beside the others, better in the mode that the paper reports."""
     table = changes(results)
     table = table[table["mode"] == EXCESS]
     for (task, goal), part in table.groupby(["task", "goal"], sort=False):
@@ -130,7 +130,7 @@ def kind_findings(results: ZooResults) -> Iterator[tuple[str, Finding]]:
 
 
 def arrange_kinds(table: pd.DataFrame) -> pd.DataFrame:
-    """A line per zoo, task, goal, method and mode."""
+    """Arrange a line per zoo, task, goal, method and mode."""
     keys = {"Zoo": table["zoo"], "Task": table["task"], "Goal, %": table["goal"], "Kind": table["kind"]}
     keys |= {"Method": table["method"].map(method_name), "Mode": table["mode"]}
     return lines(

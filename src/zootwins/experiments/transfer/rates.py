@@ -48,7 +48,7 @@ def choose_lrs(
     resume: Resume | None = None,
     on_epoch: Callable[[int, int], None] = ignore,
 ) -> pd.DataFrame:
-    """Try every learning rate on originals, and one more where the best is at the edge; of one alone nothing is tried.
+    """Try every learning rate on originals, and one more where the best is at the edge; a single rate is not tried.
 
     Args:
         engine: what trains, and extracts features.

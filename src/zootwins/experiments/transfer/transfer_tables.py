@@ -66,7 +66,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Do models keep their order? Kendall's tau-b and Pearson's r over the models of every network.
+    """Correlate models' accuracies: Kendall's tau-b and Pearson's r over the models of every network.
 
     Three quantities: upstream with downstream accuracy (`accuracy`), their changes from the control (`change`), and
     accuracy by linear with that by full transfer (`linear and full`, mode `both`).

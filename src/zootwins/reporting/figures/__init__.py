@@ -51,7 +51,7 @@ def save(figure: Figure, paths: Iterable[str], origin: Mapping[str, str]) -> Non
 
 
 def fan(axes: Axes, x: np.ndarray, values: np.ndarray, colour: str) -> None:
-    """The distribution of `[models, points]` along x: median, quartiles, 10–90 %, and minimum to maximum."""
+    """Draw the distribution of `[models, points]` along x: median, quartiles, 10–90 %, and minimum to maximum."""
     for low, high, opacity in BANDS:
         bounds = np.nanquantile(values, (low, high), axis=0)
         axes.fill_between(x, *bounds, color=colour, alpha=opacity, linewidth=0)
@@ -59,7 +59,7 @@ def fan(axes: Axes, x: np.ndarray, values: np.ndarray, colour: str) -> None:
 
 
 def message(text: str) -> Figure:
-    """A figure that says why there is nothing to show."""
+    """Draw a figure that says why there is nothing to show."""
     figure = Figure(figsize=(COLUMN, 0.8))
     figure.text(0.5, 0.5, text, ha="center", va="center", wrap=True, color="#555555")
     return figure

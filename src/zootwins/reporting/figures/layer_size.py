@@ -66,7 +66,7 @@ def layer_size(zoos: Sequence[ZooResults]) -> Figure:
 
 
 def layer_means(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Mean sparsity of every zoo's layers at every VD epoch: zoo, epoch, layer, weights, sparsity."""
+    """Return the mean sparsity of every zoo's layers at every VD epoch: zoo, epoch, layer, weights, sparsity."""
     tables = [
         results.tables["vd/layers"].assign(zoo=results.zoo.id) for results in zoos if "vd/layers" in results.tables
     ]
@@ -78,7 +78,7 @@ def layer_means(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def binned(points: pd.DataFrame) -> pd.DataFrame:
-    """Mean log size, and mean and deviation of log sparsity, of the layers in each bin of log size."""
+    """Return the mean log size, and mean and deviation of log sparsity, of the layers in each bin of log size."""
     points = points[points["sparsity"] > 0]
     size, sparsity = np.log(points["weights"].astype(float)), np.log(points["sparsity"].astype(float))
     bins = np.floor(size / np.log(10) * BINS_PER_DECADE)

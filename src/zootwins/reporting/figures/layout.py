@@ -274,6 +274,6 @@ def _height(title: str, names: Sequence[str], columns: int) -> float:
 
 
 def _label_lowest(grid: np.ndarray, count: int) -> None:
-    """Number the x axis below panels that have an empty place below them."""
+    """Label the x axis of panels that have an empty place below them."""
     for axes in grid.flat[max(0, count - grid.shape[1]) : count]:
         axes.tick_params(labelbottom=True)

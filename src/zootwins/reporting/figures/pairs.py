@@ -1,4 +1,4 @@
-"""Every two methods in a square: differences at equal sparsity, agreement on ranks, overlap of masks."""
+"""Matrices of pairs of methods: differences at equal sparsity, agreement on ranks, overlap of masks."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -96,7 +96,7 @@ def mask_overlap(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
 
 
 def _most_covered(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the sparsity at which most models have twins by both methods of a pair, the sparsest of equals."""
+    """Select the sparsity at which most models have twins by both methods of a pair, the sparsest of equals."""
     models = table.groupby("sparsity")["models"].sum()
     return table[(table["sparsity"] == models[models == models.max()].index.max()) & (table["models"] > 0)]
 
@@ -185,5 +185,5 @@ def _square(
 
 
 def _plain(text: str) -> str:
-    """The text of a number that is set as a formula."""
+    """Return the text of a number that is set as a formula."""
     return text.removeprefix("$\\mathbf{").removesuffix("}$")

@@ -33,7 +33,7 @@ def compared(
     counterparts: Mapping[str, str],
     paper_models: pd.Series,
 ) -> Figure:
-    """The figure of our tables and the paper's; arguments as those of `zootwins.analyses.paper_comparison.compare`."""
+    """Draw our tables less the paper's; arguments as those of `zootwins.analyses.paper_comparison.compare`."""
     return paper_comparison(compare(tables, paper, counterparts, paper_models))
 
 
@@ -77,7 +77,7 @@ def _kinds(numbers: pd.DataFrame) -> tuple[np.ndarray, ...]:
 
 
 def _draw_line(axes: Axes, line: int, part: pd.DataFrame, column: str) -> None:
-    """The numbers of a table and zoo, from top to bottom in the table's order."""
+    """Draw the numbers of a table and zoo, from top to bottom in the table's order."""
     offset = np.linspace(-0.3, 0.3, len(part)) if len(part) > 1 else np.zeros(1)
     for chosen, (colour, marker, _) in zip(_kinds(part), KINDS, strict=True):
         x = part[column].to_numpy()[chosen]

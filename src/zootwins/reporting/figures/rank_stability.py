@@ -31,7 +31,7 @@ def rank_stability(zoos: Sequence[ZooResults], table: pd.DataFrame) -> Figure:
 
 @styled
 def draw_rank_stability(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """The figure of a table of `rank_stability_table`; of many methods a panel each."""
+    """Draw a table of `rank_stability_table`; of many methods a panel each."""
     table = table.dropna(subset="tau")
     if table.empty:
         return message("No zoo has three models whose accuracies differ.")

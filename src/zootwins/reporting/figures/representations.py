@@ -77,7 +77,7 @@ def latent_space(states: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
 
 def _layers(table: pd.DataFrame) -> list[str]:
-    """The network's layers, in the table's order."""
+    """Return the network's layers, in the table's order."""
     return [layer for layer in table["layer"].unique() if layer != "all"]
 
 
@@ -232,7 +232,7 @@ def _pair_title(zoo: str, learned: str, titles: Mapping[str, str], models: int) 
 
 
 def _legend_above(figure: Figure, axes: Axes) -> None:
-    """One legend for all panels, instead of the panel's own."""
+    """Draw one legend for all panels, instead of the panel's own."""
     handles = axes.get_legend_handles_labels()[0]
     axes.get_legend().remove()
     if not figure.legends:

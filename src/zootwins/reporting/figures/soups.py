@@ -45,7 +45,7 @@ GAIN = "Gain over the mean member, points"
 
 
 def _rows(zoos: Sequence[ZooResults], columns: int, height: float, **shared) -> tuple[Figure, np.ndarray]:
-    """A row of panels a zoo, with room for the longest title above each."""
+    """Make a row of panels per zoo, with room for the longest title above each."""
     lines = heading_lines([results.zoo.title for results in zoos])
     size = (COLUMN, 0.4 + (height + 0.12 * lines) * len(zoos))
     return plt.subplots(len(zoos), columns, figsize=size, squeeze=False, **shared)
@@ -125,7 +125,7 @@ def soup_barrier(zoos: Sequence[ZooResults]) -> Figure:
 
 
 def _lines(results: ZooResults) -> pd.DataFrame:
-    """The mean over a model's pairs after phase 1 of the highest goal, one row per model and kind, with sparsity."""
+    """Average over a model's pairs after phase 1 of the highest goal, one row per model and kind, with sparsity."""
     pairs = results.tables["soup_pairs"]
     first = one_number(pairs[(pairs["phase"] == 1) & pairs["variant"].isin((SEED, UNRELATED))])
     first = first[first["goal"] == first["goal"].max()]

@@ -89,7 +89,7 @@ def _method(axes: Axes, results: ZooResults, method: str, number: int, with_mode
 
 
 def _network(axes: Axes, network: str) -> None:
-    """What the authors published of a network, in our methods' colours; a scale of its own."""
+    """Draw what the authors published of a network, in our methods' colours, on a scale of its own."""
     for method in _published():
         scores = published_scores(method)[network]
         changes = np.array(list(scores.values())) - DENSE[network]
@@ -99,5 +99,5 @@ def _network(axes: Axes, network: str) -> None:
 
 
 def _published() -> list[str]:
-    """The methods that the authors have runs of, but for those that are another one's with other settings."""
+    """Return the methods that the authors ran, except those that are another method with other settings."""
     return [method for method in REGISTRY if any(published_scores(method).values()) and method not in VARIANTS]

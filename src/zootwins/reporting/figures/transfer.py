@@ -157,12 +157,12 @@ def _has_transfer(zoos: Sequence[ZooResults]) -> bool:
 
 
 def _look(method: str) -> dict[str, str]:
-    """A method's colour and marker in all figures, or those of another kind of network."""
+    """Return a method's colour and marker, or those of another kind of network."""
     return KIND_LOOKS[method] if method in KIND_LOOKS else look_of(method).line
 
 
 def _panels(zoos: Sequence[ZooResults], height: float) -> tuple[Figure, Iterator[Panel]]:
-    """A row of panels for each zoo and task, linear transfer on the left and full transfer on the right.
+    """Make a row of panels for each zoo and task, linear transfer on the left and full transfer on the right.
 
     Args:
         zoos: with the table `transfer`.
@@ -189,7 +189,7 @@ def _panels(zoos: Sequence[ZooResults], height: float) -> tuple[Figure, Iterator
 
 
 def _handles(methods: Iterable[str], linestyle: str) -> list[Line2D]:
-    """The keys of methods and other kinds of networks."""
+    """Return legend entries of methods and other kinds of networks."""
     return [
         Line2D([], [], **_look(method), linestyle=linestyle, markersize=3, label=method_name(method))
         for method in methods
@@ -197,14 +197,14 @@ def _handles(methods: Iterable[str], linestyle: str) -> list[Line2D]:
 
 
 def _default_twins(part: pd.DataFrame) -> pd.DataFrame:
-    """Of each method, the twins that are nearest to 85 % sparsity below the head."""
+    """Return the twins of each method that are nearest to 85 % sparsity below the head."""
     twins = part[~part["method"].isin(KINDS) & ~part["is_control"]]
     chosen = [own[own["point"] == nearest_point(own)] for _, own in twins.groupby("method", sort=False)]
     return pd.concat(chosen) if chosen else twins
 
 
 def _dots(axes: Axes, method: str, x: pd.Series, y: pd.Series) -> None:
-    """One dot per model, of fractions."""
+    """Draw one dot per model, of fractions."""
     style = {"linestyle": "none", "markersize": 2.5, "alpha": 0.7, "markeredgewidth": 0}
     axes.plot(100 * x, 100 * y, **_look(method), **style)
 
@@ -222,13 +222,13 @@ def _curve(axes: Axes, method: str, network: pd.DataFrame) -> None:
 
 
 def _difficulty(part: pd.DataFrame) -> float | None:
-    """What full transfer adds to the controls' accuracy on a task, points; None where one of the two is missing."""
+    """Return what full transfer adds to the controls' accuracy on a task, points; None where one is missing."""
     dense = 100 * part[part["is_control"]].groupby("mode")["accuracy"].mean()
     return dense["full"] - dense["linear"] if set(MODES) <= set(dense.index) else None
 
 
 def _changes(axes: Axes, difficulty: float, part: pd.DataFrame) -> dict[str, None]:
-    """The points of a task; the methods among them."""
+    """Draw the points of a task; returns the methods among them."""
     shown = {}
     for method, own in _default_twins(part).groupby("method", sort=False):
         shown[method] = None

@@ -66,6 +66,6 @@ def _too_narrow(sizes: pd.Series) -> bool:
 
 
 def _epochs(table: pd.DataFrame) -> list[int]:
-    """The epochs to show: of the paper's, those whose weights are kept, and the last one in any case."""
+    """Return the epochs to show: of the paper's, those whose weights are kept, and the last one in any case."""
     kept = sorted(table["epoch"].unique())
     return [epoch for epoch in kept if epoch in EPOCHS or epoch == kept[-1]]

@@ -27,7 +27,7 @@ SPACE = 0.1  # between boxes at least, and at the sides, inches
 
 
 def parse_rule_graph(dot: str) -> list[Edge]:
-    """The edges (from, to) between rules in the output of `snakemake --rulegraph dot`, sorted.
+    """Return the edges (from, to) between rules in the output of `snakemake --rulegraph dot`, sorted.
 
     Snakemake lists them as its sets have them, in another order in every process; a drawing would change with it.
     """
@@ -95,12 +95,12 @@ def _label(rule: str) -> str:
 
 
 def _width(place: str | tuple) -> float:
-    """Of a rule's box, in inches; an edge on its way through a layer has none."""
+    """Return the width of a rule's box, in inches; an edge that passes through a layer has none."""
     return LETTER * max(map(len, _label(place).splitlines())) + PAD if isinstance(place, str) else 0
 
 
 def _positions(rows: list[list], ways: list[list], width: float) -> dict:
-    """Horizontal positions, inches: evenly spaced in each row, ordered by the mean of what comes from the row above."""
+    """Return horizontal positions, inches: evenly spaced in each row, ordered by the mean of those above."""
     x: dict = {}
     for row in rows:
         incoming = {place: [x[a] for way in ways for a, b in pairwise(way) if b == place] for place in row}

@@ -31,7 +31,7 @@ class ModelZoo(RayZoo):
         return any(name.rpartition("/")[2] in (*TEXTS, *WEIGHTS) for name in members.names)
 
     def check(self, params: Mapping[str, Any], architecture: "Architecture") -> None:
-        """Tell LeNet-5 with and without activations after its convolutions apart: their weights look the same."""
+        """Distinguish LeNet-5 with and without activations after its convolutions, whose weights look the same."""
         has = architecture.design.settings.get("convolution_activation")
         if has is None or "model::conv_nlin" not in params:
             return
