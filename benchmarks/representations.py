@@ -28,7 +28,7 @@ from zootwins.experiments.representations.alignment import arrange, mean_referen
 from zootwins.experiments.representations.baselines import principal_components
 from zootwins.experiments.representations.evaluation import contexts, reconstruct, reconstruction_r2
 from zootwins.experiments.representations.largest import LargestWeights
-from zootwins.experiments.representations.losses import normalise_alpha
+from zootwins.experiments.representations.model import normalise_alpha
 from zootwins.experiments.representations.representation_training import layer_scale, train
 from zootwins.experiments.representations.states import VdStates, load_states, split_models
 from zootwins.experiments.representations.storage import Representation

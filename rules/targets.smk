@@ -5,7 +5,7 @@ from sys import argv
 
 from snakemake.cli import get_argument_parser
 
-from zootwins.catalogue.targets import FORMER_NAMES, too_long, unknown_target
+from zootwins.catalogue.messages import FORMER_NAMES, too_long, unknown_target
 
 
 def makes(target):

@@ -17,9 +17,8 @@ from zootwins.population.randomness import data_order
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
 from zootwins.zoos import sources
-from zootwins.zoos.schedules import lr_factors
 from zootwins.zoos.sources import Schedule
-from zootwins.zoos.training import train_zoo
+from zootwins.zoos.training import lr_factors, train_zoo
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-11}  # float64 over some steps
 FACTORS_IN_FLOAT32 = {"rtol": 1e-6, "atol": 1e-9}  # a step's rate is a product in either precision

@@ -16,8 +16,7 @@ from plain_networks import ACTIVATIONS, Network
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
 from zootwins.architectures.architecture import get_architecture, to_state_dict
 from zootwins.experiments.representations.evaluation import evaluate, latent_plane, reconstruct, reconstruction_r2
-from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
-from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.model import AutoEncoder, alpha_errors, nt_xent, weight_errors
 from zootwins.experiments.representations.representation_training import layer_scale, train
 from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation, load_representation, save_representation

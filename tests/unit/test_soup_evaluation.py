@@ -10,10 +10,17 @@ import torch
 
 from test_soups import ENGINE, SETTINGS, cook, data_of, originals
 from zootwins.experiments.soups import noise
-from zootwins.experiments.soups.evaluation import ArmShards, Predictions, look, scores, shifted_scores, with_shifted
-from zootwins.experiments.soups.gains import calibration_error, class_recalls, quality
-from zootwins.experiments.soups.noise import noise_of_gains, noise_table
-from zootwins.experiments.soups.pairs import barrier, pair_scores
+from zootwins.experiments.soups.evaluation import (
+    ArmShards,
+    Predictions,
+    barrier,
+    look,
+    pair_scores,
+    scores,
+    shifted_scores,
+    with_shifted,
+)
+from zootwins.experiments.soups.gains import calibration_error, class_recalls, noise_of_gains, noise_table, quality
 from zootwins.experiments.soups.phases import as_population, axes_of
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.images.corruptions import ShiftedSet

@@ -11,8 +11,7 @@ from synthetic import make_results, make_zoo
 from zootwins.analyses.findings import FAILS, HOLDS, OPEN
 from zootwins.catalogue.experiments import get_experiment, tables
 from zootwins.experiments.soups import soup_tables
-from zootwins.experiments.soups.gains import arms, gains, unrelated_models, with_soups
-from zootwins.experiments.soups.noise import noise_of_gains
+from zootwins.experiments.soups.gains import arms, gains, noise_of_gains, unrelated_models, with_soups
 from zootwins.experiments.soups.soup_findings import soup_findings
 
 SOUP_TABLES = [table.name for table in get_experiment("soups").tables]

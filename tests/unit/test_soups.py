@@ -17,8 +17,7 @@ from zootwins.catalogue.soups import ARMS, Soups
 from zootwins.experiments.soups import member_training
 from zootwins.experiments.soups.merging import greedy, merge
 from zootwins.experiments.soups.phases import Dense, as_population, axes_of, make_soups, masks_of, pruned
-from zootwins.experiments.soups.recipes import Recipe
-from zootwins.experiments.soups.schedules import allr_start, llr
+from zootwins.experiments.soups.recipes import Recipe, allr_start, llr
 from zootwins.experiments.soups.unrelated_models import mix_unrelated_models, partners
 from zootwins.population import ImageData, native_engine
 from zootwins.population.native_engine import NativeEngine

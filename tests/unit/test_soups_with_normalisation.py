@@ -9,9 +9,8 @@ import torch
 from test_architectures import FACTORS, SMALL, images_for
 from test_soups import SETTINGS
 from zootwins.architectures.architecture import get_architecture
-from zootwins.experiments.soups.evaluation import ArmShards, scores
+from zootwins.experiments.soups.evaluation import ArmShards, barrier, pair_scores, scores
 from zootwins.experiments.soups.gains import UNRECOMPUTED
-from zootwins.experiments.soups.pairs import barrier, pair_scores
 from zootwins.experiments.soups.phases import Dense, axes_of, make_soups
 from zootwins.experiments.soups.recipes import Recipe
 from zootwins.population import ImageData

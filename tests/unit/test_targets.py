@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from zootwins.catalogue.targets import too_long, unknown_target
+from zootwins.catalogue.messages import too_long, unknown_target
 from zootwins.run.errors import InputError
 from zootwins.run.paths import located_once
 

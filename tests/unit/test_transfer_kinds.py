@@ -11,7 +11,7 @@ from synthetic import make_models, make_zoo
 from zootwins.analyses.findings import FAILS, HOLDS
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.experiments import get_experiment
-from zootwins.experiments.transfer.kinds import (
+from zootwins.experiments.transfer.transfer_tables import (
     EXCESS,
     KINDS,
     agreement,

@@ -17,13 +17,13 @@ from zootwins.analyses.findings import FAILS, HOLDS
 from zootwins.architectures.architecture import get_architecture
 from zootwins.experiments.representations import METHODS, NOVELTY, OWN
 from zootwins.experiments.representations.decisions import MAGNITUDE, auc, decisions_table
-from zootwins.experiments.representations.fisher import fisher_information
 from zootwins.experiments.representations.model import AutoEncoder
 from zootwins.experiments.representations.predictors import Pairs, along, boosting, layer_curves
 from zootwins.experiments.representations.states import load_states, split_models
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.token_network import token_network
 from zootwins.experiments.representations.tokens import Tokens
+from zootwins.experiments.representations.unseen import fisher_information
 from zootwins.experiments.representations.weight_features import FEATURES, weight_features
 from zootwins.experiments.representations.zero_shot import (
     PREDICTED,

@@ -22,7 +22,7 @@ with job(snakemake):
     evidence = gather_evidence(
         results,
         by_method(map(read_shard, files.shards)),
-        load_originals(files.originals, files.models, params.architecture, 0, len(results.models)),
+        load_originals(files.originals, files.models, params.architecture),
         predictions,
         index,
         load_dataset(files.dataset).test,

@@ -5,8 +5,7 @@ from itertools import groupby
 import pandas as pd
 
 from zootwins.analyses.status import announcement, details
-from zootwins.experiments.soups.evaluation import ArmShards, scores
-from zootwins.experiments.soups.pairs import pair_scores
+from zootwins.experiments.soups.evaluation import ArmShards, pair_scores, scores
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine
 from zootwins.run.job import announce, job, provenance

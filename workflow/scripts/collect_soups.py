@@ -3,8 +3,7 @@
 import pandas as pd
 
 from zootwins.analyses.status import announcement, details, split_diverged
-from zootwins.experiments.soups.gains import non_collapsed
-from zootwins.experiments.soups.noise import noise_of_soups
+from zootwins.experiments.soups.gains import noise_of_soups, non_collapsed
 from zootwins.images.datasets import load_stored
 from zootwins.run.job import announce, job, provenance
 from zootwins.storage.frames import read_parquet, write_parquet

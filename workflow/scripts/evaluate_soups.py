@@ -1,7 +1,6 @@
 """How good, fair and calibrated the soups of a shard are, on test images and on shifted ones, and what lies between."""
 
-from zootwins.experiments.soups.evaluation import ArmShards, scores, shifted_scores, with_shifted
-from zootwins.experiments.soups.pairs import pair_scores
+from zootwins.experiments.soups.evaluation import ArmShards, pair_scores, scores, shifted_scores, with_shifted
 from zootwins.images.corruptions import shifted_sets
 from zootwins.images.datasets import load_dataset
 from zootwins.population.engines import get_engine

@@ -27,9 +27,7 @@ with job(snakemake):
     else:
         table = read_models(snakemake.input.models)
         if population == "originals":
-            originals = load_originals(
-                snakemake.input.originals, snakemake.input.models, snakemake.params.architecture, 0, len(table)
-            )
+            originals = load_originals(snakemake.input.originals, snakemake.input.models, snakemake.params.architecture)
             models, architecture = original_models(originals, table), originals.architecture
         else:
             sparsifier = get_sparsifier(population)

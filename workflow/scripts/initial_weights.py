@@ -1,25 +1,14 @@
 """The weights that a zoo's models began with."""
 
-import torch
-
 from zootwins.run.job import job, provenance
 from zootwins.zoos.initial import read_checkpoints, rebuilt
-from zootwins.zoos.originals import load_originals, read_models, write_rows
+from zootwins.zoos.originals import load_originals, write_initial
 
 with job(snakemake):
-    models = read_models(snakemake.input.models)
-    originals = load_originals(
-        snakemake.input.originals, snakemake.input.models, snakemake.params.architecture, 0, len(models)
-    )
-    if snakemake.input.raw_zoo:
-        parameters = read_checkpoints(
-            snakemake.input.raw_zoo,
-            snakemake.wildcards.zoo,
-            originals,
-            snakemake.params.dialect,
-            snakemake.params.factors,
-        )
+    paths, params, zoo = snakemake.input, snakemake.params, snakemake.wildcards.zoo
+    originals = load_originals(paths.originals, paths.models, params.architecture)
+    if paths.raw_zoo:
+        weights = read_checkpoints(paths.raw_zoo, zoo, originals, params.dialect, params.factors)
     else:
-        parameters = rebuilt(originals)
-    index = torch.tensor(originals.index, dtype=torch.int64)
-    write_rows(snakemake.output[0], "initial", index, parameters, provenance(snakemake))
+        weights = rebuilt(originals)
+    write_initial(snakemake.output[0], originals, weights, provenance(snakemake))

@@ -9,7 +9,7 @@ from zootwins.zoos.originals import load_originals, read_models, read_prediction
 with job(snakemake):
     paths, params = snakemake.input, snakemake.params
     models = read_models(paths.models)
-    originals = load_originals(paths.originals, paths.models, params.architecture, 0, len(models))
+    originals = load_originals(paths.originals, paths.models, params.architecture)
     limit = float(snakemake.config["max_broken_share"])  # no parameter, as in import_zoo
     table = match_twins(paths.raw_zoo, originals.architecture, params.epochs, params.models, models, limit)
     if (table.status == "excluded").any():

@@ -1,21 +1,25 @@
 """Evidence that the hypotheses on the paper's unexplained numbers are computed from.
 
-Apart from `zootwins.analyses.hypotheses`, whose table needs no networks.
+Apart from `zootwins.analyses.hypotheses`, whose table needs no networks. One of the hypotheses is that the paper's
+agreement is that of twins by variational dropout in training mode, without dropout: noisy, and with nothing pruned.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 
 from zootwins.analyses.hypotheses import Evidence
 from zootwins.analyses.layer_spread import pruned_weights
 from zootwins.analyses.paper_tables import TABLE7_EPOCHS, TABLE8_PERCENTS
 from zootwins.analyses.response import twin_predictions
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.training_mode import training_mode_predictions
-from zootwins.population import ImageSet
+from zootwins.population import ImageSet, Population
+from zootwins.population.batched_network import noisy_predictions
 from zootwins.population.variational import GaussianNoise
+from zootwins.run.keys import stream_key
+from zootwins.sparsifiers.base import Point
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.originals import Originals
@@ -85,3 +89,29 @@ def gather_evidence(
             for method, of_method in shards.items()
         },
     )
+
+
+def training_mode_predictions(
+    shards: Sequence[TwinShard], point: Point, originals: Originals, weights: GaussianNoise, zoo: str, data: ImageSet
+) -> np.ndarray:
+    """Predict classes of twins under one draw of their noise, `[models, samples]`, without dropout.
+
+    Args:
+        shards: the zoo's, in order.
+        originals: these models, in any order.
+        weights: of the method.
+        zoo: its id, a part of the noise's key.
+
+    Raises:
+        InputError: if the shards have no weights of that epoch.
+    """
+    rows, names = {index: row for row, index in enumerate(originals.index)}, weights.start(originals.parameters)
+    parts = []
+    for shard in shards:
+        twin, state = shard.twin(point.at), shard.weight_state(point.epoch)
+        parameters = {name: shard.twins(name)[:, twin, state].clone() for name in names if name in shard.shapes}
+        keys = torch.tensor([stream_key(zoo, model, "training mode") for model in shard.models], dtype=torch.int64)
+        factors = [originals.factors[rows[index]] for index in shard.index]
+        population = Population(originals.architecture, factors, keys, parameters, weights=weights)
+        parts.append(noisy_predictions(population, data).numpy())
+    return np.concatenate(parts)

@@ -40,14 +40,17 @@ class Originals:
         )
 
 
-def load_originals(weights: str | Path, models: str | Path, architecture: Spec, first: int, stop: int) -> Originals:
-    """Load the models with index in `first … stop-1` that were not excluded.
+def load_originals(
+    weights: str | Path, models: str | Path, architecture: Spec, first: int = 0, stop: int | None = None
+) -> Originals:
+    """Load the models with index in `first … stop-1`, to the last one if None, that were not excluded.
 
     Raises:
         InputError: if a file cannot be read, or the two do not belong together.
     """
     table = read_models(models)
-    chosen = table[(table.status == "ok") & table["index"].between(first, stop - 1)]
+    last = table["index"].max() if stop is None else stop - 1
+    chosen = table[(table.status == "ok") & table["index"].between(first, last)]
     index, parameters, metadata = _read_rows(weights, "originals", torch.float32)
     rows = {number: row for row, number in enumerate(index.tolist())}
     missing = [name for name, number in zip(chosen.model, chosen["index"], strict=True) if number not in rows]
@@ -70,6 +73,13 @@ def write_rows(
 ) -> None:
     """Write tensors `[rows, …]` of the models that are not excluded, with the models' indices, int64 `[rows]`."""
     tensor_files.write(path, kind, {**tensors, "index": index}, {}, provenance)
+
+
+def write_initial(
+    path: str | Path, originals: Originals, parameters: Mapping[str, Tensor], provenance: Mapping[str, str]
+) -> None:
+    """Write the parameters `[models, …]` that originals had before training, or after an epoch of it."""
+    write_rows(path, "initial", torch.tensor(originals.index, dtype=torch.int64), parameters, provenance)
 
 
 def read_parameters(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:

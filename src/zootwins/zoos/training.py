@@ -1,10 +1,15 @@
-"""Training a zoo from its generating factors: which models it has, what they are called, and their training."""
+"""Training a zoo from its generating factors: which models it has, what they are called, and their training.
+
+Schedules of learning rates are those of `torch.optim.lr_scheduler`.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 
 import torch
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
 
 from zootwins.architectures.architecture import Architecture
 from zootwins.population import Engine, Factors, ImageData, Population
@@ -13,7 +18,6 @@ from zootwins.population.trajectory import Plan, ignore, record_trajectory
 from zootwins.run.keys import stream_key
 from zootwins.storage.resume import Resume
 from zootwins.storage.shards import Trajectory
-from zootwins.zoos.schedules import lr_factors
 from zootwins.zoos.sources import GRID, Schedule, TrainSource
 
 CONSTANT = Schedule()
@@ -87,3 +91,32 @@ def train_zoo(
     return record_trajectory(
         engine, population, data, plan, weight_states=weight_states, resume=resume, on_epoch=on_epoch
     )
+
+
+def lr_factors(schedule: Schedule, epochs: int, steps: int) -> Tensor:
+    """Return what the learning rate is multiplied with at every step, float32 `[epochs, steps]`.
+
+    Args:
+        schedule: `cosine` falls by epochs, `onecycle` rises and falls by steps and leaves momentum alone; both after
+            the warm-up, which rises linearly by epochs.
+        epochs: of the training.
+        steps: of the optimiser in an epoch.
+    """
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=1.0)
+    by_epoch, by_step = [], []
+    warmup, left = schedule.warmup_epochs, (schedule.cycle or epochs) - schedule.warmup_epochs
+    if schedule.name == "cosine":
+        by_epoch.append(lr_scheduler.CosineAnnealingLR(optimizer, T_max=left))
+    elif schedule.name == "onecycle":
+        cycle = lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=left * steps, cycle_momentum=False)
+        by_step.append(cycle)
+    factors = torch.ones(epochs, steps)
+    for epoch in range(epochs):
+        for step in range(steps):
+            factors[epoch, step] = (epoch + 1) / warmup if epoch < warmup else optimizer.param_groups[0]["lr"]
+            optimizer.step()
+            for scheduler in by_step if epoch >= warmup and (epoch, step) != (epochs - 1, steps - 1) else ():
+                scheduler.step()
+        for scheduler in by_epoch if epoch >= warmup else ():
+            scheduler.step()
+    return factors

@@ -103,7 +103,7 @@ class TransferExperiment(Experiment):
         ),
         Table(
             name="transfer_kinds",
-            module="zootwins.experiments.transfer.kinds",
+            module="zootwins.experiments.transfer.transfer_tables",
             maker="kind_table",
             arranger="arrange_kinds",
             sources=("transfer",),

@@ -14,8 +14,7 @@ from torch import Tensor
 from zootwins.experiments.representations import ALL_EPOCHS, probes
 from zootwins.experiments.representations.alignment import Arranged
 from zootwins.experiments.representations.largest import LargestWeights
-from zootwins.experiments.representations.losses import normalise_alpha
-from zootwins.experiments.representations.model import magnitudes
+from zootwins.experiments.representations.model import magnitudes, normalise_alpha
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 from zootwins.experiments.representations.tokens import Tokens

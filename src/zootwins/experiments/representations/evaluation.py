@@ -21,8 +21,7 @@ from zootwins.experiments.representations.baselines import (
     principal_components,
 )
 from zootwins.experiments.representations.largest import LargestWeights
-from zootwins.experiments.representations.losses import normalise_alpha, weight_errors
-from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.model import AutoEncoder, normalise_alpha, weight_errors
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.storage import Representation
 

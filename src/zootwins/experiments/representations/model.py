@@ -1,4 +1,4 @@
-"""The auto-encoder: tokens of a network to a latent vector, and back to its weights and log α.
+"""The auto-encoder: tokens of a network to a latent vector, and back to its weights and log α; and its losses.
 
 Beside what a transformer learns to say of a network, its context, the latent vector can hold its largest weights
 (`zootwins.experiments.representations.largest`).
@@ -6,6 +6,7 @@ Beside what a transformer learns to say of a network, its context, the latent ve
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zootwins.experiments.representations import Settings
 from zootwins.experiments.representations.largest import LargestWeights
@@ -133,3 +134,29 @@ def transformer(settings: Settings) -> nn.TransformerEncoder:
     )
     norm = nn.LayerNorm(settings.dimension)
     return nn.TransformerEncoder(block, settings.blocks, norm, enable_nested_tensor=False)
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """Compute NT-Xent (Chen et al. 2020) of two views `[models, features]`.
+
+    Each of the 2·models vectors has to find its other view among all others, by cosine similarity.
+    """
+    views = F.normalize(torch.cat((first, second)), dim=1)
+    similarity = (views @ views.T / temperature).fill_diagonal_(-torch.inf)
+    partner = torch.arange(len(views), device=views.device).roll(len(first))
+    return F.cross_entropy(similarity, partner)
+
+
+def weight_errors(predicted: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
+    """Return squared errors, in units of the standard deviation of a parameter's layer; `[models, parameters]`."""
+    return ((predicted - weights) / scale).square()
+
+
+def normalise_alpha(alphas: Tensor, threshold: float, scale: float) -> Tensor:
+    """Compute tanh((log α − threshold) / scale), which resolves values near the threshold (equation 2)."""
+    return torch.tanh((alphas - threshold) / scale)
+
+
+def alpha_errors(predicted: Tensor, alphas: Tensor, threshold: float, scale: float) -> Tensor:
+    """Return squared errors of normalised log α, `[models, parameters]`."""
+    return (normalise_alpha(predicted, threshold, scale) - normalise_alpha(alphas, threshold, scale)).square()

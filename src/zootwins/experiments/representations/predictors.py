@@ -29,7 +29,7 @@ class Pairs:
         dense: weights before.
         alphas: log α after the last epoch.
         trained: weights after the last epoch.
-        fisher: of the dense models (`zootwins.experiments.representations.fisher`), or None.
+        fisher: of the dense models (`zootwins.experiments.representations.unseen`), or None.
     """
 
     tokens: Tokens

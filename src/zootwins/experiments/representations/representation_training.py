@@ -11,8 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
 from zootwins.experiments.representations import Settings
-from zootwins.experiments.representations.losses import alpha_errors, nt_xent, weight_errors
-from zootwins.experiments.representations.model import AutoEncoder
+from zootwins.experiments.representations.model import AutoEncoder, alpha_errors, nt_xent, weight_errors
 from zootwins.experiments.representations.states import VdStates
 from zootwins.experiments.representations.tokens import Tokens, erase
 from zootwins.population.trajectory import ignore

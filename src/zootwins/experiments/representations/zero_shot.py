@@ -3,6 +3,9 @@
 What variational dropout would do to an unseen model is predicted from its dense weights: by the decoder of a
 hyper-representation, whose latent vector is moved to where variational dropout would have ended, or by predictors of
 each weight's log α. Twins are compared at equal sparsity, as they are and after an epoch of fine-tuning.
+
+A generator that repeats its training data would not beat the nearest training twin, and one that only perturbs it would
+not beat a noisy copy of that, which is as far from it as the generated one: both are controls.
 """
 
 import logging
@@ -21,8 +24,7 @@ from zootwins.experiments.representations import METHODS, OWN, RATIOS
 from zootwins.experiments.representations.alignment import arrange
 from zootwins.experiments.representations.decisions import DECODED
 from zootwins.experiments.representations.evaluation import contexts
-from zootwins.experiments.representations.losses import normalise_alpha
-from zootwins.experiments.representations.novelty import nearest_twins, noisy_copies
+from zootwins.experiments.representations.model import normalise_alpha
 from zootwins.experiments.representations.predictors import Pairs, along, boosting, layer_curves, layers_of
 from zootwins.experiments.representations.probes import PENALTIES
 from zootwins.experiments.representations.states import VdStates
@@ -302,3 +304,34 @@ def compare_twins(
 def _distance(twin: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> Tensor:
     """Return Euclidean distance of two networks, `[models]`."""
     return torch.cat([(tensor - other[name]).flatten(1) for name, tensor in twin.items()], dim=1).norm(dim=1)
+
+
+def nearest_twins(generated: Tensor, candidates: Sequence[Tensor]) -> Tensor:
+    """Return the training twin that is nearest to each generated one by Euclidean distance, `[models, parameters]`.
+
+    Args:
+        generated: `[models, parameters]`.
+        candidates: for each model, the training twins at its sparsity, `[twins, parameters]`.
+    """
+    return torch.stack(
+        [twins[(twins - own).square().sum(1).argmin()] for own, twins in zip(generated, candidates, strict=True)]
+    )
+
+
+def noisy_copies(nearest: Tensor, generated: Tensor, keys: Sequence[int]) -> Tensor:
+    """Return the nearest twins with Gaussian noise on the parameters that are not 0, as far away as the generated ones.
+
+    Args:
+        nearest: `[models, parameters]`.
+        generated: likewise.
+        keys: a random stream's key for each model.
+    """
+    noise = torch.stack(
+        [
+            torch.randn(row.shape, generator=torch.Generator().manual_seed(key))
+            for row, key in zip(nearest, keys, strict=True)
+        ]
+    )
+    noise = noise.to(nearest) * (nearest != 0)
+    distance = (generated - nearest).norm(dim=1, keepdim=True)
+    return nearest + noise * distance / noise.norm(dim=1, keepdim=True).clamp(min=torch.finfo(noise.dtype).tiny)

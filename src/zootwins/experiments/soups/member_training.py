@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zootwins.experiments.soups.schedules import shape
+from zootwins.experiments.soups.recipes import shape
 from zootwins.population import Engine, ImageSet, Population
 from zootwins.population.trajectory import Plan, Training, ignore
 from zootwins.storage.resume import Resume

@@ -15,8 +15,7 @@ from zootwins.architectures.architecture import Architecture
 from zootwins.catalogue.soups import ARMS
 from zootwins.experiments.soups.member_training import Lengths, Retraining
 from zootwins.experiments.soups.merging import Networks, greedy, merge
-from zootwins.experiments.soups.recipes import Recipe
-from zootwins.experiments.soups.schedules import allr_start
+from zootwins.experiments.soups.recipes import Recipe, allr_start
 from zootwins.population import Engine, Factors, ImageData, ImageSet, Population
 from zootwins.population.any_network import recomputed_buffers
 from zootwins.population.masks import pruning_masks

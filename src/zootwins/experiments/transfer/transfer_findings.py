@@ -17,8 +17,8 @@ from zootwins.analyses.pairing import equal_sparsity_differences
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.statistics import UNDEFINED, kendall, pearson
 from zootwins.catalogue.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
-from zootwins.experiments.transfer.kinds import kind_findings
 from zootwins.experiments.transfer.outcomes import main_outcomes, method_name, point_name
+from zootwins.experiments.transfer.transfer_tables import kind_findings
 
 MARGIN = 1.0  # points: a mean loss below it does not count, nor does a gain on shuffled pixels
 # Sparsity below the head up to which twins are said to transfer as well as their controls: of 80 % of all weights,

@@ -84,7 +84,7 @@ def transfer_models(zoos: Sequence[ZooResults]) -> Figure:
         twins = _default_twins(part)
         for method, own in twins.groupby("method", sort=False):
             shown[method] = None
-            _dots(axes, method, own["control"], own["accuracy"])
+            _dots(axes, method, own, "control")
         if len(twins):
             middle = 100 * twins["control"].mean()
             axes.axline((middle, middle), slope=1, color=QUIET, linewidth=0.8)
@@ -111,7 +111,7 @@ def transfer_upstream(zoos: Sequence[ZooResults]) -> Figure:
         drawn = list(pd.concat([part[part["method"] == ORIGINAL], _default_twins(part)]).groupby("method", sort=False))
         for method, own in drawn:
             shown[method] = None
-            _dots(axes, method, own["upstream_accuracy"], own["accuracy"])
+            _dots(axes, method, own, "upstream_accuracy")
         if not drawn:
             annotate(axes, NOT_DONE)
         for line, (method, own) in enumerate(drawn if len(drawn) <= OVERLAID else ()):
@@ -203,10 +203,10 @@ def _default_twins(part: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(chosen) if chosen else twins
 
 
-def _dots(axes: Axes, method: str, x: pd.Series, y: pd.Series) -> None:
-    """Draw one dot per model, of fractions."""
+def _dots(axes: Axes, method: str, rows: pd.DataFrame, across: str) -> None:
+    """Draw one dot per model: its accuracy on the task above another quantity, both fractions."""
     style = {"linestyle": "none", "markersize": 2.5, "alpha": 0.7, "markeredgewidth": 0}
-    axes.plot(100 * x, 100 * y, **_look(method), **style)
+    axes.plot(100 * rows[across], 100 * rows["accuracy"], **_look(method), **style)
 
 
 def _curve(axes: Axes, method: str, network: pd.DataFrame) -> None:

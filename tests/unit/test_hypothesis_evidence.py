@@ -9,7 +9,7 @@ import torch
 from reference import VariationalNetwork
 from synthetic import SETTINGS_OF, make_models, make_shard
 from test_torch_engine import images, population
-from zootwins.analyses.training_mode import training_mode_predictions
+from zootwins.analyses.hypothesis_evidence import training_mode_predictions
 from zootwins.population import batched_network
 from zootwins.population.batched_network import noisy_predictions
 from zootwins.population.randomness import normals
