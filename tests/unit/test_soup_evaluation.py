@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from test_soups import ENGINE, SETTINGS, cook, data_of, originals
-from zootwins.experiments.soups import noise
+from zootwins.experiments.soups import gains
 from zootwins.experiments.soups.evaluation import (
     ArmShards,
     Predictions,
@@ -198,10 +198,10 @@ def test_networks_that_diverged_are_marked_and_never_chosen(arm_shards, data, tm
 
 def test_noise_of_each_soup_is_of_its_own_shards(monkeypatch):
     """Of two numbers of members one begins with the digits of the other."""
-    monkeypatch.setattr(noise, "noise_table", lambda arms, *rest: pd.DataFrame({"arms": [arms]}))
+    monkeypatch.setattr(gains, "noise_table", lambda arms, *rest: pd.DataFrame({"arms": [arms]}))
     places = [(members, arm, block) for members in (3, 33) for arm in ("soup", "imp_long") for block in range(2)]
     shards = [SimpleNamespace(path=Path(f"soups/zoo/seed-{members}-{arm}/{block}")) for members, arm, block in places]
-    found = noise.noise_of_soups(shards, [("seed", 3), ("seed", 33)], np.zeros(2), [0])
+    found = gains.noise_of_soups(shards, [("seed", 3), ("seed", 33)], np.zeros(2), [0])
     assert found["members"].tolist() == [3, 33]
     assert found["arms"].tolist() == [
         {"soup": shards[:2], "imp_long": shards[2:4]},
