@@ -19,7 +19,7 @@ SUFFIX = ".threshold"
 
 def soft_threshold(weights: Tensor, s: Tensor) -> Tensor:
     """Return weights `[models, …]` moved towards 0 by σ(s), `[models, 1]`, and 0 where they would pass it."""
-    thresholds = torch.sigmoid(s).view(-1, *[1] * (weights.ndim - 1))
+    thresholds = torch.sigmoid(s).view(len(weights), *[1] * (weights.ndim - 1))
     return weights.sign() * (weights.abs() - thresholds).relu()
 
 

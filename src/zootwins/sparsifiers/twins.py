@@ -43,4 +43,9 @@ def evaluated_parameters(shard: TwinShard, model: int | None = None) -> dict[str
             f"{shard.path}: its metadata do not have the settings of its twins, which decide what is pruned; "
             "take a file that this version made"
         ) from error
-    return sparsifier.weights(settings).deterministic(trained)
+    # kinds of weights take `[models, …]`: every state of every twin is a model of its own
+    grid = [len(shard.models), *(len(axis.values) for axis in shard.axes), len(shard.weight_states)]
+    grid = grid if model is None else grid[1:]
+    flat = {name: tensor.flatten(0, len(grid) - 1) for name, tensor in trained.items()}
+    evaluated = sparsifier.weights(settings).deterministic(flat)
+    return {name: tensor.unflatten(0, grid) for name, tensor in evaluated.items()}
