@@ -170,7 +170,9 @@ class _EpochRun:
 
     def _step(self, images: Tensor, labels: Tensor, first: int, batch: int) -> tuple[Tensor, Tensor]:
         """Train on the epoch's batch of that number, `[models, batch, …]`; logits and losses from before the step."""
-        parameters = self.trained.parameters
+        parameters, weights = self.trained.parameters, self.population.weights
+        if self.alone and isinstance(weights, GaussianNoise):
+            parameters = weights.with_log_alpha(parameters)
         tensors = {**self._gated(parameters, first), **self.buffers}
         draws = self._draws(first, images.shape[1])
         before = {} if self.moves_all else {name: tensor.clone() for name, tensor in self.buffers.items()}
@@ -178,7 +180,7 @@ class _EpochRun:
         losses = self._losses(logits, labels)
         objective = losses.mean(1).sum()
         if self.penalty is not None:
-            objective = objective + (self.penalty * self.population.weights.penalty(parameters)).sum()
+            objective = objective + (self.penalty * weights.penalty(parameters)).sum()
         moves = self.trained.step(objective, batch)
         if moves is not None:
             _put_back(self.buffers, before, moves)

@@ -115,7 +115,20 @@ class GaussianNoise(Weights):
         ]
         return torch.stack(divergences).sum(0)
 
+    def with_log_alpha(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the parameters with `{layer}.log_alpha` and `{layer}.bias_log_alpha` of what is noisy beside them.
+
+        Noise and penalty both need them: they are worked out once where they are given.
+        """
+        given = {
+            partner.replace("log_sigma2", "log_alpha"): self._log_alpha(name, parameters, partner)
+            for name, partner in noisy_parameters(parameters).items()
+        }
+        return {**parameters, **given}
+
     def _log_alpha(self, name: str, parameters: Mapping[str, Tensor], partner: str) -> Tensor:
+        if (given := parameters.get(partner.replace("log_sigma2", "log_alpha"))) is not None:
+            return given
         weight = parameters[name.removesuffix(".bias").removesuffix(".weight") + ".weight"]
         return log_alpha(
             parameters[name],
