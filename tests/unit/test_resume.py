@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zootwins.storage.resume import Resume
+from zootwins.storage.resume import Parts, Resume
 
 
 def test_a_nested_state_comes_back_as_it_was(tmp_path):
@@ -52,3 +52,23 @@ def test_an_optimiser_goes_on_from_its_saved_state(tmp_path):
 def test_what_cannot_be_saved_is_refused(tmp_path):
     with pytest.raises(TypeError, match="cannot hold a set"):
         Resume(tmp_path / "state", "x").save(1, lambda: {"a": {1}})
+
+
+def test_parts_of_a_job_come_back_by_name(tmp_path):
+    """What finished ones gave, and the state of the one that was running; another part or engine starts anew."""
+
+    def parts():
+        return Parts(Resume(tmp_path / "state", "x"))
+
+    job = parts()
+    job.finish("first", [0.5, float("inf")])
+    job.resume.due = 0.0
+    job.part("second").of_engine("torch").save(3, lambda: {"weights": torch.ones(2)})
+    assert parts().finished == {"first": [0.5, float("inf")]}
+    epoch, state = parts().part("second").of_engine("torch").load()
+    assert epoch == 3
+    assert torch.equal(state["weights"], torch.ones(2))
+    assert parts().part("second").of_engine("native").load() == (0, {})
+    assert parts().part("third").load() == (0, {})
+    assert Parts(Resume(tmp_path / "state", "y")).finished == {}
+    assert Parts(None).part("first") is None

@@ -353,8 +353,18 @@ def test_a_grid_whose_best_rate_is_at_its_edge_is_extended_once(settings, tmp_pa
     resume = Resume(tmp_path / "state.safetensors", "digest")
     with pytest.raises(KeyboardInterrupt):
         choose_lrs(TorchEngine(), originals(), task, NAMES, small, resume, kill)
-    again = choose_lrs(TorchEngine(), originals(), task, NAMES, small, Resume(resume.path, "digest"))
+    trained = []
+    again = choose_lrs(
+        TorchEngine(),
+        originals(),
+        task,
+        NAMES,
+        small,
+        Resume(resume.path, "digest"),
+        lambda epoch, _: trained.append(epoch),
+    )
     pd.testing.assert_frame_equal(again, table)
+    assert trained == [*range(3, 13)]  # of the further rate alone, from where it was killed
 
 
 def images_of_nothing(task: ImageData):

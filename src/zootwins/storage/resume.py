@@ -78,6 +78,52 @@ class Resume:
         self.path.unlink(missing_ok=True)
 
 
+class Parts:
+    """The parts of a job, one after the other: saved are the results of finished ones, and the state of the last.
+
+    Args:
+        resume: of the job; None: nothing is saved.
+
+    Attributes:
+        finished: the results of finished parts, by their names; each is a state as `Resume` saves it.
+    """
+
+    def __init__(self, resume: Resume | None):
+        self.resume = resume
+        self.epoch, saved = resume.load() if resume else (0, {})
+        self.finished: dict[str, Any] = saved.get("finished", {})
+        self.running: dict[str, Mapping[str, Any]] = saved.get("running", {})  # one at most
+
+    def part(self, name: str) -> "Part | None":
+        """Return where a part saves its state and resumes from; None where nothing is saved."""
+        return Part(self.resume.path, self.resume.digest, self, name) if self.resume else None
+
+    def finish(self, name: str, result: Any) -> None:
+        """Add the result of a part, and save it if it is time."""
+        self.finished[name] = result
+        if self.resume:
+            self.resume.save(0, lambda: {"finished": self.finished, "running": {}})
+
+
+@dataclass
+class Part(Resume):
+    """Saves and loads the state of a part of a job."""
+
+    parts: Parts
+    name: str
+
+    def of_engine(self, name: str) -> "Part":
+        return Part(self.path, self.digest, self.parts, f"{self.name}, {name}")
+
+    def save(self, epoch: int, state: Callable[[], Mapping[str, Any]]) -> None:
+        finished = self.parts.finished
+        self.parts.resume.save(epoch, lambda: {"finished": finished, "running": {self.name: state()}})
+
+    def load(self) -> tuple[int, dict[str, Any]]:
+        running = self.parts.running.pop(self.name, None)
+        return (0, {}) if running is None else (self.parts.epoch, dict(running))
+
+
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
     """Return a state as JSON has it, its tensors moved to `tensors` under running numbers."""
     if isinstance(value, Tensor):

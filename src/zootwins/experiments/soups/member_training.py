@@ -5,9 +5,8 @@ the current one; the next run of the same configuration has the same tensors.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from zootwins.experiments.soups.recipes import shape
 from zootwins.population import Engine, ImageSet, Population
 from zootwins.population.trajectory import Plan, Training, ignore
-from zootwins.storage.resume import Resume
+from zootwins.storage.resume import Parts, Resume
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +68,8 @@ class Retraining:
             total: epochs of all retrainings together, for `on_epoch`.
         """
         self.engine, self.images, self.total, self.on_epoch = engine, images, total, on_epoch
-        self.resume = resume and resume.of_engine(engine.name)
+        self.parts = Parts(resume and resume.of_engine(engine.name))
         self.done = 0
-        saved = self.resume.load()[1] if self.resume else {}
-        self.finished: dict[str, dict[str, Tensor]] = saved.get("finished", {})
-        self.running: dict[str, dict[str, Any]] = saved.get("running", {})  # one at most, by its name
 
     def train(
         self, name: str, population: Population, lengths: Lengths, averaged_from: int | None = None
@@ -94,13 +90,13 @@ class Retraining:
 
     def by_plan(self, name: str, population: Population, plan: Plan) -> dict[str, Tensor]:
         """Train a population by a plan; see `train`."""
-        epochs = plan.epochs
-        if name in self.finished:
+        epochs, finished = plan.epochs, self.parts.finished
+        if name in finished:
             self.done += epochs
-            return self.finished[name]
-        training = Training(self.engine, population, self.images, plan)
-        if name in self.running:
-            training.load_state_dict(self.running.pop(name))
+            return finished[name]
+        training, part = Training(self.engine, population, self.images, plan), self.parts.part(name)
+        if saved := part.load()[1] if part else {}:
+            training.load_state_dict(saved)
             log.info("%s: resuming after epoch %d", name, training.epoch)
         self.done += training.epoch
         while training.epoch < epochs:
@@ -109,14 +105,8 @@ class Retraining:
             of = f"{name}, epoch {training.epoch} of {epochs}, {len(population)} models"
             log.info("%s: train loss %.4f", of, loss)
             self.on_epoch(self.done, self.total)
-            if training.epoch < epochs:
-                self._save(training.epoch, lambda: {name: training.state_dict()})
+            if part and training.epoch < epochs:
+                part.save(training.epoch, training.state_dict)
         means = {f"mean.{key}": tensor for key, tensor in training.mean().items()}
-        self.finished[name] = {key: tensor.clone() for key, tensor in population.tensors.items()} | means
-        self._save(0, dict)
-        return self.finished[name]
-
-    def _save(self, epoch: int, running: Callable[[], Mapping[str, Any]]) -> None:
-        """Save what there is, if it is time."""
-        if self.resume:
-            self.resume.save(epoch, lambda: {"finished": self.finished, "running": running()})
+        self.parts.finish(name, {key: tensor.clone() for key, tensor in population.tensors.items()} | means)
+        return finished[name]

@@ -5,7 +5,7 @@ images are not used (the reference sets rates by hand, and chooses the epoch by 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from zootwins.experiments.transfer.linear import transfer_linear
 from zootwins.population import Engine, ImageData
 from zootwins.population.trajectory import ignore
 from zootwins.run.keys import sample_by_key
-from zootwins.storage.resume import Resume
+from zootwins.storage.resume import Parts, Resume
 from zootwins.zoos.originals import Originals
 
 WHOLE = "all"  # stands for the layer in full transfer
@@ -68,21 +68,22 @@ def choose_lrs(
         untried = [_Trial(layer, lr, np.nan) for layer in layers for lr in settings.lrs]
         return _table(untried, [], len(originals))
 
-    def tried(layers: Sequence[str], lrs: Sequence[float], state: Resume | None) -> list[_Trial]:
+    parts = Parts(resume and resume.of_engine(engine.name))
+
+    def tried(layers: Sequence[str], lrs: Sequence[float]) -> list[_Trial]:
         own = settings.model_copy(update={"lrs": tuple(lrs), "restarts": 1})
         if isinstance(own, Linear):
             return _linear(
                 engine, originals, data, names, own.model_copy(update={"layers": tuple(layers), "exact": ()})
             )
-        return _full(engine, originals, data, names, own, state, on_epoch)
+        return _full(engine, originals, data, names, own, parts, on_epoch)
 
-    trials = tried(layers, settings.lrs, resume)
+    trials = tried(layers, settings.lrs)
     wanted = beyond(chosen_lrs(_table(trials, [], len(originals))), settings.lrs)
-    state = resume and replace(resume, digest=f"{resume.digest}, extended")
     more = [
         trial
         for lr in dict.fromkeys(wanted.values())
-        for trial in tried([layer for layer in wanted if wanted[layer] == lr], [lr], state)
+        for trial in tried([layer for layer in wanted if wanted[layer] == lr], [lr])
     ]
     return _table(trials, more, len(originals))
 
@@ -125,13 +126,15 @@ def _full(
     data: ImageData,
     names: tuple[str, str],
     settings: Full,
-    resume: Resume | None,
+    parts: Parts,
     on_epoch: Callable[[int, int], None],
 ) -> list[_Trial]:
-    dense = _dense(originals, len(settings.lrs))
-    trained = transfer_full(engine, dense, data, names, settings, settings.lrs, resume, on_epoch)
-    means = trained.tensors["validation_accuracy"][:, :, 0, -1].double().mean(0).tolist()
-    return [_Trial(WHOLE, lr, mean) for lr, mean in zip(settings.lrs, means, strict=True)]
+    name = f"lrs {settings.lrs}"
+    if name not in parts.finished:
+        dense = _dense(originals, len(settings.lrs))
+        trained = transfer_full(engine, dense, data, names, settings, settings.lrs, parts.part(name), on_epoch)
+        parts.finish(name, trained.tensors["validation_accuracy"][:, :, 0, -1].double().mean(0).tolist())
+    return [_Trial(WHOLE, lr, mean) for lr, mean in zip(settings.lrs, parts.finished[name], strict=True)]
 
 
 def _dense(originals: Originals, times: int) -> Backbones:
