@@ -45,7 +45,7 @@ config["about"] = RUN.about()  # for the first page of the report, which sees no
 
 
 def given(find, name, *read):
-    """A path of the catalogue, as seen from here; refused if it is nowhere or from the future.
+    """Return a path of the catalogue, as seen from here; refused if it is nowhere or from the future.
 
     Args:
         find: looks it up by the name of its zoo or data set.
@@ -72,7 +72,7 @@ except InputError as error:
 
 
 def one_of(names):
-    """A wildcard's constraint to some names, which may be none."""
+    """Return a wildcard's constraint to some names, which may be none."""
     return "|".join(names) or "(?!)"
 
 
@@ -92,7 +92,7 @@ wildcard_constraints:
 
 
 def ask(function):
-    """A function of the package as an input or a parameter: it is given what it asks for by name.
+    """Make a function of the package an input or a parameter: it is given what it asks for by name.
 
     That is a wildcard, the run, its files, or the `result`: the table or figure of a rule that makes one.
     """
@@ -110,7 +110,7 @@ def ask(function):
 
 
 def known_by_content(function):
-    """A raw zoo as an input; a user's folder is known by its content (`FILES.folder_state`), not by its date."""
+    """Return a raw zoo as an input; a user's folder is known by its content (`FILES.folder_state`), not by its date."""
     raw_zoo = ask(function)
 
     def answer(wildcards):
@@ -121,28 +121,28 @@ def known_by_content(function):
 
 
 def architecture_code(wildcards):
-    """Digest of the module that defines a zoo's network."""
+    """Return the digest of the module that defines a zoo's network."""
     modules = modules_of(RUN.catalogue[wildcards.zoo].architecture)
     return code_digest(ROOT / "src/zootwins/architectures/registry.py", *modules)
 
 
 def zoo_value(path):
-    """A field of the zoo's entry in the catalogue, or a part of one, such as `methods.vd.epochs`."""
+    """Return a field of the zoo's entry in the catalogue, or a part of one, such as `methods.vd.epochs`."""
     return lambda wildcards: RUN.catalogue[wildcards.zoo].value(path)
 
 
 def result_value(name):
-    """An attribute of the table or figure that a rule makes."""
+    """Return an attribute of the table or figure that a rule makes."""
     return ask(lambda result: getattr(result, name))
 
 
 def code_of(script, *modules):
-    """Digest of what a rule's script computes with: it reruns when a module changes that it imports or loads by name."""
+    """Return the digest of a rule's code: it runs again when a module changes that it imports or loads by name."""
     return code_digest(ROOT / f"workflow/scripts/{script}.py", *modules)
 
 
 def code_with(script, modules):
-    """The same, of modules that a function of the package names by wildcards."""
+    """Return the same of modules that a function of the package names by wildcards."""
     return lambda wildcards: code_of(script, *ask(modules)(wildcards))
 
 
@@ -151,12 +151,12 @@ def module_of_method(method):
 
 
 def growing(mb):
-    """Memory that doubles with every attempt at a job, in MB."""
+    """Return memory that doubles with every attempt at a job, in MB."""
     return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
 
 
 def warn_of_other_zoos():
-    """Say on the terminal that the folder has tables of other zoos, which those of this run replace."""
+    """Report on the terminal that the folder has tables of other zoos, which those of this run replace."""
     others = tables_of_others(sorted(Path("results/tables").glob("*.csv")), RUN.zoos)
     if others:
         path, zoos = next(iter(others.items()))

@@ -3,7 +3,7 @@ RULES = sorted(f"rules/{path.name}" for path in (ROOT / "rules").glob("*.smk")) 
 
 
 rule make_figure:
-    """A figure of an experiment as PDF, SVG and PNG."""
+    """Draw a figure of an experiment as PDF, SVG and PNG."""
     input:
         results=ask(FILES.sources),
         paper=ask(FILES.beside),
@@ -36,7 +36,7 @@ rule make_figure:
 
 
 rule make_explorer:
-    """One page to explore every model in, with a browser and without a network."""
+    """Write a page to explore every model in, with a browser and without a network."""
     input:
         ask(FILES.explored),
     output:
@@ -64,7 +64,7 @@ rule make_explorer:
 
 
 rule draw_workflow:
-    """Figure 1: the workflow, from its rule graph."""
+    """Draw Figure 1, the workflow, from its rule graph."""
     input:
         [FILES.of_project(path) for path in ("Snakefile", *RULES)],
     output:

@@ -3,7 +3,7 @@ from zootwins.catalogue.experiments.paper import PRINTED
 
 
 rule collect_metrics:
-    """Accuracy, sparsity and agreement of every twin of a zoo, as long tables."""
+    """Collect accuracy, sparsity and agreement of every twin of a zoo as long tables."""
     input:
         shards=ask(FILES.twins),
         predictions="results/zoos/{zoo}/predictions.safetensors",
@@ -32,7 +32,7 @@ rule collect_metrics:
 
 
 rule collect_rank_changes:
-    """How each model's rank in its zoo changes from original to twin, with intervals over the test images."""
+    """Compute how each model's rank in its zoo changes from original to twin, with intervals over the test images."""
     input:
         shards=ask(FILES.twins),
         predictions="results/zoos/{zoo}/predictions.safetensors",
@@ -57,7 +57,7 @@ rule collect_rank_changes:
 
 
 rule collect_weight_statistics:
-    """Mean, variance and percentiles of each layer of a zoo's dense models."""
+    """Compute mean, variance and percentiles of each layer of a zoo's dense models."""
     input:
         "results/zoos/{zoo}/originals.safetensors",
     output:
@@ -77,7 +77,7 @@ rule collect_weight_statistics:
 
 
 rule measure_sizes:
-    """Bytes and measured latency of a zoo's twins at full size, and of those whose channels are gone also as such."""
+    """Measure bytes and latency of a zoo's twins, at full size and without the channels that are pruned."""
     input:
         unpack(ask(FILES.first_twins)),
         small=ask(FILES.small_twins),
@@ -103,7 +103,7 @@ rule measure_sizes:
 
 
 rule collect_prune_shares:
-    """For every weight, the share of a zoo's models in which variational dropout prunes it."""
+    """Compute the share of a zoo's models in which variational dropout prunes each weight."""
     input:
         ask(FILES.vd_twins),
     output:
@@ -128,7 +128,7 @@ rule collect_prune_shares:
 
 
 rule collect_hypotheses:
-    """What the paper's unexplained numbers may be, each on a zoo's twins, beside the paper's numbers."""
+    """Compute hypotheses on the paper's unexplained numbers on a zoo's twins, beside the paper's numbers."""
     input:
         shards=ask(FILES.paper_twins),
         metrics=ask(FILES.paper_metrics),
@@ -163,7 +163,7 @@ rule collect_hypotheses:
 
 
 rule collect_mask_overlap:
-    """How much the masks of every two methods of a zoo overlap, model by model, at the same sparsity."""
+    """Compute the overlap of the masks of pairs of methods, model by model, at the same sparsity."""
     input:
         unpack(ask(FILES.twins_by_method)),
     output:

@@ -3,7 +3,7 @@ PRUNING_SOUPS = get_experiment("pruning_soups")
 
 
 rule make_pruning_soups:
-    """A method with and without soups, for a shard of models: `zootwins.experiments.soups.while_pruning`."""
+    """Train a method with and without soups, for a shard of models: `zootwins.experiments.soups.while_pruning`."""
     input:
         unpack(ask(PRUNING_SOUPS.earlier)),
         originals="results/zoos/{zoo}/originals.safetensors",
@@ -34,7 +34,7 @@ rule make_pruning_soups:
 
 
 rule collect_pruning_soups:
-    """Accuracy of all arms, and what lies between the copies: the long tables of a zoo."""
+    """Collect accuracies of all arms and barriers between copies as long tables of a zoo."""
     input:
         shards=ask(PRUNING_SOUPS.shards),
         originals="results/zoos/{zoo}/originals.safetensors",

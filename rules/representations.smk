@@ -4,7 +4,7 @@ REPRESENTATIONS = get_experiment("representations")
 
 
 rule train_representation:
-    """An auto-encoder over the weights of a zoo's VD twins."""
+    """Train an auto-encoder over the weights of a zoo's VD twins."""
     input:
         shards=ask(FILES.vd_twins),
         models="results/zoos/{zoo}/models.csv",
@@ -35,7 +35,7 @@ rule train_representation:
 
 
 rule evaluate_representation:
-    """Reconstruction, linear probes and latent space of the models that were kept from training."""
+    """Evaluate reconstruction, linear probes and latent space of the models that were kept from training."""
     input:
         model="results/representations/{zoo}/{seed}.safetensors",
         shards=ask(FILES.vd_twins),
@@ -64,7 +64,7 @@ rule evaluate_representation:
 
 
 rule sparsify_zero_shot:
-    """Twins of unseen models, of the zoo and of others, predicted from what was learned, beside trained and pruned ones."""
+    """Predict twins of unseen models, of the zoo and of others, and evaluate them beside trained and pruned ones."""
     input:
         unpack(ask(REPRESENTATIONS.target_files)),
         model="results/representations/{zoo}/{seed}.safetensors",

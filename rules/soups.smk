@@ -11,7 +11,7 @@ wildcard_constraints:
 
 
 rule corrupt_dataset:
-    """A data set's test images, corrupted at five severities, and those of other data sets."""
+    """Write a data set's test images, corrupted at five severities, and those of other data sets."""
     input:
         dataset="results/zoos/{zoo}/dataset.safetensors",
         others=ask(SOUPS.shifted_set_files),
@@ -35,7 +35,7 @@ rule corrupt_dataset:
 
 
 rule make_soups:
-    """Soups of a shard of models, and what they are compared with; the variants without IMP inherit this rule."""
+    """Make soups of a shard of models, and what they are compared with; the variants without IMP inherit this rule."""
     input:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
@@ -87,7 +87,7 @@ use rule make_soups as make_soups_dense with:
 
 
 rule mix_unrelated_models:
-    """Averages of a shard's models with other models of the zoo, on their own masks and on one."""
+    """Average a shard's models with other models of the zoo, on their own masks and on one."""
     input:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
@@ -120,7 +120,7 @@ rule mix_unrelated_models:
 
 
 rule evaluate_soups:
-    """Accuracy, fairness and calibration of a shard's soups, shifted images, and what lies between candidates."""
+    """Evaluate a shard's soups: accuracy, fairness, calibration, shifted images, and barriers between members."""
     input:
         shards=ask(SOUPS.shards),
         shifted=ask(SOUPS.shifted),
@@ -152,7 +152,7 @@ rule evaluate_soups:
 
 
 rule collect_soups:
-    """Long tables of all soups of a zoo."""
+    """Collect long tables of all soups of a zoo."""
     input:
         unpack(ask(SOUPS.evaluated)),
         shards=ask(SOUPS.judged),
@@ -188,7 +188,7 @@ use rule cut_model as cut_soup with:
 
 
 rule export_soups:
-    """Write the networks of an arm in the raw ModelZoo layout, a checkpoint a phase."""
+    """Write the networks of an arm in the raw ModelZoo layout, a checkpoint per phase."""
     input:
         shards=ask(SOUPS.arm),
         models="results/zoos/{zoo}/models.csv",

@@ -2,7 +2,7 @@
 
 
 rule make_table:
-    """A table of an experiment: CSV with intervals and n for machines; Markdown, LaTeX and HTML for people."""
+    """Write a table of an experiment: CSV with intervals and n for machines; Markdown, LaTeX and HTML for people."""
     input:
         results=ask(FILES.sources),
         paper=ask(FILES.beside),

@@ -10,7 +10,7 @@ wildcard_constraints:
 
 
 rule prepare_task:
-    """The images of a task, in the shape and the normalisation that a zoo's networks read."""
+    """Prepare the images of a task, in the shape and the normalisation that a zoo's networks read."""
     input:
         upstream="results/zoos/{zoo}/dataset.safetensors",
         zoo=ask(TRANSFER.zoo_file),
@@ -36,7 +36,7 @@ rule prepare_task:
 
 
 rule prune_at_random:
-    """Twins with as many weights of each layer pruned as by magnitude pruning, at random places."""
+    """Make twins with as many weights of each layer pruned as by magnitude pruning, at random places."""
     input:
         mp="results/twins/{zoo}/mp/{shard}.safetensors",
         originals="results/zoos/{zoo}/originals.safetensors",
@@ -67,7 +67,7 @@ rule prune_at_random:
 
 
 rule choose_transfer_lr:
-    """The learning rate of a zoo's transfer to a task: the best for some of its originals on validation images."""
+    """Choose the learning rate of a zoo's transfer to a task: the best for some originals on validation images."""
     input:
         originals="results/zoos/{zoo}/originals.safetensors",
         models="results/zoos/{zoo}/models.csv",
@@ -99,7 +99,7 @@ rule choose_transfer_lr:
 
 
 rule transfer_linear:
-    """Linear classifiers of a task on the activations of originals and twins.
+    """Train linear classifiers of a task on the activations of originals and twins.
 
     On a GPU the activations of the last hidden layer are extracted; those of others, and the classifiers, on the CPU.
     """
@@ -137,7 +137,7 @@ rule transfer_linear:
 
 
 rule transfer_full:
-    """Originals and twins trained on a task, their masks fixed, under new heads."""
+    """Train originals and twins on a task, their masks fixed, under new heads."""
     input:
         unpack(ask(TRANSFER.shards)),
         originals="results/zoos/{zoo}/originals.safetensors",
@@ -173,7 +173,7 @@ rule transfer_full:
 
 
 rule collect_transfer:
-    """The long table of a zoo's transfer, to all tasks in both modes."""
+    """Collect the long table of a zoo's transfer, to all tasks in both modes."""
     input:
         ask(TRANSFER.rows),
     output:

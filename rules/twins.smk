@@ -77,7 +77,7 @@ rule import_twins:
 
 
 rule shrink_twins:
-    """Twins without the channels that pruning removed: smaller networks, after the last epoch."""
+    """Write twins without the channels that pruning removed: smaller networks, after the last epoch."""
     input:
         "results/twins/{zoo}/{method}/{shard}.safetensors",
     output:
@@ -100,7 +100,7 @@ rule shrink_twins:
 
 
 rule cut_model:
-    """One model's twins, cut from their shard; the model by its name or its index."""
+    """Cut one model's twins from their shard; the model by its name or its index."""
     input:
         shards=ask(FILES.shard_of_model),
         models="results/zoos/{zoo}/models.csv",

@@ -1,4 +1,4 @@
-# Whether what a run made is still as it was written.
+# Verification that what a run made is intact.
 
 
 onstart:
@@ -7,7 +7,7 @@ onstart:
 
 
 rule verify:
-    """Read all files again that a run made, and report those that are missing or not as they were written.
+    """Read all files that a run made again, and report those that are missing or damaged.
 
     The report is no output: Snakemake would delete it where the job fails, which is where it is wanted.
     """

@@ -30,7 +30,7 @@ rule fetch_zoo:
 
 
 checkpoint prepare_dataset:
-    """The image data that a zoo was trained on: its own where it brings it along, else torchvision's."""
+    """Store the image data that a zoo was trained on: its own where it brings it along, else torchvision's."""
     input:
         raw_zoo=known_by_content(FILES.raw_zoo_with_dataset),
         data=ask(FILES.zoo_dataset_files),
