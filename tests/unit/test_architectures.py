@@ -1,9 +1,12 @@
 """Every registered network, and chains of the catalogue: what tracing derives, and engines against plain PyTorch."""
 
 import json
+import sys
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from math import prod
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,11 +17,13 @@ from torch.nn.utils import prune
 from plain_networks import dropout_offsets, plain_layers
 from zootwins.architectures.activations import activation_module
 from zootwins.architectures.architecture import get_architecture, stored_architecture, to_state_dict
+from zootwins.architectures.narrowing import narrowed
 from zootwins.architectures.registry import REGISTRY, canonical, get_design
 from zootwins.experiments.representations.tokens import Tokens
 from zootwins.population import Factors, ImageSet, Population
 from zootwins.population.any_network import recomputed_buffers
 from zootwins.population.batched_network import activation_runs, forward, layer_features
+from zootwins.population.engines import get_engine
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.masks import pruning_masks
@@ -360,6 +365,87 @@ def test_layouts_rename_and_come_back(architecture):
         assert sorted(map(tuple, (tensor.shape for tensor in state.values()))) == sorted(
             tuple(tensor.shape) for tensor in own.values()
         )
+
+
+NUMBERS = count()
+MODULES = {  # between a convolution of four channels and a linear layer
+    "nothing": lambda activation: [activation()],
+    "bias": lambda activation: [nn.Conv2d(4, 4, 3, bias=False), activation()],
+    "groups": lambda activation: [nn.Conv2d(4, 4, 3, groups=2), activation()],
+    "dilation": lambda activation: [nn.Conv2d(4, 4, 3, dilation=2), activation()],
+    "stride": lambda activation: [nn.Conv2d(4, 4, 3, stride=(1, 2)), activation()],
+    "padding": lambda activation: [nn.Conv2d(4, 4, 3, padding=(0, 1)), activation()],
+    "same": lambda activation: [nn.Conv2d(4, 4, 3, padding="same"), activation()],
+    "circular": lambda activation: [nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"), activation()],
+    "oblong": lambda activation: [nn.Conv2d(4, 4, (3, 1)), activation()],
+    "shared activation": lambda activation: [one := activation(), nn.Conv2d(4, 4, 3), one],
+    "shared pool": lambda activation: [one := nn.MaxPool2d(2), activation(), one],
+    "nested shared activation": lambda activation: [one := activation(), nn.Sequential(nn.Conv2d(4, 4, 3), one)],
+    "softmax": lambda activation: [nn.Softmax(1), activation()],
+    "softmax of channels": lambda activation: [nn.Softmax2d()],
+    "response": lambda activation: [nn.LocalResponseNorm(2), activation()],
+    "groups of channels": lambda activation: [nn.GroupNorm(2, 4), activation()],
+    "own slopes": lambda activation: [nn.PReLU(4)],
+    "slope": lambda activation: [nn.LeakyReLU(0.3)],
+    "in place": lambda activation: [nn.ReLU(inplace=True)],
+    "overlapping pool": lambda activation: [nn.MaxPool2d(3, stride=1, padding=1), activation()],
+    "adaptive pool": lambda activation: [nn.AdaptiveAvgPool2d((2, 2)), activation()],
+    "tanh's gelu": lambda activation: [nn.GELU(approximate="tanh")],
+    "linear of rows": lambda activation: [nn.Linear(6, 3), activation()],
+}
+
+
+def own_network(monkeypatch, between):
+    """An architecture of the registry that is a convolution, some modules and a linear layer."""
+
+    def module(channels, classes, image_size, activation, dropout):
+        end = [nn.Dropout(dropout), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes)]
+        return nn.Sequential(nn.Conv2d(channels, 4, 3), *between(activation), *end)
+
+    name = f"own_{next(NUMBERS)}"  # networks are kept by their names
+    monkeypatch.setitem(REGISTRY, name, name)
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(module=module))
+    return get_architecture(name, 1, 10, 8)
+
+
+@pytest.mark.parametrize("between", MODULES.values(), ids=MODULES)
+def test_any_module_is_computed_as_pytorch_computes_it(monkeypatch, between):
+    """Whatever a plain network is made of: what chains do not know is no step of one."""
+    architecture = own_network(monkeypatch, between)
+    of, data = made(architecture, [replace(one, dropout=0.0) for one in FACTORS]), images_for(architecture)
+    expected = [plain_training(of, model, data, "plain", 1) for model in range(len(of))]
+    engine = get_engine("auto", "cpu", 1)
+    engine.train_epoch(of, data, 1)
+    loss = engine.evaluate(of, data).loss
+    for model, network in enumerate(expected):
+        with torch.no_grad():
+            assert loss[model].item() == pytest.approx(F.cross_entropy(network(data.images), data.labels).item())
+    together = replace(of, factors=[FACTORS[0]] * len(of))  # of one activation, at once by vmap
+    runs = activation_runs(together, torch.arange(len(of)))
+    logits, _ = forward(architecture, runs, of.tensors, data.images[None], training=False)
+    for model in range(len(of)):
+        network = architecture.module(FACTORS[0].activation).double().eval()
+        network.load_state_dict({name: tensor[model] for name, tensor in of.tensors.items()})
+        torch.testing.assert_close(logits[model].mT, network(data.images).detach(), **ROUNDING)
+
+
+@pytest.mark.parametrize("between", MODULES.values(), ids=MODULES)
+def test_a_smaller_network_with_all_channels_is_the_same(monkeypatch, between):
+    architecture = own_network(monkeypatch, between)
+    if not architecture.chain:
+        with pytest.raises(InputError, match="only networks whose layers follow one another"):
+            narrowed(architecture, {})
+        return
+    network, same = (one.module("tanh").eval() for one in (architecture, narrowed(architecture, {})))
+    same.load_state_dict(dict(zip(same.state_dict(), network.state_dict().values(), strict=True)))
+    images = images_for(architecture).images.float()
+    assert torch.equal(same(images), network(images))
+
+
+@pytest.mark.parametrize("drawing", [nn.Dropout2d(0.5), nn.AlphaDropout(0.5), nn.RReLU()], ids=str)
+def test_random_numbers_that_have_no_keys_are_refused(monkeypatch, drawing):
+    with pytest.raises(InputError, match="draws random numbers in training; only"):
+        own_network(monkeypatch, lambda activation: [drawing, activation()])
 
 
 @pytest.mark.parametrize(

@@ -10,74 +10,19 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import accumulate
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zootwins.architectures.activations import ACTIVATIONS, activation_module
 from zootwins.architectures.registry import Design, Spec, canonical, get_design
+from zootwins.architectures.steps import OwnActivation, as_step
+from zootwins.architectures.tracing import Dropout, Layer, trace
 from zootwins.run.errors import InputError
 from zootwins.storage.files import remedy
 
 CLASSES = 10  # by default
 _TRACED_DROPOUT = 0.5  # so that networks that leave out dropout modules at 0 have theirs
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A convolution or linear layer, whose weights are what sparsifiers prune.
-
-    Attributes:
-        name: of its module, with dots where modules are nested.
-        weight_shape: `[outputs, inputs, height, width]` of a convolution, `[outputs, inputs]` of a linear layer.
-        input_shape: of what it takes of one image, `[channels, height, width]` or `[…, features]`.
-        output_shape: of what it gives, likewise.
-    """
-
-    name: str
-    weight_shape: tuple[int, ...]
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-
-    @property
-    def is_conv(self) -> bool:
-        return len(self.weight_shape) == 4
-
-    @property
-    def outputs(self) -> int:
-        return self.weight_shape[0]
-
-    @property
-    def inputs(self) -> int:
-        return self.weight_shape[1]
-
-    @property
-    def weights(self) -> int:
-        """Number of weights, biases not counted."""
-        return prod(self.weight_shape)
-
-    @property
-    def sites(self) -> int:
-        """Numbers that it gives for one image."""
-        return prod(self.output_shape)
-
-    @property
-    def multiply_adds(self) -> int:
-        """Multiply-adds of one forward pass of one image, biases not counted."""
-        return self.weights * self.sites // self.outputs
-
-
-@dataclass(frozen=True)
-class Dropout:
-    """A dropout module: its name, and the shape of what it takes of one image."""
-
-    name: str
-    shape: tuple[int, ...]
-
-
-class OwnActivation(nn.Identity):
-    """Stands in a traced network where each model has its own activation."""
 
 
 @dataclass(frozen=True)
@@ -194,10 +139,16 @@ class Architecture:
 
     @cached_property
     def chain(self) -> tuple[tuple[str, nn.Module], ...]:
-        """The named modules that an image passes one after the other; empty if the network is no such chain."""
-        steps = tuple(self.template.named_children())
-        plain = isinstance(self.template, nn.Sequential) and not any(list(step.children()) for _, step in steps)
-        return steps if plain and not self.buffer_shapes else ()
+        """The named modules that images pass one after the other; empty if one of them is no step of `chains`.
+
+        Batched operations and kernels know what steps compute, and of no other module.
+        """
+        if type(self.template) is not nn.Sequential or any(
+            len(one.input_shape) > 1 for one in self.layers[1:] if not one.is_conv
+        ):
+            return ()
+        steps = [(name, module) for name, module in self.template.named_modules(remove_duplicate=False) if name]
+        return tuple(steps) if all(as_step(module) for _, module in steps) else ()
 
     @cached_property
     def layouts(self) -> dict[str, dict[str, str]]:
@@ -275,7 +226,7 @@ def _traced(spec: str, channels: int, classes: int, image_size: int | None) -> A
     try:
         with torch.device("meta"):
             template = _module(design, channels, classes, size, OwnActivation, _TRACED_DROPOUT).eval()
-            layers, dropouts, logits, takers = _trace(template, torch.empty(1, channels, size, size))
+            layers, dropouts, logits, takers = trace(template, torch.empty(1, channels, size, size))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{design.label} does not take images [{channels}, {size}, {size}]: {reason}") from None
@@ -327,49 +278,6 @@ def _misfit(architecture: Architecture, shapes: Mapping[str, Sequence[int]]) -> 
         if tuple(shapes[name][len(shapes[name]) - len(shape) :]) != shape:
             return f"{name} is {list(shapes[name])}, not {list(shape)}"
     return ""
-
-
-def _trace(network: nn.Module, images: Tensor) -> tuple[list[Layer], list[Dropout], Tensor, dict[str, str]]:
-    """Return the layers and dropout modules that an image passes, in order, the output, and `Architecture.takers`."""
-    layers: list[Layer] = []
-    dropouts: list[Dropout] = []
-    given: dict[Any, str] = {}  # layers by what autograd remembers of their outputs
-    takers: dict[str, str] = {}
-
-    def passed(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if name in {known.name for known in (*layers, *dropouts)}:
-            raise ValueError(f"{name} is used twice in one pass, which gates, noise and dropout do not provide for")
-        if isinstance(module, nn.Dropout):
-            dropouts.append(Dropout(name, tuple(output.shape[1:])))
-        else:
-            shapes = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
-            layers.append(Layer(name, tuple(module.weight.shape), *shapes))
-            for giver in _made_of(inputs[0], given):
-                takers.setdefault(giver, name)
-            given[output.grad_fn] = name
-
-    modules = [pair for pair in network.named_modules() if isinstance(pair[1], nn.Conv2d | nn.Linear | nn.Dropout)]
-    hooks = [module.register_forward_hook(partial(passed, name)) for name, module in modules]
-    with torch.enable_grad():
-        logits = network(images)
-    for hook in hooks:
-        hook.remove()
-    unused = {name for name, module in modules if not isinstance(module, nn.Dropout)} - {one.name for one in layers}
-    if unused or not layers:
-        raise ValueError(f"no image passes {', '.join(sorted(unused)) or 'a convolution or linear layer'}")
-    return layers, dropouts, logits, takers
-
-
-def _made_of(tensor: Tensor, given: Mapping[Any, str]) -> set[str]:
-    """Return the layers whose outputs a tensor was computed from, however indirectly."""
-    found, seen, nodes = set(), set(), [tensor.grad_fn]
-    while nodes:
-        node = nodes.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            found |= {given[node]} if node in given else set()
-            nodes += [earlier for earlier, _ in node.next_functions]
-    return found
 
 
 def fitting_architecture(where: str, spec: Spec, images: Tensor, classes: int = CLASSES) -> Architecture:

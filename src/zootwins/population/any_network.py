@@ -19,7 +19,8 @@ from torch.func import vmap
 from torch.nn import functional as F
 
 from zootwins.architectures.activations import activation_module
-from zootwins.architectures.architecture import Architecture, OwnActivation
+from zootwins.architectures.architecture import Architecture
+from zootwins.architectures.steps import OwnActivation
 from zootwins.population.variational import EPSILON, log_alpha
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _network(architecture: Architecture, run: ActivationRun, *, training: bool, 
     key = (architecture, run.name, training, clamp)
     if key not in cache:
         network = copy.deepcopy(architecture.template).train(training)
-        for name, module in list(network.named_modules()):
+        for name, module in list(network.named_modules(remove_duplicate=False)):
             if (other := _other(module, run, clamp)) is not None:
                 parent, _, child = name.rpartition(".")
                 setattr(network.get_submodule(parent), child, other.train(training))

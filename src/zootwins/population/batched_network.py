@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zootwins.architectures.activations import activation_module
-from zootwins.architectures.architecture import Architecture, OwnActivation
+from zootwins.architectures.architecture import Architecture
+from zootwins.architectures.steps import OwnActivation
 from zootwins.population import Engine, ImageSet, Population, class_dtype
 from zootwins.population.any_network import ActivationRun, forward_any
 from zootwins.population.randomness import normals, uniforms

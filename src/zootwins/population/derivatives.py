@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zootwins.architectures.architecture import Architecture
 from zootwins.population import ImageSet, Population
 from zootwins.population.batched_network import activation_runs, forward
 from zootwins.population.randomness import data_order
+from zootwins.run.errors import InputError
 
 _MODELS_AT_ONCE = 16
 _AT_ONCE = {"cpu": 1 << 24, "cuda": 1 << 28}  # numbers in the largest temporary
@@ -92,7 +94,11 @@ class Derivatives:
 
         Returns:
             `[models, fan-in, fan-in]`.
+
+        Raises:
+            InputError: if a convolution has groups, or is not padded with a number of zeros.
         """
+        _check_patches(population.architecture)
 
         def products(part: _Part) -> dict[str, Tensor]:
             with torch.no_grad():
@@ -171,6 +177,16 @@ class _Part:
         runs = activation_runs(self._population, self.models)
         tensors = self.parameters | self._buffers
         return forward(self._population.architecture, runs, tensors, self._images, taken_by=taken_by, training=False)
+
+
+def _check_patches(architecture: Architecture) -> None:
+    for layer in architecture.layers:
+        module = architecture.template.get_submodule(layer.name)
+        if layer.is_conv and (module.groups > 1 or module.padding_mode != "zeros" or isinstance(module.padding, str)):
+            raise InputError(
+                f"{architecture.name}: {layer.name} is {module}; products of inputs are made for convolutions without "
+                "groups that are padded with a number of zeros: leave the twins that need them (wanda, obc) out"
+            )
 
 
 def _columns(layer: nn.Module, taken: Tensor) -> Tensor:

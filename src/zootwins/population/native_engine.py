@@ -7,16 +7,17 @@ ZOOTWINS_SIMD (avx512, avx2, baseline) asks for another.
 
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from zootwins.architectures.architecture import Architecture, OwnActivation
+from zootwins.architectures.architecture import Architecture
+from zootwins.architectures.steps import as_step
 from zootwins.population import MOMENTS, Engine, Evaluation, ImageSet, Population, Scores, new_evaluation
 from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
@@ -104,41 +105,21 @@ def native_chain(architecture: Architecture) -> tuple[tuple, ...]:
     """
     shapes = {layer.name: layer for layer in architecture.layers}
     layers: list[tuple] = []
-    for name, step in architecture.chain:
+    for name, module in architecture.chain:
+        step = as_step(module)
         if name in shapes:
-            outputs = 0 if name == architecture.head.name else shapes[name].outputs
-            layers.append((shapes[name].inputs, outputs, *_window(step, shapes[name].input_shape), ()))
-        elif not isinstance(step, nn.Flatten):
+            layer = shapes[name]
+            outputs = 0 if name == architecture.head.name else layer.outputs
+            conv = step["conv"] if layer.is_conv else {"kernel": 1, "stride": 1, "padding": 0}
+            edge = layer.input_shape[1] if layer.is_conv else 0
+            layers.append((layer.inputs, outputs, conv["kernel"], conv["stride"], conv["padding"], edge, ()))
+        elif step != "flatten":
             if not layers:
                 return ()
             *numbers, after = layers[-1]
-            layers[-1] = (*numbers, (*after, _step_name(step)))
+            word = " ".join(map(str, *step.items())) if isinstance(step, dict) else step  # max_pool 2
+            layers[-1] = (*numbers, (*after, word))
     return tuple(layers)
-
-
-def _window(step: nn.Conv2d | nn.Linear, input_shape: Sequence[int]) -> tuple:
-    """Return a layer's kernel, stride, padding and edge, or its description if there can be no kernels for it."""
-    if step.bias is None:
-        return (repr(step),)
-    if isinstance(step, nn.Linear):
-        return (1, 1, 0, 0)
-    numbers = (step.kernel_size[0], step.stride[0], 0 if isinstance(step.padding, str) else step.padding[0])
-    plain = nn.Conv2d(step.in_channels, step.out_channels, *numbers, device="meta")
-    return (*numbers, input_shape[1]) if _alike(step, plain) else (repr(step),)
-
-
-def _step_name(step: nn.Module) -> str:
-    """Return the kernels' name of a step between layers, or its description if there can be no kernels for it."""
-    if isinstance(step, nn.MaxPool2d | nn.AvgPool2d) and _alike(step, type(step)(step.kernel_size)):
-        return f"{'max' if isinstance(step, nn.MaxPool2d) else 'avg'}_pool {step.kernel_size}"
-    if isinstance(step, nn.AdaptiveAvgPool2d) and step.output_size == 1:
-        return "global_avg_pool"
-    return {OwnActivation: "activation", nn.Dropout: "dropout"}.get(type(step), repr(step))
-
-
-def _alike(step: nn.Module, other: nn.Module) -> bool:
-    """Return whether two modules of a type have the same settings, such as dilation, groups and rounding."""
-    return all(getattr(step, setting) == getattr(other, setting) for setting in step.__constants__)
 
 
 def why_not(population: Population, *, training: bool = True) -> str:

@@ -1,7 +1,7 @@
 """The `torch` engine: a population as one batched PyTorch program, on CPU or CUDA.
 
-All parameters live in one flat `[models, numbers]` tensor while an epoch runs, so that an optimiser step is a handful
-of operations whatever the number of layers. The forward pass is `zootwins.population.batched_network`'s.
+Small models are trained as blocks, large ones one after the other on a CPU; `zootwins.population.optimizers` holds their
+parameters while an epoch runs, and the forward pass is `zootwins.population.batched_network`'s.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -128,7 +128,7 @@ def _largest_temporary(architecture: Architecture, models: int) -> int:
 
 
 class _EpochRun:
-    """One epoch of a block of models: flat parameters, their optimiser, and the random numbers of each step."""
+    """One epoch of a block of models: its parameters with their optimiser, and the random numbers of each step."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What every workflow script shares: a log, a thread count, errors of one line, resumption and provenance."""
+"""What every workflow script shares: a log, errors of one line, resumption and provenance."""
 
 import logging
 import sys
