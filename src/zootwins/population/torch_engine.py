@@ -1,7 +1,7 @@
 """The `torch` engine: a population as one batched PyTorch program, on CPU or CUDA.
 
-Small models are trained as blocks, large ones one after the other on a CPU; `zootwins.population.optimizers` holds their
-parameters while an epoch runs, and the forward pass is `zootwins.population.batched_network`'s.
+Small models are trained as blocks, large ones one after the other on a CPU. While an epoch runs, their parameters are
+held by `zootwins.population.optimizers`; the forward pass is that of `zootwins.population.batched_network`.
 """
 
 from collections.abc import Callable, Collection, Mapping
