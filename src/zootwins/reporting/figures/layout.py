@@ -1,5 +1,6 @@
 """Texts that fit and panels that can be read, however many methods and zoos there are and whatever their names."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,12 +33,15 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
+_WORD = re.compile(r"n [=≤] \S+|\S+ %\S*|\S+")
+
+
 def wrapped(text: str, inches: float, size: float, weight: str = "normal") -> str:
-    """Return a text in lines of at most so many inches; words that are longer are broken."""
+    """Return a text in lines of at most so many inches; words that are longer are broken, n = 16 and 70 % are words."""
     lines = []
     for paragraph in text.split("\n"):
         line = ""
-        for word in paragraph.split():
+        for word in _WORD.findall(paragraph):
             while text_width(word, size, weight) > inches and len(word) > 1:
                 part = len(word) - 1
                 while part > 1 and text_width(word[:part], size, weight) > inches:

@@ -22,7 +22,11 @@ from zootwins.reporting.figures.layout import (
 from zootwins.reporting.figures.looks import look_of
 
 LINES = dict(zip(BUDGETS, (":", "--", "-"), strict=True))
-BUDGET_NAMES = {"E": "original's epochs", "matched": "and pruning's", "B": "twice the original's"}
+BUDGET_NAMES = {
+    "E": "retrained for the original's epochs",
+    "matched": "and for pruning's",
+    "B": "for twice the original's",
+}
 
 
 @styled

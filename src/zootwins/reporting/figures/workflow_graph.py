@@ -20,7 +20,7 @@ from zootwins.reporting.figures import COLUMN, styled
 Edge = tuple[str, str]
 LETTERS = 11  # in a line of a box, where words allow
 LETTER = 0.046  # width of one, inches
-BOX = 0.37  # height of a box, inches
+BOX, LINE = 0.37, 0.092  # height of a box of three lines, and of one line, inches
 PAD = 0.1  # within a box, at its sides together, inches
 GAP = 0.24  # between layers, inches
 SPACE = 0.1  # between boxes at least, and at the sides, inches
@@ -70,10 +70,10 @@ def workflow_graph(edges: Iterable[Edge]) -> Figure:
     axes.set_ylim(GAP / 2, height + GAP / 2)
     axes.set_axis_off()
     for way in ways:
-        points = [(x[way[0]], y[way[0]] - BOX / 2)]
+        points = [(x[way[0]], y[way[0]] - _height(way[0]) / 2)]
         for place in way[1:-1]:
             points += [(x[place], y[place] + BOX / 2), (x[place], y[place] - BOX / 2)]
-        points.append((x[way[-1]], y[way[-1]] + BOX / 2))
+        points.append((x[way[-1]], y[way[-1]] + _height(way[-1]) / 2))
         arrow = FancyArrowPatch(path=Path(points), arrowstyle="-|>", mutation_scale=5, color="#777777", linewidth=0.7)
         axes.add_patch(arrow)
     for name in layers:
@@ -97,6 +97,11 @@ def _label(rule: str) -> str:
 def _width(place: str | tuple) -> float:
     """Return the width of a rule's box, in inches; an edge that passes through a layer has none."""
     return LETTER * max(map(len, _label(place).splitlines())) + PAD if isinstance(place, str) else 0
+
+
+def _height(rule: str) -> float:
+    """Return the height of a rule's box, in inches; the highest are of three lines."""
+    return BOX - LINE * (3 - len(_label(rule).splitlines()))
 
 
 def _positions(rows: list[list], ways: list[list], width: float) -> dict:
