@@ -59,6 +59,20 @@ def key_tables(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def part_table() -> str:
+    """The settings of the parts that composed pruning may name, as Markdown; parts without settings are left out."""
+    from zootwins.sparsifiers.parts import PARTS, part_settings
+
+    rows = [("part", "name", "key", "values", "default", "meaning")]
+    for part, table in list(PARTS.items())[:-1]:  # growth has the scores too
+        for name in table:
+            node = part_settings(table, name).model_json_schema()
+            for key, child in node["properties"].items():
+                about = _values(child, node), _default(node, key, child, {}), _described(child, node)
+                rows.append((f"`{part}`", f"`{name}`", f"`{key}`", *about))
+    return _markdown(rows[0], rows[1:])
+
+
 def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """A node with what it refers to; what stands beside a reference goes before it."""
     reference = node.get("$ref")
@@ -171,7 +185,12 @@ def with_results(text: str) -> str:
 
 def with_keys(text: str) -> str:
     """A text whose tables of keys are made anew."""
-    return KEYS.sub(lambda match: f"{match[1]}\n{key_tables(*schemas()[match[2]])}\n{match[3]}", text)
+
+    def tables(match: re.Match) -> str:
+        made = f"{part_table()}\n" if match[2] == "parts" else key_tables(*schemas()[match[2]])
+        return f"{match[1]}\n{made}\n{match[3]}"
+
+    return KEYS.sub(tables, text)
 
 
 def relinked(markdown: str, source: str, page: str, pages: Mapping[str, str]) -> str:

@@ -147,6 +147,9 @@ def test_channels_leave_whole_channels(inputs, data):
 
 def test_n_of_m_keeps_n_of_every_group(inputs, data):
     sparsifier = get_sparsifier("nm")
+    for wrong in ("0:0", "0:4", "4:4", "4:2"):
+        with pytest.raises(ValueError, match=f"{wrong} keeps none or all of the weights; write N:M with 0 < N < M"):
+            sparsifier.Settings(patterns=("2:4", wrong), epochs=1)
     settings = sparsifier.Settings(patterns=("1:4", "2:4"), epochs=1)
     assert settings.patterns == ("2:4", "1:4")
     assert [point.value for point in sparsifier.curve(settings)] == [0, 50, 75]

@@ -1,6 +1,7 @@
 """Pruning by parts that the configuration names: the same twins as the methods that have them, and mistakes refused."""
 
 import json
+from typing import get_args
 
 import pytest
 import torch
@@ -8,9 +9,12 @@ from pydantic import ValidationError
 
 from test_own_sparsifier import inputs_of
 from test_torch_engine import factors, images, population
+from zootwins.catalogue.messages import validated
 from zootwins.population import ImageData
 from zootwins.population.torch_engine import TorchEngine
+from zootwins.run.errors import InputError
 from zootwins.sparsifiers.composed_pruning import ComposedPruning, Settings
+from zootwins.sparsifiers.parts import PARTS, part_settings
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.sparsifiers.sparsify import sparsify
 
@@ -64,8 +68,11 @@ def test_a_published_method_is_a_combination_that_the_configuration_can_name(mon
     ("wrong", "message"),
     [
         ({"score": "magnitud"}, "'magnitud' is none of magnitude, random, .*; write one"),
-        ({"structure": "n_of_m"}, "structure: n_of_m missing 2 required .* 'n' and 'm'; write {name: n_of_m, …}"),
-        ({"score": {"name": "saliency", "image": 3}}, "score: saliency got an unexpected .* 'image'"),
+        ({"score": {"name": ["a"]}}, r"\['a'\] is none of magnitude"),
+        ({"score": {"images": 3}}, "None is none of magnitude"),
+        ({"score": 5}, "5 is none of magnitude"),
+        ({"structure": "n_of_m"}, "settings without defaults; write {name: n_of_m, n: …, m: …}"),
+        ({"structure": {"name": "n_of_m", "n": 4, "m": 2}}, "4 of every 2 are all of the weights; write n < m"),
         ({"schedule": "exchange"}, "growth: schedule exchange needs one"),
         ({"schedule": {"name": "cubic", "begin": 0, "end": 4}}, "schedule: the sparsity is not reached in 4 epochs"),
         (
@@ -82,6 +89,49 @@ def test_a_published_method_is_a_combination_that_the_configuration_can_name(mon
 def test_parts_that_cannot_be_are_refused_with_their_key(wrong, message):
     with pytest.raises(ValidationError, match=message):
         Settings(**SHORT, **wrong)
+
+
+@pytest.mark.parametrize(("key", "name"), [(key, name) for key, table in PARTS.items() for name in table])
+def test_every_setting_of_every_part_has_a_type_and_a_range(key, name):
+    fields = part_settings(PARTS[key], name).model_fields
+    # a text is read as a number where one is due
+    whole = {"name": name} | {one: "2" if field.is_required() else field.default for one, field in fields.items()}
+    mistakes = [({"no_setting": 1}, "no_setting")]
+    for setting, field in fields.items():
+        kinds = {field.annotation, *get_args(field.annotation)}
+        wrong = [["a"], {}]
+        wrong += [-1, True, float("inf"), float("nan")] if kinds & {int, float} else []
+        wrong += [0.5] if int in kinds else []
+        mistakes += [({setting: value}, setting) for value in wrong]
+    for mistake, setting in mistakes:
+        with pytest.raises(ValidationError) as refused:
+            Settings(**SHORT, **{key: whole | mistake})
+        assert [error["loc"] for error in refused.value.errors()] == [(key, setting)]
+
+
+def test_all_mistakes_are_lines_of_one_error_with_file_key_and_remedy():
+    parts = {
+        "score": {"name": "saliency", "images": 0},
+        "allocation": "erkk",
+        "schedule": {"name": "cubic", "end": "late"},
+        "update": {"name": "fisher", "block": 0, "blocks": 9},
+        "growth": {"name": "fisher", "damping": 0},
+    }
+    with pytest.raises(InputError) as refused:
+        validated(Settings, SHORT | parts, "my.yaml", "twins.own")
+    assert str(refused.value).splitlines() == [
+        f"my.yaml: twins.own.{line}; the keys are explained in config/README.md"
+        for line in (
+            "update.blocks: there is no key 'blocks' here",
+            "score.images: 0: input should be greater than or equal to 1",
+            "allocation: 'erkk': 'erkk' is none of global, uniform, extended, erk, lamp, rows; write one of these, or "
+            "{name: …} with settings",
+            "schedule.begin: is missing; add it",
+            "schedule.end: 'late': is not a number",
+            "update.block: 0: input should be greater than or equal to 1",
+            "growth.damping: 0: input should be greater than 0",
+        )
+    ]
 
 
 def test_masks_of_another_method_are_needed():

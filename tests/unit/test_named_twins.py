@@ -165,9 +165,8 @@ def test_methods_and_transfer_know_the_names():
 def test_the_file_of_a_named_twin_says_what_it_is_made_by():
     """In code of others, which knows no run: the rule has the name of the sparsifier's section."""
     configuration = {"rule": "variational_dropout", "settings": {"epochs": 2, "threshold": 3.0}}
-    shard = SimpleNamespace(
-        method="vd_low", parameters=(), metadata={"configuration": json.dumps(configuration)}, path="x", tensor=None
-    )
+    nothing = {"models": (), "axes": (), "weight_states": (), "parameters": (), "tensor": None, "path": "x"}
+    shard = SimpleNamespace(method="vd_low", metadata={"configuration": json.dumps(configuration)}, **nothing)
     assert not is_known("vd_low")
     assert evaluated_parameters(shard) == {}
     broken = {"rule": "variational_dropout", "settings": {"epochs": 2, "treshold": 3.0}}

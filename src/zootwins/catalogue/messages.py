@@ -120,7 +120,9 @@ def _shown(value: Any) -> str:
 def _advice(path: Sequence[str], model: type[BaseModel]) -> str:
     """Return where a misplaced key belongs, or which one may be meant."""
     name, sections = path[-1], dict(_sections(model))
-    here = next((known for known in sections if _matches(known, path[:-1])), ())
+    here = next((known for known in sections if _matches(known, path[:-1])), None)
+    if here is None:  # a section that validates itself, such as a part of composed pruning
+        return ""
     others = [known for known, section in sections.items() if name in section.model_fields and known != here]
     if others:
         best = max(others, key=lambda known: sum(map(eq, known, here)))

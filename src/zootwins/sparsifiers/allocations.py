@@ -6,8 +6,10 @@ Scores are `[models, …]` by the weight's name; the lowest go, the first among 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, prod
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture
@@ -121,7 +123,7 @@ class Extended(Allocation):
     The extended distribution of The State of Sparsity (Gale, Elsen, Hooker 2019); 0.8 is the authors' number.
     """
 
-    last_layer: float = 0.8
+    last_layer: Annotated[float, Field(ge=0, le=1, description="At most this share of the last layer is pruned.")] = 0.8
 
     def ratios(self, architecture: Architecture, ratio: float) -> dict[str, float]:
         """Return each layer's share to prune.

@@ -8,8 +8,10 @@ classes, stay. Only networks whose layers follow one another are pruned so.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from zootwins.architectures.architecture import Architecture
@@ -162,7 +164,7 @@ def _taking(weights: Tensor, channels: int) -> Tensor:
 class Channels(Structure):
     """Output channels are pruned, by the sum of their weights' scores to a power (2: their squared L2 norm)."""
 
-    power: int = 2
+    power: Annotated[int, Field(ge=1, description="Channels are ranked by sums of scores to this power.")] = 2
 
     def group(self, architecture: Architecture, scores: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the channels' importance."""

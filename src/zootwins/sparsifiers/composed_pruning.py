@@ -6,64 +6,69 @@ A part is a name, such as `erk`, or a mapping with the name and the part's own s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from zootwins.sparsifiers import base, composed, pruning
 from zootwins.sparsifiers.composition import Composition
-from zootwins.sparsifiers.parts import ALLOCATIONS, SCHEDULES, SCORES, STRUCTURES, UPDATES, part
+from zootwins.sparsifiers.parts import ALLOCATIONS, PARTS, SCHEDULES, SCORES, STRUCTURES, UPDATES, part, part_settings
 
 Named = str | dict[str, Any]
 
 
-def _known(table: Mapping[str, str]) -> Callable[[Named], Named]:
-    """Return a validator of the name of a part."""
+def _of(table: Mapping[str, str]) -> BeforeValidator:
+    """Return a validator of a part's name and of its settings; it leaves them as they are written."""
 
-    def check(value: Named) -> Named:
-        name = _split(value)[0]
-        if name not in table:
+    def check(value: Any) -> Any:
+        name, given = _split(value) if isinstance(value, str | Mapping) else (value, {})
+        if not isinstance(name, str) or name not in table:
             raise ValueError(
                 f"{name!r} is none of {', '.join(table)}; write one of these, or {{name: …}} with settings"
             )
+        fields = part_settings(table, name).model_fields.items()
+        required = ", ".join(f"{key}: …" for key, field in fields if field.is_required())
+        if required and isinstance(value, str):
+            raise ValueError(f"has settings without defaults; write {{name: {name}, {required}}}")
+        part(table, name, **given)
         return value
 
-    return AfterValidator(check)
+    return BeforeValidator(check)
 
 
-def _split(value: Named) -> tuple[Any, dict[str, Any]]:
+def _split(value: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return a part's name and its settings."""
     if isinstance(value, str):
         return value, {}
-    return value.get("name"), {key: setting for key, setting in value.items() if key != "name"}
+    return value.get("name"), {str(key): setting for key, setting in value.items() if key != "name"}
 
 
 class Settings(composed.Settings):
     """Settings of pruning by parts; sparsities in percent. A part is a name, or a mapping of `name` and settings."""
 
-    score: Annotated[Named, _known(SCORES)] = Field(
+    score: Annotated[Named, _of(SCORES)] = Field(
         "magnitude", description=f"What weights are ranked by: {', '.join(SCORES)}."
     )
-    allocation: Annotated[Named, _known(ALLOCATIONS)] = Field(
+    allocation: Annotated[Named, _of(ALLOCATIONS)] = Field(
         "global", description=f"How the sparsity is divided among layers: {', '.join(ALLOCATIONS)}."
     )
-    schedule: Annotated[Named, _known(SCHEDULES)] = Field(
+    schedule: Annotated[Named, _of(SCHEDULES)] = Field(
         "one_shot", description=f"When how much is due: {', '.join(SCHEDULES)}."
     )
-    structure: Annotated[Named, _known(STRUCTURES)] = Field(
+    structure: Annotated[Named, _of(STRUCTURES)] = Field(
         "unstructured", description=f"What is pruned together: {', '.join(STRUCTURES)}."
     )
-    update: Annotated[Named, _known(UPDATES)] | None = Field(
+    update: Annotated[Named, _of(UPDATES)] | None = Field(
         None, description=f"How the weights that stay make up for the others: {', '.join(UPDATES)}, or null."
     )
-    growth: Annotated[Named, _known(SCORES)] | None = Field(
+    growth: Annotated[Named, _of(SCORES)] | None = Field(
         None, description="What weights come back by, of schedules that exchange them; a score."
     )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Settings:
-        if self.model_fields_set & {"score", "allocation", "schedule", "structure", "update", "growth"}:
+        if self.model_fields_set & PARTS.keys():
             self._check_schedule(self.composition)  # what cannot be is refused here, not in a job
         schedule, structure = _split(self.schedule)[0], _split(self.structure)[0]
         if schedule == "exchange" and self.growth is None:
@@ -85,30 +90,10 @@ class Settings(composed.Settings):
 
     @property
     def composition(self) -> Composition:
-        """The parts, made.
-
-        Raises:
-            ValueError: if a part does not have such settings, or lacks one.
-        """
-        made = {
-            "score": self._part("score", SCORES),
-            "allocation": self._part("allocation", ALLOCATIONS),
-            "schedule": self._part("schedule", SCHEDULES),
-            "structure": self._part("structure", STRUCTURES),
-            "update": self._part("update", UPDATES),
-            "growth": self._part("growth", SCORES),
-        }
+        """The parts, made."""
+        named = {key: _split(value) for key in PARTS if (value := getattr(self, key)) is not None}
+        made = {key: part(PARTS[key], name, **given) for key, (name, given) in named.items()}
         return Composition(**made, min_left=self.min_left)
-
-    def _part(self, key: str, table: Mapping[str, str]) -> Any:
-        if (value := getattr(self, key)) is None:
-            return None
-        name, settings = _split(value)
-        try:
-            return part(table, name, **settings)
-        except TypeError as error:
-            reason = str(error).partition("__init__() ")[2] or str(error)
-            raise ValueError(f"{key}: {name} {reason}; write {{name: {name}, …}} with its settings") from None
 
 
 class ComposedPruning(pruning.Pruning):

@@ -26,7 +26,8 @@ def _sparsity(pattern: str) -> float:
 
 def _increasing(patterns: tuple[str, ...]) -> tuple[str, ...]:
     for pattern in patterns:
-        if not 0 < _sparsity(pattern) < 100:
+        n, m = map(int, pattern.split(":"))
+        if not 0 < n < m:
             raise ValueError(f"{pattern} keeps none or all of the weights; write N:M with 0 < N < M")
     ordered = tuple(sorted(patterns, key=_sparsity))
     if len(set(map(_sparsity, ordered))) < len(ordered):

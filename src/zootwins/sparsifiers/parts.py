@@ -5,7 +5,12 @@ always the same imports these alone, so that its twins do not depend on the code
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import MISSING
+from typing import Any, get_type_hints
+
+from pydantic import Field, create_model
+
+from zootwins.run.settings import Section
 
 SCORES = {
     "magnitude": "scores:Magnitude",
@@ -46,10 +51,43 @@ UPDATES = {
     "fisher": "updates:FisherUpdate",
     "least_squares": "updates:LeastSquares",
 }
+# By the keys of `composed_pruning`, in the order of `Composition`.
+PARTS = {
+    "score": SCORES,
+    "allocation": ALLOCATIONS,
+    "schedule": SCHEDULES,
+    "structure": STRUCTURES,
+    "update": UPDATES,
+    "growth": SCORES,
+}
 
 
-def part(table: Mapping[str, str], name: str, **settings: Any) -> Any:
-    """Return the part of a name, such as `part(ALLOCATIONS, "erk")`; KeyError if the table has none."""
+def part(table: Mapping[str, str], name: str, /, **given: Any) -> Any:
+    """Return the part of a name with its own settings, such as `part(ALLOCATIONS, "extended", last_layer=0.9)`.
+
+    Raises:
+        KeyError: if the table has none of that name.
+        ValidationError: if the part does not have such settings, or lacks one.
+        ValueError: if its settings do not go together.
+    """
+    settings = part_settings(table, name).model_validate(given)
+    return _kind(table, name)(**{key: getattr(settings, key) for key in settings.model_fields_set})
+
+
+def part_settings(table: Mapping[str, str], name: str) -> type[Section]:
+    """Return the section of a part's own settings: the fields of its dataclass, which types and ranges annotate."""
+    kind = _kind(table, name)
+    hints = get_type_hints(kind, include_extras=True)
+    fields = {
+        one.name: (hints[one.name], Field(default_factory=one.default_factory))
+        if one.default_factory is not MISSING
+        else (hints[one.name], ... if one.default is MISSING else one.default)
+        for one in getattr(kind, "__dataclass_fields__", {}).values()
+    }
+    return create_model(name, __base__=Section, **fields)
+
+
+def _kind(table: Mapping[str, str], name: str) -> type:
     # imported by statements, so that digests of code see them
     from zootwins.sparsifiers import allocations, channels, composition, schedules, scores, structures, updates
 
@@ -58,4 +96,4 @@ def part(table: Mapping[str, str], name: str, **settings: Any) -> Any:
         for module in (allocations, channels, composition, schedules, scores, structures, updates)
     }
     module, _, kind = table[name].partition(":")
-    return getattr(modules[module], kind)(**settings)
+    return getattr(modules[module], kind)

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, pi
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from pydantic import Field
+
+from zootwins.run.settings import Share
 from zootwins.sparsifiers.composition import Schedule
 
 if TYPE_CHECKING:
@@ -20,16 +23,13 @@ class Cubic(Schedule):
     """Gradual pruning (Zhu and Gupta 2017): 1 − (1 − p)³ of the requested sparsity is due at the share p of the way.
 
     Masks change before epochs; the first state recorded is that of the dense twins.
-
-    Attributes:
-        begin: nothing is pruned before so many epochs.
-        end: all is due after so many.
-        remembers: see `Schedule`.
     """
 
-    begin: int
-    end: float
-    remembers: bool = False
+    begin: Annotated[int, Field(ge=0, description="Nothing is pruned before so many epochs.")]
+    end: Annotated[float, Field(ge=0, description="All is due after so many epochs.")]
+    remembers: Annotated[
+        bool, Field(description="Masked weights keep their last value, are ranked with it, and may be restored.")
+    ] = False
     immediate = False
 
     def progress(self, moment: Moment, ratio: float) -> float | None:
@@ -64,16 +64,13 @@ class Alternating(Schedule):
 
     Each sparse phase begins with new masks, which it keeps. Before a dense phase all weights come back, from 0, and all
     moments start from 0.
-
-    Attributes:
-        warmup: dense epochs at the beginning.
-        phase: epochs of every phase but the last; the dense one before the last may be longer.
-        last: epochs of the last phase.
     """
 
-    warmup: int
-    phase: int
-    last: int
+    warmup: Annotated[int, Field(ge=0, description="Dense epochs at the beginning.")]
+    phase: Annotated[
+        int, Field(ge=1, description="Epochs of each phase but the last; the dense one before the last may be longer.")
+    ]
+    last: Annotated[int, Field(ge=1, description="Epochs of the last phase, which is sparse.")]
 
     def begins(self, epochs: int) -> dict[int, bool]:
         """Return after how many epochs each phase begins, and whether it is sparse; the warm-up is left out."""
@@ -97,17 +94,18 @@ class Rounds(Schedule):
 
     The first round prunes before training, since twins start from trained models; after the last the requested sparsity
     is reached.
-
-    Attributes:
-        rounds_of_training: their number.
-        epochs_per_round: of training after each.
-        rewind_epoch: the epoch of the originals' training whose weights each round begins from; 0: those before
-            training; None: the twins train on, with a fresh optimiser all the same.
     """
 
-    rounds_of_training: int
-    epochs_per_round: int
-    rewind_epoch: int | None = 0
+    rounds_of_training: Annotated[int, Field(ge=1, le=100, description="Their number.")]
+    epochs_per_round: Annotated[int, Field(ge=1, description="Epochs of training after each.")]
+    rewind_epoch: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="Each round begins from the weights after so many epochs of the originals' training, 0 being "
+            "those before it; null: the twins train on, with a fresh optimiser.",
+        ),
+    ] = 0
 
     def progress(self, moment: Moment, ratio: float) -> float | None:
         """Return the share due in the round that begins: 1 − (1 − ratio)^(k/rounds), as a share of the ratio."""
@@ -132,17 +130,13 @@ class Rounds(Schedule):
 
 @dataclass(frozen=True)
 class Exchange(Schedule):
-    """RigL and SET: masks by the first score before training; then some weights go and as many others come.
+    """RigL and SET: masks by the first score before training; then some weights go and as many others come."""
 
-    Attributes:
-        every: optimiser steps between two exchanges.
-        fraction: of the weights of a layer, exchanged at first; it falls by a cosine to 0.
-        until: share of the training after which masks stay.
-    """
-
-    every: int = 100
-    fraction: float = 0.3
-    until: float = 0.75
+    every: Annotated[int, Field(ge=1, description="Optimiser steps between two exchanges.")] = 100
+    fraction: Annotated[
+        Share, Field(description="Share of a layer's weights exchanged at first; it falls by a cosine to 0.")
+    ] = 0.3
+    until: Annotated[float, Field(ge=0, le=1, description="Share of the training after which masks stay.")] = 0.75
 
     def exchange(self, moment: Moment) -> float:
         """Return the share of each layer's weights to exchange now."""
@@ -156,4 +150,4 @@ class Exchange(Schedule):
 class Scored(Schedule):
     """Everything at once before training, in rounds that each score anew under the masks so far (SynFlow: 100)."""
 
-    rounds: int = 1
+    rounds: Annotated[int, Field(ge=1, le=1000, description="Rounds of scoring and pruning.")] = 1

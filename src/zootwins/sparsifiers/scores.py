@@ -6,16 +6,24 @@ state of the twins for those tensors.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture
 from zootwins.population.batched_network import ActivationRun, forward
 from zootwins.population.randomness import layer_uniforms, layer_words
 from zootwins.run.errors import InputError
+from zootwins.run.settings import Positive
 from zootwins.sparsifiers.state import State
 from zootwins.sparsifiers.updates import (
+    FisherBlock,
+    FisherDamping,
+    FisherImages,
+    InputDamping,
+    InputImages,
     fisher_parts,
     input_parts,
     joined,
@@ -118,15 +126,12 @@ class FreshRandom:
 
 @dataclass(frozen=True)
 class KeptBy:
-    """1 where the final mask of another method's twin, of the same original and sparsity, keeps a weight, else 0.
+    """1 where the final mask of another method's twin, of the same original and sparsity, keeps a weight, else 0."""
 
-    Attributes:
-        method: whose twins; of several at a sparsity, the one at the operating points.
-        shuffled: whether each layer's entries are in an order drawn from the twin's own stream.
-    """
-
-    method: str
-    shuffled: bool = False
+    method: Annotated[str, Field(description="Whose twins; of several at a sparsity, the one at the operating points.")]
+    shuffled: Annotated[
+        bool, Field(description="Each layer's entries are in an order drawn from the twin's own stream.")
+    ] = False
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores.
@@ -159,7 +164,7 @@ def permuted(masks: Tensor, words: Tensor) -> Tensor:
 class Saliency:
     """|w·∂L/∂w| on some training images: SNIP (100 images) before training, Taylor after it."""
 
-    images: int = 100
+    images: Annotated[int, Field(ge=1, description="Training images that weights are scored on.")] = 100
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
@@ -179,8 +184,10 @@ class Gradient:
 class GradientFlow:
     """w·Hg on some training images of each class, at logits divided by a temperature: GraSP."""
 
-    images_per_class: int = 10
-    temperature: float = 200.0
+    images_per_class: Annotated[
+        int, Field(ge=1, description="Training images of each class that weights are scored on.")
+    ] = 10
+    temperature: Annotated[Positive, Field(description="What the logits are divided by.")] = 200.0
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
@@ -211,7 +218,7 @@ class SynapticFlow:
 class ActivationWeighted:
     """|w|·‖x‖ on some training images: Wanda. The inputs are those of the network as it is."""
 
-    images: int = 128
+    images: InputImages = 128
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
@@ -227,9 +234,9 @@ class ActivationWeighted:
 class FisherSaliency:
     """w²/[F⁻¹]qq with the Fisher information of blocks of weights: WoodFisher."""
 
-    images: int = 400
-    block: int = 50
-    damping: float = 1e-5
+    images: FisherImages = 400
+    block: FisherBlock = 50
+    damping: FisherDamping = 1e-5
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""
@@ -243,8 +250,8 @@ class FisherSaliency:
 class RemovalCosts:
     """What removals in turn cost a layer's outputs: optimal brain compression."""
 
-    images: int = 1024
-    damping: float = 0.01
+    images: InputImages = 1024
+    damping: InputDamping = 0.01
 
     def __call__(self, state: State) -> dict[str, Tensor]:
         """Return the scores."""

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from zootwins.sparsifiers.allocations import ranks
@@ -44,8 +46,12 @@ def _highest(scores: Tensor, kept: int) -> Tensor:
 class NM(Structure):
     """`n` of every `m` neighbours along a row's inputs stay, whatever the requested sparsity, unless it is 0."""
 
-    n: int
-    m: int
+    n: Annotated[int, Field(ge=1, description="So many of a group stay.")]
+    m: Annotated[int, Field(ge=2, description="Neighbours in a group.")]
+
+    def __post_init__(self) -> None:
+        if self.n >= self.m:
+            raise ValueError(f"{self.n} of every {self.m} are all of the weights; write n < m")
 
     def choose(self, ranking: dict[str, Tensor], due: float | Mapping[str, float], min_left: int) -> dict[str, Tensor]:
         """Return which weights stay."""

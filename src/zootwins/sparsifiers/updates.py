@@ -7,12 +7,21 @@ Alistarh 2022).
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from zootwins.run.settings import NotNegative, Positive
 from zootwins.sparsifiers.state import State
 
+# The settings of parts with the same curvature, here and among the scores.
+FisherImages = Annotated[int, Field(ge=1, description="Training images whose gradients make the Fisher information.")]
+FisherBlock = Annotated[int, Field(ge=1, le=1000, description="Neighbouring weights of a layer in one block.")]
+FisherDamping = Annotated[Positive, Field(description="Added to the diagonal.")]
+InputImages = Annotated[int, Field(ge=1, description="Training images that inputs are measured on.")]
+InputDamping = Annotated[NotNegative, Field(description="Times the mean of the Hessian's diagonal, added to it.")]
 _AT_ONCE = 1 << 28  # bytes of matrices, one for each row of weights
 
 
@@ -173,9 +182,9 @@ def _regular(hessian: Tensor, damping: float) -> Tensor:
 class FisherUpdate:
     """WoodFisher's update of the weights that stay, with the Fisher information of `scores.FisherSaliency`."""
 
-    images: int = 400
-    block: int = 50
-    damping: float = 1e-5
+    images: FisherImages = 400
+    block: FisherBlock = 50
+    damping: FisherDamping = 1e-5
 
     def __call__(self, state: State, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the updated weights."""
@@ -222,8 +231,8 @@ class LeastSquares:
     Inputs are those of the network as it is, before this change of masks.
     """
 
-    images: int = 1024
-    damping: float = 0.01
+    images: InputImages = 1024
+    damping: InputDamping = 0.01
 
     def __call__(self, state: State, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the updated weights."""
