@@ -21,9 +21,21 @@ PAPER = Path(__file__).parents[2] / "resources" / "paper"
 SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
 RESULTS = [*tables().values(), *figures().values()]
 WITHOUT_P_VALUES = (
-    *("table1", "table3", "table4", "table5", "table6", "table7", "table8", "table9", "predictability", "compression"),
-    *("sparsity_tradeoff", "layer_distribution", "mask_overlap", "paper_comparison", "paper_agreement"),
-    *("representation_claims", "prune_decisions", "zero_shot"),
+    *(
+        "table1",
+        "table3",
+        "table4",
+        "table5",
+        "table6",
+        "table7",
+        "table8",
+        "table9",
+        "rank_changes",
+        "predictability",
+        "compression",
+    ),
+    *("compression", "sparsity_tradeoff", "layer_distribution", "mask_overlap", "paper_comparison"),
+    *("paper_agreement", "representation_claims", "prune_decisions", "zero_shot"),
 )
 
 

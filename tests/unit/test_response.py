@@ -6,7 +6,8 @@ from hypothesis.extra import numpy as npst
 
 from synthetic import make_labels, make_models, make_predictions, make_results, make_shard, make_zoo
 from zootwins.analyses import response
-from zootwins.analyses.response import factor_table, rank_change_table, rank_changes, twin_predictions
+from zootwins.analyses.rank_stability import factor_table
+from zootwins.analyses.response import rank_change_table, rank_changes, twin_predictions
 
 correct = npst.arrays(bool, (5, 8))
 

@@ -1,11 +1,11 @@
-"""How far a population keeps its order along a method's sweep parameter: Kendall's tau-b of its accuracies."""
+"""How far a population keeps its order: Table 2, Kendall's tau-b along sweep parameters, and who changes rank."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from zootwins.analyses.cells import shorts, sweep_texts, texts, value_interval
+from zootwins.analyses.cells import lines, shorts, sweep_texts, texts, value_interval
 from zootwins.analyses.paper_tables import (
     METHODS,
     frame_of,
@@ -15,8 +15,10 @@ from zootwins.analyses.paper_tables import (
     suffixed,
     vd_epoch,
 )
+from zootwins.analyses.response import rank_change_table
 from zootwins.analyses.results import BEFORE, ORIGINAL, ZooResults
-from zootwins.analyses.statistics import kendall, pearson
+from zootwins.analyses.statistics import factor_effect, kendall, pearson
+from zootwins.zoos.sources import FACTORS
 
 COLUMNS = ["zoo", "method", "point", "against", "sparsity", "models", "tau", "low", "high", "p"]
 
@@ -104,3 +106,52 @@ def arrange_correlation(table: pd.DataFrame) -> pd.DataFrame:
             cells[title] = value_interval(*(table[f"{method}_{column}{end}"] for end in ("", "_low", "_high")))
         parts[method] = cells
     return methods_beside_or_below(table, parts)
+
+
+def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
+    """Test which generating factors are associated with the rank change (Kruskal and Wallis).
+
+    Effect sizes are ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels explain all, and
+    where each level has one model. k levels that explain nothing have (k − 1) / (n − 1) on average.
+    `friendliest` and `hardest` are the levels with the highest and the lowest mean rank change.
+    """
+    rows = []
+    changes = rank_change_table(zoos)
+    for (zoo, method), group in changes.groupby(["zoo", "method"], sort=False):
+        for factor in FACTORS:
+            levels = {level: part["rank_change"].to_numpy() for level, part in group.groupby(factor)}
+            if len(levels) < 2:
+                continue
+            means = {level: values.mean() for level, values in levels.items()}
+            effect, p = factor_effect(group["rank_change"], group[factor])
+            rows.append(
+                {
+                    "zoo": zoo,
+                    "method": method,
+                    "factor": factor,
+                    "levels": len(levels),
+                    "models": len(group),
+                    "epsilon_squared": effect,
+                    "p": p,
+                    "friendliest": max(means, key=means.get),
+                    "hardest": min(means, key=means.get),
+                    "mean_change_friendliest": max(means.values()),
+                    "mean_change_hardest": min(means.values()),
+                }
+            )
+    columns = ["zoo", "method", "factor", "levels", "models", "epsilon_squared", "p", "friendliest", "hardest"]
+    return pd.DataFrame(rows, columns=[*columns, "mean_change_friendliest", "mean_change_hardest"])
+
+
+def arrange_factors(table: pd.DataFrame) -> pd.DataFrame:
+    """Arrange one line per zoo, method and factor."""
+    return lines(
+        {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Factor": table["factor"]},
+        {
+            "n": texts(table["models"]),
+            "ε²": texts(table["epsilon_squared"], "{:.2f}"),
+            "p": texts(table["p"], "{:.2g}"),
+            "Friendliest": texts(table["friendliest"]) + texts(table["mean_change_friendliest"], " ({:+.1f})"),
+            "Hardest": texts(table["hardest"]) + texts(table["mean_change_hardest"], " ({:+.1f})"),
+        },
+    )

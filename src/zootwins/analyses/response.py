@@ -8,12 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.intervals import CONFIDENCE, RESAMPLES, generator
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.statistics import factor_effect
 from zootwins.sparsifiers.base import Point
 from zootwins.storage.shards import TwinShard
 from zootwins.zoos.sources import FACTORS
@@ -52,8 +50,10 @@ def rank_changes(original: np.ndarray, twin: np.ndarray) -> pd.DataFrame:
 
 
 def _ranks(accuracy: np.ndarray) -> np.ndarray:
+    """Return ranks along the last of one or two axes; ties share their mean rank."""
     # whole numbers of right answers, divided: rounding keeps equal accuracies equal
-    return stats.rankdata(accuracy.round(9), axis=-1)
+    ranks = pd.DataFrame(np.atleast_2d(accuracy).round(9)).rank(axis=1).to_numpy()
+    return ranks.reshape(accuracy.shape)
 
 
 def _resampled_changes(original: np.ndarray, twin: np.ndarray) -> np.ndarray:
@@ -140,41 +140,6 @@ def rank_change_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS) if tables else pd.DataFrame(columns=COLUMNS)
 
 
-def factor_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
-    """Test which generating factors are associated with the rank change (Kruskal and Wallis).
-
-    Effect sizes are ε² = H / (n − 1) (Tomczak and Tomczak 2014), from 0 to 1: where a factor's levels explain all, and
-    where each level has one model. k levels that explain nothing have (k − 1) / (n − 1) on average.
-    `friendliest` and `hardest` are the levels with the highest and the lowest mean rank change.
-    """
-    rows = []
-    changes = rank_change_table(zoos)
-    for (zoo, method), group in changes.groupby(["zoo", "method"], sort=False):
-        for factor in FACTORS:
-            levels = {level: part["rank_change"].to_numpy() for level, part in group.groupby(factor)}
-            if len(levels) < 2:
-                continue
-            means = {level: values.mean() for level, values in levels.items()}
-            effect, p = factor_effect(group["rank_change"], group[factor])
-            rows.append(
-                {
-                    "zoo": zoo,
-                    "method": method,
-                    "factor": factor,
-                    "levels": len(levels),
-                    "models": len(group),
-                    "epsilon_squared": effect,
-                    "p": p,
-                    "friendliest": max(means, key=means.get),
-                    "hardest": min(means, key=means.get),
-                    "mean_change_friendliest": max(means.values()),
-                    "mean_change_hardest": min(means.values()),
-                }
-            )
-    columns = ["zoo", "method", "factor", "levels", "models", "epsilon_squared", "p", "friendliest", "hardest"]
-    return pd.DataFrame(rows, columns=[*columns, "mean_change_friendliest", "mean_change_hardest"])
-
-
 def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange the three friendliest and three hardest models per zoo and method, with their factors."""
     groups = table.groupby(["zoo", "method"], sort=False)
@@ -188,19 +153,5 @@ def arrange_rank_changes(table: pd.DataFrame) -> pd.DataFrame:
             "Twin": texts(100 * ends["twin_accuracy"], "{:.1f}"),
             "Rank change": value_interval(ends["rank_change"], ends["low"], ends["high"]),
             **{factor: texts(ends[factor]) for factor in ("seed", *FACTORS)},
-        },
-    )
-
-
-def arrange_factors(table: pd.DataFrame) -> pd.DataFrame:
-    """Arrange one line per zoo, method and factor."""
-    return lines(
-        {"Zoo": table["zoo"], "Method": shorts(table["method"]), "Factor": table["factor"]},
-        {
-            "n": texts(table["models"]),
-            "ε²": texts(table["epsilon_squared"], "{:.2f}"),
-            "p": texts(table["p"], "{:.2g}"),
-            "Friendliest": texts(table["friendliest"]) + texts(table["mean_change_friendliest"], " ({:+.1f})"),
-            "Hardest": texts(table["hardest"]) + texts(table["mean_change_hardest"], " ({:+.1f})"),
         },
     )

@@ -158,7 +158,7 @@ class Twins(Experiment):
         ),
         Table(
             name="rank_change_factors",
-            module="zootwins.analyses.response",
+            module="zootwins.analyses.rank_stability",
             maker="factor_table",
             arranger="arrange_factors",
             sources=("*/response",),
