@@ -75,7 +75,7 @@ def transfer(zoos: Sequence[ZooResults]) -> Figure:
 
 @styled
 def transfer_models(zoos: Sequence[ZooResults]) -> Figure:
-    """Accuracy on the task of the usual twins against that of their controls; the line is equality."""
+    """Accuracy on the task of the default twins against that of their controls; the line is equality."""
     if not _has_transfer(zoos):
         return message(NO_TRANSFER)
     figure, each = _panels(zoos, 1.1)
