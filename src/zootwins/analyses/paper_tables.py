@@ -166,30 +166,23 @@ def vd_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 def vd_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Make Table 7: layer sparsity, accuracy and generalization gap over the epochs of variational dropout."""
-    return _long(
-        ["zoo", "epoch", "quantity"],
-        (
-            ((results.zoo.id, epoch, quantity), values)
-            for results in zoos
-            for epoch in TABLE7_EPOCHS
-            if epoch in results.values("vd")
-            for quantity, values in _layer_quantities(results.at("vd", epoch, "layers"), results.at("vd", epoch))
-        ),
-    )
+    return _by_layer(zoos, "vd", "epoch", TABLE7_EPOCHS)
 
 
 def mp_layers_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Make Table 8: layer sparsity, accuracy and generalization gap after magnitude pruning and fine-tuning."""
-    return _long(
-        ["zoo", "sparsity_percent", "quantity"],
-        (
-            ((results.zoo.id, percent, quantity), values)
-            for results in zoos
-            for percent in TABLE8_PERCENTS
-            if percent in results.values("mp")
-            for quantity, values in _layer_quantities(results.at("mp", percent, "layers"), results.at("mp", percent))
-        ),
+    return _by_layer(zoos, "mp", "sparsity_percent", TABLE8_PERCENTS)
+
+
+def _by_layer(zoos: Sequence[ZooResults], method: str, key: str, points: Sequence[int]) -> pd.DataFrame:
+    cells = (
+        ((results.zoo.id, point, quantity), values)
+        for results in zoos
+        for point in points
+        if point in results.values(method)
+        for quantity, values in _layer_quantities(results.at(method, point, "layers"), results.at(method, point))
     )
+    return _long(["zoo", key, "quantity"], cells)
 
 
 def _layer_quantities(layers: pd.DataFrame, scores: pd.DataFrame) -> Iterable[tuple[str, pd.Series]]:

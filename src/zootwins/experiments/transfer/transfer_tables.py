@@ -200,14 +200,7 @@ def arrange_paired(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange one line per zoo, place and network."""
     return lines(
         _keys(table),
-        {
-            "n": texts(table["models"]),
-            "Sparsity": texts(table["sparsity"], "{:.1f}"),
-            "Less its control": value_interval(table["mean"], table["low"], table["high"], "{:.2f}"),
-            "std": texts(table["std"], "{:.1f}"),
-            "Better": texts(table["better"], "{:.0f}"),
-            "p": texts(table["p"], "{:.2g}"),
-        },
+        _change_texts(table) | {"std": texts(table["std"], "{:.1f}"), **_better_texts(table)},
     )
 
 
@@ -332,13 +325,22 @@ def arrange_kinds(table: pd.DataFrame) -> pd.DataFrame:
     keys |= {"Method": table["method"].map(method_name), "Mode": table["mode"]}
     return lines(
         keys,
-        {
-            "n": texts(table["models"]),
-            "Sparsity": texts(table["sparsity"], "{:.1f}"),
-            "Less its control": value_interval(table["mean"], table["low"], table["high"], "{:.2f}"),
-            "Better": texts(table["better"], "{:.0f}"),
-            "p": texts(table["p"], "{:.2g}"),
+        _change_texts(table)
+        | _better_texts(table)
+        | {
             "W of kinds": texts(table["kinds_w"], "{:.2f}"),
             "p of kinds": texts(table["kinds_p"], "{:.2g}"),
         },
     )
+
+
+def _change_texts(table: pd.DataFrame) -> dict[str, pd.Series]:
+    return {
+        "n": texts(table["models"]),
+        "Sparsity": texts(table["sparsity"], "{:.1f}"),
+        "Less its control": value_interval(table["mean"], table["low"], table["high"], "{:.2f}"),
+    }
+
+
+def _better_texts(table: pd.DataFrame) -> dict[str, pd.Series]:
+    return {"Better": texts(table["better"], "{:.0f}"), "p": texts(table["p"], "{:.2g}")}

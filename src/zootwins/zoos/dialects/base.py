@@ -121,3 +121,9 @@ class RawZoo(ABC):
             loss: the mean over the test images, `[models]`.
         """
         return loss.double()
+
+
+def chosen_checkpoints(files: Mapping[int, str], epoch: int | str | None) -> list[str]:
+    """Return the files, by epoch, of an epoch, the last one (None) or all; none where it is not there."""
+    chosen = files if epoch == "all" else [max(files, default=0) if epoch is None else epoch]
+    return [files[one] for one in chosen if one in files]

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zootwins.run.errors import InputError
-from zootwins.zoos.dialects.base import RawModel, RawZoo
+from zootwins.zoos.dialects.base import RawModel, RawZoo, chosen_checkpoints
 from zootwins.zoos.dialects.ray import CHECKPOINT_LIMIT, excluding
 from zootwins.zoos.members import Members, users_file
 from zootwins.zoos.raw_texts import FACTOR_KEYS, METRICS, SCHEDULE_KEY, BrokenModelError, parse_factors
@@ -98,9 +98,7 @@ class OpenLth(RawZoo):
         for training in self.trainings.values():
             texts = (f"{training.path}/{name}".removeprefix("/") for name in ("hparams.log", "logger"))
             files += [text for text in texts if text in self.members.names]
-            epochs = training.checkpoints
-            chosen = epochs if epoch == "all" else [max(epochs, default=0) if epoch is None else epoch]
-            files += [epochs[one] for one in chosen if one in epochs]
+            files += chosen_checkpoints(training.checkpoints, epoch)
         return files
 
     def models(

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zootwins.run.errors import InputError
-from zootwins.zoos.dialects.base import RawModel, RawZoo
+from zootwins.zoos.dialects.base import RawModel, RawZoo, chosen_checkpoints
 from zootwins.zoos.members import Members, users_file
 from zootwins.zoos.raw_texts import FACTOR_KEYS, METRICS, BrokenModelError, parse_factors, parse_history, parse_params
 from zootwins.zoos.ray_folders import (
@@ -64,9 +64,7 @@ class RayZoo(RawZoo):
                 text = read_text(self.members, folder, "result.json")
             except OSError:  # importing excludes the model, and says why
                 text = b""
-            epochs = checkpoint_epochs(folder, text)
-            chosen = epochs if epoch == "all" else [max(epochs, default=0) if epoch is None else epoch]
-            files += [epochs[one] for one in chosen if one in epochs]
+            files += chosen_checkpoints(checkpoint_epochs(folder, text), epoch)
         return files
 
     def models(
