@@ -29,6 +29,31 @@ rule fetch_zoo:
         "../workflow/scripts/fetch_zoo.py"
 
 
+rule fetch_epoch:
+    """Fetch the checkpoints of another epoch of a zoo's training, where only a part of its archive was fetched."""
+    input:
+        archive="results/zoos/{zoo}/raw.zip",
+        source="results/zoos/{zoo}/source.json",
+    output:
+        "results/zoos/{zoo}/epoch-{epoch}.zip",
+    log:
+        "results/logs/fetch_epoch/{zoo}-{epoch}.log",
+    wildcard_constraints:
+        zoo=OWN_TWINS,
+        epoch=r"\d+",
+    conda:
+        "../envs/zootwins.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=600,
+    params:
+        archive=zoo_value("archive"),
+        code=code_of("fetch_epoch"),
+    script:
+        "../workflow/scripts/fetch_epoch.py"
+
+
 checkpoint prepare_dataset:
     """Store the image data that a zoo was trained on: its own where it brings it along, else torchvision's."""
     input:

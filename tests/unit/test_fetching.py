@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from zenodo import KEY, RECORD, Server, serving
 from zootwins.run.errors import InputError
 from zootwins.zoos import downloads, remote_zip
-from zootwins.zoos.fetching import fetch_zoo, needed_members
+from zootwins.zoos.fetching import fetch_epoch, fetch_zoo, needed_members
 from zootwins.zoos.sources import ArchiveSource
 
 MODELS = [f"tune_zoo/NN_tune_trainable_abcde_0000{i}_{i}_seed={i}" for i in range(3)]
@@ -93,6 +94,51 @@ def test_selective_download_takes_the_epoch_asked_for(server, archive, tmp_path)
     fetch(server, tmp_path, epoch=2)
     checkpoints = [name for name in contents(tmp_path / "raw.zip") if name.endswith("checkpoints")]
     assert checkpoints == [f"{model}/checkpoint_000002/checkpoints" for model in MODELS]
+
+
+def test_checkpoints_are_taken_of_the_rows_that_result_json_says(server, tmp_path):
+    """Ray 2.7 and later number checkpoints as they are saved: of epochs 5, 10 … 50 here, in folders 0 … 9."""
+    rows = [{"training_iteration": 5 * n + 5, "checkpoint_dir_name": f"checkpoint_{n:06d}"} for n in range(10)]
+    files = {f"zoo/NN_0/checkpoint_{n:06d}/checkpoints": str(n) for n in range(10)}
+    files |= {"zoo/NN_0/params.json": "{}", "zoo/NN_0/result.json": "\n".join(map(json.dumps, rows))}
+    server.publish({KEY: zipped(files)})
+    for epoch, number in ((10, 1), (50, 9), (None, 9), (12, 9)):
+        fetch(server, tmp_path, epoch=epoch)
+        taken = {name for name in contents(tmp_path / "raw.zip") if name.endswith("checkpoints")}
+        assert taken == {f"zoo/NN_0/checkpoint_{number:06d}/checkpoints"}
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w") as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_another_epoch_is_fetched_without_what_is_here(server, archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote_zip, "_TAIL", 4 << 10)
+    server.publish({KEY: archive})
+    fetch(server, tmp_path)
+    server.sent.clear()
+    source, output = ArchiveSource(zenodo=RECORD, file="*seed*.zip"), tmp_path / "epoch-0.zip"
+    settings = {"api": f"{server.base}/api", "back_off": 0.001}
+    fetch_epoch(source, tmp_path / "raw.zip", output, 0, whole=False, **settings)
+    everything = contents_of(archive)
+    files = ("params.json", "result.json", "checkpoint_000000/checkpoints")
+    wanted = {f"{model}/{file}" for model in MODELS for file in files} | {"tune_zoo/config.json"}
+    assert contents(output) == {name: everything[name] for name in wanted}
+    assert server.body_bytes < 3 * 3_100 + 10_000  # the checkpoints, and the zip's directory
+    assert sorted(leftovers(tmp_path)) == ["epoch-0.zip"]
+    fetch_epoch(source, tmp_path / "raw.zip", output, LAST, whole=False, **settings)
+    assert output.resolve() == tmp_path / "raw.zip"  # it has them
+
+
+def test_another_epoch_of_a_whole_archive_is_there(archive, tmp_path):
+    (tmp_path / "raw.zip").write_bytes(archive)
+    source, output = ArchiveSource(url="http://127.0.0.1:9/zoo.zip"), tmp_path / "epoch-0.zip"
+    fetch_epoch(source, tmp_path / "raw.zip", output, 0, whole=True)
+    assert output.read_bytes() == archive
 
 
 def contents_of(archive: bytes) -> dict[str, bytes]:

@@ -8,9 +8,11 @@ from zipfile import ZipFile
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from zenodo import KEY, RECORD, serving
+from zootwins.zoos.originals import read_initial
 
 pytestmark = pytest.mark.workflow
 
@@ -69,7 +71,9 @@ def test_a_folder_is_imported_again_when_a_file_in_it_has_changed(project, catal
 
 def test_the_same_zoo_from_zenodo_imports_the_same_models(project, catalogue, monkeypatch):
     entry = catalogue["zoos"]["my_zoo"]
-    catalogue["zoos"]["remote"] = entry | {"source": {"archive": {"zenodo": RECORD, "file": "*seed*.zip"}}}
+    remote = {"source": {"archive": {"zenodo": RECORD, "file": "*seed*.zip"}}, "initial_weights": "checkpoint"}
+    catalogue["zoos"]["remote"] = entry | remote
+    catalogue["zoos"]["my_zoo"] = entry | {"initial_weights": "checkpoint"}
     (project.root / "my_zoos.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
     with serving() as server:
         server.publish({KEY: ARCHIVE.read_bytes(), "fmnist_hyp_fix.zip": b""})
@@ -77,6 +81,14 @@ def test_the_same_zoo_from_zenodo_imports_the_same_models(project, catalogue, mo
         zoos = ("my_zoo", "remote")
         project.configure(catalogue="my_zoos.yaml", zoos=list(zoos))
         project.run(*(f"results/zoos/{zoo}/models.csv" for zoo in zoos))
+        fetched = (project.root / "results/zoos/remote/raw.zip").stat().st_mtime_ns
+        project.run(*(f"results/zoos/{zoo}/initial.safetensors" for zoo in zoos))  # as a method later asks for them
+        assert fetched == (project.root / "results/zoos/remote/raw.zip").stat().st_mtime_ns
+    with ZipFile(project.root / "results/zoos/remote/epoch-0.zip") as of_epoch:
+        checkpoints = [name for name in of_epoch.namelist() if "checkpoint" in name]
+        assert len(checkpoints) == MODELS == sum("checkpoint_000000/" in name for name in checkpoints)
+    initial, of_remote = (read_initial(project.root / f"results/zoos/{zoo}/initial.safetensors")[1] for zoo in zoos)
+    assert all(torch.equal(of_remote[name], tensor) for name, tensor in initial.items())
     local, remote = (pd.read_csv(project.root / f"results/zoos/{zoo}/models.csv") for zoo in zoos)
     pd.testing.assert_frame_equal(local, remote)
     source = json.loads((project.root / "results/zoos/remote/source.json").read_text(encoding="utf-8"))

@@ -149,7 +149,7 @@ class Files:
 
     def raw_zoo_with_initial_weights(self, zoo: str) -> str | list[str]:
         """Return the raw zoo whose checkpoints 0 are read; none where the weights follow from the factors."""
-        return self.raw_zoo(zoo) if self.run.catalogue[zoo].initial_weights == "checkpoint" else []
+        return self._raw_zoo_at(zoo, 0) if self.run.catalogue[zoo].initial_weights == "checkpoint" else []
 
     def raw_zoo_with_epoch(self, zoo: str, epoch: str) -> str:
         """Return the raw zoo whose checkpoints of an epoch are read.
@@ -157,7 +157,7 @@ class Files:
         Raises:
             InputError: if it is on this machine and has none.
         """
-        raw, entry = self.raw_zoo(zoo), self.run.catalogue[zoo]
+        raw, entry = self._raw_zoo_at(zoo, int(epoch)), self.run.catalogue[zoo]
         local = None if entry.train else self.run.source_path(zoo)
         if local is not None and local.exists() and _lacks_epoch(str(local), int(epoch), entry.dialect):
             raise InputError(
@@ -165,6 +165,12 @@ class Files:
                 "rewind_epoch to an epoch that has, or to 0 (before training)"
             )
         return raw
+
+    def _raw_zoo_at(self, zoo: str, epoch: int) -> str:
+        """Return the raw zoo with the checkpoints of an epoch, which a download in part may have left out."""
+        archive = self.run.catalogue[zoo].archive
+        fetched = archive is not None and not archive.path
+        return f"results/zoos/{zoo}/epoch-{epoch}.zip" if fetched else self.raw_zoo(zoo)
 
     def folder_state_of_epoch(self, zoo: str, epoch: str) -> str | None:
         """Return a digest of the checkpoints of an epoch in a zoo's folder."""

@@ -7,12 +7,12 @@ server takes range requests, a selective download fetches those members alone.
 import hashlib
 import logging
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import requests
 
@@ -21,7 +21,7 @@ from zootwins.storage.files import replacing
 from zootwins.zoos.archives import is_archive
 from zootwins.zoos.dialects import small_cnn_zoo
 from zootwins.zoos.downloads import Client, RemoteFile, verify
-from zootwins.zoos.ray_folders import WEIGHTS
+from zootwins.zoos.ray_folders import candidates, checkpoint_epochs
 from zootwins.zoos.remote_zip import RemoteZip
 from zootwins.zoos.sources import ArchiveSource
 
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 ZENODO_API = "https://zenodo.org/api"
 _ZIP = b"PK"
-_ALWAYS = {"params.json", "result.json", "config.json", "dataset.pt", *small_cnn_zoo.FILES}
+_DATASET = "dataset.pt"
+_ALWAYS = {"params.json", "result.json", "config.json", _DATASET, *small_cnn_zoo.FILES}
 _OPEN_LTH = "hparams.log"  # in every folder of open_lth's trainings
-_CHECKPOINT = re.compile(r"checkpoint_(\d+)")
 
 
 def fetch_zoo(
@@ -75,31 +75,69 @@ def fetch_zoo(
     return found | {"size": remote.size, "date": datetime.now(UTC).isoformat(timespec="seconds")} | taken
 
 
-def needed_members(names: Iterable[str], epoch: int | None = None) -> list[str]:
+def fetch_epoch(
+    archive: ArchiveSource,
+    raw: Path,
+    output: Path,
+    epoch: int,
+    *,
+    whole: bool,
+    api: str = ZENODO_API,
+    back_off: float = 1.0,
+) -> None:
+    """Put the checkpoints of another epoch at `output`, with the texts beside them; a link to `raw` if it has them.
+
+    Args:
+        archive: where the zoo's archive is.
+        raw: what `fetch_zoo` wrote of it; what it has is not fetched again.
+        output: the zip to write.
+        epoch: of the checkpoints; of a model without one, the last.
+        whole: whether `raw` is the whole archive; then no server is asked.
+        api: as for `fetch_zoo`.
+        back_off: likewise.
+
+    Raises:
+        InputError: as `fetch_zoo`.
+    """
+    if whole:
+        _link_to(raw, output)
+        return
+    with Client(back_off) as client, ZipFile(raw) as held:
+        _, remote = _locate(client, archive, {}, api)
+        if not remote.ranges:
+            _fetch_whole(client, remote, output)
+            return
+        have, part = set(held.namelist()), _part(output, remote, "members")
+        members = RemoteZip(client, remote, part)
+        needed = needed_members(members.names, epoch, lambda name: held.read(name) if name in have else b"")
+        if missing := [name for name in needed if name not in have]:
+            members.fetch(missing)
+            members.write([name for name in needed if not name.endswith(_DATASET)], output, held)
+        else:
+            _link_to(raw, output)
+        part.unlink()
+
+
+def needed_members(
+    names: Iterable[str], epoch: int | None = None, read: Callable[[str], bytes] = lambda name: b""
+) -> list[str]:
     """Return the members of an archive that importing reads: factors, results, data set, a checkpoint per model.
 
     Args:
         names: all members.
-        epoch: of the checkpoint; each model's last where it is None or not there. The folder before it is needed
-            too: where folders are counted from 0 and epochs from 1, result.json alone says which is which.
+        epoch: of the checkpoint; each model's last where it is None or not there.
+        read: returns the content of a result.json, which may say of which epoch each checkpoint is; without it,
+            checkpoints are numbered by epoch.
     """
     names = list(names)
     if any(name.rpartition("/")[2] == _OPEN_LTH for name in names):  # checkpoints beside the texts, all small
         return [name for name in names if not name.endswith("/")]
-    needed: list[str] = []
-    checkpoints: dict[str, dict[int, str]] = {}
-    for name in names:
-        folder, _, file = name.rpartition("/")
-        if file in _ALWAYS:
-            needed.append(name)
-        elif file in WEIGHTS:
-            model, _, state = folder.rpartition("/")
-            if match := _CHECKPOINT.fullmatch(state):
-                checkpoints.setdefault(model, {})[int(match[1])] = name
-    for states in checkpoints.values():
-        wanted = set() if epoch is None else {epoch, epoch - 1} & states.keys()
-        # the last one also where the wanted one is missing: importing says what is there instead
-        needed += [states[one] for one in sorted(wanted or {max(states)})]
+    needed = [name for name in names if name.rpartition("/")[2] in _ALWAYS]
+    for folder in candidates(names).values():
+        result = f"{folder.path}/result.json".removeprefix("/")
+        epochs = checkpoint_epochs(folder, read(result) if "result.json" in folder.texts else b"") or folder.checkpoints
+        if epochs:  # the last one also where the wanted one is missing: importing says what is there instead
+            needed.append(epochs[epoch if epoch in epochs else max(epochs)])
     return needed
 
 
@@ -112,9 +150,13 @@ def _link(source: Path, output: Path, checksums: Mapping[str, str]) -> dict[str,
     if not source.is_file():
         raise InputError(f"{source}: there is no such file; correct the zoo's source.archive.path in the catalogue")
     _verify_archive(source, checksums, str(source))
+    _link_to(source, output)
+    return {"path": str(source), "size": source.stat().st_size, "checksum": _joined(checksums)}
+
+
+def _link_to(source: Path, output: Path) -> None:
     with replacing(output) as temporary:
         temporary.symlink_to(os.path.relpath(source.resolve(), output.parent.resolve()))
-    return {"path": str(source), "size": source.stat().st_size, "checksum": _joined(checksums)}
 
 
 def _verify_archive(path: Path, checksums: Mapping[str, str], name: str) -> None:
@@ -200,13 +242,17 @@ def _fetch_whole(client: Client, remote: RemoteFile, output: Path) -> dict[str, 
 def _fetch_members(client: Client, remote: RemoteFile, output: Path, epoch: int | None) -> dict[str, Any]:
     part = _part(output, remote, "members")
     archive = RemoteZip(client, remote, part)
-    names = needed_members(archive.names, epoch)
-    if not names:
+    guessed = needed_members(archive.names, epoch)  # in one go: checkpoints mostly are numbered by epoch
+    if not guessed:
         part.unlink()
         raise InputError(
             f"{remote.url}: a zip, but not a raw model zoo (no params.json, result.json or checkpoints); correct the "
             "zoo's source.archive in the catalogue"
         )
-    archive.fetch(names)
+    archive.fetch(guessed)
+    with archive.reading() as read:
+        names = needed_members(archive.names, epoch, read)
+    if other := set(names) - set(guessed):
+        archive.fetch(other)
     archive.write(names, output)
     return {"download": "selective", "checksum": _joined(remote.checksums), "members": len(names)}

@@ -74,8 +74,7 @@ def read_checkpoints(
         if reason or stored not in raw[name].checkpoints:
             raise InputError(
                 f"{path}: {zoo}'s weights {f'of epoch {epoch}' if epoch else 'before training'} are unknown ({name}: "
-                f"{reason or 'no checkpoint'}); if only a part of the archive was fetched, run again with --config "
-                f"download=full --forcerun fetch_zoo; {_OTHERWISE[epoch > 0]}"
+                f"{reason or 'no checkpoint'}); {_OTHERWISE[epoch > 0]}"
             )
     return _stacked(originals, [raw[name].checkpoints[stored] for name in originals.models])
 

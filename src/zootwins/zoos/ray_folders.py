@@ -63,7 +63,7 @@ def model_folders(members: Members) -> list[ModelFolder]:
     Raises:
         InputError: if there is no model at all, or more than one zoo.
     """
-    found = _candidates(members)
+    found = candidates(members.names)
     models = {path: folder for path, folder in found.items() if folder.is_model and not _only_holds(folder, found)}
     models = {path: folder for path, folder in models.items() if folder.name.startswith(MODEL_PREFIX)} or models
     roots = {folder.parent for folder in models.values()}
@@ -85,10 +85,10 @@ def model_folders(members: Members) -> list[ModelFolder]:
     return [models[path] for path in sorted(models)]
 
 
-def _candidates(members: Members) -> dict[str, ModelFolder]:
-    """Return every folder that has a file as models have them, by path."""
+def candidates(names: Iterable[str]) -> dict[str, ModelFolder]:
+    """Return every folder that has a file as models have them, by path, given the names of all files."""
     found: dict[str, ModelFolder] = {}
-    for name in members.names:
+    for name in names:
         folder, _, file = name.rpartition("/")
         if _NO_MODELS in folder.split("/"):
             continue

@@ -8,7 +8,8 @@ too, but a member a request, and without that memory.)
 import logging
 import os
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo, is_zipfile
@@ -90,8 +91,15 @@ class RemoteZip:
                 "fetch it again, or set download: full to check the archive as a whole"
             )
 
-    def write(self, names: Iterable[str], output: Path) -> None:
-        """Write a zip with some members that are here."""
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[str], bytes]]:
+        """Yield what returns the content of a member that is here."""
+        with ZipFile(self._part) as archive:
+            yield lambda name: archive.read(self._entries[name])
+
+    def write(self, names: Iterable[str], output: Path, held: ZipFile | None = None) -> None:
+        """Write a zip with some members that are here, or in `held`, a zip of this archive's members."""
+        elsewhere = {} if held is None else held.NameToInfo
         with (
             ZipFile(self._part) as archive,
             replacing(output) as temporary,
@@ -101,7 +109,8 @@ class RemoteZip:
                 member = self._entries[name]
                 entry = ZipInfo(name, member.date_time)
                 entry.compress_type, entry.file_size = ZIP_DEFLATED, member.file_size
-                with archive.open(member) as source, smaller.open(entry, "w") as target:
+                opened = held.open(name) if name in elsewhere else archive.open(member)
+                with opened as source, smaller.open(entry, "w") as target:
                     copyfileobj(source, target, CHUNK)
 
 
