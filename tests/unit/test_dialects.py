@@ -383,6 +383,19 @@ def test_trainings_of_open_lth_are_read(tmp_path, grey):
     assert reasons[2] == "missing checkpoint of epoch 2 (its last is 0)"
 
 
+def test_an_epoch_of_open_lth_that_was_not_logged_is_read_where_no_record_is_needed(tmp_path, grey):
+    """As rewinding reads it, of trainings that are evaluated at their start and end only."""
+    files = open_lth_files(grey, 1)
+    files["train_abc/replicate_1/main/model_ep1_it0.pth"] = files["train_abc/replicate_1/main/model_ep2_it0.pth"]
+    with open_members(write_zip(tmp_path / "zoo.zip", files)) as members:
+        models = [
+            next(open_zoo(members).models(get_architecture("lenet_300_100", 1), 1, recorded=recorded))
+            for recorded in (False, True)
+        ]
+    assert [model.reason for model in models] == ["", "truncated logger: it has nothing of epoch 1"]
+    assert list(models[0].checkpoints) == [1]
+
+
 @pytest.mark.parametrize(
     ("written", "schedule"),
     [

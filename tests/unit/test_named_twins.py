@@ -154,6 +154,25 @@ def test_a_wrong_name_or_key_is_named(twins, message):
         run_with(twins=twins)
 
 
+def test_mistakes_in_the_settings_of_all_twins_are_reported_at_once():
+    composed = {"sparsifier": "composed_pruning"}
+    twins = {
+        "a": MP | {"epochs": 0},
+        "b": composed | {"schedule": {"name": "rounds", "rounds_of_training": 3, "rewind_epoch": -1}},
+        "c": composed | {"structure": {"name": "n_of_m", "n": 4, "m": 2}, "update": {"name": "fisher", "block": 0}},
+    }
+    with pytest.raises(InputError) as refused:
+        run_with(twins=twins)
+    keys = [line.removeprefix("configuration: twins.").split(":")[0] for line in str(refused.value).splitlines()]
+    assert keys == [
+        "a.epochs",
+        "b.schedule.epochs_per_round",
+        "b.schedule.rewind_epoch",
+        "c.structure",
+        "c.update.block",
+    ]
+
+
 def test_methods_and_transfer_know_the_names():
     assert list(run_with(methods=["quick", "vd"]).catalogue[ZOO].methods) == ["quick", "vd"]
     with pytest.raises(InputError, match=r"methods: 'quik' is no method; there are mp, mp_layer, quick, vd"):

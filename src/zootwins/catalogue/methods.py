@@ -5,14 +5,14 @@ from typing import Any
 
 from zootwins.catalogue.documents import RESERVED
 from zootwins.catalogue.messages import validated
-from zootwins.run.errors import InputError
+from zootwins.run.errors import InputError, Mistakes
 from zootwins.sparsifiers.base import Settings
 from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, of_section, sparsifiers
 
 
 def zoo_methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settings]:
     """Return the settings of a zoo's methods, the run's or its own; of published twins, variational dropout's."""
-    methods = {}
+    methods, mistakes = {}, Mistakes()
     for method in config.methods or tuple(config.twins) or entry.methods:
         sparsifier = get_sparsifier(method)
         of_zoo, of_twin = getattr(entry, sparsifier.section), entry.twins.get(method, {})
@@ -23,7 +23,9 @@ def zoo_methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Set
         merged = getattr(config, sparsifier.section).model_dump()
         for part in (of_zoo, named, of_twin):
             merged |= sparsifier.Settings.renamed(part)
-        methods[method] = validated(sparsifier.Settings, merged, where, key)
+        with mistakes.collected():
+            methods[method] = validated(sparsifier.Settings, merged, where, key)
+    mistakes.refuse()
     return _resolved(name, methods, _epochs(entry), config, where)
 
 
@@ -31,9 +33,9 @@ def check_names(config: Any, entries: Mapping[str, Any], where: str) -> None:
     """Refuse names of twins that mean something else, and methods that there are not.
 
     Raises:
-        InputError: with the key, and what there is.
+        InputError: with the key, and what there is; a line for each mistake in settings of twins.
     """
-    key = "configuration: twins"
+    key, mistakes = "configuration: twins", Mistakes()
     for name, twin in config.twins.items():
         if name in RESERVED:
             raise InputError(f"{key}.{name}: files and tables use this name for something else; take another one")
@@ -41,7 +43,9 @@ def check_names(config: Any, entries: Mapping[str, Any], where: str) -> None:
             raise InputError(
                 f"{key}.{name}: is the id of {own}, not of {twin.sparsifier}; take another name, such as {name}_2"
             )
-        validated(get_sparsifier(name).Settings, _sections(config, twin), "configuration", f"twins.{name}")
+        with mistakes.collected():
+            validated(get_sparsifier(name).Settings, _sections(config, twin), "configuration", f"twins.{name}")
+    mistakes.refuse()
     titles = [get_sparsifier(name).short for name in config.twins]
     if twice := [title for title in titles if titles.count(title) > 1]:
         raise InputError(f"{key}: two of them are called {twice[0]!r} in tables; change a short")

@@ -118,8 +118,8 @@ class OpenLth(RawZoo):
             with excluding(model):
                 values = self._hyperparameters(training)
                 file = f"{users_file(self.members.path)}: {training.path}/hparams.log"
-                recorded = _numbers(_DEFAULTS | values) | {SCHEDULE_KEY: _schedule(values)}
-                model.factors = parse_factors(recorded, file, self.given, _KEYS)
+                written = _numbers(_DEFAULTS | values) | {SCHEDULE_KEY: _schedule(values)}
+                model.factors = parse_factors(written, file, self.given, _KEYS)
                 model.history = self._history(training, values, model.factors.batch_size)
                 last = max(training.checkpoints, default=None)
                 chosen = last if epoch is None else epoch
