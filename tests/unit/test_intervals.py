@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from zootwins.analyses import intervals
-from zootwins.analyses.intervals import expanded_level, interval, mean_interval, student_quantile
+from zootwins.analyses.intervals import expanded_level, interval, mean_interval, split_interval, student_quantile
 
 SAME = 1e-12  # float64: quantiles are interpolated in another order than SciPy's
 
@@ -102,3 +102,12 @@ def test_few_models_have_students_interval_and_nothing_but_a_mean_has_one(models
 def test_mean_interval_of_equal_and_of_single_values():
     assert mean_interval(np.full(5, 80.0)) == (80.0, 80.0)
     assert all(math.isnan(bound) for bound in mean_interval(np.array([80.0])))
+
+
+def test_intervals_allow_for_what_splits_share():
+    values = np.array([1.0, 2.0, 4.0])
+    plain = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert split_interval(values, 0.0) == pytest.approx((plain.low, plain.high))
+    low, high = split_interval(values, 0.25)
+    assert (high - low) / (plain.high - plain.low) == pytest.approx(((1 / 3 + 0.25) * 3) ** 0.5)
+    assert np.isnan(split_interval(values[:1], 0.25)).all()

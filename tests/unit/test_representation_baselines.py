@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import ttest_1samp
 from sklearn.metrics import r2_score
 
 from synthetic import ARCHITECTURE, SETTINGS, make_models, make_shard
@@ -32,7 +31,6 @@ from zootwins.experiments.representations.representation_tables import (
     arrange_claims,
     arrange_table3,
     claims_table,
-    split_interval,
     table3,
 )
 from zootwins.experiments.representations.representation_training import layer_scale, train
@@ -251,15 +249,6 @@ def test_table3_begins_with_the_papers_columns():
     )
     assert text.loc["paper: svhn_s_seed", "Sparsity"] == "97.6"
     assert text.loc["weight statistics", "log α"] == "–"
-
-
-def test_intervals_allow_for_what_splits_share():
-    values = np.array([1.0, 2.0, 4.0])
-    plain = ttest_1samp(values, 0).confidence_interval(0.95)
-    assert split_interval(values, 0.0) == pytest.approx((plain.low, plain.high))
-    low, high = split_interval(values, 0.25)
-    assert (high - low) / (plain.high - plain.low) == pytest.approx(((1 / 3 + 0.25) * 3) ** 0.5)
-    assert np.isnan(split_interval(values[:1], 0.25)).all()
 
 
 def test_claims_are_held_against_the_best_baseline():

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over a population: 95 %, models as the units that are drawn.
+"""Intervals of 95 %: bootstrap over a population, models as the units that are drawn, and Student over random splits.
 
 BCa (Efron 1987), which corrects for bias and skewness; the percentile method where BCa is not defined, as where all
 models are equal (an exact sparsity). Either is too narrow for small populations, as the normal quantile beside
@@ -51,6 +51,22 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
         reach = student_quantile(len(values)) * values.std(ddof=1) / np.sqrt(len(values))
         return float(values.mean() - reach), float(values.mean() + reach)
     return interval((values,), np.mean)
+
+
+def split_interval(values: np.ndarray, share: float) -> tuple[float, float]:
+    """Return the 95 % interval of the mean over random splits of a population, `[splits]`; NaN for fewer than two.
+
+    Student's t with the variance of Nadeau and Bengio (Machine Learning 52, 2003): splits share models, so that their
+    scores are correlated, and the plain standard error is too small.
+
+    Args:
+        values: a score on each split.
+        share: test models per training model.
+    """
+    if len(values) < 2:
+        return np.nan, np.nan
+    reach = student_quantile(len(values)) * np.sqrt((1 / len(values) + share) * values.var(ddof=1))
+    return float(values.mean() - reach), float(values.mean() + reach)
 
 
 def interval(

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines, numbers, texts, value_interval
-from zootwins.analyses.intervals import student_quantile
+from zootwins.analyses.intervals import split_interval
 from zootwins.analyses.results import ZooResults
+from zootwins.publishing.splits import SPLITS as SHARES
 from zootwins.run.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per task, baseline and metric: the frozen split's value, the mean over splits and its 95 % interval
-        (Student's t over splits, which share originals, so that it is too narrow rather than too wide), splits with a
-        defined value, the ceiling that ties between targets impose on the frozen split, its test items and originals.
+        (`split_interval`, since splits share originals), splits with a defined value, the ceiling that ties between
+        targets impose on the frozen split, its test items and originals.
     """
     rows = []
     ceilings = scores["metric"].str.endswith(CEILING)
@@ -87,17 +88,14 @@ def leaderboard(scores: pd.DataFrame) -> pd.DataFrame:
         values = part["value"].dropna().to_numpy()
         frozen = part[part["split"] == 0]  # none where the baseline was left out there
         sizes = (part if frozen.empty else frozen).iloc[0]
-        reach = np.nan
-        if len(values) > 1:
-            reach = student_quantile(len(values)) * values.std(ddof=1) / np.sqrt(len(values))
-        mean = values.mean() if len(values) else np.nan
+        low, high = split_interval(values, SHARES["test"] / SHARES["train"])
         rows.append(
             dict(zip(("task", "baseline", "metric"), keys, strict=True))
             | {
                 "frozen_split": np.nan if frozen.empty else frozen["value"].iloc[0],
-                "mean": mean,
-                "low": mean - reach,
-                "high": mean + reach,
+                "mean": values.mean() if len(values) else np.nan,
+                "low": low,
+                "high": high,
             }
             | {"ceiling": ceiling.get((keys[0], keys[2] + CEILING), np.nan)}
             | {"splits": len(values), "items": int(sizes["items"]), "originals": int(sizes["originals"])}

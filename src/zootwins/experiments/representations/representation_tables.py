@@ -8,7 +8,7 @@ import pandas as pd
 
 from zootwins.analyses.cells import lines, texts, value_interval
 from zootwins.analyses.findings import FAILS, HOLDS, OPEN
-from zootwins.analyses.intervals import student_quantile
+from zootwins.analyses.intervals import split_interval
 from zootwins.storage.frames import read_parquet
 
 QUANTITIES = {
@@ -97,23 +97,6 @@ def _by_zoo(scores: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.Series
     for zoo, of_zoo in scores.groupby("zoo", sort=False):
         whole = of_zoo[of_zoo["layer"] == "all"]
         yield zoo, 100 * whole.pivot_table(index="seed", columns=["predictor", "quantity"], values="r2"), of_zoo.iloc[0]
-
-
-def split_interval(values: np.ndarray, share: float) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over random splits of a zoo, `[splits]`; NaN for fewer than two.
-
-    Student's t with the variance of Nadeau and Bengio (Machine Learning 52, 2003): splits share models, so that their
-    scores are correlated, and the plain standard error is too small.
-
-    Args:
-        values: a score on each split.
-        share: test models for one training model.
-    """
-    if len(values) < 2:
-        return np.nan, np.nan
-    error = np.sqrt((1 / len(values) + share) * values.var(ddof=1))
-    reach = student_quantile(len(values)) * error
-    return values.mean() - reach, values.mean() + reach
 
 
 def arrange_table3(table: pd.DataFrame) -> pd.DataFrame:
