@@ -22,8 +22,8 @@ class BenchmarkExperiment(Experiment):
             title="Baselines on the tasks of the benchmark",
             note=(
                 "Scores on test originals: of the frozen split, and mean over splits with its 95 % interval "
-                "(Student's t; splits share originals). Ceiling: the largest Kendall's tau-b that ties between targets "
-                "allow."
+                "(Student's t; wider, since splits share originals: Nadeau and Bengio 2003). Ceiling: the largest "
+                "Kendall's tau-b of predictions without ties; one that ties where the targets do can pass it."
             ),
             label="benchmark: baselines",
         ),
