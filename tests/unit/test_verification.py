@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from synthetic import ARCHITECTURE, make_models, make_representation, make_shard
@@ -29,13 +30,13 @@ from zootwins.storage.frames import write_csv, write_parquet
 from zootwins.storage.shards import read_shard
 from zootwins.storage.tensor_files import KINDS
 from zootwins.storage.verification import counted, problems, refuse_wrong, verify
-from zootwins.zoos.originals import load_originals, read_initial, read_parameters, read_predictions, write_rows
+from zootwins.zoos.originals import initial_rows, load_originals, read_parameters, read_predictions, write_rows
 
 READERS = {
     "shard": read_shard,
     "small": read_small,
     "originals": read_parameters,
-    "initial": read_initial,
+    "initial": initial_rows,
     "predictions": read_predictions,
     "dataset": load_stored,
     "representation": load_representation,
@@ -194,6 +195,32 @@ def test_metadata_that_say_what_the_tensors_are_are_covered(tmp_path, kind, befo
     assert "damaged (its checksum does not match)" in refusal(path, kind)
 
 
+def test_a_file_is_what_safetensors_writes(tmp_path):
+    """Every type that the program's files have, scalars, empty and non-contiguous tensors, and any text."""
+    types = (torch.float32, torch.float64, torch.int64, torch.int16, torch.uint8, torch.bool, torch.int32)
+    tensors = {f"t{number}.ü": torch.arange(6).view(2, 3).to(each) for number, each in enumerate(types)}
+    tensors |= {"scalar": torch.tensor(1.5), "none": torch.zeros(0, 3), "turned": torch.arange(6.0).view(2, 3).T}
+    tensor_files.write(tmp_path / "a", "originals", tensors, {}, {'é"': "line\n\t\\ü\x01"})
+    metadata, shapes = tensor_files.check(tmp_path / "a", "originals")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp_path / "b", metadata=metadata)
+    found, expected = ((tmp_path / name).read_bytes() for name in "ab")
+    size = int.from_bytes(found[:8], "little") + 8
+    assert found[:8] == expected[:8]
+    assert list(json.loads(found[8:size]).items())[1:] == list(json.loads(expected[8:size]).items())[1:]
+    assert found[size:] == expected[size:]
+    assert shapes == {name: tuple(tensor.shape) for name, tensor in sorted(tensors.items())}
+
+
+def test_damage_in_any_piece_of_a_tensor_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensor_files, "PIECE", 7)
+    path = make(tmp_path, "originals")
+    tensor_files.check(path, "originals")
+    content = path.read_bytes()
+    for place in range(len(content) - 100, len(content), 9):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert "damaged (its checksum does not match)" in refusal(path, "originals")
+
+
 def test_files_of_earlier_runs_keep_their_checksums(tmp_path):
     """Another way to compute it would call every shard of every finished run damaged."""
     path = tmp_path / "a.safetensors"
@@ -317,3 +344,45 @@ def test_a_report_with_wrong_files_ends_in_one_line():
     with pytest.raises(InputError, match=r"lists 1 missing of 4"):
         refuse_wrong(report[report.status != "damaged"], "r.csv")
     refuse_wrong(report[report.status.isin(["ok", "not made"])], "r.csv")
+
+
+def test_a_shard_reads_the_rows_of_its_models_alone(tmp_path, monkeypatch):
+    weights = make(tmp_path, "originals")
+    write_csv(make_models(4, excluded=(1,)), tmp_path / "models.csv", digits=None)
+    everything, read = load_originals(weights, tmp_path / "models.csv", "cnn_s", 0, 4), []
+
+    class Spy:
+        def __init__(self, *arguments):
+            self.file = safe_open(*arguments)
+
+        def __enter__(self):
+            self.opened = self.file.__enter__()
+            return self
+
+        def __exit__(self, *arguments):
+            self.file.__exit__(*arguments)
+
+        def get_tensor(self, name):
+            read.append((name, "all"))
+            return self.opened.get_tensor(name)
+
+        def get_slice(self, name):
+            stored = self.opened.get_slice(name)
+
+            class Slice:
+                get_shape = stored.get_shape
+
+                def __getitem__(self, rows):
+                    part = stored[rows]
+                    read.append((name, len(part)))
+                    return part
+
+            return Slice()
+
+    monkeypatch.setattr("zootwins.zoos.originals.safe_open", Spy)
+    last = load_originals(weights, tmp_path / "models.csv", "cnn_s", 3, 4)
+    assert {count for _, count in read} == {0, 1, "all"}
+    assert [name for name, count in read if count == "all"] == ["index"]
+    for name, tensor in last.parameters.items():
+        assert torch.equal(tensor, everything.parameters[name][2:])
+    assert len(load_originals(weights, tmp_path / "models.csv", "cnn_s", 1, 2)) == 0

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from zenodo import KEY, RECORD, serving
-from zootwins.zoos.originals import read_initial
+from zootwins.zoos.originals import initial_rows
 
 pytestmark = pytest.mark.workflow
 
@@ -87,7 +87,9 @@ def test_the_same_zoo_from_zenodo_imports_the_same_models(project, catalogue, mo
     with ZipFile(project.root / "results/zoos/remote/epoch-0.zip") as of_epoch:
         checkpoints = [name for name in of_epoch.namelist() if "checkpoint" in name]
         assert len(checkpoints) == MODELS == sum("checkpoint_000000/" in name for name in checkpoints)
-    initial, of_remote = (read_initial(project.root / f"results/zoos/{zoo}/initial.safetensors")[1] for zoo in zoos)
+    initial, of_remote = (
+        initial_rows(project.root / f"results/zoos/{zoo}/initial.safetensors").tensors() for zoo in zoos
+    )
     assert all(torch.equal(of_remote[name], tensor) for name, tensor in initial.items())
     local, remote = (pd.read_csv(project.root / f"results/zoos/{zoo}/models.csv") for zoo in zoos)
     pd.testing.assert_frame_equal(local, remote)

@@ -12,7 +12,7 @@ from zootwins.run.errors import InputError
 from zootwins.storage.files import remedy
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.dialects import open_zoo
-from zootwins.zoos.originals import Originals, read_initial
+from zootwins.zoos.originals import Originals, initial_rows
 
 _OTHERWISE = (
     "set the catalogue's initial_weights: factors if seed and init determine them, or do without what starts from them "
@@ -85,12 +85,11 @@ def load_initial(path: str | Path, originals: Originals) -> dict[str, Tensor]:
     Raises:
         InputError: if the file is not as it was written, or is of other models.
     """
-    index, parameters = read_initial(path)
-    rows = {number: row for row, number in enumerate(index.tolist())}
-    shapes = {name: tuple(tensor.shape[1:]) for name, tensor in parameters.items()}
-    if not rows.keys() >= set(originals.index) or shapes != originals.architecture.tensor_shapes:
+    stored = initial_rows(path)
+    shapes = {name: shape[1:] for name, shape in stored.shapes.items()}
+    if not set(stored.index.tolist()) >= set(originals.index) or shapes != originals.architecture.tensor_shapes:
         raise InputError(f"{path}: its tensors are not those of the zoo's originals; {remedy(path)}")
-    return {name: tensor[[rows[number] for number in originals.index]] for name, tensor in parameters.items()}
+    return stored.tensors(originals.index)
 
 
 def _stacked(originals: Originals, parameters: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture, Spec, stored_architecture
@@ -49,22 +50,20 @@ def load_originals(
         InputError: if a file cannot be read, or the two do not belong together.
     """
     table = read_models(models)
-    last = table["index"].max() if stop is None else stop - 1
-    chosen = table[(table.status == "ok") & table["index"].between(first, last)]
-    index, parameters, metadata = _read_rows(weights, "originals", torch.float32)
-    rows = {number: row for row, number in enumerate(index.tolist())}
-    missing = [name for name, number in zip(chosen.model, chosen["index"], strict=True) if number not in rows]
+    chosen = table[(table.status == "ok") & table["index"].between(first, stop - 1)]
+    stored = _stored_rows(weights, "originals", torch.float32)
+    held = set(stored.index.tolist())
+    missing = [name for name, number in zip(chosen.model, chosen["index"], strict=True) if number not in held]
     if missing:
         raise InputError(f"{weights}: has no weights of {missing[0]}, which {models} lists; {remedy(weights)}")
-    positions = [rows[number] for number in chosen["index"]]
-    shapes = {name: tuple(tensor.shape) for name, tensor in parameters.items()}
-    shaped = stored_architecture(weights, architecture, metadata.get("network"), shapes)
+    shaped = stored_architecture(weights, architecture, stored.metadata.get("network"), stored.shapes)
+    parameters = stored.tensors(chosen["index"].tolist())
     return Originals(
         shaped,
         chosen.model.tolist(),
         chosen["index"].tolist(),
         [_factors(row) for row in chosen.to_dict("records")],
-        {name: parameters[name][positions] for name in shaped.tensor_shapes},
+        {name: parameters[name] for name in shaped.tensor_shapes},
     )
 
 
@@ -82,22 +81,49 @@ def write_initial(
     write_rows(path, "initial", torch.tensor(originals.index, dtype=torch.int64), parameters, provenance)
 
 
+@dataclass(frozen=True)
+class StoredRows:
+    """Tensors `[rows, …]` of models in a file whose checksum was compared; read are those of the models asked for.
+
+    Attributes:
+        index: int64 `[rows]`, the models' indices.
+        shapes: of the tensors, by name.
+        metadata: of the file.
+    """
+
+    path: Path
+    index: Tensor
+    shapes: Mapping[str, tuple[int, ...]]
+    metadata: Mapping[str, str]
+
+    def tensors(self, models: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """Return the tensors of some models, by their indices and in their order; of all if None."""
+        rows = {number: row for row, number in enumerate(self.index.tolist())}
+        wanted = [rows[number] for number in (rows if models is None else models)]
+        first, stop = min(wanted, default=0), max(wanted, default=-1) + 1
+        picked = None if wanted == list(range(first, stop)) else torch.tensor(wanted) - first
+        with safe_open(self.path, "pt") as file:
+            read = {name: file.get_slice(name)[first:stop] for name in self.shapes}
+            return read if picked is None else {name: tensor[picked] for name, tensor in read.items()}
+
+
 def read_parameters(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
     """Read from originals.safetensors the indices `[rows]` and parameters by name, float32 `[rows, …]`.
 
     Raises:
         InputError: if the file is not as it was written.
     """
-    return _read_rows(path, "originals", torch.float32)[:2]
+    stored = _stored_rows(path, "originals", torch.float32)
+    return stored.index, stored.tensors()
 
 
-def read_initial(path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
-    """Read the same before training from initial.safetensors.
+def initial_rows(path: str | Path) -> StoredRows:
+    """Return what initial.safetensors holds: the same before training.
 
     Raises:
         InputError: if the file is not as it was written.
     """
-    return _read_rows(path, "initial", torch.float32)[:2]
+    return _stored_rows(path, "initial", torch.float32)
 
 
 def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
@@ -106,24 +132,27 @@ def read_predictions(path: str | Path) -> tuple[Tensor, Tensor]:
     Raises:
         InputError: if the file is not as it was written.
     """
-    index, tensors, _ = _read_rows(path, "predictions", torch.uint8, torch.int16)
-    if list(tensors) != ["predictions"] or tensors["predictions"].ndim != 2:
+    stored = _stored_rows(path, "predictions", torch.uint8, torch.int16)
+    if list(stored.shapes) != ["predictions"] or len(stored.shapes["predictions"]) != 2:
         raise InputError(f"{path}: holds something else than predictions; {remedy(path)}")
-    return index, tensors["predictions"]
+    return stored.index, stored.tensors()["predictions"]
 
 
-def _read_rows(path: str | Path, kind: str, *dtypes: torch.dtype) -> tuple[Tensor, dict[str, Tensor], dict[str, str]]:
-    """Read indices, tensors and metadata; batch normalisation's counts are int64 whatever `dtypes`."""
-    tensors, metadata = tensor_files.read(path, kind)
-    index = tensors.pop("index", None)
-    if index is None or index.dtype != torch.int64 or index.ndim != 1:
-        raise InputError(f"{path}: does not say which models it holds (index); {remedy(path)}")
-    for name, tensor in tensors.items():
+def _stored_rows(path: str | Path, kind: str, *dtypes: torch.dtype) -> StoredRows:
+    """Check a file of rows; batch normalisation's counts are int64 whatever `dtypes`."""
+    metadata, shapes = tensor_files.check(path, kind)
+    with safe_open(path, "pt") as file:
+        types = {name: tensor_files.dtype_of(file, name) for name in shapes}
+        of_index = shapes.pop("index", ())
+        if len(of_index) != 1 or types["index"] != torch.int64:
+            raise InputError(f"{path}: does not say which models it holds (index); {remedy(path)}")
+        index = file.get_tensor("index")
+    for name, shape in shapes.items():
         expected = (torch.int64,) if name.endswith("num_batches_tracked") else dtypes
-        if tensor.dtype not in expected or tensor.shape[:1] != index.shape:
+        if types[name] not in expected or shape[:1] != of_index:
             wanted = f"{expected[0]} [{len(index)}, …]"
-            raise InputError(f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, not {wanted}; {remedy(path)}")
-    return index, tensors, metadata
+            raise InputError(f"{path}: {name} is {types[name]} {list(shape)}, not {wanted}; {remedy(path)}")
+    return StoredRows(Path(path), index, shapes, metadata)
 
 
 def model_factors(models: pd.DataFrame) -> dict[int, Factors]:
