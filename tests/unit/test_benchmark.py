@@ -1,5 +1,7 @@
 """The benchmark scores what it says, siblings never cross a split, and baselines run on every task."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from synthetic import make_models, make_zoo
 from test_publishing import release  # noqa: F401, a fixture
 from zootwins import benchmark
 from zootwins.analyses.results import ZooResults
-from zootwins.benchmark import hyper_representation
+from zootwins.benchmark import baselines, hyper_representation
 from zootwins.benchmark.baselines import BASELINES, predict, weight_statistics
 from zootwins.benchmark.leaderboard import arrange_leaderboard, leaderboard, leaderboard_table, score_baselines
 from zootwins.benchmark.tasks import prunable, tau_ceiling
@@ -135,6 +137,30 @@ def test_baselines_predict_every_test_item(zoo, name, baseline):
     task = benchmark.get_task(name, zoo)
     scores = benchmark.evaluate(task, predict(task, baseline))
     assert scores
+
+
+def prior_one_by_one(task, items):
+    """The mean mask of the other training items of the same kind, or of all training items where there are none."""
+    masks = task.zoo.vectors(task.targets[task.train])[:, prunable(task.zoo)].numpy() == 0
+    alike = task.conditions[task.train] == task.conditions[items][:, None]
+    others = alike & (task.train != items[:, None])
+    return np.stack([masks[those if those.any() else slice(None)].mean(0) for those in others])
+
+
+def test_the_prior_of_a_mask_is_that_of_the_others_alike(zoo, monkeypatch):
+    task = benchmark.get_task("mask", zoo)
+    conditions = task.conditions.copy()
+    conditions[[task.train[0], task.test[0]]] = "the only one", "none in training"
+    task = replace(task, conditions=conditions)
+    for items in (task.train, task.test):
+        prior = baselines._prior_of_items(task, items)
+        assert prior.dtype == np.float32
+        np.testing.assert_array_equal(prior, prior_one_by_one(task, items).astype(np.float32))
+    monkeypatch.setattr(baselines, "_MASK_WEIGHTS", 20_000)
+    trees, scores = predict(task, "boosted trees"), benchmark.evaluate(task, predict(task, "prior"))
+    monkeypatch.setattr(baselines, "_prior_of_items", prior_one_by_one)  # in float64
+    np.testing.assert_array_equal(trees, predict(task, "boosted trees"))
+    assert scores == benchmark.evaluate(task, predict(task, "prior"))
 
 
 def test_zeros_show_the_sparsity(zoo):

@@ -159,13 +159,8 @@ def _magnitude(task: Task, features: str) -> np.ndarray:
 
 
 def _prior(task: Task, features: str) -> np.ndarray:
-    """Return how often the training models' twins of the same kind are pruned at each weight."""
-    weights = prunable(task.zoo)
-    shares = {}
-    for condition in np.unique(task.conditions[task.test]):
-        alike = task.train[task.conditions[task.train] == condition]
-        shares[condition] = (task.zoo.vectors(task.targets[alike])[:, weights].numpy() == 0).mean(0)
-    return np.stack([shares[condition] for condition in task.conditions[task.test]])
+    """Score by how often the training models' twins of the same kind are pruned at each weight."""
+    return _prior_of_items(task, task.test)
 
 
 def _mask_trees(task: Task, features: str) -> np.ndarray:
@@ -186,15 +181,22 @@ def _mask_trees(task: Task, features: str) -> np.ndarray:
 
 
 def _prior_of_items(task: Task, items: np.ndarray) -> np.ndarray:
-    """Return the mean mask of the other training originals' twins of the same kind, `[items, weights]`."""
-    weights = prunable(task.zoo)
-    masks = task.zoo.vectors(task.targets[task.train])[:, weights].numpy() == 0
-    of_train = task.conditions[task.train]
-    rows = []
-    for item in items:
-        alike = np.flatnonzero((of_train == task.conditions[item]) & (task.train != item))
-        rows.append(masks[alike].mean(0) if len(alike) else masks.mean(0))
-    return np.stack(rows)
+    """Return the mean mask of the other training originals' twins of the same kind, float32 `[items, weights]`.
+
+    Where there are no others, it is the mean mask of all training items.
+    """
+    masks = task.zoo.vectors(task.targets[task.train])[:, prunable(task.zoo)].numpy() == 0
+    places = np.full(len(task.inputs), -1)
+    places[task.train] = np.arange(len(task.train))  # of an item among the masks, if it is there
+    priors, of_all = np.empty((len(items), masks.shape[1]), np.float32), masks.mean(0)
+    for condition in np.unique(task.conditions[items]):
+        alike = masks[task.conditions[task.train] == condition]
+        pruned = alike.sum(0, dtype=np.int32)
+        for row in np.flatnonzero(task.conditions[items] == condition):
+            place = places[items[row]]
+            own, others = (0, len(alike)) if place < 0 else (masks[place], len(alike) - 1)
+            priors[row] = (pruned - own) / others if others else of_all
+    return priors
 
 
 def _weight_features(task: Task, items: np.ndarray, prior: np.ndarray):
