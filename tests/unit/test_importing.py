@@ -18,6 +18,7 @@ from zootwins.population import Evaluation, ImageSet, Population
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
 from zootwins.storage.frames import write_csv
+from zootwins.zoos import importing
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.importing import ImportedZoo, excluded, import_zoo, remarks
@@ -85,6 +86,26 @@ def test_the_tables_of_a_genuine_zoo(fashion_mnist):
     assert list(last.test_accuracy) == list(zoo.models.recorded_test_accuracy)
     assert len(zoo.history) == 4 * 31
     assert not zoo.history.isna().any(axis=None)
+
+
+def test_a_zoo_imported_in_pieces_is_the_same(tmp_path, monkeypatch):
+    """Also where a model is excluded after it was read; the files have the same bytes."""
+    states = {name: state(seed=seed) for seed, name in enumerate("abcd")}
+    files = {}
+    for name, weights in states.items():
+        recorded = {"result": results(test_acc=0.99)} if name == "b" else {"result": results(test_acc=None)}
+        files |= model_files(name, last=torch_bytes(weights), **recorded)
+    path, written = write_zip(tmp_path / "zoo.zip", files), []
+    for size in (importing.BYTES_AT_ONCE, 1):
+        monkeypatch.setattr(importing, "BYTES_AT_ONCE", size)
+        zoo = import_zoo(path, "cnn_s", None, 4, TorchEngine(), random_images(), max_broken_share=0.25)
+        assert zoo.index.tolist() == [0, 2, 3]
+        write_rows(tmp_path / "originals.safetensors", "originals", zoo.index, zoo.parameters, {})
+        written.append((tmp_path / "originals.safetensors").read_bytes())
+        expected = torch.stack([states[name]["module_list.11.bias"] for name in "acd"])
+        assert torch.equal(zoo.parameters["fc2.bias"], expected)
+    assert written[0] == written[1]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["originals.safetensors", "zoo.zip"]
 
 
 def test_a_zoo_on_data_that_is_not_its_own_is_refused(fashion_mnist):

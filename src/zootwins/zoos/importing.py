@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
-from math import isnan
+from math import isnan, prod
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ from zootwins.run.keys import stream_key
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.dialects import open_zoo
 from zootwins.zoos.dialects.base import RawModel, RawZoo
-from zootwins.zoos.members import users_file
+from zootwins.zoos.mapped_rows import MappedRows, keep_rows
+from zootwins.zoos.members import folder_for_copies, users_file
 from zootwins.zoos.originals import Originals, model_factors
 
 log = logging.getLogger(__name__)
 
 LOSS_RTOL = 1e-5  # of a recorded loss; a wrong activation changes it by more than 1e-3
 LOSS_ATOL = 1e-6  # rounding of float32 log-probabilities, where losses are near 0
-MODELS_AT_ONCE = 512  # read and evaluated together, so that memory stays small however large the zoo is
+MODELS_AT_ONCE, BYTES_AT_ONCE = 512, 256 << 20  # read and evaluated together: memory does not grow with the zoo
 ACCEPTED_DIFFERENCE = 0.005  # between a recorded and an evaluated accuracy or sparsity: 0.5 points
 MAX_BROKEN_SHARE = 0.1  # of a zoo's models that may be excluded before the zoo itself is in doubt
 _ACCEPTED_IMAGES = 1.5  # of a small test split: rounding on another machine may turn one image
@@ -40,7 +41,8 @@ class ImportedZoo:
 
     Attributes:
         models: models.csv, a row for every model.
-        parameters: `{layer}.weight` and `{layer}.bias`, each `[rows, …]`, of the models that are not excluded.
+        parameters: `{layer}.weight` and `{layer}.bias`, each `[rows, …]`, of the models that are not excluded; in a
+            temporary file that is mapped into memory.
         index: int64 `[rows]`, their indices in `models`.
         architecture: of the models.
         predictions: uint8 `[rows, test samples]`.
@@ -135,7 +137,7 @@ def import_zoo(
     ]
     return ImportedZoo(
         models,
-        {name: tensor if good.all() else tensor[good] for name, tensor in evaluated.parameters.items()},
+        keep_rows(evaluated.parameters, good),
         index,
         shaped,
         evaluated.predictions[good],
@@ -170,27 +172,30 @@ def _evaluate_all(
     """Read and evaluate a zoo, some models at a time; the models come back without their parameters."""
     raw: list[RawModel] = []
     chunks: list[_Evaluated] = []
+    rows: MappedRows | None = None
     models = zoo.models(architecture, epoch, names)
-    while some := list(islice(models, MODELS_AT_ONCE)):
+    size = 4 * sum(map(prod, architecture.tensor_shapes.values()))
+    while some := list(islice(models, max(1, min(MODELS_AT_ONCE, BYTES_AT_ONCE // size)))):
         readable = [number for number, model in enumerate(some) if not model.reason]
         if readable:
             index = torch.tensor(readable) + len(raw)
-            chunks.append(_evaluate(zoo, architecture, [some[number] for number in readable], index, engine, test))
+            chunk = _evaluate(zoo, architecture, [some[number] for number in readable], index, engine, test)
+            rows = rows or MappedRows(folder_for_copies(zoo.members.path), len(names), chunk.parameters)
+            rows.add(chunk.parameters)
+            chunk.parameters.clear()
+            chunks.append(chunk)
         raw += some
-    if not chunks:
+    if rows is None:
         shapes = architecture.tensor_shapes
         nothing = {name: torch.empty(0, *shape) for name, shape in shapes.items()}
         none = torch.empty(0, dtype=torch.float64)
         return raw, _Evaluated(
             none.long(), nothing, none, none, torch.empty(0, len(test), dtype=class_dtype(architecture.classes))
         )
-    parameters = {}
-    for name in list(chunks[0].parameters):  # one after the other, so that little is held twice
-        parameters[name] = torch.cat([chunk.parameters.pop(name) for chunk in chunks])
     losses = [chunk.loss for chunk in chunks]
     return raw, _Evaluated(
         torch.cat([chunk.index for chunk in chunks]),
-        parameters,
+        rows.tensors,
         torch.cat([chunk.accuracy for chunk in chunks]),
         None if losses[0] is None else torch.cat(losses),
         torch.cat([chunk.predictions for chunk in chunks]),
