@@ -202,13 +202,18 @@ ZT_INLINE void plain_taps(const V* x, const V* g, const V* g_variance, int o, in
     for (int px = 0; px < SIZE; px++) {
       const V* pixel = x + (c * L::EDGE + y * L::STRIDE + dy) * L::EDGE + px * L::STRIDE;
       const int unit = (o * SIZE + y) * SIZE + px;
+      V h[K];
       ZT_UNROLL
-      for (int dx = 0; dx < K; dx++) {
-        const V h = in_register(pixel[dx]);
+      for (int dx = 0; dx < K; dx++) h[dx] = in_register(pixel[dx]);
+      ZT_UNROLL
+      for (int t = 0; t < TILE; t++) {
+        const V gradient = in_register(g[unit + t * SIZE * SIZE]);
         ZT_UNROLL
-        for (int t = 0; t < TILE; t++) {
-          sum[t][dx] += g[unit + t * SIZE * SIZE] * h;
-          if constexpr (VARIATIONAL) sum_variance[t][dx] += g_variance[unit + t * SIZE * SIZE] * (h * h);
+        for (int dx = 0; dx < K; dx++) sum[t][dx] += gradient * h[dx];
+        if constexpr (VARIATIONAL) {
+          const V gradient_variance = in_register(g_variance[unit + t * SIZE * SIZE]);
+          ZT_UNROLL
+          for (int dx = 0; dx < K; dx++) sum_variance[t][dx] += gradient_variance * (h[dx] * h[dx]);
         }
       }
     }
