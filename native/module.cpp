@@ -87,6 +87,21 @@ void philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint64_t key, ui
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
+// Uniform numbers as zootwins.population.randomness draws them, for each of the four words of a block of sites: fills
+// [4, keys, batch, blocks]. Exact, so that they are equal bit for bit.
+void uniforms(const int64_t* keys, size_t models, uint32_t epoch, uint32_t first, size_t batch, size_t blocks,
+              uint32_t stream, float* filled) {
+  const size_t plane = models * batch * blocks;
+  for (size_t model = 0; model < models; model++)
+    for (size_t sample = 0; sample < batch; sample++)
+      for (size_t block = 0; block < blocks; block++) {
+        uint32_t words[4];
+        philox(uint32_t(block), first + uint32_t(sample), epoch, stream, uint64_t(keys[model]), words);
+        float* place = filled + (model * batch + sample) * blocks + block;
+        for (size_t word = 0; word < 4; word++) place[word * plane] = (float(words[word] >> 9) + 0.5f) * 0x1p-23f;
+      }
+}
+
 // zootwins.population.randomness.data_order of one model.
 std::vector<uint32_t> data_order(uint64_t key, uint32_t epoch, size_t samples) {
   std::vector<std::pair<int64_t, uint32_t>> drawn(samples);
@@ -149,6 +164,8 @@ using ConstFloats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Flags = nb::ndarray<bool, nb::c_contig, nb::device::cpu>;
 using Images = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Labels = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Keys = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Planes = nb::ndarray<float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Predictions = nb::ndarray<uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 // layer, kind, parameter, its two moments (none in evaluation), mask (none where nothing is pruned), whether it decays,
 // the learning rate of its own
@@ -347,6 +364,11 @@ NB_MODULE(_native, m) {
       nb::kw_only(), nb::arg("level"), nb::arg("threads"), nb::arg("network"), nb::arg("classes"), nb::arg("images"), nb::arg("labels"),
       nb::arg("models"), nb::arg("parameters"), nb::arg("loss"), nb::arg("accuracy"), nb::arg("predictions"),
       nb::arg("probabilities").none(), nb::arg("features").none());
+  m.def("uniforms", [](const Keys& keys, uint32_t epoch, uint32_t first, uint32_t stream, const Planes& filled) {
+    check(filled.shape(0) == 4 && filled.shape(1) == keys.size(), "filled is [4, keys, batch, blocks]");
+    nb::gil_scoped_release release;
+    uniforms(keys.data(), keys.size(), epoch, first, filled.shape(2), filled.shape(3), stream, filled.data());
+  });
   // For benchmarks: multiply-adds in registers only, the most that `threads` threads can do; returns their number.
   m.def("multiply_adds", [](const std::string& level, int threads, int64_t rounds) {
     const Kernels& kernels = chosen(level);

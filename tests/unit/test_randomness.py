@@ -1,10 +1,13 @@
 """The counter-based generator: known answers, independence of blocks, and the distributions it is used for."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from zootwins.population import randomness
+from zootwins.population.native_engine import is_available
 from zootwins.population.randomness import data_order, normals, philox, to_uniform, uniforms
 from zootwins.run.keys import stream_key
 
@@ -41,6 +44,15 @@ def test_numbers_do_not_depend_on_batch_or_neighbours():
     assert not torch.equal(uniforms(keys, 3, 0, 10, 40), whole)
     orders = data_order(keys, 2, 100)
     assert torch.equal(data_order(keys[2:], 2, 100)[0], orders[2])
+
+
+@pytest.mark.skipif(not is_available(), reason="the extension was not built")
+@pytest.mark.parametrize("draw", [normals, uniforms])
+def test_the_extension_draws_the_same_bits(draw, monkeypatch):
+    keys = torch.tensor([5, -7, 1 << 62])
+    drawn = draw(keys, 3, 90_000, 7, 40)
+    monkeypatch.setattr(randomness, "_native", None)
+    assert torch.equal(draw(keys, 3, 90_000, 7, 40), drawn)
 
 
 def test_distributions():

@@ -1,8 +1,9 @@
 """Counter-based random numbers: every draw is a function of its key and counter, never of global state.
 
 Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), written in tensor
-operations for CPU and CUDA; the native engine holds the same generator in C++, so that a twin does not depend on
-its neighbours, the shard size, the thread count or the engine.
+operations for CPU and CUDA; the extension `_native` holds the same generator in C++, so that a twin does not depend on
+its neighbours, the shard size, the thread count or the engine. Where it was built it draws uniform numbers on CPUs,
+bit for bit the same.
 
 The key names a model's random stream; the counter is (block of four sites, position in the epoch's order, epoch,
 stream). A *site* is where a number is used: see `Architecture.noise_offsets`, `dropout_offsets` and
@@ -15,6 +16,11 @@ import torch
 from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture
+
+try:
+    from zootwins.population import _native
+except ImportError:
+    _native = None
 
 STREAMS = "Philox4x32-10, keyed by zoo, model, method and ratio, counted by epoch, position and site"
 ORDER, NOISE, DROPOUT, GATES, WEIGHTS, START = 0, 1, 2, 3, 4, 5
@@ -96,8 +102,18 @@ def _by_weight(architecture: Architecture, numbers: Tensor) -> dict[str, Tensor]
 
 
 def _uniforms(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int) -> Tensor:
-    words = _words(keys, epoch, first, batch, sites, stream)
-    return to_uniform(torch.stack(words, dim=-1).flatten(2))
+    return torch.stack(_uniform_words(keys, epoch, first, batch, sites, stream), dim=-1).flatten(2)
+
+
+def _uniform_words(
+    keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw the uniform number of each word, float32 `[models, batch, sites / 4]` each."""
+    if _native is None or keys.device.type != "cpu":
+        return tuple(to_uniform(words) for words in _words(keys, epoch, first, batch, sites, stream))
+    filled = torch.empty(4, len(keys), batch, sites // 4)
+    _native.uniforms(keys.contiguous().numpy(), epoch, first, stream, filled.numpy())
+    return tuple(filled)
 
 
 def normals(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Tensor:
@@ -107,7 +123,7 @@ def normals(keys: Tensor, epoch: int, first: int, batch: int, sites: int) -> Ten
 
 def _normals(keys: Tensor, epoch: int, first: int, batch: int, sites: int, stream: int) -> Tensor:
     """Convert words to normal numbers by Box and Muller."""
-    u0, u1, u2, u3 = (to_uniform(words) for words in _words(keys, epoch, first, batch, sites, stream))
+    u0, u1, u2, u3 = _uniform_words(keys, epoch, first, batch, sites, stream)
     r0, r1 = (-2 * u0.log()).sqrt(), (-2 * u2.log()).sqrt()
     a0, a1 = 2 * pi * u1, 2 * pi * u3
     return torch.stack((r0 * a0.cos(), r0 * a0.sin(), r1 * a1.cos(), r1 * a1.sin()), dim=-1).flatten(2)
