@@ -65,30 +65,45 @@ def test_a_published_method_is_a_combination_that_the_configuration_can_name(mon
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("wrong", "key", "message"),
     [
-        ({"score": "magnitud"}, "'magnitud' is none of magnitude, random, .*; write one"),
-        ({"score": {"name": ["a"]}}, r"\['a'\] is none of magnitude"),
-        ({"score": {"images": 3}}, "None is none of magnitude"),
-        ({"score": 5}, "5 is none of magnitude"),
-        ({"structure": "n_of_m"}, "settings without defaults; write {name: n_of_m, n: …, m: …}"),
-        ({"structure": {"name": "n_of_m", "n": 4, "m": 2}}, "4 of every 2 are all of the weights; write n < m"),
-        ({"schedule": "exchange"}, "growth: schedule exchange needs one"),
-        ({"schedule": {"name": "cubic", "begin": 0, "end": 4}}, "schedule: the sparsity is not reached in 4 epochs"),
+        ({"score": "magnitud"}, "score", "'magnitud' is none of magnitude, random, .*; write one"),
+        ({"score": {"name": ["a"]}}, "score", r"\['a'\] is none of magnitude"),
+        ({"score": {"images": 3}}, "score", "None is none of magnitude"),
+        ({"score": 5}, "score", "5 is none of magnitude"),
+        ({"structure": "n_of_m"}, "structure", "settings without defaults; write {name: n_of_m, n: …, m: …}"),
+        ({"structure": {"name": "n_of_m", "n": 4, "m": 2}}, "structure", "4 of every 2 are all .*; write n < m"),
+        ({"schedule": "exchange"}, "growth", "schedule exchange needs one"),
+        ({"schedule": {"name": "cubic", "begin": 0, "end": 4}}, "schedule", "is not reached in 4 epochs; shorten it"),
         (
             {"schedule": "exchange", "growth": "random", "structure": {"name": "n_of_m", "n": 2, "m": 4}},
-            "structure: schedule exchange moves single weights, which breaks n_of_m",
+            "structure",
+            "schedule exchange moves single weights, which breaks n_of_m",
         ),
-        ({"structure": "channels", "allocation": "rows"}, "allocation: rows rank single weights"),
+        ({"structure": "channels", "allocation": "rows"}, "allocation", "rows rank single weights"),
         (
             {"schedule": {"name": "cubic", "begin": 0, "end": 2, "remembers": True}, "update": "fisher"},
-            "update: not with a schedule that remembers masked weights",
+            "update",
+            "not with a schedule that remembers masked weights",
         ),
     ],
 )
-def test_parts_that_cannot_be_are_refused_with_their_key(wrong, message):
-    with pytest.raises(ValidationError, match=message):
+def test_parts_that_cannot_be_are_refused_with_their_key(wrong, key, message):
+    with pytest.raises(ValidationError, match=message) as refused:
         Settings(**SHORT, **wrong)
+    assert [error["loc"] for error in refused.value.errors()] == [(key,)]
+
+
+def test_all_parts_that_do_not_go_together_are_lines_of_one_error():
+    with pytest.raises(InputError) as refused:
+        validated(Settings, SHORT | {"schedule": "exchange", "structure": "channels"}, "my.yaml", "twins.own")
+    assert str(refused.value).splitlines() == [
+        f"my.yaml: twins.own.{line}; the keys are explained in config/README.md"
+        for line in (
+            "growth: null: schedule exchange needs one, such as gradient (RigL) or fresh_random (SET)",
+            "structure: 'channels': schedule exchange moves single weights, which breaks channels",
+        )
+    ]
 
 
 @pytest.mark.parametrize(("key", "name"), [(key, name) for key, table in PARTS.items() for name in table])

@@ -6,10 +6,11 @@ A part is a name, such as `erk`, or a mapping with the name and the part's own s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from zootwins.sparsifiers import base, composed, pruning
 from zootwins.sparsifiers.composition import Composition
@@ -68,25 +69,33 @@ class Settings(composed.Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Settings:
-        if self.model_fields_set & PARTS.keys():
-            self._check_schedule(self.composition)  # what cannot be is refused here, not in a job
-        schedule, structure = _split(self.schedule)[0], _split(self.structure)[0]
-        if schedule == "exchange" and self.growth is None:
-            raise ValueError("growth: schedule exchange needs one, such as gradient (RigL) or fresh_random (SET)")
-        if schedule == "exchange" and structure in ("n_of_m", "channels"):
-            raise ValueError(f"structure: schedule exchange moves single weights, which breaks {structure}")
-        if structure == "channels" and _split(self.allocation)[0] == "rows":
-            raise ValueError("allocation: rows rank single weights, structure channels has none; choose another one")
-        if self.update is not None and getattr(self.composition.schedule, "remembers", False):
-            raise ValueError("update: not with a schedule that remembers masked weights, which the update changes")
+        if self.model_fields_set & PARTS.keys() and (mistakes := list(self._mistakes())):
+            raise ValidationError.from_exception_data(
+                "parts",
+                [
+                    {"type": PydanticCustomError("parts", reason), "loc": (key,), "input": getattr(self, key)}
+                    for key, reason in mistakes
+                ],
+            )
         return self
 
-    def _check_schedule(self, composition: Composition) -> None:
+    def _mistakes(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys of parts that do not go together, and why; what cannot be is refused here, not in a job."""
         from zootwins.population.trajectory import Moment
 
+        names = {key: _split(value)[0] for key in PARTS if (value := getattr(self, key)) is not None}
+        schedule = self.composition.schedule
         moments = [Moment(epoch + 1, 0, 1, self.epochs) for epoch in range(self.epochs)]
-        if not any(composition.schedule.progress(moment, 0.5) == 1 for moment in moments):
-            raise ValueError(f"schedule: the sparsity is not reached in {self.epochs} epochs; shorten it")
+        if not any(schedule.progress(moment, 0.5) == 1 for moment in moments):
+            yield "schedule", f"the sparsity is not reached in {self.epochs} epochs; shorten it"
+        if names["schedule"] == "exchange" and "growth" not in names:
+            yield "growth", "schedule exchange needs one, such as gradient (RigL) or fresh_random (SET)"
+        if names["schedule"] == "exchange" and names["structure"] in ("n_of_m", "channels"):
+            yield "structure", f"schedule exchange moves single weights, which breaks {names['structure']}"
+        if names["structure"] == "channels" and names["allocation"] == "rows":
+            yield "allocation", "rows rank single weights, structure channels has none; choose another one"
+        if "update" in names and schedule.remembers:
+            yield "update", "not with a schedule that remembers masked weights, which the update changes"
 
     @property
     def composition(self) -> Composition:
