@@ -6,6 +6,7 @@ always the same imports these alone, so that its twins do not depend on the code
 
 from collections.abc import Mapping
 from dataclasses import MISSING
+from functools import cache
 from typing import Any, get_type_hints
 
 from pydantic import Field, create_model
@@ -76,7 +77,11 @@ def part(table: Mapping[str, str], name: str, /, **given: Any) -> Any:
 
 def part_settings(table: Mapping[str, str], name: str) -> type[Section]:
     """Return the section of a part's own settings: the fields of its dataclass, which types and ranges annotate."""
-    kind = _kind(table, name)
+    return _section(_kind(table, name))
+
+
+@cache  # parts are made at every change of masks
+def _section(kind: type) -> type[Section]:
     hints = get_type_hints(kind, include_extras=True)
     fields = {
         one.name: (hints[one.name], Field(default_factory=one.default_factory))
@@ -84,7 +89,7 @@ def part_settings(table: Mapping[str, str], name: str) -> type[Section]:
         else (hints[one.name], ... if one.default is MISSING else one.default)
         for one in getattr(kind, "__dataclass_fields__", {}).values()
     }
-    return create_model(name, __base__=Section, **fields)
+    return create_model(kind.__name__, __base__=Section, **fields)
 
 
 def _kind(table: Mapping[str, str], name: str) -> type:
