@@ -107,7 +107,7 @@ class OneModel:
         self._model = int(models)
         self._factors, state = population.factors[self._model], population.optimizer_state
         self._rates = None if lr_factors is None else lr_factors[self._model].tolist()
-        self._held = []  # the population's tensors, and those that are trained
+        self._copies = []  # on another device: the population's tensors, and those that are trained
         self.parameters = {name: self._own(t, device).requires_grad_() for name, t in population.parameters.items()}
         self._kept = {
             name: _bits(mask[self._model].to(device), self.parameters[name]) for name, mask in population.masks.items()
@@ -131,8 +131,10 @@ class OneModel:
     def _own(self, tensor: Tensor, device: torch.device) -> Tensor:
         """Return the model's part of a population's tensor, `[1, …]`."""
         part = tensor[self._model : self._model + 1]
-        self._held.append((part, part.to(device).detach()))
-        return self._held[-1][1]
+        own = part.to(device).detach()
+        if own.device != part.device:
+            self._copies.append((part, own))
+        return own
 
     def step(self, objective: Tensor, batch: int) -> Tensor | None:
         """Take a step as `Trained.step` does."""
@@ -155,7 +157,7 @@ class OneModel:
 
     def give_back(self) -> None:
         """Write parameters and moments to the population, where they are not its own."""
-        for theirs, own in self._held:
+        for theirs, own in self._copies:
             theirs.copy_(own.detach())
 
 
