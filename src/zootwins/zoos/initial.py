@@ -12,6 +12,8 @@ from zootwins.run.errors import InputError
 from zootwins.storage.files import remedy
 from zootwins.zoos.archives import open_members
 from zootwins.zoos.dialects import open_zoo
+from zootwins.zoos.mapped_rows import MappedRows
+from zootwins.zoos.members import folder_for_copies
 from zootwins.zoos.originals import Originals, initial_rows
 
 _OTHERWISE = (
@@ -46,7 +48,7 @@ def read_checkpoints(
     factors: Mapping[str, Any] | None = None,
     epoch: int = 0,
 ) -> dict[str, Tensor]:
-    """Return the parameters after an epoch from the checkpoints in a raw zoo, an archive or folder.
+    """Return the parameters after an epoch from the checkpoints in a raw zoo; they are in a temporary file.
 
     Args:
         path: the archive or folder.
@@ -68,15 +70,21 @@ def read_checkpoints(
             )
         stored = epoch or raw_zoo.initial_epoch
         read = raw_zoo.models(originals.architecture, stored, originals.models, recorded=False)
-        raw = {model.name: model for model in read}
-    for name in originals.models:
-        reason = raw[name].reason if name in raw else "it is not there"
-        if reason or stored not in raw[name].checkpoints:
-            raise InputError(
-                f"{path}: {zoo}'s weights {f'of epoch {epoch}' if epoch else 'before training'} are unknown ({name}: "
-                f"{reason or 'no checkpoint'}); {_OTHERWISE[epoch > 0]}"
-            )
-    return _stacked(originals, [raw[name].checkpoints[stored] for name in originals.models])
+        rows: MappedRows | None = None
+        model = next(read, None)
+        for name in originals.models:  # as `models` yields them, those that are not there left out
+            reason = model.reason if model and model.name == name else "it is not there"
+            if reason or stored not in model.checkpoints:
+                when = f"of epoch {epoch}" if epoch else "before training"
+                raise InputError(
+                    f"{path}: {zoo}'s weights {when} are unknown ({name}: {reason or 'no checkpoint'}); "
+                    f"{_OTHERWISE[epoch > 0]}"
+                )
+            row = {key: model.checkpoints[stored][key][None] for key in originals.architecture.tensor_shapes}
+            rows = rows or MappedRows(folder_for_copies(Path(path)), len(originals), row)
+            rows.add(row)
+            model = next(read, None)
+    return _stacked(originals, []) if rows is None else rows.tensors
 
 
 def load_initial(path: str | Path, originals: Originals) -> dict[str, Tensor]:
