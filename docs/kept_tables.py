@@ -4,16 +4,18 @@
 compressed; data/README.md describes them.
 """
 
-from collections.abc import Iterable, Mapping
-from contextlib import chdir
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from zootwins.analyses.results import ZooResults, load_results
 from zootwins.catalogue.entries import Run, load_run
 from zootwins.catalogue.experiments import tables
 from zootwins.catalogue.files import Files
@@ -24,7 +26,7 @@ from zootwins.storage.frames import read_csv, read_models, read_parquet, write_c
 ROOT = Path(__file__).parents[1]
 
 
-def keep(results: Path, folder: Path, files: Files, zoo: str, names: Iterable[str]) -> None:
+def keep(results: Path, folder: Path, files: Files, zoo: str, names: Iterable[str], points: bool = False) -> None:
     """Copy models.csv and long tables of a zoo into a folder, compressed; what is there already is replaced.
 
     Args:
@@ -33,6 +35,7 @@ def keep(results: Path, folder: Path, files: Files, zoo: str, names: Iterable[st
         files: of the run.
         zoo: its id.
         names: of the long tables, as in `Result.sources`.
+        points: keep the rows of operating points alone, of tables that say which these are.
 
     Raises:
         InputError: if a table is missing or damaged.
@@ -41,13 +44,15 @@ def keep(results: Path, folder: Path, files: Files, zoo: str, names: Iterable[st
     models = read_models(results / f"zoos/{zoo}/models.csv")
     write_csv(models[models["index"] < files.run.models(zoo)], folder / "models.csv", digits=None)
     for file in files.metrics([zoo], names):
-        _copy(results / Path(file).relative_to("results"), folder / Path(*Path(file).parts[3:]))
+        _copy(results / Path(file).relative_to("results"), folder / Path(*Path(file).parts[3:]), points)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, points: bool) -> None:
     """A long table without the models' names, which its column `index` stands for, in less space."""
     read_parquet(source)  # checks it
     table = pq.read_table(source)
+    if points:
+        table = table.filter(pc.is_valid(table["point"]))
     kept = table.select([name for name in table.column_names if name != "model"])
     metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != b"pandas"}
     target.parent.mkdir(exist_ok=True)
@@ -95,13 +100,26 @@ class KeptTables:
 
     def make(self, names: Iterable[str]) -> dict[str, pd.DataFrame]:
         """Return some tables by name, made by the functions that the workflow makes them with."""
+        with self._as_a_run() as files:
+            return {name: _made(name, files) for name in names}
+
+    def results(self, names: Iterable[str]) -> list[ZooResults]:
+        """Return the long tables of some names (`Files.metrics`) as analyses take them, zoo by zoo."""
+        with self._as_a_run() as files:
+            zoos = files.run.zoos
+            models = [f"results/zoos/{zoo}/models.csv" for zoo in zoos]
+            return load_results(map(files.run.analysed, zoos), [*models, *files.metrics(zoos, names)])
+
+    @contextmanager
+    def _as_a_run(self) -> Iterator[Files]:
+        """Work in a folder that has the kept files where a run has them."""
         files, kept = Files(self.run, ROOT, lambda find, name, *read: str(find(name))), self.folder.resolve()
         with TemporaryDirectory() as folder, chdir(folder):
             for place in ("zoos", "metrics"):
                 Path("results", place).mkdir(parents=True)
                 for zoo in files.run.zoos:
                     Path("results", place, zoo).symlink_to(kept / zoo, target_is_directory=True)
-            return {name: _made(name, files) for name in names}
+            yield files
 
 
 def _made(name: str, files: Files) -> pd.DataFrame:

@@ -61,6 +61,14 @@ def test_kept_tables_make_the_tables_of_the_run(tmp_path, configuration, made):
     pd.testing.assert_frame_equal(ours, theirs, rtol=SIX_DIGITS, check_dtype=False)
 
 
+def test_kept_tables_are_read_as_those_of_the_run(tmp_path, configuration, made):
+    (results,) = _keep(tmp_path, configuration).results(["*/scores"])
+    assert set(results.tables) == {"mp/scores", "vd/scores"}
+    for method in ("mp", "vd"):
+        ours, theirs = (one.curve(method)[["index", "point", "test_accuracy"]] for one in (results, made))
+        pd.testing.assert_frame_equal(ours, theirs, check_dtype=False)
+
+
 def test_the_number_of_models_is_that_of_the_kept_zoo(tmp_path, configuration, made):
     kept = _keep(tmp_path, configuration | {"max_models": 5})
     assert kept.models == {ZOO: 5}

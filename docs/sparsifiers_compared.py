@@ -1,0 +1,242 @@
+"""The numbers and the figure on docs/sparsifiers_compared.md, from the long tables under data/sparsifiers/.
+
+    snakemake --cores 2 --configfile config/all_sparsifiers.yaml
+    python docs/sparsifiers_compared.py --keep results   keeps the long tables of a run, and makes the page of them
+    python docs/sparsifiers_compared.py                  makes the page of what is kept; no run is needed
+
+Everything that the page has between `<!-- made: … -->` and `<!-- end -->`, and between `<!-- n: … -->` and `<!-- -->`,
+is made anew. A model's twins are compared with its own twin by magnitude pruning, at the sparsity of that; methods
+that sweep something else than a sparsity are interpolated there (`zootwins.analyses.pairing`).
+"""
+
+import argparse
+import re
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from kept_tables import ROOT, KeptTables, keep, with_methods
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from snakemake.utils import update_config
+
+from zootwins.analyses.intervals import mean_interval
+from zootwins.analyses.pairing import equal_sparsity_differences
+from zootwins.analyses.results import ZooResults
+from zootwins.analyses.status import COLLAPSED
+from zootwins.catalogue.entries import load_run
+from zootwins.catalogue.files import Files
+from zootwins.reporting.figures import save, styled
+from zootwins.sparsifiers.registry import get_sparsifier
+
+CONFIGURATION, KEPT = ROOT / "config/all_sparsifiers.yaml", ROOT / "data/sparsifiers"
+PAGE, FIGURE = ROOT / "docs/sparsifiers_compared.md", ROOT / "docs/images/sparsifiers_compared.png"
+ZOOS = {"fmnist_mini_seed": "seed", "fmnist_mini_random": "random"}  # and what the page calls them
+COLOURS = {"fmnist_mini_seed": "#0072B2", "fmnist_mini_random": "#D55E00"}
+REFERENCE, SPARSITIES = "mp", (80, 90, 95)
+FACTORS = ("optimizer", "dropout")  # that the random zoo's models differ by
+MADE = re.compile(r"(<!-- made: (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+INLINE = re.compile(r"(<!-- n: ([^>]*?) -->).*?(<!-- -->)", re.DOTALL)
+
+
+def configuration() -> dict:
+    """The configuration of the page, with the defaults."""
+    whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    update_config(whole, yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
+    return whole
+
+
+def keep_run(results: Path) -> None:
+    """Keep the scores of both zoos' twins, and what the jobs that made the twins cost."""
+    run = with_methods(load_run(configuration(), ROOT), {zoo: results / f"metrics/{zoo}" for zoo in ZOOS})
+    files = Files(run, ROOT, lambda find, name, *read: "")
+    for zoo in ZOOS:
+        keep(results, KEPT / zoo, files, zoo, ["*/scores"], points=True)
+        costs(results, zoo).to_csv(KEPT / zoo / "cost.csv", index=False, float_format="%.4g")
+
+
+def costs(results: Path, zoo: str) -> pd.DataFrame:
+    """Core seconds of each method's jobs, from Snakemake's benchmarks."""
+    rows = []
+    for folder in sorted((results / "benchmarks/sparsify" / zoo).iterdir()):
+        jobs = [pd.read_csv(file, sep="\t")["cpu_time"].sum() for file in folder.glob("*.tsv")]
+        rows += [{"method": folder.name, "core_seconds": sum(jobs)}] if jobs else []
+    return pd.DataFrame(rows)
+
+
+def compared(results: ZooResults) -> pd.DataFrame:
+    """A row per method, goal (percent) and model: change in accuracy from magnitude pruning, accuracy, collapsed.
+
+    Models that put all images into one class before they are pruned are left out.
+    """
+    parts, counted = [], counted_models(results)
+    for goal in SPARSITIES:
+        reference = results.at(REFERENCE, goal).loc[counted.index].reset_index()
+        reference = reference.assign(collapsed=(reference["status"] == COLLAPSED).astype(float))
+        for method in results.zoo.methods:
+            curve = results.curve(method)
+            curve = curve.assign(collapsed=(curve["status"] == COLLAPSED).astype(float))
+            changed = equal_sparsity_differences(curve, reference)
+            died = equal_sparsity_differences(curve, reference, "collapsed")
+            rows = changed.assign(
+                method=method,
+                goal=goal,
+                change=changed["difference"],
+                accuracy=changed["difference"] + changed["test_accuracy"],
+                collapsed=(died["difference"] + died["collapsed"]).round() == 1,
+            )
+            parts.append(rows[["method", "goal", "index", "change", "accuracy", "collapsed"]].dropna())
+    return pd.concat(parts, ignore_index=True)
+
+
+def counted_models(results: ZooResults) -> pd.DataFrame:
+    """The models that do not put all images into one class before they are pruned."""
+    return results.originals[~results.originals["collapsed"].astype(bool)]
+
+
+def mean_and_interval(values: pd.Series) -> str:
+    """A mean with its 95 % interval, points."""
+    numbers = [100 * values.mean(), *(100 * bound for bound in mean_interval(values.to_numpy(dtype=float)))]
+    value, low, high = (signed(number) for number in numbers)
+    return f"{value} [{low}, {high}]"
+
+
+def signed(number: float) -> str:
+    """A number with one digit and a true minus sign, none before zero."""
+    text = f"{number:.1f}"
+    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")
+
+
+class Page:
+    """What the page shows: a method for each name after `made:`, and `number` for each `n:`."""
+
+    def __init__(self, kept: KeptTables):
+        self.zoos = {results.zoo.id: results for results in kept.results(["*/scores"])}
+        parts = [compared(results).assign(zoo=zoo) for zoo, results in self.zoos.items()]
+        self.table = pd.concat(parts, ignore_index=True)
+        self.cost = pd.concat([pd.read_csv(KEPT / zoo / "cost.csv").assign(zoo=zoo) for zoo in self.zoos])
+
+    @cached_property
+    def models(self) -> dict[str, int]:
+        """How many models of each zoo count."""
+        return {zoo: len(counted_models(results)) for zoo, results in self.zoos.items()}
+
+    def part(self, goal: int, method: str, zoo: str) -> pd.DataFrame:
+        rows = self.table[(self.table["goal"] == goal) & (self.table["method"] == method)]
+        return rows[rows["zoo"] == zoo]
+
+    def ranks(self, goal: int) -> pd.Series:
+        """Mean over all models of each method's rank, 1 for the best; none for a method that lacks twins of some."""
+        rows = self.table[self.table["goal"] == goal]
+        wide = rows.pivot_table(index=["zoo", "index"], columns="method", values="accuracy")
+        return wide.dropna(axis=1).round(9).rank(axis=1, ascending=False).mean()
+
+    def core_seconds(self, method: str) -> float:
+        """Core seconds per model of a method's jobs, mean of the zoos."""
+        cost = self.cost[self.cost["method"] == method].set_index("zoo")["core_seconds"]
+        return float(np.mean([cost[zoo] / len(self.zoos[zoo].originals) for zoo in cost.index]))
+
+    def order(self, goal: int) -> list[str]:
+        """Methods that reach a sparsity, the best first: by rank, then those without one by their change."""
+        rows = self.table[self.table["goal"] == goal]
+        change = rows.groupby(["method", "zoo"])["change"].mean().groupby("method").mean()
+        ranks = self.ranks(goal)
+        return sorted(change.index, key=lambda method: (ranks.get(method, np.inf), -change[method]))
+
+    def comparison(self, goal: str) -> str:
+        """All methods at a sparsity."""
+        ranks, rows = self.ranks(int(goal)), []
+        for method in self.order(int(goal)):
+            cells = [get_sparsifier(method).short]
+            for zoo in self.zoos:
+                own = self.part(int(goal), method, zoo)
+                change = "" if method == REFERENCE else mean_and_interval(own["change"]) if len(own) > 1 else "–"
+                cells += [change, str(len(own)), str(own["collapsed"].sum())]
+            rank = f"{ranks[method]:.1f}" if method in ranks else "–"
+            rows.append([*cells, rank, f"{self.core_seconds(method):.1f}"])
+        of_zoo = [(f"{name}: less MP", f"{name}: n", f"{name}: collapsed") for name in ZOOS.values()]
+        return markdown(["Sparsifier", *sum(of_zoo, ()), "rank", "core s per model"], rows)
+
+    def groups(self, method: str) -> str:
+        """Change by a method in parts of the random zoo, at each sparsity."""
+        rows = []
+        for zoo, results in self.zoos.items():
+            factors = counted_models(results)
+            for factor in [name for name in FACTORS if len(factors[name].unique()) > 1]:
+                for level, own in factors.groupby(factor):
+                    parts = [self.part(goal, method, zoo) for goal in SPARSITIES]
+                    parts = [part[part["index"].isin(own.index)] for part in parts]
+                    cells = [mean_and_interval(part["change"]) if len(part) > 1 else "–" for part in parts]
+                    died = ", ".join(str(part["collapsed"].sum()) for part in parts)
+                    rows.append([f"`{factor}: {level}`", str(len(own)), *cells, died])
+        return markdown(["Models", "n", *(f"{goal} %" for goal in SPARSITIES), "collapsed"], rows)
+
+    def number(self, expression: str) -> str:
+        """A number of the text: `models`, `seconds METHOD`, or `change METHOD GOAL ZOO` with one of `ZOOS`' names."""
+        kind, *rest = expression.split()
+        if kind == "models":
+            return str(sum(self.models.values()))
+        if kind == "seconds":
+            return f"{self.core_seconds(rest[0]):.1f}"
+        method, goal, name = rest
+        own = self.part(int(goal), method, next(zoo for zoo, known in ZOOS.items() if known == name))
+        return str(own["collapsed"].sum()) if kind == "collapsed" else mean_and_interval(own["change"])
+
+    @styled
+    def figure(self) -> Figure:
+        """Change in accuracy from magnitude pruning by method, a panel per sparsity, a colour per zoo."""
+        order = [method for method in self.order(SPARSITIES[1]) if method != REFERENCE]
+        order += [method for method in self.order(SPARSITIES[0]) if method not in (*order, REFERENCE)]
+        figure, panels = plt.subplots(1, len(SPARSITIES), figsize=(7, 0.17 * len(order) + 0.7), sharey=True)
+        for axes, goal in zip(panels, SPARSITIES, strict=True):
+            axes.axvline(0, color="black", linewidth=0.8)
+            axes.set_title(f"{goal} % pruned")
+            for shift, zoo in zip((-0.17, 0.17), self.zoos, strict=True):
+                self._points(axes, order, goal, zoo, shift)
+        panels[0].set_yticks(range(len(order)), [get_sparsifier(method).short for method in order])
+        panels[0].invert_yaxis()
+        panels[1].set_xlabel("Test accuracy less that by magnitude pruning, points")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+        return figure
+
+    def _points(self, axes: Axes, order: list[str], goal: int, zoo: str, shift: float) -> None:
+        parts = [self.part(goal, method, zoo)["change"].to_numpy() for method in order]
+        known = [(place, part) for place, part in enumerate(parts) if len(part) > 1]
+        means = 100 * np.array([part.mean() for _, part in known])
+        reach = np.abs(100 * np.array([mean_interval(part) for _, part in known]).T - means)
+        label = f"{ZOOS[zoo]} zoo, n = {self.models[zoo]}"
+        places = [place + shift for place, _ in known]
+        axes.errorbar(means, places, xerr=reach, fmt="o", markersize=2.5, lw=0.9, color=COLOURS[zoo], label=label)
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> str:
+    """A table of Markdown, all columns but the first to the right."""
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def with_numbers(text: str, page: Page) -> str:
+    """The page's text, everything that is made put in anew."""
+
+    def block(found: re.Match) -> str:
+        return f"{found[1]}\n{getattr(page, found[2])(*filter(None, [found[3]]))}\n{found[4]}"
+
+    return INLINE.sub(lambda found: f"{found[1]}{page.number(found[2])}{found[3]}", MADE.sub(block, text))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the long tables of a run")
+    results = parser.parse_args().keep
+    if results:
+        keep_run(results)
+    page = Page(KeptTables(KEPT, configuration()))
+    save(page.figure(), [FIGURE], {})
+    PAGE.write_text(with_numbers(PAGE.read_text(encoding="utf-8"), page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""docs/sparsifiers_compared.md is what its long tables make, and a twin is compared with its own model's."""
+
+import pandas as pd
+import pytest
+import sparsifiers_compared as compared
+from kept_tables import KeptTables
+
+from zootwins.analyses.pairing import SAME
+
+
+@pytest.fixture(scope="module")
+def page() -> compared.Page:
+    return compared.Page(KeptTables(compared.KEPT, compared.configuration()))
+
+
+def test_the_page_has_the_numbers_of_its_tables(page):
+    """If it does not: python docs/sparsifiers_compared.py."""
+    text = compared.PAGE.read_text(encoding="utf-8")
+    assert compared.with_numbers(text, page) == text
+
+
+@pytest.mark.parametrize("zoo", compared.ZOOS)
+def test_changes_are_those_of_the_scores(page, zoo):
+    tables = {name: pd.read_parquet(compared.KEPT / zoo / name / "scores.parquet") for name in ("mp", "rigl")}
+    mp, rigl = (rows[rows["point"] == 90].set_index("index") for rows in tables.values())
+    own = page.part(90, "rigl", zoo).set_index("index")["change"]
+    assert len(own) == page.models[zoo]
+    alike = own.index[(mp["sparsity"] - rigl["sparsity"]).abs().loc[own.index] < SAME]
+    expected = (rigl["test_accuracy"] - mp["test_accuracy"]).loc[alike]
+    pd.testing.assert_series_equal(own.loc[alike], expected, check_names=False)
+    assert len(alike) > len(own) // 2
