@@ -50,21 +50,11 @@ def configuration() -> dict:
 
 
 def keep_run(results: Path) -> None:
-    """Keep the scores of both zoos' twins, and what the jobs that made the twins cost."""
+    """Keep the scores of both zoos' twins."""
     run = with_methods(load_run(configuration(), ROOT), {zoo: results / f"metrics/{zoo}" for zoo in ZOOS})
     files = Files(run, ROOT, lambda find, name, *read: "")
     for zoo in ZOOS:
         keep(results, KEPT / zoo, files, zoo, ["*/scores"], points=True)
-        costs(results, zoo).to_csv(KEPT / zoo / "cost.csv", index=False, float_format="%.4g")
-
-
-def costs(results: Path, zoo: str) -> pd.DataFrame:
-    """Core seconds of each method's jobs, from Snakemake's benchmarks."""
-    rows = []
-    for folder in sorted((results / "benchmarks/sparsify" / zoo).iterdir()):
-        jobs = [pd.read_csv(file, sep="\t")["cpu_time"].sum() for file in folder.glob("*.tsv")]
-        rows += [{"method": folder.name, "core_seconds": sum(jobs)}] if jobs else []
-    return pd.DataFrame(rows)
 
 
 def compared(results: ZooResults) -> pd.DataFrame:
@@ -117,7 +107,6 @@ class Page:
         self.zoos = {results.zoo.id: results for results in kept.results(["*/scores"])}
         parts = [compared(results).assign(zoo=zoo) for zoo, results in self.zoos.items()]
         self.table = pd.concat(parts, ignore_index=True)
-        self.cost = pd.concat([pd.read_csv(KEPT / zoo / "cost.csv").assign(zoo=zoo) for zoo in self.zoos])
 
     @cached_property
     def models(self) -> dict[str, int]:
@@ -133,11 +122,6 @@ class Page:
         rows = self.table[self.table["goal"] == goal]
         wide = rows.pivot_table(index=["zoo", "index"], columns="method", values="accuracy")
         return wide.dropna(axis=1).round(9).rank(axis=1, ascending=False).mean()
-
-    def core_seconds(self, method: str) -> float:
-        """Core seconds per model of a method's jobs, mean of the zoos."""
-        cost = self.cost[self.cost["method"] == method].set_index("zoo")["core_seconds"]
-        return float(np.mean([cost[zoo] / len(self.zoos[zoo].originals) for zoo in cost.index]))
 
     def order(self, goal: int) -> list[str]:
         """Methods that reach a sparsity, the best first: by rank, then those without one by their change."""
@@ -156,9 +140,9 @@ class Page:
                 change = "" if method == REFERENCE else mean_and_interval(own["change"]) if len(own) > 1 else "–"
                 cells += [change, str(len(own)), str(own["collapsed"].sum())]
             rank = f"{ranks[method]:.1f}" if method in ranks else "–"
-            rows.append([*cells, rank, f"{self.core_seconds(method):.1f}"])
+            rows.append([*cells, rank])
         of_zoo = [(f"{name}: less MP", f"{name}: n", f"{name}: collapsed") for name in ZOOS.values()]
-        return markdown(["Sparsifier", *sum(of_zoo, ()), "rank", "core s per model"], rows)
+        return markdown(["Sparsifier", *sum(of_zoo, ()), "rank"], rows)
 
     def groups(self, method: str) -> str:
         """Change by a method in parts of the random zoo, at each sparsity."""
@@ -175,12 +159,10 @@ class Page:
         return markdown(["Models", "n", *(f"{goal} %" for goal in SPARSITIES), "collapsed"], rows)
 
     def number(self, expression: str) -> str:
-        """A number of the text: `models`, `seconds METHOD`, or `change METHOD GOAL ZOO` with one of `ZOOS`' names."""
+        """A number of the text: `models`, or `change` or `collapsed METHOD GOAL ZOO` with one of `ZOOS`' names."""
         kind, *rest = expression.split()
         if kind == "models":
             return str(sum(self.models.values()))
-        if kind == "seconds":
-            return f"{self.core_seconds(rest[0]):.1f}"
         method, goal, name = rest
         own = self.part(int(goal), method, next(zoo for zoo, known in ZOOS.items() if known == name))
         return str(own["collapsed"].sum()) if kind == "collapsed" else mean_and_interval(own["change"])
