@@ -27,6 +27,7 @@ from zootwins.population.engines import get_engine
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.initialisation import initial_parameters
 from zootwins.population.masks import pruning_masks
+from zootwins.population.optimizers import OneModel
 from zootwins.population.randomness import data_order, gate_uniforms, normals, uniforms
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.population.variational import GaussianNoise
@@ -258,6 +259,25 @@ def test_models_at_once_equal_models_alone(architecture):
             torch.testing.assert_close(logits[model], alone[0], **ROUNDING)
             for name in architecture.buffer_shapes:
                 torch.testing.assert_close(together[name][model], own[name][0], **ROUNDING)
+
+
+def test_what_another_thread_does_to_another_model_is_no_change_of_this_one():
+    """Models that go alone are parts of the same tensors, of which autograd counts the changes."""
+    architecture = get_architecture(*SMALL["resnet20"])
+    of = made(architecture)
+    of.start_optimizer()
+    this, other = (OneModel(of, torch.tensor([model]), torch.device("cpu"), None) for model in range(2))
+    runs = activation_runs(of, torch.tensor([0]))
+    logits, _ = forward(
+        architecture,
+        runs,
+        {**{name: buffer[:1] for name, buffer in of.buffers.items()}, **this.parameters},
+        images_for(architecture).images[None],
+    )
+    for parameter in other.parameters.values():
+        with torch.no_grad():
+            parameter.add_(1)
+    this.step(logits.logsumexp(1).mean(), 0)
 
 
 def test_a_model_that_stands_still_keeps_its_statistics():

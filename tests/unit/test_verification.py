@@ -327,6 +327,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
     weights = make(tmp_path, "originals")
     write_csv(make_models(4, excluded=(1,)), tmp_path / "models.csv", digits=None)
     assert len(load_originals(weights, tmp_path / "models.csv", "cnn_s", 0, 4)) == 3
+    assert len(load_originals(weights, tmp_path / "models.csv", "cnn_s")) == 3  # to the last
     with pytest.raises(
         InputError, match=r"originals\.safetensors: its tensors are not those of cnn_l: conv1.weight is .*; make it"
     ):

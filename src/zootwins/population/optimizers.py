@@ -129,9 +129,12 @@ class OneModel:
                 optimizer.state[self.parameters[name]] = _torch_state(optimizer, moments, steps)
 
     def _own(self, tensor: Tensor, device: torch.device) -> Tensor:
-        """Return the model's part of a population's tensor, `[1, …]`."""
-        part = tensor[self._model : self._model + 1]
-        own = part.to(device).detach()
+        """Return the model's part of a population's tensor, `[1, …]`.
+
+        Not by way of `detach`: autograd would take what other threads do to other models for changes of this one.
+        """
+        part = tensor.data[self._model : self._model + 1]
+        own = part.to(device)
         if own.device != part.device:
             self._copies.append((part, own))
         return own

@@ -50,7 +50,7 @@ def load_originals(
         InputError: if a file cannot be read, or the two do not belong together.
     """
     table = read_models(models)
-    chosen = table[(table.status == "ok") & table["index"].between(first, stop - 1)]
+    chosen = table[(table.status == "ok") & table["index"].ge(first) & (stop is None or table["index"].lt(stop))]
     stored = _stored_rows(weights, "originals", torch.float32)
     held = set(stored.index.tolist())
     missing = [name for name, number in zip(chosen.model, chosen["index"], strict=True) if number not in held]
