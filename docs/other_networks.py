@@ -1,0 +1,136 @@
+"""The tables on docs/other_networks.md, from the table of networks in docs/other_networks/.
+
+    snakemake --cores 2 results/tables/sparsity_tradeoff.csv --configfile config/lenet.yaml
+    python docs/other_networks.py --keep results   keeps a run's networks beside others', makes the page
+    python docs/other_networks.py                  makes the page of what is kept
+
+Everything that the page has between `<!-- made: … -->` and `<!-- end -->` is made anew.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+from small_cnn_zoo import ROOT, Estimate, markdown, mean_of, share_of
+
+from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.storage.frames import read_models, read_parquet
+
+PAGE, DATA = ROOT / "docs/other_networks.md", ROOT / "docs/other_networks"
+ZOOS = {"fmnist_lenet_300_100": "LeNet-300-100"}
+TICKET, ANEW = "lottery", "scratch"
+MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def networks_of(results: Path, zoo: str) -> pd.DataFrame:
+    """A row per model, method and sparsity: of the last epoch, and of the epoch with the best validation accuracy."""
+    models = read_models(results / f"zoos/{zoo}/models.csv").set_index("index")
+    rows = [pd.DataFrame({"method": "dense", "sparsity": 0.0, "accuracy": models["test_accuracy"]})]
+    for folder in sorted((results / f"metrics/{zoo}").iterdir()):
+        if not (folder / "scores.parquet").exists():
+            continue
+        scores = read_parquet(folder / "scores.parquet")
+        keys = ["index", "ratio"] if "ratio" in scores else ["index"]
+        scores = scores[scores["ratio"] > 0] if "ratio" in scores else scores  # without the controls, not pruned
+        last = scores.sort_values("epoch").groupby(keys).tail(1).set_index(keys)
+        trained = scores[scores["epoch"] > 0]
+        best = trained.loc[trained.groupby(keys)["validation_accuracy"].idxmax()].set_index(keys)
+        columns = {"sparsity": last["sparsity"], "accuracy": last["test_accuracy"], "status": last["status"]}
+        chosen = {"best_epoch": best["epoch"], "best_accuracy": best["test_accuracy"]}
+        rows.append(pd.DataFrame(columns | chosen).reset_index().set_index("index").assign(method=folder.name))
+    return pd.concat(rows).rename_axis("model").reset_index().assign(zoo=zoo)
+
+
+def costs_of(results: Path, zoo: str) -> pd.DataFrame:
+    """Seconds of a core that each step took, by Snakemake's benchmarks."""
+    steps = {"training": f"train_zoo/{zoo}"} | {
+        path.name: f"sparsify/{zoo}/{path.name}" for path in sorted((results / f"benchmarks/sparsify/{zoo}").iterdir())
+    }
+    jobs = {step: list((results / "benchmarks" / place).glob("*.tsv")) for step, place in steps.items()}
+    seconds = {
+        step: sum(pd.read_csv(file, sep="\t")["cpu_time"].sum() for file in files) for step, files in jobs.items()
+    }
+    return pd.DataFrame({"zoo": zoo, "step": list(seconds), "core_seconds": list(seconds.values())})
+
+
+class Page:
+    """What the page shows: a method for each name after `made:`."""
+
+    def __init__(self, networks: pd.DataFrame, costs: pd.DataFrame):
+        self.zoos = dict(iter(networks.groupby("zoo", sort=False)))
+        self.costs = costs
+
+    def tradeoff(self) -> str:
+        """Accuracy by method and sparsity, at the last epoch."""
+        rows = []
+        for zoo, networks in self.zoos.items():
+            dense = networks[networks["method"] == "dense"].set_index("model")["accuracy"]
+            rows.append([ZOOS[zoo], "dense", "0", mean_of(dense).text(100), "", "", len(dense)])
+            for (method, _), twins in networks.fillna({"ratio": -1}).groupby(["method", "ratio"]):
+                if method == "dense":
+                    continue
+                own = twins.set_index("model")
+                change = mean_of(own["accuracy"] - dense.reindex(own.index)).text(100)
+                died = f"{(own['status'] == 'collapsed').sum()} of {len(own)}"
+                sparsity = f"{100 * own['sparsity'].mean():.1f}"
+                accuracy = mean_of(own["accuracy"]).text(100)
+                rows.append([ZOOS[zoo], get_sparsifier(method).short, sparsity, accuracy, change, died, len(own)])
+        heads = ["Network", "Twins", "Sparsity, %", "Accuracy, %", "Change, points", "Collapsed", "n"]
+        return markdown(pd.DataFrame(rows, columns=heads), right=range(2, 7))
+
+    def tickets(self) -> str:
+        """Winning tickets against the same masks on new initial weights, at each one's best epoch by validation."""
+        rows = []
+        for zoo, networks in self.zoos.items():
+            by = networks[networks["method"].isin([TICKET, ANEW])].pivot_table(
+                "best_accuracy", ["ratio", "model"], "method"
+            )
+            if ANEW not in by:
+                continue
+            for ratio, pairs in by.groupby(level="ratio"):
+                gain = pairs[TICKET] - pairs[ANEW]
+                better = share_of(gain > 0)
+                p = stats.binomtest(int((gain > 0).sum()), int((gain != 0).sum()) or 1).pvalue
+                numbers = better.text(100, 0), mean_of(gain).text(100, 2), f"{p:.2g}", _verdict(better), len(gain)
+                rows.append([ZOOS[zoo], f"{100 * (1 - ratio):.1f}", *numbers])
+        heads = ["Network", "Weights left, %", "Ticket better, % of models", "Gain, points", "p", "Verdict", "n"]
+        return markdown(pd.DataFrame(rows, columns=heads), right=[1, 2, 3, 4, 6])
+
+    def cost(self) -> str:
+        """Seconds of a core by step."""
+        wide = self.costs.pivot_table("core_seconds", "zoo", "step", sort=False)
+        shown = wide.map("{:.0f}".format).rename(index=ZOOS).rename_axis("Core seconds").reset_index()
+        return markdown(shown, right=range(1, shown.shape[1]))
+
+
+def _verdict(share: Estimate) -> str:
+    """Whether most models are better: the share's interval is above or below a half, or neither."""
+    return "holds" if share.low > 0.5 else "fails" if share.high < 0.5 else "inconclusive"
+
+
+def _kept(name: str, found: list[pd.DataFrame]) -> pd.DataFrame:
+    """What was kept of other zoos, and what was found now."""
+    path, zoos = DATA / f"{name}.csv", {zoo for frame in found for zoo in frame["zoo"]}
+    before = [kept[~kept["zoo"].isin(zoos)] for kept in ([pd.read_csv(path)] if path.exists() else [])]
+    table = pd.concat([*before, *found])
+    table.to_csv(path, index=False, float_format="%.6g")
+    return pd.read_csv(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the networks of a run")
+    results = parser.parse_args().keep
+    DATA.mkdir(exist_ok=True)
+    found = [zoo for zoo in ZOOS if results and (results / f"metrics/{zoo}").is_dir()]
+    networks = _kept("networks", [networks_of(results, zoo) for zoo in found])
+    page = Page(networks, _kept("costs", [costs_of(results, zoo) for zoo in found]))
+    text = PAGE.read_text(encoding="utf-8")
+    made = MADE.sub(lambda match: f"{match[1]}\n{getattr(page, match[2])()}\n{match[3]}", text)
+    PAGE.write_text(made, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
