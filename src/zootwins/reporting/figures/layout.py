@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
 from math import ceil
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -110,7 +111,7 @@ def heading(results: ZooResults, comparison: str = "=") -> str:
     return f"{results.zoo.title}, n {comparison} {len(results.originals)}"
 
 
-def legend_above(figure: Figure, handles: Iterable[Artist], most_columns: int = 6, **options) -> None:
+def legend_above(figure: Figure, handles: Iterable[Artist], most_columns: int = 6, **options: Any) -> None:
     """Write a legend above a figure, in as many columns as fit, and make the figure higher by it.
 
     Args:
