@@ -51,7 +51,7 @@ class Project:
         for key, value in changes.items():
             both = isinstance(value, dict) and isinstance(configuration.get(key), dict)
             configuration[key] = configuration[key] | value if both else value
-        (self.root / "small.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+        (self.root / "small.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start snakemake; what it prints is to be read from its `stdout`."""
