@@ -6,8 +6,8 @@
 
 namespace zootwins {
 
-enum Kind { WEIGHT, BIAS, LOG_SIGMA2, BIAS_LOG_SIGMA2, LOG_ALPHA, KINDS };
-enum Mode { PLAIN, GAUSSIAN_NOISE, HARD_CONCRETE, MODES };  // what the parameters stand for
+enum Kind { WEIGHT, BIAS, LOG_SIGMA2, BIAS_LOG_SIGMA2, LOG_ALPHA, KEPT, THRESHOLD, KINDS };
+enum Mode { PLAIN, GAUSSIAN_NOISE, HARD_CONCRETE, MASKED_DENSE, SOFT_THRESHOLD, MODES };  // what the parameters stand for
 enum Activation { TANH, RELU, SIGMOID, GELU, ACTIVATIONS };
 
 // What follows a layer, and the edge of a pool's window, which is its stride too.

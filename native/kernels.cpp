@@ -133,7 +133,7 @@ struct Arrays {
   V *variance_weight_gradient, *variance_bias_gradient;  // of the loss with respect to these
   V *padded, *padded_gradient;                           // the inputs with zeros around them
   V *squares;                                            // of the inputs
-  V *weight;                                             // what the inputs are multiplied with: the value, or θ·z
+  V *weight;                                             // what the inputs are multiplied with: the value, or made of it
   V *gate, *gate_slope;                                  // z, and its derivative with respect to log α
   V *convolved, *hidden, *out;                           // before and after a pool, an activation and dropout; at the end
   V *slope, *ratio;                                      // slope: d hidden / d z; ratio: d convolved / d variance
@@ -144,7 +144,8 @@ struct Arrays {
 
 template <class Network, int MODE, bool TRAINING>
 class Model {
-  static constexpr bool VARIATIONAL = MODE == zootwins::GAUSSIAN_NOISE, GATED = MODE == zootwins::HARD_CONCRETE;
+  static constexpr bool VARIATIONAL = MODE == zootwins::GAUSSIAN_NOISE, GATED = MODE == zootwins::HARD_CONCRETE,
+                        MASKED = MODE == zootwins::MASKED_DENSE, THRESHOLDED = MODE == zootwins::SOFT_THRESHOLD;
   static constexpr int LAYERS = Network::DEPTH;
   template <int i>
   using Layer = typename Network::template At<i>;
@@ -173,6 +174,8 @@ class Model {
     if (kind == zootwins::WEIGHT) return weights<i>(classes);
     if (kind == zootwins::BIAS) return outputs<i>(classes);
     if (kind == zootwins::LOG_ALPHA) return GATED ? weights<i>(classes) : 0;
+    if (kind == zootwins::KEPT) return MASKED ? weights<i>(classes) : 0;
+    if (kind == zootwins::THRESHOLD) return THRESHOLDED ? 1 : 0;
     if (!VARIATIONAL) return 0;
     if (kind == zootwins::LOG_SIGMA2) return weights<i>(classes);
     return L::LINEAR ? 0 : outputs<i>(classes);
@@ -259,8 +262,8 @@ class Model {
       }
       const int weight_count = weights<i>(classes), output_count = outputs<i>(classes);
       a.weight = a.value.of[zootwins::WEIGHT];
+      if (GATED || MASKED || THRESHOLDED) a.weight = arena.take<V>(weight_count);
       if (GATED) {
-        a.weight = arena.take<V>(weight_count);
         a.gate = arena.take<V>(weight_count);
         a.gate_slope = arena.take<V>(weight_count);
       }
@@ -306,7 +309,8 @@ class Model {
   template <int i, class F>
   void each_element(const Block& block, int kind, F&& f) {
     using L = Layer<i>;
-    const bool is_weight = kind == zootwins::WEIGHT || kind == zootwins::LOG_SIGMA2 || kind == zootwins::LOG_ALPHA;
+    const bool is_weight = kind == zootwins::WEIGHT || kind == zootwins::LOG_SIGMA2 || kind == zootwins::LOG_ALPHA ||
+                           kind == zootwins::KEPT;
     const int size = int(count<i>(classes, kind));
     for (int n = 0; n < size; n++) {
       const int at = is_weight ? L::weight_place(n) : n;
@@ -606,6 +610,43 @@ class Model {
     });
   }
 
+  // See population/masked_dense.py: the gradient of m⊙w goes to the dense w as it is.
+  void mask_weights() {
+    each_layer([&](auto index) {
+      const Arrays& a = layers[index.value];
+      for (int n = 0; n < weights<index.value>(classes); n++)
+        a.weight[n] = a.value.of[zootwins::WEIGHT][n] * a.value.of[zootwins::KEPT][n];
+    });
+  }
+
+  // See population/soft_threshold.py.
+  void threshold_weights() {
+    each_layer([&](auto index) {
+      const Arrays& a = layers[index.value];
+      const V threshold = sigmoid(a.value.of[zootwins::THRESHOLD][0]);
+      for (int n = 0; n < weights<index.value>(classes); n++) {
+        const V w = a.value.of[zootwins::WEIGHT][n], above = absolute(w) - threshold;
+        a.weight[n] = keep(greater(above, V{}), select(greater(w, V{}), above, -above));
+      }
+    });
+  }
+
+  // From the gradients of weights behind their threshold to those of weights and of s, and the penalty's.
+  void add_threshold_gradients(V penalty) {
+    each_layer([&](auto index) {
+      const Arrays& a = layers[index.value];
+      const V s = a.value.of[zootwins::THRESHOLD][0], share = sigmoid(s);
+      V sum = {};
+      for (int n = 0; n < weights<index.value>(classes); n++) {
+        V& g = a.gradient.of[zootwins::WEIGHT][n];
+        const M up = greater(a.weight[n], V{}), down = greater(V{}, a.weight[n]);
+        g = keep(M(up | down), g);
+        sum += select(up, g, -g);
+      }
+      a.gradient.of[zootwins::THRESHOLD][0] = penalty * s - sum * (share * (1.0f - share));
+    });
+  }
+
   // A step of every lane whose learning rate's factor is not 0; the others stand still, and so do their moments.
   // `steps` counts each lane's, from 1.
   void update(const Block& block, const Lanes& lanes, V lr_factor, const int64_t (&steps)[LANES]) {
@@ -674,6 +715,8 @@ class Model {
         });
       }
       if constexpr (GATED) prepare_gates(lanes, block.epoch, uint32_t(first));
+      if constexpr (MASKED) mask_weights();
+      if constexpr (THRESHOLDED) threshold_weights();
       for (int64_t position = first; position < first + batch; position++) {
         const float *images[LANES], *next[LANES];
         I label;
@@ -694,6 +737,7 @@ class Model {
       }
       if constexpr (VARIATIONAL) add_variance_gradients(block, lanes.penalty);
       if constexpr (GATED) add_gate_gradients(lanes.penalty);
+      if constexpr (THRESHOLDED) add_threshold_gradients(lanes.penalty);
       V lr_factor;
       for (int lane = 0; lane < LANES; lane++) {
         lr_factor[lane] = block.lr_factors ? block.lr_factors[model_of(block, lane) * batches + number] : 1;
@@ -788,6 +832,8 @@ static auto with_model(const Shape& shape, F&& f) {
     switch (shape.mode) {
       case zootwins::GAUSSIAN_NOISE: return f(Type<Model<Network, zootwins::GAUSSIAN_NOISE, true>>{});
       case zootwins::HARD_CONCRETE: return f(Type<Model<Network, zootwins::HARD_CONCRETE, true>>{});
+      case zootwins::MASKED_DENSE: return f(Type<Model<Network, zootwins::MASKED_DENSE, true>>{});
+      case zootwins::SOFT_THRESHOLD: return f(Type<Model<Network, zootwins::SOFT_THRESHOLD, true>>{});
       default: return f(Type<Model<Network, zootwins::PLAIN, true>>{});
     }
   });

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <numeric>
@@ -20,6 +21,7 @@
 #include <system_error>
 #include <thread>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -115,6 +117,34 @@ std::vector<uint32_t> data_order(uint64_t key, uint32_t epoch, size_t samples) {
   std::transform(drawn.begin(), drawn.end(), order.begin(), [](const auto& pair) { return pair.second; });
   return order;
 }
+
+using Order = std::shared_ptr<const std::vector<uint32_t>>;
+
+// Data orders of an epoch that is trained in parts, kept for the next part: to sort 50,000 numbers takes a model as long
+// as 500 samples. Four bytes a model and sample, of one epoch at a time.
+class Orders {
+ public:
+  Order of(uint64_t key, uint32_t epoch, size_t samples) {
+    {
+      const std::lock_guard lock(mutex);
+      if (epoch != kept_epoch || samples != kept_samples) kept.clear();
+      kept_epoch = epoch, kept_samples = samples;
+      if (const auto found = kept.find(key); found != kept.end()) return found->second;
+    }
+    const Order order = std::make_shared<const std::vector<uint32_t>>(data_order(key, epoch, samples));
+    const std::lock_guard lock(mutex);
+    if (epoch == kept_epoch && samples == kept_samples) kept.emplace(key, order);
+    return order;
+  }
+
+ private:
+  std::mutex mutex;
+  std::unordered_map<uint64_t, Order> kept;
+  uint32_t kept_epoch = 0;
+  size_t kept_samples = 0;
+};
+
+Orders orders_of_parts;
 
 // While it lives, this thread takes numbers below 1.2e-38 for 0. Some processors work on each of them in microcode, a
 // hundred times as long, and a network with saturated units has many.
@@ -234,13 +264,18 @@ class Job {
     block.lr_factors = lr_factors ? lr_factors->data() : nullptr;
     block.linear_clamp = linear_clamp;
     check_parameters(true);
+    const bool whole = stop_batch - first_batch == batches;
     nb::gil_scoped_release release;
     each_block(threads, [&](Block& part, void* workspace) {
-      std::vector<std::vector<uint32_t>> orders;
+      std::vector<Order> orders;
       std::vector<const uint32_t*> pointers;
-      for (int lane = 0; lane < part.lanes; lane++)
-        orders.push_back(data_order(factors[size_t(part.places[lane])].key, epoch, size_t(part.samples)));
-      for (const auto& order : orders) pointers.push_back(order.data());
+      for (int lane = 0; lane < part.lanes; lane++) {
+        const uint64_t key = factors[size_t(part.places[lane])].key;
+        const size_t samples = size_t(part.samples);
+        orders.push_back(whole ? std::make_shared<const std::vector<uint32_t>>(data_order(key, epoch, samples))
+                               : orders_of_parts.of(key, epoch, samples));
+      }
+      for (const Order& order : orders) pointers.push_back(order->data());
       part.orders = pointers.data();
       kernels.train(part, workspace);
     });

@@ -8,7 +8,6 @@ from zootwins.population import Factors, ImageSet, Population
 from zootwins.population.batched_network import ActivationRun, forward
 from zootwins.population.masked_dense import MaskedDense, mask_of
 from zootwins.population.masks import keep_highest
-from zootwins.population.native_engine import why_not
 from zootwins.population.torch_engine import TorchEngine
 
 STEPS = 1e-14  # 48 steps in float64
@@ -70,9 +69,3 @@ def test_the_engine_moves_masked_weights_and_leaves_masks():
         assert torch.equal(population.parameters[mask_of(name)].bool(), mask)
         assert (population.parameters[name] != before[name])[~mask].all()
         assert torch.equal(population.deterministic().parameters[name] != 0, mask)
-
-
-def test_the_native_engine_leaves_such_weights_to_torch():
-    factors = Factors(0, "tanh", "uniform", "adam", 1e-2, 0.1, 0.9, 0.0, 20)
-    population = Population(architecture(), [factors], torch.tensor([1]), WEIGHTS.start(parameters()), weights=WEIGHTS)
-    assert why_not(population) == "there are no kernels for MaskedDense weights"

@@ -19,7 +19,9 @@ from zootwins.architectures.architecture import get_architecture
 from zootwins.population import Factors, GaussianNoise, ImageSet, Plain, Population, native_engine, randomness
 from zootwins.population.engines import get_engine
 from zootwins.population.hard_concrete import HardConcrete
+from zootwins.population.masked_dense import MaskedDense
 from zootwins.population.native_engine import ACTIVATION_CODES, LEVEL_VARIABLE, NativeEngine
+from zootwins.population.soft_threshold import SoftThreshold
 from zootwins.population.torch_engine import TorchEngine
 from zootwins.run.errors import InputError
 from zootwins.run.keys import stream_key
@@ -106,6 +108,27 @@ def gated(population):
     return replace(population, parameters=parameters, weights=weights)
 
 
+def masked_dense(population):
+    """With some 30 % of the weights behind masks."""
+    weights = MaskedDense()
+    parameters = weights.masked(weights.start(population.parameters), random_masks(population, 0.7))
+    return replace(population, parameters=parameters, weights=weights)
+
+
+def thresholded(population):
+    """With thresholds between 0.05 and 0.27, which weights of 0.15 lie on both sides of."""
+    weights = SoftThreshold(initial=-2.0)
+    parameters = weights.start(population.parameters)
+    generator = torch.Generator().manual_seed(4)
+    for name, parameter in parameters.items():
+        if name.endswith("threshold"):
+            parameter += 2 * torch.rand(parameter.shape, generator=generator) - 1
+    return replace(population, parameters=parameters, weights=weights)
+
+
+DERIVED = {"gates": gated, "masked dense": masked_dense, "thresholds": thresholded}
+
+
 def penalties(population):
     """Weights of the penalty, different for each model, and 0 for the second."""
     return 0.01 * torch.arange(len(population), dtype=torch.float64).sub(1).abs()
@@ -185,7 +208,7 @@ def test_every_compiled_chain_is_tested():
     assert native_engine.compiled_chains().keys() == set(chains)
 
 
-@pytest.mark.parametrize("mode", ["plain", "noise", "gates"])
+@pytest.mark.parametrize("mode", ["plain", "noise", *DERIVED])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_an_epoch_agrees_with_the_torch_engine(level, network, mode):
     mixed = [
@@ -197,8 +220,8 @@ def test_an_epoch_agrees_with_the_torch_engine(level, network, mode):
     population = made(network, mixed, vd=mode == "noise")
     if mode == "plain":
         population.set_masks(random_masks(population, 0.7))
-    if mode == "gates":
-        population = gated(population)
+    if mode in DERIVED:
+        population = DERIVED[mode](population)
     expected, data = float64(population), make_data(population.architecture, 10)  # batches of 4, 4 and 2
     for epoch in (1, 2):
         scores = NativeEngine().train_epoch(population, data, epoch, penalty=penalties(population))

@@ -21,6 +21,8 @@ from zootwins.architectures.steps import as_step
 from zootwins.population import MOMENTS, Engine, Evaluation, ImageSet, Population, Scores, new_evaluation
 from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
+from zootwins.population.masked_dense import MaskedDense
+from zootwins.population.soft_threshold import SoftThreshold
 from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
 from zootwins.run.errors import InputError
@@ -37,8 +39,9 @@ _NO_STEP = 1e-30  # a learning rate
 LEVEL_VARIABLE = "ZOOTWINS_SIMD"
 OPTIMIZERS = ("adam", "sgd")
 ACTIVATION_CODES = {"tanh": 0, "relu": 1, "sigmoid": 2, "gelu": 3}  # enum Activation in native/job.h
-KIND_CODES = {"weight": 0, "bias": 1, "log_sigma2": 2, "bias_log_sigma2": 3, "log_alpha": 4}  # enum Kind
-MODE_CODES = {Plain: 0, GaussianNoise: 1, HardConcrete: 2}  # enum Mode
+KINDS = ("weight", "bias", "log_sigma2", "bias_log_sigma2", "log_alpha", "kept", "threshold")
+KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}  # enum Kind
+MODE_CODES = {Plain: 0, GaussianNoise: 1, HardConcrete: 2, MaskedDense: 3, SoftThreshold: 4}  # enum Mode
 
 
 def is_available() -> bool:
