@@ -48,6 +48,7 @@ SETTINGS = {
     "woodfisher": {},
     "channels": {"sparsities": (50,)},
     "dpf": {"end": 2},
+    "str": {"sparsities": None, "penalties": (20_000,), "ramp": 2},
 }
 
 

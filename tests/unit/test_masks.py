@@ -37,3 +37,17 @@ def test_among_equals_the_first_go_and_nan_last():
     masks = keep_highest(equal, 0.5)
     assert masks["a"].tolist() == [[False, False, True, True]]
     assert masks["b"].tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.uint8])
+@pytest.mark.parametrize("pruned", [0, 1, 7, 29, 30])
+def test_masks_are_those_of_a_stable_sort(pruned, dtype):
+    """Ranks from 0 to 4 of 30 entries, of which many are equal, and both infinities."""
+    generator = torch.Generator().manual_seed(pruned)
+    ranks = torch.randint(5, (3, 30), generator=generator).to(dtype)
+    if dtype.is_floating_point:
+        ranks[1, 3:6], ranks[2, 10:20] = torch.inf, -torch.inf
+    mask = keep_highest({"all": ranks}, pruned / 30)["all"]
+    for row, kept in zip(ranks.tolist(), mask.tolist(), strict=True):
+        lowest = sorted(range(30), key=row.__getitem__)[:pruned]  # Python's sort is stable
+        assert kept == [entry not in lowest for entry in range(30)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import accumulate
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -149,6 +150,11 @@ class Architecture:
             return ()
         steps = [(name, module) for name, module in self.template.named_modules(remove_duplicate=False) if name]
         return tuple(steps) if all(as_step(module) for _, module in steps) else ()
+
+    @cached_property
+    def steps(self) -> tuple[tuple[str, Any], ...]:
+        """The chain's modules as steps of `chains`, or `flatten`, with their names."""
+        return tuple((name, as_step(module)) for name, module in self.chain)
 
     @cached_property
     def layouts(self) -> dict[str, dict[str, str]]:

@@ -49,10 +49,19 @@ def keep_highest(
 
 def _keep(scores: Tensor, pruned: int, protected: Tensor | None = None) -> Tensor:
     """Return True but for the lowest `pruned` scores of each row `[models, entries]`; protected ones go last."""
+    if pruned and protected is None and not scores.isnan().any():
+        return _keep_by_selection(scores, pruned)
     order = scores.argsort(dim=1, stable=True)
     if protected is not None:
         order = order.gather(1, protected.gather(1, order).to(torch.int8).argsort(dim=1, stable=True))
     return torch.ones_like(scores, dtype=torch.bool).scatter(1, order[:, :pruned], False)
+
+
+def _keep_by_selection(scores: Tensor, pruned: int) -> Tensor:
+    """Return the same without sorting, several times as fast: masks may change every few steps."""
+    last = scores.kthvalue(pruned, dim=1, keepdim=True).values
+    lower, equal = scores < last, scores == last
+    return ~(lower | (equal & (equal.cumsum(1) <= pruned - lower.sum(1, keepdim=True))))
 
 
 def interleaved(ways: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from zootwins.architectures.architecture import Architecture
-from zootwins.architectures.steps import as_step
 from zootwins.population import MOMENTS, Engine, Evaluation, ImageSet, Population, Scores, new_evaluation
 from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
@@ -108,8 +107,7 @@ def native_chain(architecture: Architecture) -> tuple[tuple, ...]:
     """
     shapes = {layer.name: layer for layer in architecture.layers}
     layers: list[tuple] = []
-    for name, module in architecture.chain:
-        step = as_step(module)
+    for name, step in architecture.steps:
         if name in shapes:
             layer = shapes[name]
             outputs = 0 if name == architecture.head.name else layer.outputs
