@@ -8,6 +8,7 @@ namespace zootwins {
 
 enum Kind { WEIGHT, BIAS, LOG_SIGMA2, BIAS_LOG_SIGMA2, LOG_ALPHA, KEPT, THRESHOLD, KINDS };
 enum Mode { PLAIN, GAUSSIAN_NOISE, HARD_CONCRETE, MASKED_DENSE, SOFT_THRESHOLD, MODES };  // what the parameters stand for
+enum Optimizer { ADAM, SGD, NESTEROV, ADAMW, RMSPROP, OPTIMIZERS };  // as torch.optim's; NESTEROV is SGD with it
 enum Activation { TANH, RELU, SIGMOID, GELU, ACTIVATIONS };
 
 // What follows a layer, and the edge of a pool's window, which is its stride too.
@@ -47,9 +48,8 @@ struct Tensors {  // of one layer, by Kind
 
 struct Factors {
   uint64_t key;
-  float lr, weight_decay, momentum, dropout, penalty;
-  int32_t activation;
-  bool adam;
+  float lr, weight_decay, l2, momentum, dropout, penalty;  // l2: of a penalty on the squares of weights
+  int32_t activation, optimizer;
   int64_t steps;  // taken before
 };
 

@@ -16,6 +16,7 @@ constexpr float K1 = 0.63576f, K2 = 1.8732f, K3 = 1.48695f;
 constexpr float BETA = 2.0f / 3.0f, GAMMA = -0.1f, ZETA = 1.1f, GATE_EPSILON = 1e-8f, SHIFT = 1.5985968f;
 constexpr double BETA1 = 0.9, BETA2 = 0.999;  // Adam, as torch.optim's defaults
 constexpr float ADAM_EPSILON = 1e-8f;
+constexpr float RMSPROP_ALPHA = 0.99f, RMSPROP_EPSILON = 1e-8f;  // likewise
 
 // Hands out aligned pieces of the workspace; from null it only counts.
 struct Arena {
@@ -71,34 +72,39 @@ ZT_INLINE int64_t model_of(const Block& block, int lane) {
 // What differs between the lanes of a block.
 struct Lanes {
   Philox philox;
-  V lr, weight_decay, momentum, penalty, dropout, dropout_scale;
+  V lr, weight_decay, l2, momentum, penalty, dropout, dropout_scale;
   int64_t steps[LANES];
-  M adam, activations[zootwins::ACTIVATIONS];
+  M adam, nesterov, adamw, rmsprop, activations[zootwins::ACTIVATIONS];
   bool has_activation[zootwins::ACTIVATIONS] = {};
   int kinds_of_activation = 0;
-  bool has_adam = false, has_sgd = false, has_dropout = false;
+  bool has_adam = false, has_sgd = false, has_others = false, has_dropout = false;  // others: optimisers, or l2
 
   explicit Lanes(const Block& block) {
-    I kind, is_adam;
+    I kind, optimizer;
     for (int lane = 0; lane < LANES; lane++) {
       const zootwins::Factors& f = block.factors[model_of(block, lane)];
       Philox::set_key(philox, lane, f.key);
       lr[lane] = lane < block.lanes ? f.lr : 0;
       weight_decay[lane] = f.weight_decay;
+      l2[lane] = f.l2;
       momentum[lane] = f.momentum;
       penalty[lane] = f.penalty;
       steps[lane] = f.steps;
       dropout[lane] = f.dropout;
       dropout_scale[lane] = 1 / (1 - f.dropout);
       kind[lane] = f.activation;
-      is_adam[lane] = f.adam;
-      (f.adam ? has_adam : has_sgd) = true;
+      optimizer[lane] = f.optimizer;
+      (f.optimizer == zootwins::ADAM ? has_adam : has_sgd) = true;
+      has_others |= (f.optimizer != zootwins::ADAM && f.optimizer != zootwins::SGD) || f.l2 > 0;
       has_dropout |= f.dropout > 0;
       kinds_of_activation += !has_activation[f.activation];
       has_activation[f.activation] = true;
     }
     for (int k = 0; k < zootwins::ACTIVATIONS; k++) activations[k] = equal(kind, I{} + k);
-    adam = equal(is_adam, I{} + 1);
+    adam = equal(optimizer, I{} + int(zootwins::ADAM));
+    nesterov = equal(optimizer, I{} + int(zootwins::NESTEROV));
+    adamw = equal(optimizer, I{} + int(zootwins::ADAMW));
+    rmsprop = equal(optimizer, I{} + int(zootwins::RMSPROP));
   }
 
   template <int KIND>
@@ -647,6 +653,23 @@ class Model {
     });
   }
 
+  // The n-th value's step by any optimiser: see population/optimizers.py.
+  void move(size_t n, const Lanes& lanes, M moves, V lr, V step_size, V scale, V weight_decay, V l2) {
+    const M adam = M(lanes.adam | lanes.adamw);
+    const V g = keep(unpack(kept[n]), gradients[n]) + (select(lanes.adamw, V{}, weight_decay) + l2) * values[n];
+    const V value = values[n] * (1.0f - lr * keep(lanes.adamw, weight_decay));
+    const V adams = exp_avg_sq[n] * float(BETA2) + g * g * float(1 - BETA2);
+    const V square = exp_avg_sq[n] * RMSPROP_ALPHA + g * g * (1 - RMSPROP_ALPHA);
+    const V direction = select(lanes.rmsprop, g / (sqrt(square) + RMSPROP_EPSILON), g);
+    const V velocity = lanes.momentum * exp_avg[n] + direction;
+    const V average = select(adam, exp_avg[n] + (g - exp_avg[n]) * float(1 - BETA1), velocity);
+    const V change = select(adam, step_size * average / (sqrt(adams) * scale + ADAM_EPSILON),
+                            lr * select(lanes.nesterov, direction + lanes.momentum * velocity, velocity));
+    exp_avg[n] = select(moves, average, exp_avg[n]);
+    exp_avg_sq[n] = select(moves, select(lanes.rmsprop, square, keep(adam, adams)), exp_avg_sq[n]);
+    values[n] = select(moves, value - change, values[n]);
+  }
+
   // A step of every lane whose learning rate's factor is not 0; the others stand still, and so do their moments.
   // `steps` counts each lane's, from 1.
   void update(const Block& block, const Lanes& lanes, V lr_factor, const int64_t (&steps)[LANES]) {
@@ -669,6 +692,12 @@ class Model {
         const bool has_adam = own || lanes.has_adam, has_sgd = !own && lanes.has_sgd;
         const V lr = (own ? splat(tensor.own_lr) : lanes.lr) * lr_factor, step_size = lr / correction;
         const V weight_decay = tensor.decays ? lanes.weight_decay : V{};
+        if (!own && lanes.has_others) {
+          const V kernels_decay = kind == zootwins::WEIGHT ? 2.0f * lanes.l2 : V{};
+          for (size_t n = first; n < first + count<index.value>(classes, kind); n++)
+            move(n, lanes, moves, lr, step_size, scale, weight_decay, kernels_decay);
+          continue;
+        }
         for (size_t n = first; n < first + count<index.value>(classes, kind); n++) {
           const V g = keep(unpack(kept[n]), gradients[n]) + weight_decay * values[n];
           V change = {}, average = {}, average_square = {};

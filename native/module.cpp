@@ -202,8 +202,8 @@ using Predictions = nb::ndarray<uint8_t, nb::ndim<2>, nb::c_contig, nb::device::
 using Parameter =
     std::tuple<int, int, Floats, std::optional<Floats>, std::optional<Floats>, std::optional<Flags>, bool,
                std::optional<float>>;
-// key, activation, Adam?, lr, weight decay, momentum, dropout, penalty, steps taken
-using ModelFactors = std::tuple<int64_t, int, bool, float, float, float, float, float, int64_t>;
+// key, activation, optimiser, lr, weight decay, l2, momentum, dropout, penalty, steps taken
+using ModelFactors = std::tuple<int64_t, int, int, float, float, float, float, float, float, int64_t>;
 
 void check(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
@@ -231,9 +231,10 @@ class Job {
     block.samples = int64_t(images.shape(0));
     block.loss = loss.data();
     block.accuracy = accuracy.data();
-    for (const auto& [key, activation, adam, lr, weight_decay, momentum, dropout, penalty, steps] : models) {
+    for (const auto& [key, activation, optimizer, lr, weight_decay, l2, momentum, dropout, penalty, steps] : models) {
       check(0 <= activation && activation < zootwins::ACTIVATIONS, "unknown activation");
-      factors.push_back({uint64_t(key), lr, weight_decay, momentum, dropout, penalty, activation, adam, steps});
+      check(0 <= optimizer && optimizer < zootwins::OPTIMIZERS, "unknown optimiser");
+      factors.push_back({uint64_t(key), lr, weight_decay, l2, momentum, dropout, penalty, activation, optimizer, steps});
     }
     block.factors = factors.data();
     sort_places();
@@ -308,7 +309,7 @@ class Job {
   void sort_places() {
     const auto kind = [&](int64_t place) {
       const Factors& f = factors[size_t(place)];
-      return std::tuple(f.activation, f.dropout > 0, f.adam);
+      return std::tuple(f.activation, f.dropout > 0, f.optimizer);
     };
     places.resize(factors.size());
     std::iota(places.begin(), places.end(), 0);

@@ -115,31 +115,7 @@ def test_a_model_alone_is_trained_as_among_others(gate_lr, monkeypatch):
 def test_native_kernels_leave_what_they_lack_to_torch():
     cnn_s = get_architecture("cnn_s")
     assert not why_not(made(cnn_s, [factors(0, "adam")]))
-    assert "rmsprop" in why_not(made(cnn_s, [factors(0, "rmsprop")]))
-    assert "penalties" in why_not(made(cnn_s, [factors(0, "adam", l2=1e-4)]))
     assert "silu" in why_not(made(cnn_s, [replace(factors(0, "adam"), activation="silu")]))
-
-
-@pytest.mark.skipif(not is_available(), reason="the extension was not built")
-def test_native_kernels_evaluate_what_another_engine_trains():
-    """The Small CNN Zoo's models have penalties and RMSprop, and importing them is evaluation alone."""
-    cnn_s = get_architecture("cnn_s")
-    of = made(cnn_s, [factors(0, "rmsprop"), factors(1, "adam", l2=1e-4)])
-    of.parameters = {name: tensor.float() for name, tensor in of.parameters.items()}
-    data = images_for(cnn_s)
-    data = replace(data, images=data.images.float())
-    native = NativeEngine(1)
-    evaluation, expected = (engine.evaluate(of, data) for engine in (native, TorchEngine()))
-    torch.testing.assert_close(evaluation.loss, expected.loss, rtol=1e-5, atol=1e-6)
-    assert torch.equal(evaluation.predictions, expected.predictions)
-    with pytest.raises(InputError, match="penalties of squares"):
-        native.train_epoch(of, data, 1)
-    native.otherwise = TorchEngine()
-    native.train_epoch(of, data, 1)
-    native.evaluate(of, data)
-    assert native.name == "torch"
-    native.evaluate(made(cnn_s, [factors(0, "adam")]), data)
-    assert native.name == "native"
 
 
 def test_cosine_is_torchs_after_a_linear_warm_up():

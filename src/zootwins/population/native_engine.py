@@ -21,6 +21,7 @@ from zootwins.population import MOMENTS, Engine, Evaluation, ImageSet, Populatio
 from zootwins.population.derivatives import Derivatives
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.masked_dense import MaskedDense
+from zootwins.population.optimizers import OPTIMIZERS
 from zootwins.population.soft_threshold import SoftThreshold
 from zootwins.population.variational import GaussianNoise
 from zootwins.population.weights import Plain
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 
 _NO_STEP = 1e-30  # a learning rate
 LEVEL_VARIABLE = "ZOOTWINS_SIMD"
-OPTIMIZERS = ("adam", "sgd")
 ACTIVATION_CODES = {"tanh": 0, "relu": 1, "sigmoid": 2, "gelu": 3}  # enum Activation in native/job.h
 KINDS = ("weight", "bias", "log_sigma2", "bias_log_sigma2", "log_alpha", "kept", "threshold")
 KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}  # enum Kind
@@ -123,18 +123,15 @@ def native_chain(architecture: Architecture) -> tuple[tuple, ...]:
     return tuple(layers)
 
 
-def why_not(population: Population, *, training: bool = True) -> str:
+def why_not(population: Population) -> str:
     """Return why the kernels cannot train, or evaluate, a population, in a few words; empty if they can."""
     if native_chain(population.architecture) not in compiled_chains():
         return f"there are no kernels for the layers of {population.architecture.name}"
     if type(population.weights) not in MODE_CODES:
         return f"there are no kernels for {type(population.weights).__name__} weights"
-    if training and any(f.l2 for f in population.factors):
-        return "there are no kernels for penalties of squares"
     if population.architecture.classes > 256:
         return "the kernels count classes in bytes"
     others = {f.activation for f in population.factors} - ACTIVATION_CODES.keys()
-    others |= {f.optimizer for f in population.factors if training} - set(OPTIMIZERS)
     return f"there are no kernels for {', '.join(sorted(others))}" if others else ""
 
 
@@ -154,15 +151,14 @@ class NativeEngine(Derivatives):
         check_build()
         self.name, self.threads, self.otherwise = "native", threads, otherwise
 
-    def _other(self, population: Population, *, training: bool = True) -> Engine | None:
+    def _other(self, population: Population) -> Engine | None:
         """Return the engine that computes a population instead of the kernels; None where they do.
 
         Raises:
             InputError: if there is none.
         """
-        if not (reason := why_not(population, training=training)):
-            if not why_not(population):  # otherwise another engine trains it, which is the one that results name
-                self.name = "native"
+        if not (reason := why_not(population)):
+            self.name = "native"
             return None
         if self.otherwise is None:
             raise InputError(f"engine: native cannot compute this network: {reason}; set engine: auto or torch")
@@ -237,7 +233,7 @@ class NativeEngine(Derivatives):
 
     def evaluate(self, population: Population, data: ImageSet, outputs: Collection[str] = ()) -> Evaluation:
         """Evaluate the deterministic models without dropout: see `Engine.evaluate`."""
-        if other := self._other(population, training=False):
+        if other := self._other(population):
             return other.evaluate(population, data, outputs)
         population = population.deterministic()
         evaluation = new_evaluation(population, data, outputs)
@@ -267,8 +263,8 @@ def _factors(population: Population, penalty: Tensor | None = None) -> list[tupl
         (
             key,
             ACTIVATION_CODES[f.activation],
-            f.optimizer == "adam",
-            *(f.lr, f.weight_decay, f.momentum, f.dropout),
+            OPTIMIZERS.index(f.optimizer),
+            *(f.lr, f.weight_decay, f.l2, f.momentum, f.dropout),
             weight,
             taken,
         )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zootwins.population import MOMENTS, Factors, Population
 
-OPTIMIZERS = ("adam", "sgd", "nesterov", "adamw", "rmsprop")  # as in torch.optim; nesterov: SGD's
+OPTIMIZERS = ("adam", "sgd", "nesterov", "adamw", "rmsprop")  # as in torch.optim; nesterov: SGD's; enum Optimizer
 RMSPROP_ALPHA, RMSPROP_EPSILON = 0.99, 1e-8  # torch.optim.RMSprop's defaults
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's defaults, which the authors use
 _MOVED_AT_ONCE = 1 << 15  # parameters of each model that a step moves together on a CPU: temporaries stay in the cache
