@@ -1,6 +1,6 @@
-"""The tables on docs/other_networks.md, from the table of networks in docs/other_networks/.
+"""The tables and the figure on docs/other_networks.md, from the table of networks in docs/other_networks/.
 
-    snakemake --cores 2 results/tables/sparsity_tradeoff.csv --configfile config/lenet.yaml
+    snakemake --cores 2 results/tables/sparsity_tradeoff.csv --configfile config/lenet.yaml    or config/resnet.yaml
     python docs/other_networks.py --keep results   keeps a run's networks beside others', makes the page
     python docs/other_networks.py                  makes the page of what is kept
 
@@ -9,17 +9,23 @@ Everything that the page has between `<!-- made: … -->` and `<!-- end -->` is 
 
 import argparse
 import re
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from scipy import stats
-from small_cnn_zoo import ROOT, Estimate, markdown, mean_of, share_of
+from small_cnn_zoo import ROOT, Estimate, draw_line, markdown, mean_of, share_of
 
+from zootwins.reporting.figures import save, styled
 from zootwins.sparsifiers.registry import get_sparsifier
 from zootwins.storage.frames import read_models, read_parquet
 
 PAGE, DATA = ROOT / "docs/other_networks.md", ROOT / "docs/other_networks"
-ZOOS = {"fmnist_lenet_300_100": "LeNet-300-100"}
+ZOOS = {"fmnist_lenet_300_100": "LeNet-300-100", "fmnist_resnet20": "ResNet-20, ¼ as wide"}
 TICKET, ANEW = "lottery", "scratch"
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -68,15 +74,12 @@ class Page:
         for zoo, networks in self.zoos.items():
             dense = networks[networks["method"] == "dense"].set_index("model")["accuracy"]
             rows.append([ZOOS[zoo], "dense", "0", mean_of(dense).text(100), "", "", len(dense)])
-            for (method, _), twins in networks.fillna({"ratio": -1}).groupby(["method", "ratio"]):
-                if method == "dense":
-                    continue
-                own = twins.set_index("model")
-                change = mean_of(own["accuracy"] - dense.reindex(own.index)).text(100)
+            for method, own, change in _twins(networks):
                 died = f"{(own['status'] == 'collapsed').sum()} of {len(own)}"
                 sparsity = f"{100 * own['sparsity'].mean():.1f}"
                 accuracy = mean_of(own["accuracy"]).text(100)
-                rows.append([ZOOS[zoo], get_sparsifier(method).short, sparsity, accuracy, change, died, len(own)])
+                changed = change.text(100)
+                rows.append([ZOOS[zoo], get_sparsifier(method).short, sparsity, accuracy, changed, died, len(own)])
         heads = ["Network", "Twins", "Sparsity, %", "Accuracy, %", "Change, points", "Collapsed", "n"]
         return markdown(pd.DataFrame(rows, columns=heads), right=range(2, 7))
 
@@ -104,6 +107,29 @@ class Page:
         shown = wide.map("{:.0f}".format).rename(index=ZOOS).rename_axis("Core seconds").reset_index()
         return markdown(shown, right=range(1, shown.shape[1]))
 
+    @styled
+    def figure(self) -> Figure:
+        """The change of accuracy against sparsity, a panel for each network."""
+        figure, axes = plt.subplots(1, len(self.zoos), figsize=(3.6 * len(self.zoos), 2.6), squeeze=False)
+        for axis, (zoo, networks) in zip(axes[0], self.zoos.items(), strict=True):
+            for method, twins in groupby(_twins(networks), key=itemgetter(0)):
+                points = [(100 * own["sparsity"].mean(), change) for _, own, change in twins]
+                draw_line(axis, *zip(*points, strict=True), None, get_sparsifier(method).short, 100)
+            axis.axhline(0, color="black", lw=0.8, ls=":")
+            axis.set(title=f"{ZOOS[zoo]}, n = {networks['model'].nunique()}", xlabel="pruned weights, %")
+            axis.legend(fontsize=6, loc="lower left")
+        axes[0, 0].set_ylabel("change in accuracy, points")
+        return figure
+
+
+def _twins(networks: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, Estimate]]:
+    """Each method's twins at each ratio, by model, with the change from the dense networks of the same models."""
+    dense = networks[networks["method"] == "dense"].set_index("model")["accuracy"]
+    for (method, _), twins in networks.fillna({"ratio": -1}).groupby(["method", "ratio"]):
+        if method != "dense":
+            own = twins.set_index("model")
+            yield method, own, mean_of(own["accuracy"] - dense.reindex(own.index))
+
 
 def _verdict(share: Estimate) -> str:
     """Whether most models are better: the share's interval is above or below a half, or neither."""
@@ -130,6 +156,7 @@ def main() -> None:
     text = PAGE.read_text(encoding="utf-8")
     made = MADE.sub(lambda match: f"{match[1]}\n{getattr(page, match[2])()}\n{match[3]}", text)
     PAGE.write_text(made, encoding="utf-8")
+    save(page.figure(), [ROOT / "docs/images/other_networks.png"], {})
 
 
 if __name__ == "__main__":

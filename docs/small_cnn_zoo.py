@@ -312,12 +312,12 @@ class Page:
         for row, (name, zoo) in zip(axes, self.zoos.items(), strict=True):
             for method in PRUNING:
                 found = [mean_of(zoo.twins(method, sparsity)["test_accuracy"]) for sparsity in SPARSITIES]
-                _lines(row[0], SPARSITIES, found, COLOURS[method], get_sparsifier(method).short, 100)
+                draw_line(row[0], SPARSITIES, found, COLOURS[method], get_sparsifier(method).short, 100)
                 for axis, statistic in zip(row[1:], ("r2", "tau"), strict=True):
                     for column, style in (("from_dense", "-"), ("from_twins", "--")):
                         parts = [zoo.twins(method, sparsity) for sparsity in SPARSITIES]
                         found = [agreement(part, column, statistic) for part in parts]
-                        _lines(axis, SPARSITIES, found, COLOURS[method], None, 1, style)
+                        draw_line(axis, SPARSITIES, found, COLOURS[method], None, 1, style)
             row[0].axhline(100 * zoo.dense["test_accuracy"].mean(), color="black", lw=0.8, ls=":", label="dense")
             row[0].set_ylabel(f"{ZOOS[name]}\naccuracy, %")
             row[1].set_ylabel("R² of predictions")
@@ -331,10 +331,20 @@ class Page:
         return figure
 
 
-def _lines(axis, sparsities, found: list[Estimate], colour: str, label: str | None, scale: float, style="-") -> None:
+def draw_line(axis, sparsities, found: list[Estimate], colour: str | None, label: str | None, scale, style="-") -> None:
+    """Draw estimates with their intervals against sparsities, in percent."""
     values, low, high = (np.array([scale * getattr(one, name) for one in found]) for name in ("value", "low", "high"))
     axis.errorbar(
-        sparsities, values, [values - low, high - values], color=colour, label=label, ls=style, capsize=2, lw=1
+        sparsities,
+        values,
+        [values - low, high - values],
+        color=colour,
+        label=label,
+        ls=style,
+        capsize=2,
+        lw=1,
+        marker="o",
+        ms=2,
     )
 
 
