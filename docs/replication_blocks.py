@@ -124,7 +124,7 @@ class Blocks:
     def verdicts(self) -> str:
         """A verdict per claim and zoo; the rules are on the page."""
         numbers, hypotheses, findings = (self.tables[name] for name in ("paper_comparison", "hypotheses", "findings"))
-        columns = {}
+        rows = []
         for zoo, own in numbers.groupby("zoo", sort=False):
             at, quantity, table = own["at"], own["quantity"], own["table"]
             correlation, agreement = table == "table2", (table == "table1") & (quantity == "agreement")
@@ -142,14 +142,17 @@ class Blocks:
                 "MP: r, τ": own[correlation & (at == "MP")],
                 "MP: agreement": own[agreement & (at == "MP")],
             }
-            columns[f"{self.titles[zoo]}, n = {own['models'].max():.0f}"] = {
+            row = {
+                "Zoo": self.titles[zoo],
+                "n": f"{own['models'].max():.0f}",
                 "all numbers": _verdict(own),
-                "expected if the zoos were alike": f"{counts['expected']:.1f} of {counts['tested']:.0f}",
+                "expected": f"{counts['expected']:.1f} of {counts['tested']:.0f}",
                 **{claim: _verdict(part) for claim, part in claims.items()},
-                "layers' deviations are over weights": _of_spread(spread),
-                "the paper's findings": f"{(tested == 'holds').sum()} of {len(tested)} hold" if len(tested) else "–",
+                "deviations over weights": _of_spread(spread),
+                "findings": f"{(tested == 'holds').sum()} of {len(tested)}" if len(tested) else "–",
             }
-        return _markdown(pd.DataFrame(columns).rename_axis("Claim").reset_index())
+            rows.append(row)
+        return _markdown(pd.DataFrame(rows))
 
     def differ(self) -> str:
         """How many numbers differ beyond what chance does to all of a zoo's numbers, by table and quantity."""
@@ -252,7 +255,7 @@ def _verdict(numbers: pd.DataFrame) -> str:
         verdict = "fails"
     else:
         verdict = "holds" if _as_many_as_chance(agree, count, numbers["models"].max()) else "inconclusive"
-    return f"{verdict}, {agree} of {count}"
+    return f"{verdict}<br>{agree} of {count}"
 
 
 def _of_spread(readings: pd.DataFrame) -> str:
@@ -260,7 +263,7 @@ def _of_spread(readings: pd.DataFrame) -> str:
     if readings.empty:
         return "–"
     fits, count = (readings["verdict"] == FITS).sum(), len(readings)
-    return f"{'holds' if _as_many_as_chance(fits, count, readings['models'].max()) else 'fails'}, {fits} of {count}"
+    return f"{'holds' if _as_many_as_chance(fits, count, readings['models'].max()) else 'fails'}<br>{fits} of {count}"
 
 
 def _as_many_as_chance(agree: int, count: int, models: float) -> bool:
