@@ -104,17 +104,24 @@ class Page:
     def cost(self) -> str:
         """Seconds of a core by step."""
         wide = self.costs.pivot_table("core_seconds", "zoo", "step", sort=False)
-        shown = wide.map("{:.0f}".format).rename(index=ZOOS).rename_axis("Core seconds").reset_index()
+        shown = (
+            wide.map(lambda seconds: "–" if pd.isna(seconds) else f"{seconds:.0f}")
+            .rename(index=ZOOS)
+            .rename_axis("Core seconds")
+            .reset_index()
+        )
         return markdown(shown, right=range(1, shown.shape[1]))
 
     @styled
     def figure(self) -> Figure:
         """The change of accuracy against sparsity, a panel for each network."""
         figure, axes = plt.subplots(1, len(self.zoos), figsize=(3.6 * len(self.zoos), 2.6), squeeze=False)
+        methods = sorted({method for networks in self.zoos.values() for method in networks["method"]} - {"dense"})
+        colours = {method: f"C{place}" for place, method in enumerate(methods)}
         for axis, (zoo, networks) in zip(axes[0], self.zoos.items(), strict=True):
             for method, twins in groupby(_twins(networks), key=itemgetter(0)):
                 points = [(100 * own["sparsity"].mean(), change) for _, own, change in twins]
-                draw_line(axis, *zip(*points, strict=True), None, get_sparsifier(method).short, 100)
+                draw_line(axis, *zip(*points, strict=True), colours[method], get_sparsifier(method).short, 100)
             axis.axhline(0, color="black", lw=0.8, ls=":")
             axis.set(title=f"{ZOOS[zoo]}, n = {networks['model'].nunique()}", xlabel="pruned weights, %")
             axis.legend(fontsize=6, loc="lower left")

@@ -331,7 +331,7 @@ class Page:
         return figure
 
 
-def draw_line(axis, sparsities, found: list[Estimate], colour: str | None, label: str | None, scale, style="-") -> None:
+def draw_line(axis, sparsities, found: list[Estimate], colour: str, label: str | None, scale, style="-") -> None:
     """Draw estimates with their intervals against sparsities, in percent."""
     values, low, high = (np.array([scale * getattr(one, name) for one in found]) for name in ("value", "low", "high"))
     axis.errorbar(
