@@ -16,7 +16,8 @@ constexpr float K1 = 0.63576f, K2 = 1.8732f, K3 = 1.48695f;
 constexpr float BETA = 2.0f / 3.0f, GAMMA = -0.1f, ZETA = 1.1f, GATE_EPSILON = 1e-8f, SHIFT = 1.5985968f;
 constexpr double BETA1 = 0.9, BETA2 = 0.999;  // Adam, as torch.optim's defaults
 constexpr float ADAM_EPSILON = 1e-8f;
-constexpr float RMSPROP_ALPHA = 0.99f, RMSPROP_EPSILON = 1e-8f;  // likewise
+constexpr double RMSPROP_ALPHA = 0.99;  // likewise
+constexpr float RMSPROP_EPSILON = 1e-8f;
 
 // Hands out aligned pieces of the workspace; from null it only counts.
 struct Arena {
@@ -632,22 +633,24 @@ class Model {
       const V threshold = sigmoid(a.value.of[zootwins::THRESHOLD][0]);
       for (int n = 0; n < weights<index.value>(classes); n++) {
         const V w = a.value.of[zootwins::WEIGHT][n], above = absolute(w) - threshold;
-        a.weight[n] = keep(greater(above, V{}), select(greater(w, V{}), above, -above));
+        a.weight[n] = select(less_equal(above, V{}), V{}, select(greater(w, V{}), above, -above));  // NaN stays
       }
     });
   }
 
-  // From the gradients of weights behind their threshold to those of weights and of s, and the penalty's.
+  // From the gradients of weights behind their threshold to those of weights and of s, and the penalty's. The sum is in
+  // the natural order, which is the same at every level.
   void add_threshold_gradients(V penalty) {
     each_layer([&](auto index) {
+      using L = Layer<index.value>;
       const Arrays& a = layers[index.value];
       const V s = a.value.of[zootwins::THRESHOLD][0], share = sigmoid(s);
       V sum = {};
       for (int n = 0; n < weights<index.value>(classes); n++) {
-        V& g = a.gradient.of[zootwins::WEIGHT][n];
-        const M up = greater(a.weight[n], V{}), down = greater(V{}, a.weight[n]);
-        g = keep(M(up | down), g);
-        sum += select(up, g, -g);
+        const int at = L::weight_place(n);
+        V& g = a.gradient.of[zootwins::WEIGHT][at];
+        g = select(less_equal(absolute(a.weight[at]), V{}), V{}, g);
+        sum += select(greater(a.weight[at], V{}), g, -g);
       }
       a.gradient.of[zootwins::THRESHOLD][0] = penalty * s - sum * (share * (1.0f - share));
     });
@@ -659,7 +662,7 @@ class Model {
     const V g = keep(unpack(kept[n]), gradients[n]) + (select(lanes.adamw, V{}, weight_decay) + l2) * values[n];
     const V value = values[n] * (1.0f - lr * keep(lanes.adamw, weight_decay));
     const V adams = exp_avg_sq[n] * float(BETA2) + g * g * float(1 - BETA2);
-    const V square = exp_avg_sq[n] * RMSPROP_ALPHA + g * g * (1 - RMSPROP_ALPHA);
+    const V square = exp_avg_sq[n] * float(RMSPROP_ALPHA) + g * g * float(1 - RMSPROP_ALPHA);
     const V direction = select(lanes.rmsprop, g / (sqrt(square) + RMSPROP_EPSILON), g);
     const V velocity = lanes.momentum * exp_avg[n] + direction;
     const V average = select(adam, exp_avg[n] + (g - exp_avg[n]) * float(1 - BETA1), velocity);

@@ -121,9 +121,14 @@ std::vector<uint32_t> data_order(uint64_t key, uint32_t epoch, size_t samples) {
 using Order = std::shared_ptr<const std::vector<uint32_t>>;
 
 // Data orders of an epoch that is trained in parts, kept for the next part: to sort 50,000 numbers takes a model as long
-// as 500 samples. Four bytes a model and sample, of one epoch at a time.
+// as 500 samples. Four bytes a model and sample, of one epoch at a time and until its last part.
 class Orders {
  public:
+  void clear() {
+    const std::lock_guard lock(mutex);
+    kept.clear();
+  }
+
   Order of(uint64_t key, uint32_t epoch, size_t samples) {
     {
       const std::lock_guard lock(mutex);
@@ -280,6 +285,7 @@ class Job {
       part.orders = pointers.data();
       kernels.train(part, workspace);
     });
+    if (stop_batch == batches) orders_of_parts.clear();
   }
 
   void evaluate(const Predictions& predictions, const std::optional<Floats>& probabilities,

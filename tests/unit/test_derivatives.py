@@ -1,5 +1,7 @@
 """Gradients, Hessian products and inputs of layers against plain PyTorch networks, one model at a time, in float64."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -163,8 +165,9 @@ def test_the_native_engine_has_them_too():
 
 @pytest.mark.skipif(not native_engine.is_available(), reason="the native engine is not built here")
 def test_gradients_of_the_batch_that_comes_next_are_autograds_in_both_engines():
-    """Of masked weights too, and without dropout and decay; the twins stay as they are."""
-    of = population([factors(0, dropout=0.5), factors(1, "relu", "sgd")], dtype=torch.float32)
+    """Of masked weights too, and without dropout, decay and penalty; the twins stay as they are."""
+    kinds = [factors(0, dropout=0.5), factors(1, "relu", "sgd"), replace(factors(2, "relu", "rmsprop"), l2=0.05)]
+    of = population(kinds, dtype=torch.float32)
     of.set_masks({name: of.parameters[name].abs() > 0.2 for name in of.architecture.weight_names})
     before = {name: tensor.clone() for name, tensor in of.parameters.items()}
     data, size, batch = images(of, 21), of.batch_size, 2  # the last batch is smaller

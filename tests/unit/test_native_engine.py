@@ -129,6 +129,12 @@ def thresholded(population):
 
 
 DERIVED = {"gates": gated, "masked dense": masked_dense, "thresholds": thresholded}
+MODES = ("plain", "noise", *DERIVED)
+
+
+def in_mode(mode, population):
+    """A population made without noise (`vd`), or with it, in another mode."""
+    return DERIVED[mode](population) if mode in DERIVED else population
 
 
 def penalties(population):
@@ -210,7 +216,7 @@ def test_every_compiled_chain_is_tested():
     assert native_engine.compiled_chains().keys() == set(chains)
 
 
-@pytest.mark.parametrize("mode", ["plain", "noise", *DERIVED])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_an_epoch_agrees_with_the_torch_engine(level, network, mode):
     mixed = [
@@ -222,8 +228,7 @@ def test_an_epoch_agrees_with_the_torch_engine(level, network, mode):
     population = made(network, mixed, vd=mode == "noise")
     if mode == "plain":
         population.set_masks(random_masks(population, 0.7))
-    if mode in DERIVED:
-        population = DERIVED[mode](population)
+    population = in_mode(mode, population)
     expected, data = float64(population), make_data(population.architecture, 10)  # batches of 4, 4 and 2
     for epoch in (1, 2):
         scores = NativeEngine().train_epoch(population, data, epoch, penalty=penalties(population))
@@ -278,11 +283,11 @@ def test_pooling_ties_go_to_the_first_pixel(level, network):
         assert relative_error(actual, exact) < GRADIENT_TOLERANCE, key
 
 
-@pytest.mark.parametrize("vd", [False, True])
-def test_a_model_does_not_depend_on_neighbours_or_threads(vd):
-    kinds = [factors(a, o, dropout=d) for a in ACTIVATION_CODES for o in ("adam", "sgd") for d in (0.0, 0.5)]
-    mixed = [*kinds, *kinds[:3]]  # 19: two blocks at the widest level, the second nearly empty
-    together = make_population(mixed, vd=vd)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_model_does_not_depend_on_neighbours_or_threads(mode):
+    kinds = [factors(a, o, dropout=d) for a, o, d in product(ACTIVATION_CODES, OPTIMIZERS, (0.0, 0.5))]
+    mixed = kinds[::2] + kinds[1:40:8]  # more than a block at the widest level
+    together = in_mode(mode, make_population(mixed, vd=mode == "noise"))
     data = make_data(together.architecture, 9)
     alone = [one_of(together, model) for model in (0, 2, 7, 13, 18)]
     weight = penalties(together)
@@ -329,11 +334,13 @@ def test_numbers_too_small_for_full_speed_become_zero(level, monkeypatch):
     assert small * np.float32(1e-10) > 0  # the caller's thread counts on as it did
 
 
-@pytest.mark.parametrize("vd", [False, True])
-def test_simd_levels_agree(level, vd, monkeypatch):
+@pytest.mark.parametrize("mode", MODES)
+def test_simd_levels_agree(level, mode, monkeypatch):
     def trained(at):
         monkeypatch.setenv(LEVEL_VARIABLE, at)
-        population = make_population([factors("gelu"), factors("sigmoid", dropout=0.5), factors("tanh", "sgd")], vd=vd)
+        others = [factors(optimizer=name, weight_decay=1e-2) for name in OPTIMIZERS]
+        models = [factors("gelu"), factors("sigmoid", dropout=0.5), *others]
+        population = in_mode(mode, make_population(models, vd=mode == "noise"))
         data = make_data(population.architecture, 12)
         NativeEngine().train_epoch(population, data, 1, penalty=penalties(population))
         return population.parameters
@@ -399,6 +406,14 @@ def test_parameters_of_other_layout_or_type_are_trained_in_place(other):
         NativeEngine().train_epoch(one, data, 0)
     for name, parameter in population.parameters.items():
         assert torch.equal(parameter, copy.parameters[name].float())
+
+
+def test_a_threshold_that_diverged_takes_its_weights_along(level):
+    population = thresholded(make_population([factors("relu", "sgd")]))
+    population.parameters["conv2.threshold"].fill_(torch.nan)
+    scores = NativeEngine().train_epoch(population, make_data(population.architecture, 4), 1)
+    assert scores.loss.isnan().all()
+    assert population.parameters["conv2.weight"].isnan().all()
 
 
 @given(key=st.integers(-(2**63), 2**63 - 1), epoch=st.integers(0, 100), position=st.integers(0, 60_000))

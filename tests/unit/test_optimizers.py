@@ -11,11 +11,10 @@ from zootwins.architectures.architecture import get_architecture
 from zootwins.population import Factors, batched_network
 from zootwins.population.hard_concrete import HardConcrete
 from zootwins.population.masks import pruning_masks
-from zootwins.population.native_engine import NativeEngine, is_available, why_not
+from zootwins.population.native_engine import why_not
 from zootwins.population.optimizers import OPTIMIZERS
 from zootwins.population.randomness import data_order
 from zootwins.population.torch_engine import TorchEngine
-from zootwins.run.errors import InputError
 from zootwins.zoos import sources
 from zootwins.zoos.sources import Schedule
 from zootwins.zoos.training import lr_factors, train_zoo

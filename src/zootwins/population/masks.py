@@ -49,7 +49,7 @@ def keep_highest(
 
 def _keep(scores: Tensor, pruned: int, protected: Tensor | None = None) -> Tensor:
     """Return True but for the lowest `pruned` scores of each row `[models, entries]`; protected ones go last."""
-    if pruned and protected is None and not scores.isnan().any():
+    if pruned and protected is None and scores.dtype != torch.bool and not scores.isnan().any():
         return _keep_by_selection(scores, pruned)
     order = scores.argsort(dim=1, stable=True)
     if protected is not None:
@@ -59,7 +59,7 @@ def _keep(scores: Tensor, pruned: int, protected: Tensor | None = None) -> Tenso
 
 def _keep_by_selection(scores: Tensor, pruned: int) -> Tensor:
     """Return the same without sorting, several times as fast: masks may change every few steps."""
-    last = scores.kthvalue(pruned, dim=1, keepdim=True).values
+    last = scores.topk(pruned, dim=1, largest=False, sorted=False).values.amax(1, keepdim=True)
     lower, equal = scores < last, scores == last
     return ~(lower | (equal & (equal.cumsum(1) <= pruned - lower.sum(1, keepdim=True))))
 

@@ -132,6 +132,7 @@ def why_not(population: Population) -> str:
     if population.architecture.classes > 256:
         return "the kernels count classes in bytes"
     others = {f.activation for f in population.factors} - ACTIVATION_CODES.keys()
+    others |= {f.optimizer for f in population.factors} - set(OPTIMIZERS)
     return f"there are no kernels for {', '.join(sorted(others))}" if others else ""
 
 
@@ -217,7 +218,7 @@ class NativeEngine(Derivatives):
         plain = population.deterministic()
         if plain.parameters[plain.architecture.weight_names[0]].dtype != torch.float32 or why_not(plain):
             return super().batch_gradients(population, data, epoch, batch)
-        still = {"optimizer": "sgd", "momentum": 0.9, "lr": _NO_STEP, "weight_decay": 0.0, "dropout": 0.0}
+        still = {"optimizer": "sgd", "momentum": 0.9, "lr": _NO_STEP, "weight_decay": 0.0, "l2": 0.0, "dropout": 0.0}
         tensors = {name: tensor.clone() for name, tensor in plain.tensors.items()}
         copies = replace(
             plain,
