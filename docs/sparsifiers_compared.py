@@ -1,6 +1,6 @@
-"""The numbers and the figure on docs/sparsifiers_compared.md, from the long tables under data/sparsifiers/.
+"""The numbers and figures on docs/sparsifiers_compared.md, from the long tables of `COMPARISONS` under data/.
 
-    snakemake --cores 2 --configfile config/all_sparsifiers.yaml
+    snakemake --cores 2 --configfile config/all_sparsifiers.yaml    or config/all_sparsifiers_full.yaml
     python docs/sparsifiers_compared.py --keep results   keeps the long tables of a run, and makes the page of them
     python docs/sparsifiers_compared.py                  makes the page of what is kept; no run is needed
 
@@ -11,6 +11,8 @@ that sweep something else than a sparsity are interpolated there (`zootwins.anal
 
 import argparse
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -32,29 +34,64 @@ from zootwins.catalogue.files import Files
 from zootwins.reporting.figures import save, styled
 from zootwins.sparsifiers.registry import get_sparsifier
 
-CONFIGURATION, KEPT = ROOT / "config/all_sparsifiers.yaml", ROOT / "data/sparsifiers"
-PAGE, FIGURE = ROOT / "docs/sparsifiers_compared.md", ROOT / "docs/images/sparsifiers_compared.png"
-ZOOS = {"fmnist_mini_seed": "seed", "fmnist_mini_random": "random"}  # and what the page calls them
-COLOURS = {"fmnist_mini_seed": "#0072B2", "fmnist_mini_random": "#D55E00"}
+PAGE = ROOT / "docs/sparsifiers_compared.md"
+COLOURS = ("#0072B2", "#D55E00")  # of a comparison's zoos
 REFERENCE, SPARSITIES = "mp", (80, 90, 95)
-FACTORS = ("optimizer", "dropout")  # that the random zoo's models differ by
-MADE = re.compile(r"(<!-- made: (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
-INLINE = re.compile(r"(<!-- n: ([^>]*?) -->).*?(<!-- -->)", re.DOTALL)
+FACTORS = ("optimizer", "dropout")  # that a grid's models differ by
+MADE = re.compile(r"(<!-- made: (\w+) (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+INLINE = re.compile(r"(<!-- n: (\w+) ([^>]*?) -->).*?(<!-- -->)", re.DOTALL)
 
 
-def configuration() -> dict:
-    """The configuration of the page, with the defaults."""
-    whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    update_config(whole, yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
-    return whole
+@dataclass(frozen=True)
+class Comparison:
+    """Zoos that all methods were run on.
+
+    Attributes:
+        configuration: the file of the run.
+        kept: the folder of its long tables.
+        figure: what it is drawn as.
+        zoos: their ids, and what the page calls them.
+    """
+
+    configuration: Path
+    kept: Path
+    figure: Path
+    zoos: Mapping[str, str]
+
+    def whole(self) -> dict:
+        """The configuration with the defaults."""
+        whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+        update_config(whole, yaml.safe_load(self.configuration.read_text(encoding="utf-8")))
+        return whole
+
+    def keep_run(self, results: Path) -> None:
+        """Keep the scores of the zoos' twins, of as many models as were run of each."""
+        models = {zoo: len(pd.read_csv(results / f"zoos/{zoo}/models.csv")) for zoo in self.zoos}
+        folders = {zoo: results / f"metrics/{zoo}" for zoo in self.zoos}
+        run = with_methods(load_run({**self.whole(), "max_models": models}, ROOT), folders)
+        files = Files(run, ROOT, lambda find, name, *read: "")
+        for zoo in self.zoos:
+            keep(results, self.kept / zoo, files, zoo, ["*/scores"], points=True)
+
+    def page(self) -> "Page":
+        """What the page shows of it."""
+        return Page(KeptTables(self.kept, self.whole()), self.zoos)
 
 
-def keep_run(results: Path) -> None:
-    """Keep the scores of both zoos' twins."""
-    run = with_methods(load_run(configuration(), ROOT), {zoo: results / f"metrics/{zoo}" for zoo in ZOOS})
-    files = Files(run, ROOT, lambda find, name, *read: "")
-    for zoo in ZOOS:
-        keep(results, KEPT / zoo, files, zoo, ["*/scores"], points=True)
+COMPARISONS = {
+    "mini": Comparison(
+        ROOT / "config/all_sparsifiers.yaml",
+        ROOT / "data/sparsifiers",
+        ROOT / "docs/images/sparsifiers_compared.png",
+        {"fmnist_mini_seed": "seed", "fmnist_mini_random": "random"},
+    ),
+    "full": Comparison(
+        ROOT / "config/all_sparsifiers_full.yaml",
+        ROOT / "data/sparsifiers_full",
+        ROOT / "docs/images/sparsifiers_compared_full.png",
+        {"fmnist_s_seed_trained": "Fashion-MNIST seed", "mnist_s_random_trained": "MNIST grid"},
+    ),
+}
 
 
 def compared(results: ZooResults) -> pd.DataFrame:
@@ -103,7 +140,8 @@ def signed(number: float) -> str:
 class Page:
     """What the page shows: a method for each name after `made:`, and `number` for each `n:`."""
 
-    def __init__(self, kept: KeptTables):
+    def __init__(self, kept: KeptTables, names: Mapping[str, str]):
+        self.names = names
         self.zoos = {results.zoo.id: results for results in kept.results(["*/scores"])}
         parts = [compared(results).assign(zoo=zoo) for zoo, results in self.zoos.items()]
         self.table = pd.concat(parts, ignore_index=True)
@@ -141,11 +179,11 @@ class Page:
                 cells += [change, str(len(own)), str(own["collapsed"].sum())]
             rank = f"{ranks[method]:.1f}" if method in ranks else "–"
             rows.append([*cells, rank])
-        of_zoo = [(f"{name}: less MP", f"{name}: n", f"{name}: collapsed") for name in ZOOS.values()]
+        of_zoo = [(f"{name}: less MP", f"{name}: n", f"{name}: collapsed") for name in self.names.values()]
         return markdown(["Sparsifier", *sum(of_zoo, ()), "rank"], rows)
 
     def groups(self, method: str) -> str:
-        """Change by a method in parts of the random zoo, at each sparsity."""
+        """Change by a method in parts of a grid, at each sparsity."""
         rows = []
         for zoo, results in self.zoos.items():
             factors = counted_models(results)
@@ -159,12 +197,12 @@ class Page:
         return markdown(["Models", "n", *(f"{goal} %" for goal in SPARSITIES), "collapsed"], rows)
 
     def number(self, expression: str) -> str:
-        """A number of the text: `models`, or `change` or `collapsed METHOD GOAL ZOO` with one of `ZOOS`' names."""
+        """A number of the text: `models`, or `change` or `collapsed METHOD GOAL ZOO` with one of the zoos' names."""
         kind, *rest = expression.split()
         if kind == "models":
             return str(sum(self.models.values()))
-        method, goal, name = rest
-        own = self.part(int(goal), method, next(zoo for zoo, known in ZOOS.items() if known == name))
+        method, goal, *name = rest
+        own = self.part(int(goal), method, next(zoo for zoo, known in self.names.items() if known == " ".join(name)))
         return str(own["collapsed"].sum()) if kind == "collapsed" else mean_and_interval(own["change"])
 
     @styled
@@ -189,9 +227,10 @@ class Page:
         known = [(place, part) for place, part in enumerate(parts) if len(part) > 1]
         means = 100 * np.array([part.mean() for _, part in known])
         reach = np.abs(100 * np.array([mean_interval(part) for _, part in known]).T - means)
-        label = f"{ZOOS[zoo]} zoo, n = {self.models[zoo]}"
+        label = f"{self.names[zoo]} zoo, n = {self.models[zoo]}"
+        colour = COLOURS[list(self.zoos).index(zoo)]
         places = [place + shift for place, _ in known]
-        axes.errorbar(means, places, xerr=reach, fmt="o", markersize=2.5, lw=0.9, color=COLOURS[zoo], label=label)
+        axes.errorbar(means, places, xerr=reach, fmt="o", markersize=2.5, lw=0.9, color=colour, label=label)
 
 
 def markdown(heads: list[str], rows: list[list[str]]) -> str:
@@ -200,24 +239,26 @@ def markdown(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def with_numbers(text: str, page: Page) -> str:
+def with_numbers(text: str, pages: Mapping[str, Page]) -> str:
     """The page's text, everything that is made put in anew."""
 
     def block(found: re.Match) -> str:
-        return f"{found[1]}\n{getattr(page, found[2])(*filter(None, [found[3]]))}\n{found[4]}"
+        return f"{found[1]}\n{getattr(pages[found[2]], found[3])(*filter(None, [found[4]]))}\n{found[5]}"
 
-    return INLINE.sub(lambda found: f"{found[1]}{page.number(found[2])}{found[3]}", MADE.sub(block, text))
+    return INLINE.sub(lambda found: f"{found[1]}{pages[found[2]].number(found[3])}{found[4]}", MADE.sub(block, text))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the long tables of a run")
     results = parser.parse_args().keep
-    if results:
-        keep_run(results)
-    page = Page(KeptTables(KEPT, configuration()))
-    save(page.figure(), [FIGURE], {})
-    PAGE.write_text(with_numbers(PAGE.read_text(encoding="utf-8"), page), encoding="utf-8")
+    for comparison in COMPARISONS.values():
+        if results and all((results / f"metrics/{zoo}").is_dir() for zoo in comparison.zoos):
+            comparison.keep_run(results)
+    pages = {name: comparison.page() for name, comparison in COMPARISONS.items() if comparison.kept.is_dir()}
+    for name, page in pages.items():
+        save(page.figure(), [COMPARISONS[name].figure], {})
+    PAGE.write_text(with_numbers(PAGE.read_text(encoding="utf-8"), pages), encoding="utf-8")
 
 
 if __name__ == "__main__":

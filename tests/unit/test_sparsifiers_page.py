@@ -3,25 +3,28 @@
 import pandas as pd
 import pytest
 import sparsifiers_compared as compared
-from kept_tables import KeptTables
 
 from zootwins.analyses.pairing import SAME
 
+KEPT = {name: one for name, one in compared.COMPARISONS.items() if one.kept.is_dir()}
+ZOOS = [(name, zoo) for name, comparison in KEPT.items() for zoo in comparison.zoos]
+
 
 @pytest.fixture(scope="module")
-def page() -> compared.Page:
-    return compared.Page(KeptTables(compared.KEPT, compared.configuration()))
+def pages() -> dict[str, compared.Page]:
+    return {name: comparison.page() for name, comparison in KEPT.items()}
 
 
-def test_the_page_has_the_numbers_of_its_tables(page):
+def test_the_page_has_the_numbers_of_its_tables(pages):
     """If it does not: python docs/sparsifiers_compared.py."""
     text = compared.PAGE.read_text(encoding="utf-8")
-    assert compared.with_numbers(text, page) == text
+    assert compared.with_numbers(text, pages) == text
 
 
-@pytest.mark.parametrize("zoo", compared.ZOOS)
-def test_changes_are_those_of_the_scores(page, zoo):
-    tables = {name: pd.read_parquet(compared.KEPT / zoo / name / "scores.parquet") for name in ("mp", "rigl")}
+@pytest.mark.parametrize(("comparison", "zoo"), ZOOS)
+def test_changes_are_those_of_the_scores(pages, comparison, zoo):
+    page, kept = pages[comparison], KEPT[comparison].kept
+    tables = {name: pd.read_parquet(kept / zoo / name / "scores.parquet") for name in ("mp", "rigl")}
     mp, rigl = (rows[rows["point"] == 90].set_index("index") for rows in tables.values())
     own = page.part(90, "rigl", zoo).set_index("index")["change"]
     assert len(own) == page.models[zoo]
