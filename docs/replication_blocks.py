@@ -130,7 +130,7 @@ class Blocks:
             correlation, agreement = table == "table2", (table == "table1") & (quantity == "agreement")
             layers = (table == "table8") & ~quantity.isin(QUANTITIES)
             spread = hypotheses[(hypotheses["zoo"] == zoo) & (hypotheses["hypothesis"] == OVER_WEIGHTS)]
-            tested = findings.loc[findings["zoo"] == zoo, "verdict"]
+            tested = findings.loc[(findings["zoo"] == zoo) & findings["value"].notna(), "verdict"]
             counts = _only(self.tables["paper_agreement"], zoo=zoo, table="all")
             claims = {
                 "VD: accuracy, sparsity, gap": own[table == "table6"],
@@ -240,7 +240,7 @@ class Blocks:
             row = {"Method": method.upper(), "Finding": f"{finding} (bound {part['bound'].iloc[0]:g})"}
             for one in part.itertuples(index=False):
                 verdict = VERDICTS.get(one.verdict, one.verdict)
-                row[self.titles[one.zoo]] = f"{verdict}: {one.value:.2f}"
+                row[self.titles[one.zoo]] = "–" if pd.isna(one.value) else f"{verdict}: {one.value:.2f}"
             rows.append(row)
         return _markdown(pd.DataFrame(rows).fillna("–"))
 
