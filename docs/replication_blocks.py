@@ -145,8 +145,7 @@ class Blocks:
             row = {
                 "Zoo": self.titles[zoo],
                 "n": f"{own['models'].max():.0f}",
-                "all numbers": _verdict(own),
-                "expected": f"{counts['expected']:.1f} of {counts['tested']:.0f}",
+                "all numbers (expected)": f"{_verdict(own)} ({counts['expected']:.1f})",
                 **{claim: _verdict(part) for claim, part in claims.items()},
                 "deviations over weights": _of_spread(spread),
                 "findings": f"{(tested == 'holds').sum()} of {len(tested)}" if len(tested) else "–",
