@@ -4,21 +4,23 @@
     python docs/other_networks.py --keep results   keeps a run's networks beside others', makes the page
     python docs/other_networks.py                  makes the page of what is kept
 
-Everything that the page has between `<!-- made: … -->` and `<!-- end -->` is made anew.
+Everything that the page has between `<!-- made: … -->` and `<!-- end -->`, and between `<!-- n: … -->` and `<!-- -->`,
+is made anew.
 """
 
 import argparse
-import re
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
+from kept_tables import ROOT
+from made_pages import Estimate, made_anew, markdown, mean_of, share_of
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from scipy import stats
-from small_cnn_zoo import ROOT, Estimate, draw_line, markdown, mean_of, share_of
+from small_cnn_zoo import draw_line
 
 from zootwins.reporting.figures import save, styled
 from zootwins.sparsifiers.registry import get_sparsifier
@@ -27,7 +29,6 @@ from zootwins.storage.frames import read_models, read_parquet
 PAGE, DATA = ROOT / "docs/other_networks.md", ROOT / "docs/other_networks"
 ZOOS = {"fmnist_lenet_300_100": "LeNet-300-100", "fmnist_resnet20": "ResNet-20, ¼ as wide"}
 TICKET, ANEW = "lottery", "scratch"
-MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def networks_of(results: Path, zoo: str) -> pd.DataFrame:
@@ -81,25 +82,31 @@ class Page:
                 changed = change.text(100)
                 rows.append([ZOOS[zoo], get_sparsifier(method).short, sparsity, accuracy, changed, died, len(own)])
         heads = ["Network", "Twins", "Sparsity, %", "Accuracy, %", "Change, points", "Collapsed", "n"]
-        return markdown(pd.DataFrame(rows, columns=heads), right=range(2, 7))
+        return markdown(heads, rows, right=range(2, 7))
 
     def tickets(self) -> str:
         """Winning tickets against the same masks on new initial weights, at each one's best epoch by validation."""
         rows = []
         for zoo, networks in self.zoos.items():
-            by = networks[networks["method"].isin([TICKET, ANEW])].pivot_table(
-                "best_accuracy", ["ratio", "model"], "method"
-            )
-            if ANEW not in by:
-                continue
-            for ratio, pairs in by.groupby(level="ratio"):
-                gain = pairs[TICKET] - pairs[ANEW]
+            for ratio, gain in _gains_of_tickets(networks):
                 better = share_of(gain > 0)
                 p = stats.binomtest(int((gain > 0).sum()), int((gain != 0).sum()) or 1).pvalue
                 numbers = better.text(100, 0), mean_of(gain).text(100, 2), f"{p:.2g}", _verdict(better), len(gain)
                 rows.append([ZOOS[zoo], f"{100 * (1 - ratio):.1f}", *numbers])
         heads = ["Network", "Weights left, %", "Ticket better, % of models", "Gain, points", "p", "Verdict", "n"]
-        return markdown(pd.DataFrame(rows, columns=heads), right=[1, 2, 3, 4, 6])
+        return markdown(heads, rows, right=[1, 2, 3, 4, 6])
+
+    def number(self, asked: str) -> str:
+        """A number of the text: `gain` or `better ZOO RATIO` of tickets, `change ZOO METHOD RATIO` of accuracy."""
+        kind, zoo, *rest = asked.split()
+        networks = self.zoos[zoo]
+        if kind == "change":
+            (found,) = (
+                change for method, own, change in _twins(networks) if [method, f"{own['ratio'].iloc[0]:g}"] == rest
+            )
+            return found.text(100)
+        (gain,) = (gain for ratio, gain in _gains_of_tickets(networks) if [f"{ratio:g}"] == rest)
+        return mean_of(gain).text(100) if kind == "gain" else f"{(gain > 0).sum()} of {len(gain)}"
 
     def cost(self) -> str:
         """Seconds of a core by step."""
@@ -110,7 +117,7 @@ class Page:
             .rename_axis("Core seconds")
             .reset_index()
         )
-        return markdown(shown, right=range(1, shown.shape[1]))
+        return markdown(list(shown), shown.to_numpy())
 
     @styled
     def figure(self) -> Figure:
@@ -138,6 +145,15 @@ def _twins(networks: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, Estimate
             yield method, own, mean_of(own["accuracy"] - dense.reindex(own.index))
 
 
+def _gains_of_tickets(networks: pd.DataFrame) -> Iterator[tuple[float, pd.Series]]:
+    """Each ratio with the tickets' accuracies less those of the same masks on new initial weights, where both are."""
+    both = networks[networks["method"].isin([TICKET, ANEW])]
+    wide = both.pivot_table("best_accuracy", ["ratio", "model"], "method")
+    if ANEW in wide:
+        for ratio, pairs in wide.groupby(level="ratio"):
+            yield ratio, pairs[TICKET] - pairs[ANEW]
+
+
 def _verdict(share: Estimate) -> str:
     """Whether most models are better: the share's interval is above or below a half, or neither."""
     return "holds" if share.low > 0.5 else "fails" if share.high < 0.5 else "inconclusive"
@@ -161,8 +177,7 @@ def main() -> None:
     networks = _kept("networks", [networks_of(results, zoo) for zoo in found])
     page = Page(networks, _kept("costs", [costs_of(results, zoo) for zoo in found]))
     text = PAGE.read_text(encoding="utf-8")
-    made = MADE.sub(lambda match: f"{match[1]}\n{getattr(page, match[2])()}\n{match[3]}", text)
-    PAGE.write_text(made, encoding="utf-8")
+    PAGE.write_text(made_anew(text, lambda name: getattr(page, name)(), page.number), encoding="utf-8")
     save(page.figure(), [ROOT / "docs/images/other_networks.png"], {})
 
 

@@ -10,7 +10,6 @@ are; the page marks these zoos. Then all that the page has between `<!-- made: â
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import yaml
 from kept_tables import ROOT, KeptTables, keep, with_methods
+from made_pages import made_anew
 from replication_blocks import Blocks, Numbers
 from snakemake.utils import update_config
 
@@ -39,8 +39,6 @@ OF_ZOO = ("cost", "retest", "test_parts")  # kept beside the long tables, where 
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
 NOT_REBUILT = " â€ "  # zoos whose long tables are lost
 OFFICIAL = 1000  # of CIFAR-10's test images here, the first ones; the others are held-out training images
-MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-INLINE = re.compile(r"(<!-- n: ([^>]*?) -->).*?(<!-- -->)", re.DOTALL)
 CLOSE = 1e-4  # relative, of numbers with six digits that two processors make
 
 
@@ -117,12 +115,11 @@ def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:
     """The page's text, everything that is made put in anew."""
     blocks, numbers = Blocks(tables, titles_of_zoos()), Numbers(tables)
 
-    def number(found: re.Match) -> str:
-        name, *arguments = found[2].split("; ")
-        return f"{found[1]}{getattr(numbers, name)(*arguments)}{found[3]}"
+    def number(asked: str) -> str:
+        name, *arguments = asked.split("; ")
+        return getattr(numbers, name)(*arguments)
 
-    text = MADE.sub(lambda made: f"{made[1]}\n{getattr(blocks, made[2])()}\n{made[3]}", text)
-    return INLINE.sub(number, text)
+    return made_anew(text, lambda name: getattr(blocks, name)(), number)
 
 
 def write(folder: Path) -> dict[str, pd.DataFrame]:

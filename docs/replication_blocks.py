@@ -11,7 +11,7 @@ from zootwins.analyses.paper_comparison import LEVEL
 
 SHOWN_EPOCHS = (10, 12, 13)  # of the hypotheses on Table 2
 LABELS = {TRAIN: "train accuracy", GAP: "gap"}
-VERDICTS = {"does not hold": "fails"}
+VERDICTS = {"holds": "holds", "inconclusive": "inconclusive", "does not hold": "fails"}
 SOME = 32  # models, below which agreement says little, so that nothing is said to hold
 ELSEWHERE = "at other operating points"  # in the texts of hypotheses
 STEPS = ("training", "MP", "VD")
@@ -232,16 +232,17 @@ class Blocks:
         return _fits(table[table["number"] == SPREAD], ["hypothesis"], self.titles)
 
     def findings(self) -> str:
-        """The paper's findings, tested: a line per method and finding, a column per zoo."""
-        table = self.tables["findings"]
+        """The paper's findings, tested: a line per method and finding, a column per verdict with the zoos' values."""
+        table = self.tables["findings"].dropna(subset="value")
         rows = []
         for (method, finding), part in table.groupby(["method", "finding"], sort=False):
             row = {"Method": method.upper(), "Finding": f"{finding} (bound {part['bound'].iloc[0]:g})"}
-            for one in part.itertuples(index=False):
-                verdict = VERDICTS.get(one.verdict, one.verdict)
-                row[self.titles[one.zoo]] = "–" if pd.isna(one.value) else f"{verdict}: {one.value:.2f}"
+            for verdict, heading in VERDICTS.items():
+                own = part[part["verdict"] == verdict]
+                values = [f"{self.titles[one.zoo]} {one.value:.2f}" for one in own.itertuples()]
+                row[heading] = "<br>".join(values) or "–"
             rows.append(row)
-        return _markdown(pd.DataFrame(rows).fillna("–"))
+        return _markdown(pd.DataFrame(rows))
 
 
 def _verdict(numbers: pd.DataFrame) -> str:

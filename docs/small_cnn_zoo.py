@@ -9,19 +9,19 @@ is made anew. Accuracies are fractions in the table and percent on the page.
 """
 
 import argparse
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from kept_tables import ROOT
+from made_pages import Estimate, made_anew, markdown, mean_of, share_of
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from scipy import stats
 
-from zootwins.analyses.intervals import RESAMPLES, generator, interval, mean_interval
+from zootwins.analyses.intervals import RESAMPLES, generator, interval
 from zootwins.analyses.statistics import kendall_tau
 from zootwins.analyses.two_samples import holm
 from zootwins.benchmark.baselines import predict
@@ -31,7 +31,6 @@ from zootwins.publishing.splits import ORIGINAL
 from zootwins.reporting.figures import save, styled
 from zootwins.sparsifiers.registry import get_sparsifier
 
-ROOT = Path(__file__).parents[1]
 PAGE, DATA = ROOT / "docs/small_cnn_zoo.md", ROOT / "docs/small_cnn_zoo"
 ZOOS = {"fmnist_small_cnn": "Fashion-MNIST", "mnist_small_cnn": "MNIST"}
 COLOURS = {"gmp": "#56B4E9", "mp": "#0072B2", "rp": "#E69F00"}
@@ -39,8 +38,6 @@ PRUNING, SPARSITIES = ("gmp", "mp", "rp"), (80, 90, 95)
 FACTORS = ("activation", "init", "optimizer", "lr", "weight_decay", "l2", "dropout")
 PREDICTORS = ("statistics", "boosted trees")
 FOLDS = 8
-MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-INLINE = re.compile(r"(<!-- n: ([^>]*?) -->).*?(<!-- -->)", re.DOTALL)
 
 
 # --- the table of networks --------------------------------------------------------------------------------------------
@@ -83,34 +80,6 @@ def predicted(zoo: loading.PublishedZoo, networks: pd.DataFrame, source: str) ->
 
 
 # --- hypotheses ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval over n models."""
-
-    value: float
-    low: float
-    high: float
-    models: int
-
-    def text(self, scale: float = 1, digits: int = 1) -> str:
-        if np.isnan(self.value):
-            return "–"
-        numbers = (f"{scale * number:.{digits}f}".replace("-", "−") for number in (self.value, self.low, self.high))
-        value, low, high = (text.lstrip("−") if not float(text.replace("−", "-")) else text for text in numbers)
-        return f"{value} [{low}, {high}]"
-
-
-def mean_of(values: pd.Series) -> Estimate:
-    known = values.dropna().to_numpy(dtype=float)
-    return Estimate(known.mean() if len(known) else np.nan, *mean_interval(known), len(known))
-
-
-def share_of(flags: pd.Series) -> Estimate:
-    """A share of models with Wilson's interval."""
-    found = stats.binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson")
-    return Estimate(flags.mean(), found.low, found.high, len(flags))
 
 
 def r2(targets: np.ndarray, predictions: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -213,7 +182,7 @@ class Page:
                 [ZOOS[name], "VD", reached, mean_of(twins["test_accuracy"]).text(100), change, died, len(twins)]
             )
         heads = ["Data", "Twins", "Sparsity, %", "Accuracy, %", "Change, points", "Collapsed, %", "n"]
-        return markdown(pd.DataFrame(rows, columns=heads), right=range(2, 7))
+        return markdown(heads, rows, right=range(2, 7))
 
     def predictors(self) -> str:
         """R² and τ of the predictors that learn from dense networks, and of those that learn from twins."""
@@ -230,7 +199,7 @@ class Page:
                 order = "–" if few else agreement(alive, "from_dense", "tau").text(1, 2)
                 rows.append([ZOOS[name], label, *cells, order, f"{len(networks)}, {len(alive)}"])
         heads = ["Data", "Predicted", "R², dense", "τ, dense", "R², twins", "τ, twins", "τ, dense, not collapsed", "n"]
-        return markdown(pd.DataFrame(rows, columns=heads), right=range(2, 8))
+        return markdown(heads, rows, right=range(2, 8))
 
     @staticmethod
     def _groups(zoo: Zoo) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -253,7 +222,7 @@ class Page:
                 cells = (f"{key}: {100 * row['mean']:.0f} ({row['size']:.0f})" for key, row in shares.iterrows())
                 shown = ", ".join(cells)
                 rows.append([ZOOS[name], f"`{factor}`", shown, f"{adjusted:.2g}"])
-        return markdown(pd.DataFrame(rows, columns=["Data", "Factor", "Collapsed, % (n)", "p, corrected"]), right=[3])
+        return markdown(["Data", "Factor", "Collapsed, % (n)", "p, corrected"], rows, right=[3])
 
     def verdicts(self) -> str:
         """The hypotheses, each in both zoos."""
@@ -284,7 +253,7 @@ class Page:
                     2,
                 )
         heads = ["Hypothesis", "Verdict", *(f"{ZOOS[name]} · n" for name in self.zoos)]
-        return markdown(pd.DataFrame(rows, columns=heads), right=range(2, 2 + len(self.zoos)))
+        return markdown(heads, rows, right=range(2, 2 + len(self.zoos)))
 
     def number(self, expression: str) -> str:
         """A number of the text: a zoo, then `change mp 90`, `collapsed vd`, `r2 dense mp 90` or the like."""
@@ -348,13 +317,6 @@ def draw_line(axis, sparsities, found: list[Estimate], colour: str, label: str |
     )
 
 
-def markdown(table: pd.DataFrame, right: range | list[int] = ()) -> str:
-    """A table of Markdown, some of its columns to the right."""
-    marks = ["--:" if place in right else "---" for place in range(table.shape[1])]
-    lines = [table.columns, marks, *(map(str, row) for row in table.itertuples(index=False))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the networks of a run")
@@ -367,9 +329,7 @@ def main() -> None:
     page = Page(pd.read_csv(DATA / "networks.csv"))
     save(page.figure(), [ROOT / "docs/images/small_cnn_zoo.png"], {})
     text = PAGE.read_text(encoding="utf-8")
-    text = MADE.sub(lambda made: f"{made[1]}\n{getattr(page, made[2])()}\n{made[3]}", text)
-    text = INLINE.sub(lambda found: f"{found[1]}{page.number(found[2])}{found[3]}", text)
-    PAGE.write_text(text, encoding="utf-8")
+    PAGE.write_text(made_anew(text, lambda name: getattr(page, name)(), page.number), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ that sweep something else than a sparsity are interpolated there (`zootwins.anal
 """
 
 import argparse
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from kept_tables import ROOT, KeptTables, keep, with_methods
+from made_pages import made_anew, markdown, mean_of
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,8 +38,6 @@ PAGE = ROOT / "docs/sparsifiers_compared.md"
 COLOURS = ("#0072B2", "#D55E00")  # of a comparison's zoos
 REFERENCE, SPARSITIES = "mp", (80, 90, 95)
 FACTORS = ("optimizer", "dropout")  # that a grid's models differ by
-MADE = re.compile(r"(<!-- made: (\w+) (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
-INLINE = re.compile(r"(<!-- n: (\w+) ([^>]*?) -->).*?(<!-- -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -124,19 +122,6 @@ def counted_models(results: ZooResults) -> pd.DataFrame:
     return results.originals[~results.originals["collapsed"].astype(bool)]
 
 
-def mean_and_interval(values: pd.Series) -> str:
-    """A mean with its 95 % interval, points."""
-    numbers = [100 * values.mean(), *(100 * bound for bound in mean_interval(values.to_numpy(dtype=float)))]
-    value, low, high = (signed(number) for number in numbers)
-    return f"{value} [{low}, {high}]"
-
-
-def signed(number: float) -> str:
-    """A number with one digit and a true minus sign, none before zero."""
-    text = f"{number:.1f}"
-    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")
-
-
 class Page:
     """What the page shows: a method for each name after `made:`, and `number` for each `n:`."""
 
@@ -175,7 +160,7 @@ class Page:
             cells = [get_sparsifier(method).short]
             for zoo in self.zoos:
                 own = self.part(int(goal), method, zoo)
-                change = "" if method == REFERENCE else mean_and_interval(own["change"]) if len(own) > 1 else "–"
+                change = "" if method == REFERENCE else mean_of(own["change"]).text(100) if len(own) > 1 else "–"
                 cells += [change, str(len(own)), str(own["collapsed"].sum())]
             rank = f"{ranks[method]:.1f}" if method in ranks else "–"
             rows.append([*cells, rank])
@@ -191,7 +176,7 @@ class Page:
                 for level, own in factors.groupby(factor):
                     parts = [self.part(goal, method, zoo) for goal in SPARSITIES]
                     parts = [part[part["index"].isin(own.index)] for part in parts]
-                    cells = [mean_and_interval(part["change"]) if len(part) > 1 else "–" for part in parts]
+                    cells = [mean_of(part["change"]).text(100) if len(part) > 1 else "–" for part in parts]
                     died = ", ".join(str(part["collapsed"].sum()) for part in parts)
                     rows.append([f"`{factor}: {level}`", str(len(own)), *cells, died])
         return markdown(["Models", "n", *(f"{goal} %" for goal in SPARSITIES), "collapsed"], rows)
@@ -203,7 +188,7 @@ class Page:
             return str(sum(self.models.values()))
         method, goal, *name = rest
         own = self.part(int(goal), method, next(zoo for zoo, known in self.names.items() if known == " ".join(name)))
-        return str(own["collapsed"].sum()) if kind == "collapsed" else mean_and_interval(own["change"])
+        return str(own["collapsed"].sum()) if kind == "collapsed" else mean_of(own["change"]).text(100)
 
     @styled
     def figure(self) -> Figure:
@@ -233,19 +218,18 @@ class Page:
         axes.errorbar(means, places, xerr=reach, fmt="o", markersize=2.5, lw=0.9, color=colour, label=label)
 
 
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """A table of Markdown, all columns but the first to the right."""
-    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
 def with_numbers(text: str, pages: Mapping[str, Page]) -> str:
     """The page's text, everything that is made put in anew."""
 
-    def block(found: re.Match) -> str:
-        return f"{found[1]}\n{getattr(pages[found[2]], found[3])(*filter(None, [found[4]]))}\n{found[5]}"
+    def block(asked: str) -> str:
+        comparison, name, *rest = asked.split()
+        return getattr(pages[comparison], name)(*rest)
 
-    return INLINE.sub(lambda found: f"{found[1]}{pages[found[2]].number(found[3])}{found[4]}", MADE.sub(block, text))
+    def number(asked: str) -> str:
+        comparison, _, rest = asked.partition(" ")
+        return pages[comparison].number(rest)
+
+    return made_anew(text, block, number)
 
 
 def main() -> None:
