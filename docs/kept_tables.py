@@ -4,6 +4,7 @@
 compressed; data/README.md describes them.
 """
 
+import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from typing import Any
 import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import yaml
+from snakemake.utils import update_config
 
 from zootwins.analyses.results import ZooResults, load_results
 from zootwins.catalogue.entries import Run, load_run
@@ -74,6 +77,53 @@ def with_methods(run: Run, folders: Mapping[str, Path]) -> Run:
 
 
 @dataclass(frozen=True)
+class KeptRun:
+    """A run whose long tables are kept.
+
+    Attributes:
+        configuration: its file, with what it changes of config.yaml.
+        folder: where its long tables are kept, a folder for each zoo.
+        names: of these tables, as in `Result.sources`.
+        points: keep the rows of operating points alone, of tables that say which these are.
+    """
+
+    configuration: Path
+    folder: Path
+    names: tuple[str, ...]
+    points: bool = False
+
+    def whole(self) -> dict[str, Any]:
+        """The configuration with the defaults."""
+        whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+        update_config(whole, yaml.safe_load(self.configuration.read_text(encoding="utf-8")))
+        return whole
+
+    def keep(self, results: Path, zoos: Iterable[str]) -> dict[str, int]:
+        """Keep the long tables of some zoos, of as many models as were run; returns these numbers.
+
+        Raises:
+            InputError: if a table is missing or damaged.
+        """
+        models = {zoo: len(pd.read_csv(results / f"zoos/{zoo}/models.csv")) for zoo in zoos}
+        whole = load_run({**self.whole(), "zoos": list(models), "max_models": models}, ROOT)
+        run = with_methods(whole, {zoo: results / f"metrics/{zoo}" for zoo in models})
+        for zoo in models:
+            files = Files(run, ROOT, lambda find, name, *read: "")
+            keep(results, self.folder / zoo, files, zoo, self.names, self.points)
+        return models
+
+    def keep_whole(self, results: Path | None) -> None:
+        """Keep all zoos of the configuration if a run has their long tables; else leave what is kept as it is."""
+        zoos = self.whole()["zoos"]
+        if results and all(any((results / f"metrics/{zoo}").glob(f"{self.names[0]}.parquet")) for zoo in zoos):
+            self.keep(results, zoos)
+
+    def tables(self) -> "KeptTables":
+        """What is kept."""
+        return KeptTables(self.folder, self.whole())
+
+
+@dataclass(frozen=True)
 class KeptTables:
     """Tables of the workflow, made of the long tables of zoos that are kept.
 
@@ -120,6 +170,13 @@ class KeptTables:
                 for zoo in files.run.zoos:
                     Path("results", place, zoo).symlink_to(kept / zoo, target_is_directory=True)
             yield files
+
+
+def page_arguments(description: str) -> Path | None:
+    """Read the command line of a page's script: the folder `results` of a run that is kept first, if any."""
+    parser = argparse.ArgumentParser(description=description.split("\n", maxsplit=1)[0])
+    parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the long tables of a run")
+    return parser.parse_args().keep
 
 
 def _made(name: str, files: Files) -> pd.DataFrame:

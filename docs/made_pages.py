@@ -37,9 +37,14 @@ class Estimate:
         """The number and its interval, with true minus signs and none before zero."""
         if np.isnan(self.value):
             return "–"
-        numbers = (f"{scale * number:.{digits}f}".replace("-", "−") for number in (self.value, self.low, self.high))
-        value, low, high = (text.lstrip("−") if not float(text.replace("−", "-")) else text for text in numbers)
+        value, low, high = (signed(scale * number, digits) for number in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]"
+
+
+def signed(number: float, digits: int = 1) -> str:
+    """A number with a true minus sign, none before zero."""
+    text = f"{number:.{digits}f}"
+    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")
 
 
 def mean_of(values: pd.Series) -> Estimate:

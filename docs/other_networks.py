@@ -8,14 +8,13 @@ Everything that the page has between `<!-- made: … -->` and `<!-- end -->`, an
 is made anew.
 """
 
-import argparse
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
-from kept_tables import ROOT
+from kept_tables import ROOT, page_arguments
 from made_pages import Estimate, made_anew, markdown, mean_of, share_of
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -168,16 +167,19 @@ def _kept(name: str, found: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def with_numbers(text: str, page: Page) -> str:
+    """The page's text, everything that is made put in anew."""
+    return made_anew(text, lambda name: getattr(page, name)(), page.number)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the networks of a run")
-    results = parser.parse_args().keep
+    results = page_arguments(__doc__)
     DATA.mkdir(exist_ok=True)
     found = [zoo for zoo in ZOOS if results and (results / f"metrics/{zoo}").is_dir()]
     networks = _kept("networks", [networks_of(results, zoo) for zoo in found])
     page = Page(networks, _kept("costs", [costs_of(results, zoo) for zoo in found]))
     text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(made_anew(text, lambda name: getattr(page, name)(), page.number), encoding="utf-8")
+    PAGE.write_text(with_numbers(text, page), encoding="utf-8")
     save(page.figure(), [ROOT / "docs/images/other_networks.png"], {})
 
 

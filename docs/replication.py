@@ -16,14 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-import yaml
-from kept_tables import ROOT, KeptTables, keep, with_methods
+from kept_tables import ROOT, KeptRun
 from made_pages import made_anew
 from replication_blocks import Blocks, Numbers
-from snakemake.utils import update_config
 
 from zootwins.catalogue.entries import load_run
-from zootwins.catalogue.files import Files
 from zootwins.images.datasets import load_stored
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.layer_std import layer_std
@@ -31,9 +28,9 @@ from zootwins.reporting.figures.paper_comparison import paper_comparison
 from zootwins.reporting.figures.rank_stability import draw_rank_stability
 from zootwins.zoos.originals import read_predictions
 
-CONFIGURATION = ROOT / "config/replication.yaml"
 PAGE, DATA, KEPT = ROOT / "docs/replication.md", ROOT / "docs/replication", ROOT / "data/replication"
 LONG_TABLES = ("*/scores", "*/layers", "*/agreement", "*/response", "weight_statistics", "history", "hypotheses")
+RUN = KeptRun(ROOT / "config/replication.yaml", KEPT, LONG_TABLES)
 TABLES = ("paper_comparison", "paper_agreement", "hypotheses", "findings", "rank_stability", "predictability")
 OF_ZOO = ("cost", "retest", "test_parts")  # kept beside the long tables, where a zoo has them
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
@@ -42,27 +39,17 @@ OFFICIAL = 1000  # of CIFAR-10's test images here, the first ones; the others ar
 CLOSE = 1e-4  # relative, of numbers with six digits that two processors make
 
 
-def configuration() -> dict:
-    """The configuration of the page, with the defaults."""
-    whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    update_config(whole, yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
-    return whole
-
-
 def keep_run(results: Path) -> None:
     """Keep the long tables of the zoos of a run that are complete, and what the page says beside them."""
-    zoos = [zoo for zoo in configuration()["zoos"] if (results / f"metrics/{zoo}/hypotheses.parquet").exists()]
-    for zoo in zoos:
-        models = pd.read_csv(results / f"zoos/{zoo}/models.csv")
-        whole = load_run({**configuration(), "zoos": [zoo], "max_models": len(models)}, ROOT)
-        run = with_methods(whole, {zoo: results / f"metrics/{zoo}"})
-        keep(results, KEPT / zoo, Files(run, ROOT, lambda find, name, *read: ""), zoo, LONG_TABLES)
-        cost = costs(results, zoo)
-        cost.to_csv(KEPT / zoo / "cost.csv", index=False, float_format="%.6g")
-        if run.catalogue[zoo].dataset.startswith("cifar10_held_out"):
+    configuration = RUN.whole()
+    found = [zoo for zoo in configuration["zoos"] if (results / f"metrics/{zoo}/hypotheses.parquet").exists()]
+    catalogue = load_run(configuration, ROOT).catalogue
+    for zoo, models in RUN.keep(results, found).items():
+        costs(results, zoo).to_csv(KEPT / zoo / "cost.csv", index=False, float_format="%.6g")
+        if catalogue[zoo].dataset.startswith("cifar10_held_out"):
             parts = _test_parts(results / f"zoos/{zoo}").assign(zoo=zoo)
             parts.to_csv(KEPT / zoo / "test_parts.csv", index=False, float_format="%.6g")
-        print(f"{zoo}: {len(models)} models")
+        print(f"{zoo}: {models} models")
 
 
 def costs(results: Path, zoo: str) -> pd.DataFrame:
@@ -87,13 +74,13 @@ def _test_parts(zoo: Path) -> pd.DataFrame:
 
 def remade_tables(names: tuple[str, ...] = TABLES) -> dict[str, pd.DataFrame]:
     """The tables of the page: the kept zoos' made of their long tables, the others' as docs/replication/ has them."""
-    kept = KeptTables(KEPT, configuration())
+    kept = RUN.tables()
     zoos = list(kept.models)
     made = kept.make(names) if zoos else {name: pd.DataFrame({"zoo": []}) for name in names}
     for name in OF_ZOO:
         parts = [pd.read_csv(file) for zoo in zoos if (file := KEPT / zoo / f"{name}.csv").exists()]
         made[name] = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"zoo": []})
-    order = {zoo: place for place, zoo in enumerate(configuration()["zoos"])}
+    order = {zoo: place for place, zoo in enumerate(RUN.whole()["zoos"])}
     tables = {}
     for name, table in made.items():
         path = DATA / f"{name}.csv"
@@ -106,7 +93,7 @@ def remade_tables(names: tuple[str, ...] = TABLES) -> dict[str, pd.DataFrame]:
 
 def titles_of_zoos() -> dict[str, str]:
     """The zoos' titles by their ids, without what all here share; those that are not kept are marked."""
-    kept, catalogue = KeptTables(KEPT, configuration()).models, load_run(configuration(), ROOT).catalogue
+    kept, catalogue = RUN.tables().models, load_run(RUN.whole(), ROOT).catalogue
     titles = {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()}
     return {zoo: title + NOT_REBUILT * (zoo not in kept) for zoo, title in titles.items()}
 

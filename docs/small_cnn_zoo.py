@@ -8,14 +8,13 @@ Everything that the page has between `<!-- made: … -->` and `<!-- end -->`, an
 is made anew. Accuracies are fractions in the table and percent on the page.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from kept_tables import ROOT
+from kept_tables import ROOT, page_arguments
 from made_pages import Estimate, made_anew, markdown, mean_of, share_of
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -318,9 +317,7 @@ def draw_line(axis, sparsities, found: list[Estimate], colour: str, label: str |
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the networks of a run")
-    results = parser.parse_args().keep
+    results = page_arguments(__doc__)
     DATA.mkdir(exist_ok=True)
     if results:
         published = [results / "published" / zoo for zoo in ZOOS]

@@ -9,7 +9,6 @@ is made anew. A model's twins are compared with its own twin by magnitude prunin
 that sweep something else than a sparsity are interpolated there (`zootwins.analyses.pairing`).
 """
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,26 +16,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
-from kept_tables import ROOT, KeptTables, keep, with_methods
+from kept_tables import ROOT, KeptRun, KeptTables, page_arguments
 from made_pages import made_anew, markdown, mean_of
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from snakemake.utils import update_config
 
 from zootwins.analyses.intervals import mean_interval
 from zootwins.analyses.pairing import equal_sparsity_differences
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.status import COLLAPSED
-from zootwins.catalogue.entries import load_run
-from zootwins.catalogue.files import Files
 from zootwins.reporting.figures import save, styled
 from zootwins.sparsifiers.registry import get_sparsifier
 
 PAGE = ROOT / "docs/sparsifiers_compared.md"
 COLOURS = ("#0072B2", "#D55E00")  # of a comparison's zoos
-REFERENCE, SPARSITIES = "mp", (80, 90, 95)
+SCORES, REFERENCE, SPARSITIES = ("*/scores",), "mp", (80, 90, 95)
 FACTORS = ("optimizer", "dropout")  # that a grid's models differ by
 
 
@@ -45,47 +40,28 @@ class Comparison:
     """Zoos that all methods were run on.
 
     Attributes:
-        configuration: the file of the run.
-        kept: the folder of its long tables.
+        run: what is kept of them.
         figure: what it is drawn as.
         zoos: their ids, and what the page calls them.
     """
 
-    configuration: Path
-    kept: Path
+    run: KeptRun
     figure: Path
     zoos: Mapping[str, str]
 
-    def whole(self) -> dict:
-        """The configuration with the defaults."""
-        whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-        update_config(whole, yaml.safe_load(self.configuration.read_text(encoding="utf-8")))
-        return whole
-
-    def keep_run(self, results: Path) -> None:
-        """Keep the scores of the zoos' twins, of as many models as were run of each."""
-        models = {zoo: len(pd.read_csv(results / f"zoos/{zoo}/models.csv")) for zoo in self.zoos}
-        folders = {zoo: results / f"metrics/{zoo}" for zoo in self.zoos}
-        run = with_methods(load_run({**self.whole(), "max_models": models}, ROOT), folders)
-        files = Files(run, ROOT, lambda find, name, *read: "")
-        for zoo in self.zoos:
-            keep(results, self.kept / zoo, files, zoo, ["*/scores"], points=True)
-
     def page(self) -> "Page":
         """What the page shows of it."""
-        return Page(KeptTables(self.kept, self.whole()), self.zoos)
+        return Page(self.run.tables(), self.zoos)
 
 
 COMPARISONS = {
     "mini": Comparison(
-        ROOT / "config/all_sparsifiers.yaml",
-        ROOT / "data/sparsifiers",
+        KeptRun(ROOT / "config/all_sparsifiers.yaml", ROOT / "data/sparsifiers", SCORES, points=True),
         ROOT / "docs/images/sparsifiers_compared.png",
         {"fmnist_mini_seed": "seed", "fmnist_mini_random": "random"},
     ),
     "full": Comparison(
-        ROOT / "config/all_sparsifiers_full.yaml",
-        ROOT / "data/sparsifiers_full",
+        KeptRun(ROOT / "config/all_sparsifiers_full.yaml", ROOT / "data/sparsifiers_full", SCORES, points=True),
         ROOT / "docs/images/sparsifiers_compared_full.png",
         {"fmnist_s_seed_trained": "Fashion-MNIST seed", "mnist_s_random_trained": "MNIST grid"},
     ),
@@ -127,7 +103,7 @@ class Page:
 
     def __init__(self, kept: KeptTables, names: Mapping[str, str]):
         self.names = names
-        self.zoos = {results.zoo.id: results for results in kept.results(["*/scores"])}
+        self.zoos = {results.zoo.id: results for results in kept.results(SCORES)}
         parts = [compared(results).assign(zoo=zoo) for zoo, results in self.zoos.items()]
         self.table = pd.concat(parts, ignore_index=True)
 
@@ -233,13 +209,10 @@ def with_numbers(text: str, pages: Mapping[str, Page]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the long tables of a run")
-    results = parser.parse_args().keep
+    results = page_arguments(__doc__)
     for comparison in COMPARISONS.values():
-        if results and all((results / f"metrics/{zoo}").is_dir() for zoo in comparison.zoos):
-            comparison.keep_run(results)
-    pages = {name: comparison.page() for name, comparison in COMPARISONS.items() if comparison.kept.is_dir()}
+        comparison.run.keep_whole(results)
+    pages = {name: comparison.page() for name, comparison in COMPARISONS.items() if comparison.run.folder.is_dir()}
     for name, page in pages.items():
         save(page.figure(), [COMPARISONS[name].figure], {})
     PAGE.write_text(with_numbers(PAGE.read_text(encoding="utf-8"), pages), encoding="utf-8")

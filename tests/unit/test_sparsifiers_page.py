@@ -6,7 +6,7 @@ import sparsifiers_compared as compared
 
 from zootwins.analyses.pairing import SAME
 
-KEPT = {name: one for name, one in compared.COMPARISONS.items() if one.kept.is_dir()}
+KEPT = {name: one for name, one in compared.COMPARISONS.items() if one.run.folder.is_dir()}
 ZOOS = [(name, zoo) for name, comparison in KEPT.items() for zoo in comparison.zoos]
 
 
@@ -23,7 +23,7 @@ def test_the_page_has_the_numbers_of_its_tables(pages):
 
 @pytest.mark.parametrize(("comparison", "zoo"), ZOOS)
 def test_changes_are_those_of_the_scores(pages, comparison, zoo):
-    page, kept = pages[comparison], KEPT[comparison].kept
+    page, kept = pages[comparison], KEPT[comparison].run.folder
     tables = {name: pd.read_parquet(kept / zoo / name / "scores.parquet") for name in ("mp", "rigl")}
     mp, rigl = (rows[rows["point"] == 90].set_index("index") for rows in tables.values())
     own = page.part(90, "rigl", zoo).set_index("index")["change"]
