@@ -34,7 +34,8 @@ RUN = KeptRun(ROOT / "config/replication.yaml", KEPT, LONG_TABLES)
 TABLES = ("paper_comparison", "paper_agreement", "hypotheses", "findings", "rank_stability", "predictability")
 OF_ZOO = ("cost", "retest", "test_parts")  # kept beside the long tables, where a zoo has them
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
-NOT_REBUILT = " †"  # zoos whose long tables are lost
+NOT_REBUILT = " †"  # marks zoos whose long tables are lost
+HELD_OUT, MARK = "cifar10_held_out", " ‡"  # data sets whose test images are not the official ones, and their zoos' mark
 OFFICIAL = 1000  # of CIFAR-10's test images here, the first ones; the others are held-out training images
 CLOSE = 1e-4  # relative, of numbers with six digits that two processors make
 
@@ -46,7 +47,7 @@ def keep_run(results: Path) -> None:
     catalogue = load_run(configuration, ROOT).catalogue
     for zoo, models in RUN.keep(results, found).items():
         costs(results, zoo).to_csv(KEPT / zoo / "cost.csv", index=False, float_format="%.6g")
-        if catalogue[zoo].dataset.startswith("cifar10_held_out"):
+        if catalogue[zoo].dataset.startswith(HELD_OUT):
             parts = _test_parts(results / f"zoos/{zoo}").assign(zoo=zoo)
             parts.to_csv(KEPT / zoo / "test_parts.csv", index=False, float_format="%.6g")
         print(f"{zoo}: {models} models")
@@ -92,10 +93,12 @@ def remade_tables(names: tuple[str, ...] = TABLES) -> dict[str, pd.DataFrame]:
 
 
 def titles_of_zoos() -> dict[str, str]:
-    """The zoos' titles by their ids, without what all here share; those that are not kept are marked."""
-    kept, catalogue = RUN.tables().models, load_run(RUN.whole(), ROOT).catalogue
-    titles = {zoo: entry.title.replace(", trained here", "") for zoo, entry in catalogue.items()}
-    return {zoo: title + NOT_REBUILT * (zoo not in kept) for zoo, title in titles.items()}
+    """The zoos' titles by their ids, without what all here share; lost tables and other test images are marked."""
+    kept, titles = RUN.tables().models, {}
+    for zoo, entry in load_run(RUN.whole(), ROOT).catalogue.items():
+        held_out = entry.dataset.startswith(HELD_OUT)
+        titles[zoo] = entry.title.replace(", trained here", "") + NOT_REBUILT * (zoo not in kept) + MARK * held_out
+    return titles
 
 
 def with_numbers(text: str, tables: dict[str, pd.DataFrame]) -> str:

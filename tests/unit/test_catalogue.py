@@ -442,6 +442,14 @@ def published(tmp_path, **changes):
     return load_run(DEFAULTS | {"catalogue": str(tmp_path / "zoos.yaml"), "zoos": ["published"]}, ROOT)
 
 
+def test_published_twins_under_another_name_are_refused(tmp_path):
+    mine = {"twins": {"mine": {"sparsifier": "variational_dropout"}}}
+    published(tmp_path)
+    changed = DEFAULTS | {"catalogue": str(tmp_path / "zoos.yaml"), "zoos": ["published"]} | mine
+    with pytest.raises(InputError, match=r"twins: published has published twins .* imported as vd; add vd:"):
+        load_run(changed, ROOT)
+
+
 def test_published_twins_are_variational_only(tmp_path):
     zoo = published(tmp_path).catalogue["published"]
     assert (zoo.twins_of, list(zoo.methods)) == ("fmnist_mini_seed", ["vd"])

@@ -1,5 +1,6 @@
 """Data sets of a catalogue: named, inside a zoo's entry, borrowed from another zoo, and what of that cannot be."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import yaml
 
 from zootwins.catalogue.entries import Run, load_run
 from zootwins.catalogue.experiments import get_experiment
+from zootwins.catalogue.files import Files
 from zootwins.run.errors import InputError
 
 TRANSFER = get_experiment("transfer")
@@ -40,6 +42,19 @@ def test_a_data_set_is_named_or_stands_in_the_zoos_entry(tmp_path):
 def test_two_data_sets_from_files_of_one_name_are_two(tmp_path):
     run = run_of(tmp_path, {}, {"a": BARS, "b": BARS | {"size": 9}})
     assert [run.catalogue[zoo].dataset for zoo in "ab"] == ["bars.npz", "bars.npz of b"]
+
+
+def test_an_image_that_changes_is_another_data_set_whatever_its_size(tmp_path):
+    image = tmp_path / "pets/train/cat/0.bmp"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"one")
+    run = run_of(tmp_path, {"pets": {"folder": "pets", "normalisation": [0, 1]}}, {"a": "pets"})
+    files = Files(run, ROOT, lambda find, name, *read: str(find(name)))
+    before = files.dataset_settings("pets")
+    assert files.dataset_settings("pets") == before
+    image.write_bytes(b"two")
+    os.utime(image, ns=(1, 1))
+    assert files.dataset_settings("pets") != before
 
 
 def test_the_file_of_a_data_set_is_beside_the_catalogue(tmp_path):

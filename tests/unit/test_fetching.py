@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from zenodo import KEY, RECORD, Server, serving
 from zootwins.run.errors import InputError
-from zootwins.zoos import downloads, remote_zip
+from zootwins.zoos import downloads, fetching, remote_zip
+from zootwins.zoos.dialects import ModelZoo
 from zootwins.zoos.fetching import fetch_epoch, fetch_zoo, needed_members
 from zootwins.zoos.sources import ArchiveSource
 
@@ -346,6 +347,18 @@ def test_bad_local_archive(tmp_path, content, source, message):
     with pytest.raises(InputError, match=message):
         fetch_zoo(ArchiveSource(path=str(path), **source), tmp_path / "out/raw.zip")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dialect_says_what_is_needed_of_its_archives(monkeypatch):
+    class Arrays(ModelZoo):
+        @classmethod
+        def needed(cls, names, epoch, read):
+            return [name for name in names if name.endswith(".npy")]
+
+    names = ["zoo/index.csv", "zoo/models/0001.npy", "zoo/models/0001.log"]
+    assert needed_members(names) == []
+    monkeypatch.setattr(fetching, "DIALECTS", (*fetching.DIALECTS, Arrays))
+    assert needed_members(names) == ["zoo/models/0001.npy"]
 
 
 def test_needed_members_of_a_zoo_with_missing_checkpoints():

@@ -79,3 +79,17 @@ def test_reads_as_a_line_a_point(results):
     shown = text.iloc[1, 0]
     row = table[table["against"] == "original"].iloc[1]
     assert np.isnan(row["tau"]) or shown == f"{row['tau']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+
+def test_a_twin_that_is_missing_leaves_the_others(results):
+    points = results.milestones("mp")
+    scores = results.tables["mp/scores"]
+    lost = results.at("mp", points[1]).index[0]
+    gone = (scores["index"] == lost) & np.isclose(scores["ratio"], points[1].value / 100)
+    changed = replace(results, tables={**results.tables, "mp/scores": scores[~gone]})
+    table = rank_stability_table([changed]).set_index(["method", "against", "point"])
+    row = table.loc[("mp", "before", points[2].value)]
+    accuracies = [results.at("mp", point)["test_accuracy"].drop(lost) for point in points[1:3]]
+    assert row["tau"] == pytest.approx(stats.kendalltau(*accuracies).statistic)
+    assert row["models"] == len(accuracies[0])
+    assert f"{len(accuracies[0])}" in arrange_rank_stability(table.reset_index()).index.get_level_values("n")[2]

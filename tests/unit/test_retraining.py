@@ -81,6 +81,10 @@ def test_the_budgets_follow_from_the_originals_and_the_masks_method():
         27,
         50,
     )
+    as_long = {"gmp": begun["gmp"].model_copy(update={"epochs": 25})}
+    resolved = LotteryTicket().resolve_settings(lottery_ticket.Settings(sparsities=(80,)), as_long, 25)
+    assert resolved.budgets == (25, 25, 50)
+    assert lottery_ticket.Settings(**resolved.model_dump()) == resolved  # as a rule's parameters give them
     settings = lottery_ticket.Settings(sparsities=(80,), masks="gmp", epochs=6, pruning_epochs=2)
     assert LotteryTicket().resolve_settings(settings, OTHERS, 25).budgets == (3, 5, 6)
     assert LotteryTicket().needs(settings) == ("gmp",)

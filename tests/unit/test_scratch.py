@@ -132,3 +132,11 @@ def test_who_suffers_from_retraining(results):
     assert (optimizer["value"], optimizer["p"]) == pytest.approx((test.statistic / 4, test.pvalue))
     assert not rows(table, predictor="lr")  # all models have the same
     assert len(arrange_scratch_gap(table)) == len(table)
+
+
+def test_arms_with_masks_of_other_methods_are_not_contrasted(results):
+    other = of(lottery_ticket).model_copy(update={"masks": "mp"})
+    changed = replace(results, zoo=replace(results.zoo, methods=results.zoo.methods | {"lottery": other}))
+    (row,) = rows(topology_table([changed]), first="Lottery-E", second="Scratch-E", sparsity=50)
+    assert (row["models"], row["reason"]) == (0, "lottery has masks of mp, scratch of gmp")
+    assert np.isnan(row["mean"])

@@ -251,3 +251,33 @@ def test_findings(results):
     assert verdict(results, "soups work whose members differ by learning rate") == HOLDS
     for difference, expected in ((-0.1, HOLDS), (0.1, FAILS)):
         assert verdict(changed(results, "soup", lambda a, d=difference: a + d, goal=0.95), "the gain falls") == expected
+
+
+def without(results, *places):
+    """The results without networks of some models and goals, as where these diverged."""
+    table = results.tables["soups"]
+    for index, goal, variant in places:
+        table = table[~((table["index"] == index) & (table["goal"] == goal) & (table["variant"] == variant))]
+    return replace(results, tables={**results.tables, "soups": table})
+
+
+def test_goals_are_compared_model_by_model_where_some_are_missing(results):
+    first, second = (index for index in results.tables["soups"].query("variant == 'seed'")["index"].unique()[:2])
+    goals = sorted(results.tables["soups"]["goal"].unique())[-2:]
+    lost = without(results, (first, goals[0], "seed"), (second, goals[1], "seed"))
+    both = [gains(lost).query("variant == 'seed' and against == 'mean_member' and arm == 'soup'") for _ in goals]
+    both = [table[(table["goal"] == goal) & (table["phase"] == 2)] for table, goal in zip(both, goals, strict=True)]
+    before, last = (100 * table.groupby("index")["gain"].mean() for table in both)
+    found = soup_findings([lost])
+    (row,) = found[found["finding"].str.startswith("the gain falls")].to_dict("records")
+    assert row["value"] == pytest.approx((last - before).mean())
+    assert row["models"] == (last - before).notna().sum() < len(before.index.union(last.index))
+
+
+def test_controls_are_of_models_that_have_both_networks(results):
+    table = results.tables["soups"]
+    dense = table[(table["variant"] == "dense") & (table["arm"] == "soup")]
+    lost = replace(results, tables={**results.tables, "soups": table.drop(dense.index[0])})
+    before, after = (soup_tables.control_table([one]).query("control == 'dense'").iloc[0] for one in (results, lost))
+    assert after["models"] == before["models"] - 1
+    assert np.isfinite([after["mean"], after["p"]]).all()

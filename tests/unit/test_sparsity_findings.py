@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +25,7 @@ from zootwins.analyses.sparsity_findings import (
     sparsity_findings_table,
 )
 from zootwins.sparsifiers import gradual_pruning, lottery_ticket, random_pruning
+from zootwins.sparsifiers.registry import get_sparsifier, name_twins
 
 RNG = np.random.default_rng(0)
 MODELS = 16
@@ -213,3 +216,31 @@ def test_early_and_late(gain, rp, gmp):
 )
 def test_equivalence(low, high, verdict):
     assert Equivalence("", "", "", 0.0, low, high, 0.5, 5).verdict == verdict
+
+
+def test_good_twins_are_close_to_the_originals_and_not_to_where_they_started():
+    """Twins that start from initial weights have these as their state 0."""
+    plain = zoo(l0_loss=0.0)
+    scores = plain.tables["gmp/scores"]
+    scores.loc[scores["epoch"] == 0, ["validation_accuracy", "test_accuracy"]] = 0.1
+    scores.loc[scores["epoch"] > 0, ["validation_accuracy", "test_accuracy"]] -= 0.3
+    settings = plain.zoo.methods["gmp"].model_copy(update={"start": "init"})
+    changed = replace(plain, zoo=replace(plain.zoo, methods=plain.zoo.methods | {"gmp": settings}))
+    row = found(changed, "GMP has more good twins than L0")
+    assert (row["value"], row["reason"]) == (-1, "")
+
+
+def test_lottery_tickets_under_other_masks_are_no_test_of_initial_weights(with_scratch):
+    other = with_scratch.zoo.methods["lottery"].model_copy(update={"masks": "mp"})
+    changed = replace(
+        with_scratch, zoo=replace(with_scratch.zoo, methods=with_scratch.zoo.methods | {"lottery": other})
+    )
+    assert "lottery has masks of mp, scratch of gmp" in set(sparsity_findings_table([changed])["reason"])
+
+
+def test_a_named_twin_is_of_its_sparsifiers_kind():
+    name_twins({"mine": {"sparsifier": "l0_regularization"}})
+    try:
+        assert get_sparsifier("mine").kind == get_sparsifier("l0").kind != ""
+    finally:
+        name_twins({})

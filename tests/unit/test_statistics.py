@@ -81,3 +81,8 @@ def test_signed_ranks_are_those_of_scipy(differences):
 def test_nothing_differs_and_nothing_is_there():
     assert wilcoxon(pd.Series([0.0, 0.0])) == 1
     assert np.isnan(wilcoxon(pd.Series([], dtype=float)))
+
+
+@pytest.mark.parametrize("models", [6, 8, 13, 16])
+def test_an_unknown_difference_has_no_p(models):
+    assert np.isnan(wilcoxon(pd.Series([0.1] * (models - 1) + [np.nan])))

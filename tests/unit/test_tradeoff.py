@@ -126,3 +126,12 @@ def test_published_scores():
         for s in (0.5, 0.7, 0.9, 0.95)
     ]
     assert own == sorted(own)
+
+
+def test_a_setting_at_which_pilots_diverge_is_not_chosen_by_those_that_are_left():
+    scores = penalised({10: ([0.8] * 16, [0.80] * 16), 100: ([0.8] * 16, [0.81] * 16)})
+    originals = np.linspace(0.7, 0.9, 16)
+    survivor = pilots(made({"l0/scores": scores}, originals))[0]
+    left = scores[(scores["penalty"] == 10) | (scores["index"] == survivor)]
+    assert chosen_point(made({"l0/scores": scores}, originals), "l0", 0.8).value == 100
+    assert chosen_point(made({"l0/scores": left}, originals), "l0", 0.8).value == 10

@@ -12,8 +12,8 @@ from zootwins.analyses.findings import FAILS, HOLDS
 from zootwins.analyses.results import ZooResults
 from zootwins.catalogue.experiments import get_experiment
 from zootwins.experiments.transfer.transfer_tables import (
+    BETTER_IN_LINEAR,
     EXCESS,
-    KINDS,
     agreement,
     arrange_kinds,
     changes,
@@ -87,7 +87,7 @@ def test_the_table_is_paired_and_the_excess_is_of_the_same_models(results):
     assert set(table["models"]) == {MODELS}
     arranged = arrange_kinds(kind_table([results]))
     assert len(arranged) == len(table)
-    assert set(arranged.index.get_level_values("Kind")) == set(KINDS)
+    assert set(arranged.index.get_level_values("Kind")) == set(BETTER_IN_LINEAR)
 
 
 def test_agreement_is_friedmans_test(results):

@@ -146,6 +146,34 @@ def test_the_claims_are_told_as_they_were_made(results):
     assert set(table["claim"]) == {1, 2, 3, 4, 5, 6, 7, 8}
 
 
+def test_claims_are_told_where_all_pruned_twins_are_missing(results):
+    """As where they diverged; random masks are then beside nothing."""
+    rows = results.tables["transfer"]
+    changed = replace(results, tables={"transfer": rows[~((rows["method"] == "mp") & (rows["point"] > 0))]})
+    table = findings_table([changed])
+    beside = table[table["finding"].str.contains("better than random ones") & (table["task"] == "digits")]
+    assert (len(beside) > 0, set(beside["models"]), set(beside["verdict"])) == (True, {0}, {"inconclusive"})
+
+
+def test_claims_on_controls_name_the_controls(results):
+    rows = results.tables["transfer"]
+    changed = replace(results, tables={"transfer": rows[~rows["method"].str.startswith("mp")]})
+    table = findings_table([changed])
+    assert set(table.loc[table["finding"].str.contains("controls"), "method"]) == {"original"}
+
+
+def test_correlations_are_of_the_models_that_have_both(results):
+    rows = results.tables["transfer"]
+    twin = (rows["method"] == "vd") & (rows["index"] == rows["index"].iloc[0]) & (rows["mode"] == "linear")
+    changed = replace(results, tables={"transfer": rows.assign(accuracy=rows["accuracy"].mask(twin))})
+    (before, after) = (
+        correlation_table([one]).query("method == 'vd' and quantity == 'linear and full' and task == 'digits'")
+        for one in (results, changed)
+    )
+    assert (after["models"] == before["models"].to_numpy() - 1).all()
+    assert after["tau"].notna().all()
+
+
 def test_at_equal_sparsity_means_within_the_others_range():
     """Twins that none of the other method's is about as sparse as do not count; half a percent beyond its end does."""
     made = {"vd": [(0.3, 0.9), (0.6, 0.5), (0.904, 0.4), (0.95, 0.9)], "mp": [(0.5, 0.4), (0.7, 0.2), (0.9, 0.1)]}

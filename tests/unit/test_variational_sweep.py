@@ -13,6 +13,7 @@ from zootwins.population.variational import log_alpha
 from zootwins.run.errors import InputError
 from zootwins.sparsifiers import (
     gale_variational_dropout,
+    l0_regularization,
     variational_dropout,
     variational_sweep,
     variational_thresholds,
@@ -114,6 +115,13 @@ def test_thresholds_count_what_log_alpha_says(method, settings, originals, tmp_p
     assert (defaults.epoch, defaults.at) == (0, {"penalty": 5000, "threshold": 3})
 
 
+def test_small_values_of_a_sweep_are_told_apart():
+    settings = variational_sweep.Settings(penalties=(1e-7, 5e-7), epochs=3, ramp=1, threshold=3.0)
+    assert VariationalSweep().point(settings, 5e-7).value == 5e-7
+    assert VariationalSweep().point(settings, 5.0000001e-7).value == 5e-7  # as a float32 of a file is read
+    assert VariationalSweep().point(settings, 2e-7) is None
+
+
 def test_thresholds_of_what_is_not_there_are_refused(originals, tmp_path):
     method, settings = VariationalSweep(), variational_sweep.Settings(**SWEPT)
     with pytest.raises(ValueError, match="twins: 'vds' is no method of this zoo; add it"):
@@ -124,6 +132,11 @@ def test_thresholds_of_what_is_not_there_are_refused(originals, tmp_path):
         VariationalThresholds().resolve_settings(
             THRESHOLDS.model_copy(update={"penalties": (7,)}), {"vds": settings}, None
         )
+    gates = {"l0": l0_regularization.Settings(penalties=(1,), epochs=1, ramp=0)}
+    with pytest.raises(ValueError, match="twins: 'l0' has no noise with penalties; choose"):
+        VariationalThresholds().resolve_settings(THRESHOLDS.model_copy(update={"twins": "l0"}), gates, None)
+    mine = THRESHOLDS.model_copy(update={"twins": "mine"})  # a named twin
+    assert VariationalThresholds().resolve_settings(mine, {"mine": settings}, None).penalties == settings.penalties
     with pytest.raises(ValidationError):
         variational_thresholds.Settings(thresholds=(1, 1.0))
     shard, _ = swept(method, settings, originals, tmp_path / "shard.safetensors")

@@ -67,7 +67,7 @@ def rank_stability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                 scores = results.at(method, point)
                 held = {ORIGINAL: results.originals["test_accuracy"], BEFORE: before}
                 row = {"zoo": results.zoo.id, "method": method, "point": point.value}
-                row |= {"sparsity": 100 * scores["sparsity"].mean(), "models": len(scores)}
+                row |= {"sparsity": 100 * scores["sparsity"].mean()}
                 rows += [
                     row | {"against": against} | _tau(scores["test_accuracy"], accuracy)
                     for against, accuracy in held.items()
@@ -78,17 +78,23 @@ def rank_stability_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _tau(accuracy: pd.Series, other: pd.Series) -> dict[str, float]:
-    tau = kendall(accuracy.to_numpy(), other.reindex(accuracy.index).to_numpy(dtype=np.float64))
-    return {"tau": tau.value, "low": tau.low, "high": tau.high, "p": tau.p}
+    """Return tau over the models that have both accuracies, and how many these are."""
+    accuracy, other = accuracy.align(other, join="inner")
+    tau = kendall(accuracy.to_numpy(), other.to_numpy(dtype=np.float64))
+    return {"models": len(accuracy), "tau": tau.value, "low": tau.low, "high": tau.high, "p": tau.p}
 
 
 def arrange_rank_stability(table: pd.DataFrame) -> pd.DataFrame:
-    """Arrange one line per zoo, method and operating point; what it is compared with from left to right."""
+    """Arrange one line per zoo, method and operating point; what it is compared with from left to right.
+
+    n has a number for each comparison where these are not of as many models.
+    """
+    models = texts(table["models"]).groupby([table[name] for name in ("zoo", "method", "point")])
     keys = {
         "Zoo": table["zoo"],
         "Method": shorts(table["method"]),
         "At": sweep_texts(table["method"], table["point"]),
-        "n": texts(table["models"]),
+        "n": models.transform(lambda counts: ", ".join(dict.fromkeys(counts))),
     }
     headings = {ORIGINAL: "τ with the originals", BEFORE: "τ with the twins at the point before"}
     cell = value_interval(table["tau"], table["low"], table["high"], "{:.2f}")

@@ -59,7 +59,7 @@ class ZooResults:
         rows = self.tables[f"{method}/{table}"]
         chosen = rows["epoch"] == (point.epoch if epoch is None else epoch)
         for name, value in point.at.items():
-            chosen &= np.isclose(rows[name], value)
+            chosen &= np.isclose(rows[name], value, atol=0)
         return rows[chosen].set_index("index")
 
     def curve(self, method: str, table: str = "scores") -> pd.DataFrame:

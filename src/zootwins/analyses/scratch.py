@@ -4,7 +4,7 @@ Budgets are states of one run (`zootwins.sparsifiers.retraining`): E, as many ep
 many as original and pruning together; B, twice as many as the original.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -24,6 +24,7 @@ from zootwins.analyses.retrained import (
 )
 from zootwins.analyses.state_of_sparsity import DENSE, published_score
 from zootwins.analyses.statistics import factor_effect, kendall, wilcoxon
+from zootwins.sparsifiers import retraining
 from zootwins.zoos.sources import FACTORS
 
 NO_RETRAINING = "the run has no method that retrains masks"
@@ -82,6 +83,16 @@ def contrasts(results: ZooResults) -> Iterator[tuple[str, Arm, Arm | str]]:
             yield "wider initial weights", arm, replace(arm, init=INITS[0])
 
 
+def other_masks(settings: Mapping[str, retraining.Settings], first: Arm, second: Arm | str) -> str:
+    """Return why two arms differ in more than what they are contrasted by; empty if they do not."""
+    own, other = settings[first.method], settings.get(second.method) if isinstance(second, Arm) else None
+    if other is not None and own.masks != other.masks:
+        return f"{first.method} has masks of {own.masks}, {second.method} of {other.masks}"
+    if other is not None and first.budget == second.budget and own.budgets != other.budgets:
+        return f"{first.method} and {second.method} are trained for other numbers of epochs"
+    return ""
+
+
 def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
     """Return mean paired differences between arms, first less second, in points.
 
@@ -95,8 +106,10 @@ def topology_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
                 difference = accuracy_of(results, first, ratio) - accuracy_of(results, second, ratio)
                 cells = difference_cells(difference)
                 row = {"zoo": results.zoo.id, "contrast": contrast, "first": label(first), "second": label(second)}
-                missing = second.method if isinstance(second, Arm) else second
-                reason = "" if cells["models"] else f"no twins by {missing} at that sparsity"
+                if reason := other_masks(settings, first, second):
+                    cells = difference_cells(difference.iloc[:0])
+                elif not cells["models"]:
+                    reason = f"no twins by {second.method if isinstance(second, Arm) else second} at that sparsity"
                 rows.append(row | {"sparsity": 100 * ratio} | cells | {"reason": reason})
         if not settings:
             rows.append({"zoo": results.zoo.id, "models": 0, "reason": NO_RETRAINING})

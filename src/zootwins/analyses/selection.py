@@ -29,12 +29,26 @@ def others(rows: pd.DataFrame, results: ZooResults) -> pd.DataFrame:
     return rows[~rows.index.isin(pilots(results))]
 
 
+def means_of_pilots(rows: pd.DataFrame, worth: list[str]) -> pd.DataFrame:
+    """Return means over pilots by `point`: of sparsity, and of what a pilot without a twin there counts as 0 in.
+
+    Args:
+        rows: of the pilots' twins, those that diverged being missing.
+        worth: columns of what is good to be large.
+    """
+    of_point = rows.groupby("point")
+    present = of_point["index"].nunique() / rows["index"].nunique()
+    means = of_point[["sparsity", *worth]].mean()
+    return means.assign(**{name: means[name] * present for name in worth})
+
+
 def chosen_point(results: ZooResults, method: str, sparsity: float) -> Point | None:
     """Return the operating point with the best pilot accuracy of those that are at least as sparse in the mean.
 
-    Accuracy is that on validation images. None if no point is as sparse.
+    Accuracy is that on validation images; a pilot whose twin at a point diverged has none there. None if no point is as
+    sparse.
     """
     rows = results.curve(method)
-    means = rows[rows["index"].isin(pilots(results))].groupby("point")[["sparsity", "validation_accuracy"]].mean()
+    means = means_of_pilots(rows[rows["index"].isin(pilots(results))], ["validation_accuracy"])
     reached = means.loc[means["sparsity"] >= sparsity - TOLERANCE, "validation_accuracy"].dropna()
     return None if reached.empty else results.zoo.point(method, reached.idxmax())

@@ -20,11 +20,12 @@ from zootwins.analyses.layer_distribution import layers_at_sparsity
 from zootwins.analyses.pairing import TOLERANCE, at_sparsity
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.retrained import BUDGETS, Arm, arms, label, retraining_methods
-from zootwins.analyses.scratch import retrained_differences
-from zootwins.analyses.selection import chosen_point, others, pilots
+from zootwins.analyses.scratch import other_masks, retrained_differences
+from zootwins.analyses.selection import chosen_point, means_of_pilots, others, pilots
 from zootwins.analyses.state_of_sparsity import SPARSITIES
+from zootwins.sparsifiers.base import REGULARISATION
 from zootwins.sparsifiers.gradual_pruning import DISTRIBUTIONS
-from zootwins.sparsifiers.registry import get_sparsifier
+from zootwins.sparsifiers.registry import get_sparsifier, sparsifiers
 
 MARGIN = 0.5  # points of accuracy: what counts as equal
 CLOSE = 2.0  # points below the original: what counts as a good twin
@@ -32,7 +33,6 @@ HALF = 0.5  # sparsity that a good twin has at least
 SHOWN = 0.8  # sparsity at which layers are compared, and that settings are chosen for
 SPREAD = 5.0  # points of sparsity: a setting that makes models differ by more is not under control
 UNIFORM = 1.0  # points of sparsity: layers that differ by less have the same
-COMPLEX = ("vd", "vds", "vdg", "l0")
 CLAIMS = (
     "magnitude pruning is as good as complex methods",
     "complex methods are inconsistent",
@@ -175,10 +175,9 @@ def _good(results: ZooResults, method: str, non_collapsed: set[int]) -> pd.Serie
     """
     curve = results.curve(method)
     tried = curve[curve["index"].isin(non_collapsed.intersection(pilots(results)))]
-    twins = results.tables[f"{method}/scores"]
-    dense = twins[twins["epoch"] == 0].groupby("index")["validation_accuracy"].max()  # state 0 is the original
+    dense = _validation_of_originals(results, method)
     tried = tried.assign(good=_good_twins(tried, dense.reindex(tried["index"]).to_numpy(), "validation_accuracy"))
-    settings = tried.groupby("point")[["good", "sparsity", "validation_accuracy"]].mean()
+    settings = means_of_pilots(tried, ["good", "validation_accuracy"])
     settings = settings[(settings["good"] > 0) | (settings["sparsity"] >= HALF - TOLERANCE)]
     if settings.empty:
         return None
@@ -186,6 +185,17 @@ def _good(results: ZooResults, method: str, non_collapsed: set[int]) -> pd.Serie
     scores = others(results.at(method, results.zoo.point(method, best.name)), results)
     scores = scores[scores.index.isin(non_collapsed)]
     return _good_twins(scores, results.originals["test_accuracy"].reindex(scores.index), "test_accuracy")
+
+
+def _validation_of_originals(results: ZooResults, method: str) -> pd.Series:
+    """Return the originals' validation accuracies, by index: state 0 of the method's twins, or of others.
+
+    Twins that start from weights of an earlier epoch have these as their state 0; VD and L0 start from originals.
+    """
+    starts = (one for one in (method, *results.zoo.methods) if f"{one}/scores" in results.tables)
+    one = next(one for one in starts if getattr(results.zoo.methods[one], "start_epoch", None) is None)
+    twins = results.tables[f"{one}/scores"]
+    return twins[twins["epoch"] == 0].groupby("index")["validation_accuracy"].max()
 
 
 def _good_twins(scores: pd.DataFrame, dense: pd.Series | np.ndarray, quantity: str) -> pd.Series:
@@ -230,10 +240,11 @@ def _from_scratch(results: ZooResults) -> Iterator[Finding | str]:
 
 
 def _original_start(results: ZooResults) -> Iterator[Finding | str]:
-    if missing := _missing(results, "lottery", "scratch"):
+    pair = Arm("lottery", "E"), Arm("scratch", "E")
+    if missing := _missing(results, "lottery", "scratch") or other_masks(retraining_methods(results), *pair):
         yield missing
         return
-    values = retrained_differences(results, Arm("lottery", "E"), Arm("scratch", "E")).to_numpy()
+    values = retrained_differences(results, *pair).to_numpy()
     plain = mean_finding(
         "lottery − scratch",
         "the original's initial weights make no difference to training from scratch (E)",
@@ -323,11 +334,13 @@ _TESTS = (
 
 
 def _complex(results: ZooResults) -> list[str]:
-    return [method for method in results.zoo.methods if method in COMPLEX]
+    """Return the methods that learn which weights go, as the paper's VD and L0 do."""
+    return [method for method in results.zoo.methods if get_sparsifier(method).kind == REGULARISATION]
 
 
 def _none_complex(results: ZooResults) -> str:
-    return "" if _complex(results) else f"needs one of {', '.join(COMPLEX)}"
+    known = ", ".join(one.id for one in sparsifiers() if one.kind == REGULARISATION)
+    return "" if _complex(results) else f"needs one of {known}"
 
 
 def _missing(results: ZooResults, *methods: str) -> str:

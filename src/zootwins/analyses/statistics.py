@@ -88,12 +88,12 @@ def _resampled_tau(x: np.ndarray, y: np.ndarray) -> Callable[..., np.ndarray]:
 
 
 def wilcoxon(differences: pd.Series) -> float:
-    """Return the p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN without pairs.
+    """Return the p-value of Wilcoxon's signed-rank test; 1 where nothing differs, NaN with no or unknown pairs.
 
     SciPy's choice between the exact test and the normal approximation. Of up to 13 differences with ties or zeros,
     SciPy ranks again for each of 2^n signs, most of a second; ranks do not depend on signs, so here they are made once.
     """
-    if differences.empty:
+    if differences.empty or differences.isna().any():
         return np.nan
     exact = differences.round(9).to_numpy()  # of shares of some hundred images: rounding must not part what ties
     if not exact.any():

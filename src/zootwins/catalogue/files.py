@@ -29,6 +29,12 @@ PAPER = ("mp", "vd")  # the paper's methods
 DIGESTS = ".snakemake/zootwins-digests.json"  # of large files of folders, beside Snakemake's own records
 
 
+def _state_of(file: Path, folder: Path) -> tuple[str, int, int]:
+    """Return what a file of a folder is known by, since images can have the same size: path, size, time of change."""
+    status = file.stat()
+    return str(file.relative_to(folder)), status.st_size, status.st_mtime_ns
+
+
 @cache
 def _digest_of_folder(directory: str, epoch: int | str | None, dialect: str | None) -> str:
     """Return the digest of a folder, computed once for all of a zoo's jobs."""
@@ -114,12 +120,15 @@ class Files:
         return [self.given(self.run.dataset_path, name)]
 
     def dataset_settings(self, name: str) -> dict[str, Any] | str:
-        """Return the catalogue's settings of a data set, as plain values, and a folder's files; `archive` as is."""
+        """Return the catalogue's settings of a data set, as plain values, and a folder's files; `archive` as is.
+
+        A file of the folder is known by its name, its size and when it was last changed.
+        """
         entry = self.run.datasets.get(name)
         if entry is None:
             return name
         folder = Path(*self.of_dataset(name)) if entry.folder else None
-        held = folder and sorted((str(file.relative_to(folder)), file.stat().st_size) for file in folder.rglob("*.*"))
+        held = folder and sorted(_state_of(file, folder) for file in folder.rglob("*.*"))
         return {"name": name, "entry": entry.plain(), "files": held and digest(held)}
 
     def zoo_dataset_files(self, zoo: str) -> list[str]:

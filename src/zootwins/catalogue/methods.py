@@ -9,14 +9,25 @@ from zootwins.run.errors import InputError, Mistakes
 from zootwins.sparsifiers.base import Settings
 from zootwins.sparsifiers.registry import REGISTRY, get_sparsifier, of_section, sparsifiers
 
+PUBLISHED = "vd"  # the name that published twins have, whoever's they are
+
 
 def zoo_methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Settings]:
-    """Return the settings of a zoo's methods, the run's or its own; of published twins, variational dropout's."""
+    """Return the settings of a zoo's methods, the run's or its own; of published twins, variational dropout's.
+
+    Raises:
+        InputError: if a setting is wrong, or published twins are wanted under another name than vd.
+    """
     methods, mistakes = {}, Mistakes()
+    if entry.twins_of and name in config.zoos and PUBLISHED not in (config.methods or config.twins or entry.methods):
+        raise InputError(
+            f"configuration: twins: {name} has published twins by variational dropout, which are imported as "
+            f"{PUBLISHED}; add {PUBLISHED}: {{sparsifier: variational_dropout}}, or take {name} out of zoos"
+        )
     for method in config.methods or tuple(config.twins) or entry.methods:
         sparsifier = get_sparsifier(method)
         of_zoo, of_twin = getattr(entry, sparsifier.section), entry.twins.get(method, {})
-        if of_zoo is False or of_twin is False or (entry.twins_of and method != "vd"):
+        if of_zoo is False or of_twin is False or (entry.twins_of and method != PUBLISHED):
             continue
         named = config.twins[method].settings if method in config.twins else {}
         key = f"zoos.{name}.twins.{method}" if named or of_twin else f"zoos.{name}.{sparsifier.section}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.base import PROGRESSIVE
 from zootwins.sparsifiers.composition import Composition
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class ACDC(pruning.Pruning):
     title = "AC/DC"
     short = "AC/DC"
     section = "acdc"
+    kind = PROGRESSIVE
     Settings = Settings
 
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import isclose
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from zootwins.population.weights import Weights
     from zootwins.storage.shards import TwinShard
     from zootwins.zoos.originals import Originals
+
+
+CLOSE = 1e-6  # relative: values of a sweep parameter that are the same, one of them being read from a file
+# The kinds of pruning that Iofinova et al. (2022) compare.
+PROGRESSIVE, SECOND_ORDER, REGROWTH = "progressive", "second order", "regrowth"
+REGULARISATION, LOTTERY_TICKETS = "regularisation", "lottery tickets"
 
 
 class Settings(Section):
@@ -105,6 +112,7 @@ class Sparsifier(ABC):
         short: in figures and tables' headings.
         colour: in all figures, such as `#0072B2`; by its place in the registry if empty.
         section: its key in configuration and catalogue; its rule and its module have this name too.
+        kind: one of the kinds of pruning above, by which the literature's claims are tested; empty if of none.
     """
 
     id: ClassVar[str]
@@ -112,6 +120,7 @@ class Sparsifier(ABC):
     short: ClassVar[str]
     colour: ClassVar[str] = ""
     section: ClassVar[str]
+    kind: ClassVar[str] = ""
     sweep: ClassVar[SweepParameter]
     Settings: ClassVar[type[Settings]]
 
@@ -181,7 +190,7 @@ class Sparsifier(ABC):
 
     def point(self, settings: Settings, value: float) -> Point | None:
         """Return the point of the curve with a value of the sweep parameter, or None."""
-        return next((point for point in self.curve(settings) if abs(point.value - value) < 1e-6), None)
+        return next((point for point in self.curve(settings) if isclose(point.value, value, rel_tol=CLOSE)), None)
 
 
 def repeated(factors: Sequence[Factors], times: int, lr: float | None) -> list[Factors]:

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from zootwins.run.settings import Once
 from zootwins.sparsifiers import pruning
-from zootwins.sparsifiers.base import Axis
+from zootwins.sparsifiers.base import PROGRESSIVE, Axis
 from zootwins.sparsifiers.composition import Allocation, Composition
 from zootwins.sparsifiers.schedules import Cubic
 
@@ -83,6 +83,7 @@ class GradualPruning(pruning.Pruning):
     title = "Gradual magnitude pruning"
     short = "GMP"
     section = "gradual_pruning"
+    kind = PROGRESSIVE
     Settings = Settings
 
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.base import LOTTERY_TICKETS
 from zootwins.sparsifiers.composition import Composition
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class IterativePruning(pruning.Pruning):
     title = "Iterative magnitude pruning"
     short = "IMP"
     section = "iterative_pruning"
+    kind = LOTTERY_TICKETS
     Settings = Settings
 
     def earlier_epochs(self, settings: Settings) -> tuple[int, ...]:

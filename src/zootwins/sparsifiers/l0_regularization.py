@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from zootwins.sparsifiers import penalised
-from zootwins.sparsifiers.base import SparsifierInputs, SweepParameter
+from zootwins.sparsifiers.base import REGULARISATION, SparsifierInputs, SweepParameter
 
 if TYPE_CHECKING:
     from zootwins.population import Population
@@ -44,6 +44,7 @@ class L0Regularization(penalised.Penalised):
     title = "L0 regularisation"
     short = "L0"
     section = "l0_regularization"
+    kind = REGULARISATION
     sweep = SweepParameter("penalty", f"Weight of the L0 penalty × {penalised.IMAGES}", "penalty {:g}")
     Settings = Settings
 

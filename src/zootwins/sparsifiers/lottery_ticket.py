@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from zootwins.sparsifiers import retraining
+from zootwins.sparsifiers.base import LOTTERY_TICKETS
 
 
 class Settings(retraining.Settings):
@@ -30,4 +31,5 @@ class LotteryTicket(retraining.Retraining):
     title = "Lottery ticket"
     short = "Lottery"
     section = "lottery_ticket"
+    kind = LOTTERY_TICKETS
     Settings = Settings

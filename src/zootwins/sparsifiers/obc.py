@@ -12,6 +12,7 @@ from pydantic import Field
 
 from zootwins.run.settings import NotNegative
 from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.base import SECOND_ORDER
 from zootwins.sparsifiers.composition import Composition
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class OBC(pruning.Pruning):
     title = "Optimal brain compression"
     short = "OBC"
     section = "obc"
+    kind = SECOND_ORDER
     Settings = Settings
 
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:

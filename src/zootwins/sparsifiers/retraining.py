@@ -47,9 +47,10 @@ class Settings(pruning.Settings):
     )
     pruning_epochs: int | None = Field(
         None,
-        ge=1,
+        ge=0,
         description="Epochs that the mask's method trained for: half of `epochs` and these are the budget of a pruned "
-        "model, a state whose predictions are kept. null: as that method's settings say.",
+        "model, a state whose predictions are kept. null: as that method's settings say; 0 where it pruned while the "
+        "network was trained, and no longer.",
     )
 
     @field_validator("epochs")
@@ -88,7 +89,9 @@ class Retraining(pruning.Pruning):
             )
         total = settings.epochs or 2 * epochs
         before = total // 2 if of_masks.start_epoch == 0 else 0  # pruned while it was trained
-        pruning_epochs = settings.pruning_epochs or max(0, of_masks.epochs - before)
+        pruning_epochs = settings.pruning_epochs
+        if pruning_epochs is None:
+            pruning_epochs = max(0, of_masks.epochs - before)
         if pruning_epochs > total // 2:
             raise ValueError(
                 f"epochs: {total} end before the budget of {total // 2} epochs and {pruning_epochs} of "

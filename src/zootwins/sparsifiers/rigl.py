@@ -12,6 +12,7 @@ from pydantic import Field
 
 from zootwins.run.settings import Share
 from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.base import REGROWTH
 from zootwins.sparsifiers.composition import Composition
 from zootwins.sparsifiers.parts import ALLOCATIONS, SCORES, part
 
@@ -37,6 +38,7 @@ class RigL(pruning.Pruning):
     title = "RigL"
     short = "RigL"
     section = "rigl"
+    kind = REGROWTH
     Settings = Settings
     growth: ClassVar[str] = "gradient"
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from zootwins.run.settings import Positive
 from zootwins.sparsifiers import penalised
-from zootwins.sparsifiers.base import SweepParameter
+from zootwins.sparsifiers.base import REGULARISATION, SweepParameter
 
 if TYPE_CHECKING:
     from zootwins.population.soft_threshold import SoftThreshold
@@ -35,6 +35,7 @@ class SoftThresholds(penalised.Penalised):
     title = "Soft threshold reparameterization"
     short = "STR"
     section = "soft_threshold"
+    kind = REGULARISATION
     sweep = SweepParameter("penalty", f"Weight of the threshold penalty × {penalised.IMAGES}", "penalty {:g}")
     Settings = Settings
 

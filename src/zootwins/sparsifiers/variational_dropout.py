@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from zootwins.sparsifiers import base
-from zootwins.sparsifiers.base import Point, Sparsifier, SparsifierInputs, SweepParameter, repeated, twin_keys
+from zootwins.sparsifiers.base import (
+    REGULARISATION,
+    Point,
+    Sparsifier,
+    SparsifierInputs,
+    SweepParameter,
+    repeated,
+    twin_keys,
+)
 
 if TYPE_CHECKING:
     from zootwins.population import Population
@@ -43,6 +51,7 @@ class VariationalDropout(Sparsifier):
     title = "Variational dropout"
     short = "VD"
     section = "variational_dropout"
+    kind = REGULARISATION
     sweep = SweepParameter("epoch", "Epoch of variational dropout", "epoch {:g}")
     Settings = Settings
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from zootwins.sparsifiers import penalised
-from zootwins.sparsifiers.base import SweepParameter
+from zootwins.sparsifiers.base import REGULARISATION, SweepParameter
 
 if TYPE_CHECKING:
     from zootwins.population.variational import GaussianNoise
@@ -31,6 +31,7 @@ class VariationalSweep(penalised.Penalised):
     title = "Variational dropout, swept"
     short = "VD sweep"
     section = "variational_sweep"
+    kind = REGULARISATION
     sweep = SweepParameter("penalty", f"Weight of the KL term × {penalised.IMAGES}", "penalty {:g}")
     Settings = Settings
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from zootwins.run.errors import InputError
 from zootwins.run.settings import Ascending
-from zootwins.sparsifiers import base
+from zootwins.sparsifiers import base, variational_sweep
 from zootwins.sparsifiers.base import Axis, Point, Sparsifier, SparsifierInputs, SweepParameter, repeated, twin_keys
 from zootwins.storage.files import remedy
 
@@ -27,7 +27,10 @@ class Settings(base.Settings):
     """Settings of thresholds after variational dropout."""
 
     epochs: Literal[0] = Field(0, description="Nothing is trained.")
-    twins: Literal["vds", "vdg"] = Field("vds", description="Whose twins are pruned, as they are after the last epoch.")
+    twins: str = Field(
+        "vds",
+        description="Whose twins are pruned, as they are after the last epoch: by variational dropout with penalties.",
+    )
     thresholds: Annotated[tuple[float, ...], Ascending] = Field(
         min_length=1, description="A weight is pruned where its log α reaches such a value."
     )
@@ -54,6 +57,10 @@ class VariationalThresholds(Sparsifier):
         trained = others.get(settings.twins)
         if trained is None:
             raise ValueError(f"twins: {settings.twins!r} is no method of this zoo; add it to the configuration's twins")
+        if not isinstance(trained, variational_sweep.Settings):
+            raise ValueError(
+                f"twins: {settings.twins!r} has no noise with penalties; choose vds or vdg"
+            )
         if settings.penalties not in ((), trained.penalties):
             raise ValueError(f"penalties: they are those of {settings.twins}; leave the key out")
         penalty = trained.penalties[len(trained.penalties) // 2] if settings.penalty is None else settings.penalty

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from zootwins.run.settings import Positive
 from zootwins.sparsifiers import composed, pruning
+from zootwins.sparsifiers.base import SECOND_ORDER
 from zootwins.sparsifiers.composition import Composition
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class WoodFisher(pruning.Pruning):
     title = "WoodFisher"
     short = "WoodFisher"
     section = "woodfisher"
+    kind = SECOND_ORDER
     Settings = Settings
 
     def composition(self, settings: Settings, at: Mapping[str, float]) -> Composition:

@@ -19,9 +19,9 @@ import requests
 from zootwins.run.errors import InputError
 from zootwins.storage.files import replacing
 from zootwins.zoos.archives import is_archive
-from zootwins.zoos.dialects import small_cnn_zoo
+from zootwins.zoos.dialects import DIALECTS
 from zootwins.zoos.downloads import Client, RemoteFile, verify
-from zootwins.zoos.ray_folders import candidates, checkpoint_epochs
+from zootwins.zoos.ray_folders import DATASET
 from zootwins.zoos.remote_zip import RemoteZip
 from zootwins.zoos.sources import ArchiveSource
 
@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 
 ZENODO_API = "https://zenodo.org/api"
 _ZIP = b"PK"
-_DATASET = "dataset.pt"
-_ALWAYS = {"params.json", "result.json", "config.json", _DATASET, *small_cnn_zoo.FILES}
-_OPEN_LTH = "hparams.log"  # in every folder of open_lth's trainings
 
 
 def fetch_zoo(
@@ -112,7 +109,7 @@ def fetch_epoch(
         needed = needed_members(members.names, epoch, lambda name: held.read(name) if name in have else b"")
         if missing := [name for name in needed if name not in have]:
             members.fetch(missing)
-            members.write([name for name in needed if not name.endswith(_DATASET)], output, held)
+            members.write([name for name in needed if not name.endswith(DATASET)], output, held)
         else:
             _link_to(raw, output)
         part.unlink()
@@ -121,24 +118,9 @@ def fetch_epoch(
 def needed_members(
     names: Iterable[str], epoch: int | None = None, read: Callable[[str], bytes] = lambda name: b""
 ) -> list[str]:
-    """Return the members of an archive that importing reads: factors, results, data set, a checkpoint per model.
-
-    Args:
-        names: all members.
-        epoch: of the checkpoint; each model's last where it is None or not there.
-        read: returns the content of a result.json, which may say of which epoch each checkpoint is; without it,
-            checkpoints are numbered by epoch.
-    """
+    """Return the members of an archive that importing reads, of the first dialect that has any (`RawZoo.needed`)."""
     names = list(names)
-    if any(name.rpartition("/")[2] == _OPEN_LTH for name in names):  # checkpoints beside the texts, all small
-        return [name for name in names if not name.endswith("/")]
-    needed = [name for name in names if name.rpartition("/")[2] in _ALWAYS]
-    for folder in candidates(names).values():
-        result = f"{folder.path}/result.json".removeprefix("/")
-        epochs = checkpoint_epochs(folder, read(result) if "result.json" in folder.texts else b"") or folder.checkpoints
-        if epochs:  # the last one also where the wanted one is missing: importing says what is there instead
-            needed.append(epochs[epoch if epoch in epochs else max(epochs)])
-    return needed
+    return next((needed for dialect in DIALECTS if (needed := dialect.needed(names, epoch, read))), [])
 
 
 def _link(source: Path, output: Path, checksums: Mapping[str, str]) -> dict[str, Any]:

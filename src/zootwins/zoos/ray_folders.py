@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 MODEL_PREFIX = "NN_tune_trainable"  # how the authors' folders of models begin, whatever is in them
 RESULTS_LIMIT, PARAMS_LIMIT = 16 << 20, 1 << 20  # bytes; real ones have 60 and 1 kB
 TEXTS = ("params.json", "result.json")
+DATASET = "dataset.pt"  # beside the models' folders or above them
+NEEDED = (*TEXTS, "config.json", DATASET)  # beside checkpoints, all that importing reads
 WEIGHTS = ("checkpoints", "checkpoints.safetensors", "model.safetensors")  # names of a checkpoint's weights
 _CHECKPOINT = re.compile(rf"checkpoint_([0-9]{{1,9}})/(?:{'|'.join(map(re.escape, WEIGHTS))})")
 _NO_MODELS = "lr_sweep"  # WeightCLIP's trials of learning rates
@@ -164,7 +166,7 @@ def dataset_file(members: Members, folder: ModelFolder) -> str | None:
     above = folder.path
     while above:
         above = above.rpartition("/")[0]
-        name = f"{above}/dataset.pt".removeprefix("/")
+        name = f"{above}/{DATASET}".removeprefix("/")
         if name in members.names:
             return name
     return None

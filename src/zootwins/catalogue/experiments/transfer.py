@@ -111,8 +111,9 @@ class TransferExperiment(Experiment):
             note=(
                 "Mean difference in accuracy to the model's unpruned control, in points, with its 95 % bootstrap "
                 "interval over n models, and that in linear transfer less that in full transfer. Methods that sweep "
-                "something else than a sparsity are interpolated at that of the model's other twins. W of kinds: "
-                "Kendall's coefficient of how far models agree on the order of the kinds, and Friedman's p."
+                "something else than a sparsity are interpolated at that of the model's other twins; methods of none "
+                "of the five kinds are left out. W of kinds: Kendall's coefficient of how far models agree on the "
+                "order of the kinds, and Friedman's p."
             ),
             label="kinds of pruning in transfer",
             caption=(

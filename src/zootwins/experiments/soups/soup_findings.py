@@ -6,7 +6,6 @@ unless stated otherwise.
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 
 from zootwins.analyses.cells import lines
@@ -60,15 +59,15 @@ def _findings(results: ZooResults) -> Iterator[tuple[float, Finding]]:
         yield goals[-1], _falls(whole, goals)
 
 
-def _gain(table: pd.DataFrame, against: str, variant: str = SEED) -> np.ndarray:
-    """Return gains of the last phase in points, in the order of the models' indices."""
+def _gain(table: pd.DataFrame, against: str, variant: str = SEED) -> pd.Series:
+    """Return gains of the last phase in points, by the models' indices in order."""
     chosen = last_phase(table)
-    chosen = chosen[(chosen["variant"] == variant) & (chosen["against"] == against)].sort_values("index")
-    return 100 * chosen["gain"].to_numpy()
+    chosen = chosen[(chosen["variant"] == variant) & (chosen["against"] == against)]
+    return 100 * chosen.set_index("index")["gain"].sort_index()
 
 
-def _finding(text: str, statistic: str, values: np.ndarray, bound: float = 0.0, *, above: bool = True) -> Finding:
-    return mean_finding("", text, f"{statistic}, points", values, bound, above=above)
+def _finding(text: str, statistic: str, values: pd.Series, bound: float = 0.0, *, above: bool = True) -> Finding:
+    return mean_finding("", text, f"{statistic}, points", values.to_numpy(), bound, above=above)
 
 
 def _gains(table: pd.DataFrame) -> Iterator[Finding]:
@@ -103,7 +102,7 @@ def _phases(results: ZooResults, goal: float) -> Iterator[Finding]:
     if len(later):
         differences = (later["mean_member"] - later["imp"]).groupby(later["index"]).mean()
         text = "members that start from a soup are better than those of IMP"
-        yield _finding(text, "accuracy, mean member less IMP, phases after the first", 100 * differences.to_numpy())
+        yield _finding(text, "accuracy, mean member less IMP, phases after the first", 100 * differences)
 
 
 def _shifted(results: ZooResults, goal: float) -> Iterator[Finding]:
@@ -111,7 +110,7 @@ def _shifted(results: ZooResults, goal: float) -> Iterator[Finding]:
     chosen = table[(table["variant"] == SEED) & (table["goal"] == goal) & (table["against"] == "mean_member")]
     of_set = {name: part.set_index("index")["gain"] for name, part in chosen.groupby("set")}
     if "corruptions" in of_set:
-        difference = (of_set["corruptions"] - of_set["test"]).to_numpy()
+        difference = of_set["corruptions"] - of_set["test"]
         text = "soups gain more on corrupted images than on those they were trained for"
         yield _finding(text, "gain over mean member, corrupted less test images", 100 * difference)
 
@@ -127,11 +126,11 @@ def _mixtures(results: ZooResults, goal: float) -> Iterator[Finding]:
     for kind, part in mixed[mixed["goal"] == goal].groupby("kind", sort=False):
         if kind != OF_ONE_MODEL:
             text = f"averages of unrelated models ({kind}) are worse than the worst of them"
-            values = 100 * (part["merged"] - part["worst"]).to_numpy()
+            values = 100 * (part["merged"] - part["worst"])
             yield _finding(text, "accuracy, average less worst part, phase 1", values, above=False)
     pairs = one_number(last_phase(results.tables["soup_pairs"]))
     members = pairs[(pairs["kind"] == OF_ONE_MODEL) & (pairs["variant"] == SEED) & (pairs["goal"] == goal)]
-    values = 100 * members.groupby("index")["barrier"].mean().to_numpy()
+    values = 100 * members.groupby("index")["barrier"].mean()
     text = f"between members there is no barrier above {SMALL_BARRIER:g} point"
     yield _finding(text, "barrier", values, SMALL_BARRIER, above=False)
 
@@ -147,9 +146,9 @@ def _dense(table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _falls(table: pd.DataFrame, goals: Sequence[float]) -> Finding:
-    ends = [_gain(table[table["goal"] == goal], "mean_member") for goal in goals[-2:]]
+    before, last = (_gain(table[table["goal"] == goal], "mean_member") for goal in goals[-2:])
     text = "the gain falls at the highest sparsity"
-    return _finding(text, "gain over mean member, less that of the goal before", ends[1] - ends[0], above=False)
+    return _finding(text, "gain over mean member, less that of the goal before", last - before, above=False)
 
 
 def arrange_soup_findings(table: pd.DataFrame) -> pd.DataFrame:

@@ -205,14 +205,14 @@ def control_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 
 
 def _controls(results: ZooResults) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Return frames with members, goal, sparsity, merged, parts and worst, by control."""
+    """Return frames with members, goal, sparsity, merged, parts and worst, by control; of models that have both."""
     yield from unrelated_models(results).groupby("kind", sort=False)
     wide = arms(results)
     table = results.tables["soups"]
     members = table[table["arm"] == "member"]
     worst = members.groupby([*CELL, "index"])["test_accuracy"].min()
     frame = pd.DataFrame({"merged": wide["soup"], "parts": wide["mean_member"], "worst": worst})
-    frame = frame.assign(sparsity=arms(results, "sparsity")["soup"]).reset_index()
+    frame = frame.assign(sparsity=arms(results, "sparsity")["soup"]).dropna(subset=["merged", "parts"]).reset_index()
     for variant in ("constant", "dense"):
         if len(part := frame[frame["variant"] == variant]):
             yield variant, part

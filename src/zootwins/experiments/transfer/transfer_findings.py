@@ -1,7 +1,7 @@
 """The paper's claims as tests on a zoo: holds, does not hold, or inconclusive (`analyses.paper_findings`).
 
-Claim 9 is on the five kinds of pruning (`kinds`). Claim 3 takes VD and L0 for regularisation, MP and GMP for
-progressive pruning (MP prunes once): an analogy. Verdicts are not corrected for their number.
+Claims 3 and 9 are on kinds of pruning (`Sparsifier.kind`). Claim 3 takes MP, which prunes once, for progressive
+pruning too: an analogy. Verdicts are not corrected for their number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,13 +18,13 @@ from zootwins.analyses.results import ZooResults
 from zootwins.analyses.statistics import UNDEFINED, kendall, pearson
 from zootwins.catalogue.candidates import KINDS, MASKS_OF, RANDOM, SCRATCH, UNTRAINED
 from zootwins.experiments.transfer.outcomes import main_outcomes, method_name, point_name
-from zootwins.experiments.transfer.transfer_tables import kind_findings
+from zootwins.experiments.transfer.transfer_tables import kind_findings, kind_of
+from zootwins.sparsifiers.base import PROGRESSIVE, REGULARISATION
 
 MARGIN = 1.0  # points: a mean loss below it does not count, nor does a gain on shuffled pixels
 # Sparsity below the head up to which twins are said to transfer as well as their controls: of 80 % of all weights,
 # magnitude pruning takes up to 84 % of those, since it spares the head.
 MODERATE = 0.85
-REGULARISED, PROGRESSIVE = ("vd", "l0"), ("mp", "gmp")
 LEAST_TASKS = 6
 EVERY = "all"  # stands for the task of what is said of all tasks
 SHUFFLED = "-shuffled"
@@ -87,10 +87,11 @@ def _decline(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Fi
 
 def _interaction(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Finding]]:
     """Test claim 3: regularisation is relatively better in linear transfer, progressive pruning in full."""
-    present = set(table["method"])
-    for regular in REGULARISED:
-        for progressive in PROGRESSIVE:
-            if {regular, progressive} <= present:
+    present = list(dict.fromkeys(table["method"]))
+    regularised = [method for method in present if kind_of(method) == REGULARISATION]
+    for regular in regularised:
+        for progressive in present:
+            if progressive == MASKS_OF or kind_of(progressive) == PROGRESSIVE:
                 differences = [
                     _less_at_equal_sparsity(table, mode, regular, progressive) for mode in ("linear", "full")
                 ]
@@ -119,7 +120,7 @@ def _order(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, Find
     """
     controls = table[table["is_control"]]
     for mode, part in controls.groupby("mode", sort=False):
-        yield _correlated(4, mode, MASKS_OF, "good controls", part["upstream_accuracy"], part["accuracy"])
+        yield _correlated(4, mode, part["method"].iloc[0], "good controls", part["upstream_accuracy"], part["accuracy"])
     for mode, method, part in _sparse(table):
         defaults = part[part["point"] == nearest_point(part)]
         name = f"{method_name(method)} twins"
@@ -153,7 +154,8 @@ def _baselines(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, 
             (SCRATCH, "transferred networks are better than those trained from scratch"),
         ):
             for point in (point for method, point in wide.columns if method == kind):
-                values = (wide[MASKS_OF, point] - wide[kind, point]).to_numpy()
+                pruned = wide.get((MASKS_OF, point), pd.Series(np.nan, wide.index))  # all of them diverged
+                values = (pruned - wide[kind, point]).to_numpy()
                 where = point_name(kind, point) if point else "dense"
                 yield _worth(mode, f"{MASKS_OF} − {kind}", f"{text}, {where}", values, negative)
         if (UNTRAINED, 0.0) in wide and (MASKS_OF, 0.0) in wide:
@@ -192,7 +194,7 @@ def _restarts(table: pd.DataFrame, negative: bool) -> Iterator[tuple[int, str, F
         text = "restarts differ less than models do"
         value = float(_ratio(spread, accuracy)) if np.ptp(accuracy) else np.nan
         statistic = "std over restarts / std over models"
-        yield 8, mode, Finding(MASKS_OF, text, statistic, value, *bounds, 1.0, len(part), above=False)
+        yield 8, mode, Finding(part["method"].iloc[0], text, statistic, value, *bounds, 1.0, len(part), above=False)
 
 
 def _ratio(spread: np.ndarray, accuracy: np.ndarray, axis: int = -1) -> np.ndarray:

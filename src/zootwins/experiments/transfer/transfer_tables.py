@@ -20,7 +20,7 @@ from zootwins.analyses.intervals import interval
 from zootwins.analyses.pairing import interpolated
 from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
-from zootwins.analyses.statistics import UNDEFINED, Coefficient, kendall, pearson, wilcoxon
+from zootwins.analyses.statistics import Coefficient, kendall, pearson, wilcoxon
 from zootwins.experiments.transfer.outcomes import (
     NETWORK,
     PLACE,
@@ -31,27 +31,21 @@ from zootwins.experiments.transfer.outcomes import (
     outcomes,
     point_name,
 )
-from zootwins.sparsifiers.registry import get_sparsifier, is_known, of_section
+from zootwins.sparsifiers.base import LOTTERY_TICKETS, PROGRESSIVE, REGROWTH, REGULARISATION, SECOND_ORDER
+from zootwins.sparsifiers.registry import get_sparsifier, is_known
 
 REFERENCE = Path(__file__).with_name("reference.csv")
 KEYS = ["zoo", *PLACE, *NETWORK]
 _MEAN = ["mean", "std", "models", "low", "high"]
 _INCREASE = [f"error_increase{end}" for end in ("", "_low", "_high")]
 _COEFFICIENTS = [f"{name}{end}" for name in ("tau", "r") for end in ("", "_low", "_high", "_p")]
-KINDS = {
-    "progressive": ("gmp", "acdc"),
-    "second order": ("woodfisher", "obc"),
-    "regrowth": ("rigl", "set"),
-    "regularisation": ("str", "vd", "l0"),
-    "lottery tickets": ("imp", "lottery"),
-}
 # How the paper's raw results rank linear against full transfer: which of the two is each kind relatively better in?
 BETTER_IN_LINEAR = {
-    "progressive": True,
-    "second order": False,
-    "regrowth": True,
-    "regularisation": True,
-    "lottery tickets": False,
+    PROGRESSIVE: True,
+    SECOND_ORDER: False,
+    REGROWTH: True,
+    REGULARISATION: True,
+    LOTTERY_TICKETS: False,
 }
 EXCESS = "linear − full"
 CELL = ["task", "goal", "kind", "method"]
@@ -107,15 +101,13 @@ def correlation_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
             key = dict(zip(("zoo", "task", "mode", *NETWORK), (results.zoo.id, task, mode, *network), strict=True))
             pairs = {"accuracy": ("upstream_accuracy", "accuracy"), "change": ("change_upstream", "change")}
             rows += [
-                {**key, "quantity": quantity, "models": len(part), **_coefficients(part[x], part[y])}
+                {**key, "quantity": quantity, **_coefficients(part[x], part[y])}
                 for quantity, (x, y) in pairs.items()
-                if part[x].notna().all() and not (quantity == "change" and part["is_control"].all())
+                if part[x].notna().any() and not (quantity == "change" and part["is_control"].all())
             ]
             if mode == "full" and (both := _linear_too(table, task, network, part)) is not None:
                 values = _coefficients(both, part["accuracy"])
-                rows.append(
-                    {**key, "mode": "both", "quantity": "linear and full", "models": len(part), **values},
-                )
+                rows.append({**key, "mode": "both", "quantity": "linear and full", **values})
     return pd.DataFrame(rows, columns=["zoo", "task", "mode", *NETWORK, "quantity", "models", *_COEFFICIENTS])
 
 
@@ -127,11 +119,11 @@ def _linear_too(table: pd.DataFrame, task: str, network: Sequence, part: pd.Data
 
 
 def _coefficients(x: pd.Series, y: pd.Series) -> dict[str, float]:
-    x, y = x.round(9).to_numpy(), y.round(9).to_numpy()  # shares of images: rounding must not part what is tied
-    named: dict[str, Coefficient] = {"tau": UNDEFINED, "r": UNDEFINED}
-    if np.isfinite(x).all() and np.isfinite(y).all():
-        named = {"tau": kendall(x, y), "r": pearson(x, y)}
-    return {
+    """Return the coefficients of the models that have both, and how many these are."""
+    both = np.stack([x, y])[:, (x.notna() & y.notna()).to_numpy()]
+    x, y = both.round(9)  # shares of images: rounding must not part what is tied
+    named: dict[str, Coefficient] = {"tau": kendall(x, y), "r": pearson(x, y)}
+    return {"models": len(x)} | {
         f"{name}{end}": value
         for name, one in named.items()
         for end, value in (("", one.value), ("_low", one.low), ("_high", one.high), ("_p", one.p))
@@ -234,10 +226,7 @@ def arrange_reference(table: pd.DataFrame) -> pd.DataFrame:
 
 def kind_of(method: str) -> str | None:
     """Return the kind of a method, or of the sparsifier of a named twin; None if it is of none."""
-    if not is_known(method):
-        return None
-    sparsifier = of_section(get_sparsifier(method).section).id
-    return next((kind for kind, methods in KINDS.items() if sparsifier in methods), None)
+    return (get_sparsifier(method).kind or None) if is_known(method) else None
 
 
 def changes(results: ZooResults) -> pd.DataFrame:
@@ -311,7 +300,7 @@ def kind_findings(results: ZooResults) -> Iterator[tuple[str, Finding]]:
     table = table[table["mode"] == EXCESS]
     for (task, goal), part in table.groupby(["task", "goal"], sort=False):
         wide = part.pivot_table(index="index", columns="kind", values="change")
-        for kind in [kind for kind in KINDS if kind in wide and wide.shape[1] > 1]:
+        for kind in [kind for kind in BETTER_IN_LINEAR if kind in wide and wide.shape[1] > 1]:
             values = 100 * (wide[kind] - wide.drop(columns=kind).mean(axis=1)).to_numpy()
             mode = "linear" if BETTER_IN_LINEAR[kind] else "full"
             text = f"{kind}, {goal:g} %: relatively better in {mode} transfer than the other kinds"

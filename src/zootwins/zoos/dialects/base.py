@@ -1,7 +1,7 @@
 """The interface of a dialect: how a raw zoo is recognised, which models it has, and what is recorded of each."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -68,6 +68,20 @@ class RawZoo(ABC):
     @abstractmethod
     def recognises(cls, members: Members) -> bool:
         """Say whether files are of this dialect."""
+
+    @classmethod
+    @abstractmethod
+    def needed(cls, names: Sequence[str], epoch: int | None, read: Callable[[str], bytes]) -> list[str]:
+        """Return the members of an archive that importing reads, so that no others are downloaded.
+
+        Args:
+            names: all members of the archive.
+            epoch: of the checkpoints; each model's last where it is None or not there.
+            read: returns the content of a text among these; of one that is not here yet, nothing.
+
+        Returns:
+            None of an archive that is not of this dialect.
+        """
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ checkpoint.pth, which resumes a training, is not read. Of lottery tickets, only 
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -45,6 +45,10 @@ _KEYS = FACTOR_KEYS | {
 }
 
 
+def _has_trainings(names: Iterable[str]) -> bool:
+    return any(name.rpartition("/")[2] == "hparams.log" for name in names)
+
+
 @dataclass
 class _Training:
     """The files of one training: its folder and its checkpoints by epoch; those within an epoch are left out."""
@@ -61,7 +65,11 @@ class OpenLth(RawZoo):
 
     @classmethod
     def recognises(cls, members: Members) -> bool:
-        return any(name.rpartition("/")[2] == "hparams.log" for name in members.names)
+        return _has_trainings(members.names)
+
+    @classmethod
+    def needed(cls, names: Sequence[str], epoch: int | None, read: Callable[[str], bytes]) -> list[str]:
+        return [name for name in names if not name.endswith("/")] if _has_trainings(names) else []  # all are small
 
     @cached_property
     def trainings(self) -> dict[str, _Training]:

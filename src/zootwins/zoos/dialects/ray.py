@@ -5,7 +5,7 @@ rows are matched with checkpoints by what they record, never by their number.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +15,9 @@ from zootwins.zoos.dialects.base import RawModel, RawZoo, chosen_checkpoints
 from zootwins.zoos.members import Members, users_file
 from zootwins.zoos.raw_texts import FACTOR_KEYS, METRICS, BrokenModelError, parse_factors, parse_history, parse_params
 from zootwins.zoos.ray_folders import (
+    NEEDED,
     ModelFolder,
+    candidates,
     checkpoint_epochs,
     dataset_file,
     model_folders,
@@ -47,6 +49,17 @@ class RayZoo(RawZoo):
     accuracy_unit: ClassVar[float] = 1.0
     factor_keys: ClassVar[Mapping[str, str]] = FACTOR_KEYS
     classes_key: ClassVar[str] = ""
+
+    @classmethod
+    def needed(cls, names: Sequence[str], epoch: int | None, read: Callable[[str], bytes]) -> list[str]:
+        needed = [name for name in names if name.rpartition("/")[2] in NEEDED]
+        for folder in candidates(names).values():
+            result = f"{folder.path}/result.json".removeprefix("/")
+            text = read(result) if "result.json" in folder.texts else b""
+            epochs = checkpoint_epochs(folder, text) or folder.checkpoints
+            if epochs:  # the last one also where the wanted one is missing: importing says what is there instead
+                needed.append(epochs[epoch if epoch in epochs else max(epochs)])
+        return needed
 
     @cached_property
     def folders(self) -> list[ModelFolder]:

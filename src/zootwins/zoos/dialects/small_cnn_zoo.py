@@ -10,7 +10,7 @@ starts in it. Tensors are Keras' (height, width, inputs, outputs). The recorded 
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from io import BytesIO
 from os.path import commonpath
@@ -54,6 +54,11 @@ class SmallCnnZoo(RawZoo):
     @classmethod
     def recognises(cls, members: Members) -> bool:
         return _folder(members) is not None
+
+    @classmethod
+    def needed(cls, names: Sequence[str], epoch: int | None, read: Callable[[str], bytes]) -> list[str]:
+        found = [name for name in names if name.rpartition("/")[2] in FILES]
+        return found if {name.rpartition("/")[2] for name in found} == set(FILES) else []
 
     @cached_property
     def folder(self) -> str:
