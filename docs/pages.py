@@ -154,7 +154,7 @@ def _family(experiment: Any) -> str:
     rows = [
         *((f"`tables/{table.name}.csv`", table.title) for table in experiment.tables),
         *((f"`figures/{one.name}.svg`", one.label) for one in experiment.figures),
-        *((f"`metrics/{{zoo}}/{name.replace('*', '{method}')}.parquet`", LONG) for name in experiment.long_tables),
+        *((f"`{experiment.shown_path(name.replace('*', '{method}'))}`", LONG) for name in experiment.long_tables),
     ]
     thumbnails = [f"{THUMBNAILS}/{one.name}.png" for one in experiment.figures]
     pictures = [f"![{Path(path).stem}](../{path})" for path in thumbnails if (ROOT / "docs" / path).exists()]

@@ -64,10 +64,20 @@ class NamedTwin(Section):
 
 
 def _without_false(twins: Any) -> Any:
-    """Leave out twins that are false, which `--config` passes as text."""
+    """Leave out twins that are false, which `--config` passes as text.
+
+    Raises:
+        ValueError: if no other is left: the catalogue's methods would be run, and those that are false among them.
+    """
     if not isinstance(twins, dict):
         return twins
-    return {name: twin for name, twin in twins.items() if twin not in (False, "false")}
+    left = {name: twin for name, twin in twins.items() if twin not in (False, "false")}
+    if twins and not left:
+        raise ValueError(
+            f"{' and '.join(twins)}: false, but this and the configuration below name no other twin; list those that "
+            "are wanted, or set the sparsifier's section to false in the zoo's catalogue entry"
+        )
+    return left
 
 
 class Configuration(Section):

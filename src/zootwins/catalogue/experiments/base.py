@@ -202,6 +202,10 @@ class Experiment:
         """
         return run.zoos
 
+    def shown_path(self, name: str) -> str:
+        """Return where a long table is below `results/`, with what varies in braces, for the documentation."""
+        return "zoos/{zoo}/history.parquet" if name == "history" else f"metrics/{{zoo}}/{name}.parquet"
+
     def sources(self, files: Files, names: Sequence[str]) -> list[str]:
         """Return the files that sources stand for, in the order that readers rely on.
 

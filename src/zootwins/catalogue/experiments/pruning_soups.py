@@ -28,7 +28,7 @@ class PruningSoupExperiment(Experiment):
 
     id = "pruning_soups"
     title = "soups while pruning trains"
-    page = "soups.md"
+    page = "pruning_soups.md"
     settings = PruningSoups
     of_zoo = True
     long_tables = ("pruning_soups", "pruning_soup_pairs")

@@ -208,6 +208,9 @@ class RepresentationExperiment(Experiment):
         seeds = range(run.config.representations.seeds)
         return [f"results/representations/{zoo}/{seed}{suffix}" for zoo in self.learned(run) for seed in seeds]
 
+    def shown_path(self, name: str) -> str:
+        return f"representations/{{zoo}}/{{seed}}_{name}.parquet"
+
     def sources(self, files: Files, names: Sequence[str]) -> list[str]:
         """Return the tables of every zoo and seed."""
         return [file for name in names for file in self.of_seeds(files.run, f"_{name}.parquet")]
