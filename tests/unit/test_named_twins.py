@@ -91,7 +91,7 @@ def test_a_section_and_methods_still_say_the_same():
 
 def test_a_twin_of_the_configuration_below_is_left_out():
     """Snakemake merges sections, so that a second configuration cannot do without a twin of the first otherwise."""
-    with pytest.raises(InputError, match="twins: vd: false, but .* name no other twin; list those"):
+    with pytest.raises(InputError, match=r"twins: vd: false, but .* name no other twin; list those"):
         run_with(twins={"vd": False})
     for false in (False, "false"):  # in a file, and by --config
         run = run_with(twins=TWINS | {"mp": false})

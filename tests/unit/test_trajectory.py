@@ -54,6 +54,16 @@ def test_every_state_is_recorded():
     torch.testing.assert_close(trajectory.tensors["test_accuracy"][:, 3], accuracy)
 
 
+def test_the_log_has_the_loss_of_the_others_and_says_how_many_diverged(caplog):
+    of = fresh()
+    next(iter(of.parameters.values()))[0] = torch.nan
+    with caplog.at_level("INFO"):
+        loss = record(of).tensors["train_loss"][1, 1]
+    first = next(message for message in caplog.messages if message.startswith("epoch 1 of 3, 2 models"))
+    assert f"train loss {loss:.4f}," in first
+    assert first.endswith(", 1 diverged")
+
+
 def test_scores_are_those_of_their_splits():
     """Each at the last state as an evaluation of that split gives it; in between, no clean accuracy is worked out."""
     of = fresh()

@@ -178,7 +178,7 @@ def unknown_target(target: str, known: Iterable[str], catalogue: Mapping[str, An
     if parts[:1] == ("results",) and parts[1:2] not in (("tables",), ("figures",)) and len(parts) > 3:
         if parts[2] not in catalogue:
             return f"{target}: there is no zoo {parts[2]!r}; the catalogue has {', '.join(catalogue)}"
-        return f"{target}: no rule makes it from this configuration; see docs/reference/targets.md for the files that there are"
+        return f"{target}: no rule makes it from this configuration; what files there are: docs/reference/targets.md"
     known = sorted(known)
     near = get_close_matches(target, known, n=3, cutoff=0.7)
     same_folder = [path for path in known if PurePosixPath(path).parent == PurePosixPath(target).parent and "/" in path]

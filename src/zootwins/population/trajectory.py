@@ -266,10 +266,10 @@ class _Recorder:
             self.records.add(PREDICTIONS, evaluated[PREDICTIONS])
 
     def summary(self) -> str:
-        """Return means over the models of the last state."""
+        """Return means over the models of the last state, the loss of those where it is finite; how many others are."""
         last = {name: self.records.states[name][-1] for name in (*SCORES, SPARSITY)}
         sparsity = last[SPARSITY].double() @ self.population.architecture.weight_shares
-        return (
-            f"train loss {last['train_loss'].mean():.4f}, test accuracy {100 * last['test_accuracy'].mean():.2f} %, "
-            f"sparsity {100 * sparsity.mean():.1f} %"
-        )
+        finite = last["train_loss"].isfinite()
+        loss, accuracy = last["train_loss"][finite].mean(), 100 * last["test_accuracy"].mean()
+        more = f", {(~finite).sum()} diverged" if not finite.all() else ""
+        return f"train loss {loss:.4f}, test accuracy {accuracy:.2f} %, sparsity {100 * sparsity.mean():.1f} %{more}"

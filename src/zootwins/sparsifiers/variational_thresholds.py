@@ -58,9 +58,7 @@ class VariationalThresholds(Sparsifier):
         if trained is None:
             raise ValueError(f"twins: {settings.twins!r} is no method of this zoo; add it to the configuration's twins")
         if not isinstance(trained, variational_sweep.Settings):
-            raise ValueError(
-                f"twins: {settings.twins!r} has no noise with penalties; choose vds or vdg"
-            )
+            raise ValueError(f"twins: {settings.twins!r} has no noise with penalties; choose vds or vdg")
         if settings.penalties not in ((), trained.penalties):
             raise ValueError(f"penalties: they are those of {settings.twins}; leave the key out")
         penalty = trained.penalties[len(trained.penalties) // 2] if settings.penalty is None else settings.penalty

@@ -39,9 +39,10 @@ def write_zoo(
         models: each model's state dict by the model's name, or its state dicts by epoch (0: before training). Keys are
             those of `architecture.module(…).state_dict()`, or another layout that the architecture knows.
         table: a row for each model, by its name in the index or in the column `model`. Columns are `activation`,
-            `optimizer`, `lr`, `weight_decay`, `dropout` and `batch_size`, of `sgd` and `nesterov` also `momentum`; `seed`
-            and `init` if they are known; `epoch`, that of the last state dict; and as far as they are known `test_accuracy`, `test_loss` and
-            the same of `train` and `validation` at that epoch, accuracies as fractions.
+            `optimizer`, `lr`, `weight_decay`, `dropout` and `batch_size`; of `sgd` and `nesterov` also `momentum`;
+            `epoch`, that of the last state dict; `seed` and `init` if they are known; and as far as they are known
+            `test_accuracy`, `test_loss` and the same of `train` and `validation` at that epoch, accuracies as
+            fractions.
         dataset: images, float `[samples, channels, height, width]` as the models saw them, and labels, int64
             `[samples]`, of the splits `train`, `validation` and `test`; without it, the catalogue names the data set.
         classes: how many classes the data have; ten, or as many as the labels need, if None.
