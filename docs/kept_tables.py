@@ -98,25 +98,18 @@ class KeptRun:
         update_config(whole, yaml.safe_load(self.configuration.read_text(encoding="utf-8")))
         return whole
 
-    def keep(self, results: Path, zoos: Iterable[str]) -> dict[str, int]:
-        """Keep the long tables of some zoos, of as many models as were run; returns these numbers.
+    def keep(self, results: Path, zoos: Iterable[str] | None = None) -> dict[str, int]:
+        """Keep the long tables of zoos, those of the configuration or some; returns how many models were run of each.
 
         Raises:
-            InputError: if a table is missing or damaged.
+            InputError: if a table is missing or damaged, or a run has not all methods of the configuration.
         """
-        models = {zoo: len(pd.read_csv(results / f"zoos/{zoo}/models.csv")) for zoo in zoos}
+        zoos = self.whole()["zoos"] if zoos is None else zoos
+        models = {zoo: _models_of(results, zoo, self.names[0]) for zoo in zoos}
         whole = load_run({**self.whole(), "zoos": list(models), "max_models": models}, ROOT)
-        run = with_methods(whole, {zoo: results / f"metrics/{zoo}" for zoo in models})
         for zoo in models:
-            files = Files(run, ROOT, lambda find, name, *read: "")
-            keep(results, self.folder / zoo, files, zoo, self.names, self.points)
+            keep(results, self.folder / zoo, Files(whole, ROOT, _unknown), zoo, self.names, self.points)
         return models
-
-    def keep_whole(self, results: Path | None) -> None:
-        """Keep all zoos of the configuration if a run has their long tables; else leave what is kept as it is."""
-        zoos = self.whole()["zoos"]
-        if results and all(any((results / f"metrics/{zoo}").glob(f"{self.names[0]}.parquet")) for zoo in zoos):
-            self.keep(results, zoos)
 
     def tables(self) -> "KeptTables":
         """What is kept."""
@@ -172,11 +165,37 @@ class KeptTables:
             yield files
 
 
+def _models_of(results: Path, zoo: str, name: str) -> int:
+    """Return how many models were run: up to the last in a long table, and those excluded after it."""
+    models = read_models(results / f"zoos/{zoo}/models.csv")
+    tables = sorted((results / f"metrics/{zoo}").glob(f"{name}.parquet"))
+    last = max((read_parquet(table)["index"].max() for table in tables), default=-1)
+    after = models.loc[(models["index"] > last) & (models["status"] == "ok"), "index"]
+    return int(after.min()) if len(after) else len(models)
+
+
+def _unknown(find: Any, name: str, *read: str) -> str:
+    """Stand for files that the user gives, which long tables do not depend on."""
+    return ""
+
+
 def page_arguments(description: str) -> Path | None:
     """Read the command line of a page's script: the folder `results` of a run that is kept first, if any."""
     parser = argparse.ArgumentParser(description=description.split("\n", maxsplit=1)[0])
-    parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the long tables of a run")
+    parser.add_argument("--keep", type=Path, metavar="RESULTS", help="keep the networks of a run")
     return parser.parse_args().keep
+
+
+def keep_as_asked(description: str, runs: Mapping[str, KeptRun]) -> None:
+    """Read the command line of a page's script, and keep the run that `--keep NAME RESULTS` names, if any."""
+    parser = argparse.ArgumentParser(description=description.split("\n", maxsplit=1)[0])
+    known = ", ".join(f"{name}: {run.configuration.relative_to(ROOT)}" for name, run in runs.items())
+    parser.add_argument("--keep", nargs=2, metavar=("NAME", "RESULTS"), help=f"keep the long tables of a run ({known})")
+    if asked := parser.parse_args().keep:
+        if asked[0] not in runs:
+            parser.error(f"--keep {asked[0]}: there is no such run; name one of {known}")
+        kept = runs[asked[0]].keep(Path(asked[1]))
+        print("\n".join(f"{zoo}: {models} models" for zoo, models in kept.items()))
 
 
 def _made(name: str, files: Files) -> pd.DataFrame:

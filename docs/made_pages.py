@@ -1,7 +1,7 @@
 """Pages of which parts are made: tables and numbers that a script writes into the Markdown again and again.
 
-A table stands between `<!-- made: … -->` and `<!-- end -->`, a number between `<!-- n: … -->` and `<!-- -->`. What the
-dots stand for, the page's script knows.
+A table stands between `<!-- made: … -->` and `<!-- end -->`, a number between `<!-- n: … -->` and `<!-- -->`. The
+page's script knows what the dots stand for.
 """
 
 import re

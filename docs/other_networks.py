@@ -8,6 +8,7 @@ Everything that the page has between `<!-- made: … -->` and `<!-- end -->`, an
 is made anew.
 """
 
+import sys
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -65,7 +66,8 @@ class Page:
     """What the page shows: a method for each name after `made:`."""
 
     def __init__(self, networks: pd.DataFrame, costs: pd.DataFrame):
-        self.zoos = dict(iter(networks.groupby("zoo", sort=False)))
+        by_zoo = dict(iter(networks.groupby("zoo")))
+        self.zoos = {zoo: by_zoo[zoo] for zoo in ZOOS if zoo in by_zoo}
         self.costs = costs
 
     def tradeoff(self) -> str:
@@ -159,10 +161,10 @@ def _verdict(share: Estimate) -> str:
 
 
 def _kept(name: str, found: list[pd.DataFrame]) -> pd.DataFrame:
-    """What was kept of other zoos, and what was found now."""
+    """Keep what was found now beside what was kept of other zoos."""
     path, zoos = DATA / f"{name}.csv", {zoo for frame in found for zoo in frame["zoo"]}
-    before = [kept[~kept["zoo"].isin(zoos)] for kept in ([pd.read_csv(path)] if path.exists() else [])]
-    table = pd.concat([*before, *found])
+    kept = pd.read_csv(path)
+    table = pd.concat([kept[~kept["zoo"].isin(zoos)], *found])
     table.to_csv(path, index=False, float_format="%.6g")
     return pd.read_csv(path)
 
@@ -174,8 +176,11 @@ def with_numbers(text: str, page: Page) -> str:
 
 def main() -> None:
     results = page_arguments(__doc__)
-    DATA.mkdir(exist_ok=True)
-    found = [zoo for zoo in ZOOS if results and (results / f"metrics/{zoo}").is_dir()]
+    found = [zoo for zoo in ZOOS if results and (results / f"metrics/{zoo}/{TICKET}").is_dir()]
+    if results and not found:
+        sys.exit(
+            f"{results}: has no lottery tickets of {' or '.join(ZOOS)}; run config/lenet.yaml or config/resnet.yaml"
+        )
     networks = _kept("networks", [networks_of(results, zoo) for zoo in found])
     page = Page(networks, _kept("costs", [costs_of(results, zoo) for zoo in found]))
     text = PAGE.read_text(encoding="utf-8")

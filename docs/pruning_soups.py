@@ -2,15 +2,15 @@
 
     snakemake --cores 2 pruning_soups   the mini zoos; with --configfile config/pruning_soups.yaml full data
     snakemake --cores 2 soups --configfile config/resnet_experiments.yaml
-    python docs/pruning_soups.py --keep results   keeps the long tables of a run, and makes the page of them
-    python docs/pruning_soups.py                  makes the page of what is kept; no run is needed
+    python docs/pruning_soups.py --keep mini results   keeps the long tables of a run, and makes the page of them
+    python docs/pruning_soups.py                       makes the page of what is kept; no run is needed
 
 Everything that the page has between `<!-- made: … -->` and `<!-- end -->`, and between `<!-- n: … -->` and `<!-- -->`,
 is made anew.
 """
 
 import pandas as pd
-from kept_tables import ROOT, KeptRun, page_arguments
+from kept_tables import ROOT, KeptRun, keep_as_asked
 from made_pages import Estimate, made_anew, markdown, signed
 
 from zootwins.reporting.figures import save
@@ -131,9 +131,7 @@ def with_numbers(text: str, page: Page) -> str:
 
 
 def main() -> None:
-    results = page_arguments(__doc__)
-    for run in (MINI, FULL, BATCH_NORM):
-        run.keep_whole(results)
+    keep_as_asked(__doc__, {"mini": MINI, "full": FULL, "batch_norm": BATCH_NORM})
     for name, run in FIGURES.items():
         if run.tables().models:
             figure = pruning_soup_gain(run.tables().results(WHILE_PRUNING))

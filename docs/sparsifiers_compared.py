@@ -1,8 +1,8 @@
 """The numbers and figures on docs/sparsifiers_compared.md, from the long tables of `COMPARISONS` under data/.
 
     snakemake --cores 2 --configfile config/all_sparsifiers.yaml    or config/all_sparsifiers_full.yaml
-    python docs/sparsifiers_compared.py --keep results   keeps the long tables of a run, and makes the page of them
-    python docs/sparsifiers_compared.py                  makes the page of what is kept; no run is needed
+    python docs/sparsifiers_compared.py --keep mini results   keeps the long tables of a run, and makes the page of them
+    python docs/sparsifiers_compared.py                       makes the page of what is kept; no run is needed
 
 Everything that the page has between `<!-- made: … -->` and `<!-- end -->`, and between `<!-- n: … -->` and `<!-- -->`,
 is made anew. A model's twins are compared with its own twin by magnitude pruning, at the sparsity of that; methods
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from kept_tables import ROOT, KeptRun, KeptTables, page_arguments
+from kept_tables import ROOT, KeptRun, KeptTables, keep_as_asked
 from made_pages import made_anew, markdown, mean_of
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -209,9 +209,7 @@ def with_numbers(text: str, pages: Mapping[str, Page]) -> str:
 
 
 def main() -> None:
-    results = page_arguments(__doc__)
-    for comparison in COMPARISONS.values():
-        comparison.run.keep_whole(results)
+    keep_as_asked(__doc__, {name: comparison.run for name, comparison in COMPARISONS.items()})
     pages = {name: comparison.page() for name, comparison in COMPARISONS.items() if comparison.run.folder.is_dir()}
     for name, page in pages.items():
         save(page.figure(), [COMPARISONS[name].figure], {})

@@ -1,15 +1,15 @@
 """The numbers and figures on docs/transfer_kinds.md, from the long tables under data/transfer_kinds.
 
     snakemake --cores 2 transfer --configfile config/transfer_kinds.yaml    or config/transfer_kinds_full.yaml
-    python docs/transfer_kinds.py --keep results   keeps the long tables of a run, and makes the page of them
-    python docs/transfer_kinds.py                  makes the page of what is kept; no run is needed
+    python docs/transfer_kinds.py --keep transfer_kinds results   keeps the long tables of a run, makes the page
+    python docs/transfer_kinds.py                                 makes the page of what is kept; no run is needed
 
 Everything that the page has between `<!-- made: … -->` and `<!-- end -->`, and between `<!-- n: … -->` and `<!-- -->`,
 is made anew.
 """
 
 import pandas as pd
-from kept_tables import ROOT, KeptRun, page_arguments
+from kept_tables import ROOT, KeptRun, keep_as_asked
 from made_pages import Estimate, made_anew, markdown
 
 from zootwins.reporting.figures import save
@@ -106,9 +106,8 @@ def with_numbers(text: str, page: Page) -> str:
 
 
 def main() -> None:
-    results = page_arguments(__doc__)
+    keep_as_asked(__doc__, RUNS)
     for name, run in RUNS.items():
-        run.keep_whole(results)
         if run.tables().models:
             save(transfer(run.tables().results(TABLES)), [ROOT / f"docs/images/{name}.png"], {})
     PAGE.write_text(with_numbers(PAGE.read_text(encoding="utf-8"), Page()), encoding="utf-8")

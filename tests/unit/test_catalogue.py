@@ -446,7 +446,7 @@ def test_published_twins_under_another_name_are_refused(tmp_path):
     mine = {"twins": {"mine": {"sparsifier": "variational_dropout"}}}
     published(tmp_path)
     changed = DEFAULTS | {"catalogue": str(tmp_path / "zoos.yaml"), "zoos": ["published"]} | mine
-    with pytest.raises(InputError, match=r"twins: published has published twins .* imported as vd; add vd:"):
+    with pytest.raises(InputError, match=r"twins: published has published twins .* imported as vd; add vd,"):
         load_run(changed, ROOT)
 
 

@@ -355,7 +355,7 @@ def test_a_dialect_says_what_is_needed_of_its_archives(monkeypatch):
         def needed(cls, names, epoch, read):
             return [name for name in names if name.endswith(".npy")]
 
-    names = ["zoo/index.csv", "zoo/models/0001.npy", "zoo/models/0001.log"]
+    names = ["zoo/config.json", "zoo/dataset.pt", "zoo/models/0001.npy", "zoo/models/0001.log"]
     assert needed_members(names) == []
     monkeypatch.setattr(fetching, "DIALECTS", (*fetching.DIALECTS, Arrays))
     assert needed_members(names) == ["zoo/models/0001.npy"]

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 import yaml
-from kept_tables import KeptTables, keep
+from kept_tables import KeptRun, KeptTables, _models_of, keep
 
 from projects import REPOSITORY
 from synthetic import MP_EPOCHS, PERCENTS, VD_EPOCHS, make_results
@@ -98,3 +98,21 @@ def test_a_damaged_kept_file_is_refused(tmp_path, configuration, made):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"scores\.parquet: damaged"):
         kept.make(["table1"])
+
+
+def test_a_run_of_fewer_models_is_kept_as_such(tmp_path, made):
+    """models.csv of an archive lists all of its models, however many were run."""
+    table = tmp_path / f"results/metrics/{ZOO}/mp/scores.parquet"
+    last = made.models["index"].iloc[3]
+    write_parquet(made.tables["mp/scores"].query("index <= @last"), table, {"software": "test"})
+    ran = made.models[(made.models["index"] <= last) | (made.models["status"] != "ok")]
+    expected = ran["index"].tolist().index(last) + 1
+    while expected < len(made.models) and made.models["status"].iloc[expected] != "ok":
+        expected += 1
+    assert _models_of(tmp_path / "results", ZOO, "mp/scores") == expected
+
+
+def test_a_run_without_all_methods_of_the_configuration_is_not_kept(tmp_path, made):
+    run = KeptRun(REPOSITORY / "config/all_sparsifiers.yaml", tmp_path / "kept", ("*/scores",))
+    with pytest.raises(InputError, match=r"gmp/scores\.parquet: not there"):
+        run.keep(tmp_path / "results", [ZOO])

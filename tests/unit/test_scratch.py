@@ -140,3 +140,15 @@ def test_arms_with_masks_of_other_methods_are_not_contrasted(results):
     (row,) = rows(topology_table([changed]), first="Lottery-E", second="Scratch-E", sparsity=50)
     assert (row["models"], row["reason"]) == (0, "lottery has masks of mp, scratch of gmp")
     assert np.isnan(row["mean"])
+
+
+def test_arms_are_contrasted_at_the_budgets_that_they_share(results):
+    other = of(lottery_ticket).model_copy(update={"pruning_epochs": RETRAINED.pruning_epochs + 1})
+    changed = replace(results, zoo=replace(results.zoo, methods=results.zoo.methods | {"lottery": other}))
+    table = topology_table([changed])
+    reasons = {
+        budget: rows(table, first=f"Lottery-{budget}", second=f"Scratch-{budget}", sparsity=50)[0]["reason"]
+        for budget in ("E", "matched", "B")
+    }
+    assert (reasons["E"], reasons["B"]) == ("", "")
+    assert reasons["matched"] == "lottery trains for 4 epochs, scratch for 3"

@@ -225,7 +225,10 @@ def test_good_twins_are_close_to_the_originals_and_not_to_where_they_started():
     scores.loc[scores["epoch"] == 0, ["validation_accuracy", "test_accuracy"]] = 0.1
     scores.loc[scores["epoch"] > 0, ["validation_accuracy", "test_accuracy"]] -= 0.3
     settings = plain.zoo.methods["gmp"].model_copy(update={"start": "init"})
-    changed = replace(plain, zoo=replace(plain.zoo, methods=plain.zoo.methods | {"gmp": settings}))
+    drawn_anew = {"gmp": settings, "scratch": RETRAINED}  # neither starts from the originals
+    methods = drawn_anew | {"rp": plain.zoo.methods["rp"], "l0": plain.zoo.methods["l0"]}
+    tables = plain.tables | {"scratch/scores": scores}
+    changed = replace(plain, zoo=replace(plain.zoo, methods=methods), tables=tables)
     row = found(changed, "GMP has more good twins than L0")
     assert (row["value"], row["reason"]) == (-1, "")
 

@@ -52,7 +52,7 @@ def compression_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
 def _measured(results: ZooResults, method: str, point: float) -> dict[str, float]:
     """Return size and latency of a method's twins at a point, channel_sparsity in percent; NaN where not measured."""
     rows = results.tables.get("sizes")
-    if rows is None or (found := rows[(rows["method"] == method) & np.isclose(rows["point"], point)]).empty:
+    if rows is None or (found := rows[(rows["method"] == method) & np.isclose(rows["point"], point, atol=0)]).empty:
         return dict.fromkeys(MEASURED, np.nan)
     row = found.iloc[0][list(MEASURED)].astype(float).to_dict()
     return row | {"channel_sparsity": 100 * row["channel_sparsity"]}

@@ -28,7 +28,7 @@ def paired_table(zoos: Sequence[ZooResults]) -> pd.DataFrame:
         for method, against in method_pairs(results):
             differences = method_differences(results, method, against).dropna()
             for point in results.milestones(against):
-                part = differences[np.isclose(differences["point"], point.value)]
+                part = differences[np.isclose(differences["point"], point.value, atol=0)]
                 if point.epoch == 0 and not point.at:  # the originals
                     continue
                 values = part["difference"]

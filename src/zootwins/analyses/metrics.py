@@ -152,7 +152,9 @@ def _rows(shard: TwinShard, states: Sequence[int], curve: Sequence[Point]) -> pd
     points = np.full((len(coordinates), len(states)), np.nan)
     for point in curve:
         for twin, place in enumerate(coordinates):
-            if point.epoch in states and all(np.isclose(place[name], value) for name, value in point.at.items()):
+            if point.epoch in states and all(
+                np.isclose(place[name], value, atol=0) for name, value in point.at.items()
+            ):
                 points[twin, list(states).index(point.epoch)] = point.value
     return pd.DataFrame(
         {

@@ -13,6 +13,7 @@ from zootwins.analyses.cells import lines, shorts, texts, value_interval
 from zootwins.analyses.paper_tables import summary
 from zootwins.analyses.results import ZooResults
 from zootwins.analyses.retrained import (
+    BUDGETS,
     INITS,
     Arm,
     accuracy_of,
@@ -88,8 +89,10 @@ def other_masks(settings: Mapping[str, retraining.Settings], first: Arm, second:
     own, other = settings[first.method], settings.get(second.method) if isinstance(second, Arm) else None
     if other is not None and own.masks != other.masks:
         return f"{first.method} has masks of {own.masks}, {second.method} of {other.masks}"
-    if other is not None and first.budget == second.budget and own.budgets != other.budgets:
-        return f"{first.method} and {second.method} are trained for other numbers of epochs"
+    if other is not None and first.budget == second.budget:
+        place = BUDGETS.index(first.budget)
+        if own.budgets[place] != other.budgets[place]:
+            return f"{first.method} trains for {own.budgets[place]} epochs, {second.method} for {other.budgets[place]}"
     return ""
 
 

@@ -30,7 +30,7 @@ def others(rows: pd.DataFrame, results: ZooResults) -> pd.DataFrame:
 
 
 def means_of_pilots(rows: pd.DataFrame, worth: list[str]) -> pd.DataFrame:
-    """Return means over pilots by `point`: of sparsity, and of what a pilot without a twin there counts as 0 in.
+    """Return means over pilots by `point`: of sparsity, and of scores, in which a pilot without twin counts as 0.
 
     Args:
         rows: of the pilots' twins, those that diverged being missing.

@@ -188,13 +188,12 @@ def _good(results: ZooResults, method: str, non_collapsed: set[int]) -> pd.Serie
 
 
 def _validation_of_originals(results: ZooResults, method: str) -> pd.Series:
-    """Return the originals' validation accuracies, by index: state 0 of the method's twins, or of others.
+    """Return the originals' validation accuracies, by index: state 0 of the method's twins if these start from them.
 
-    Twins that start from weights of an earlier epoch have these as their state 0; VD and L0 start from originals.
+    Twins that start from weights of an earlier epoch do not; those of the complex methods always do.
     """
-    starts = (one for one in (method, *results.zoo.methods) if f"{one}/scores" in results.tables)
-    one = next(one for one in starts if getattr(results.zoo.methods[one], "start_epoch", None) is None)
-    twins = results.tables[f"{one}/scores"]
+    starts = [method] if getattr(results.zoo.methods[method], "start_epoch", None) is None else _complex(results)
+    twins = results.tables[f"{starts[0]}/scores"]
     return twins[twins["epoch"] == 0].groupby("index")["validation_accuracy"].max()
 
 

@@ -52,7 +52,7 @@ def landing_share(results: ZooResults, method: str) -> float:
     The unpruned control is no setting that was hoped to land there.
     """
     curve, control = results.curve(method), get_sparsifier(method).dense_control(results.zoo.methods[method])
-    twins = curve if control is None else curve[~np.isclose(curve["point"], control.value)]
+    twins = curve if control is None else curve[~np.isclose(curve["point"], control.value, atol=0)]
     return float(twins["sparsity"].between(USEFUL[0] - TOLERANCE, USEFUL[1] + TOLERANCE).mean())
 
 

@@ -21,8 +21,8 @@ def zoo_methods(name: str, entry: Any, config: Any, where: str) -> dict[str, Set
     methods, mistakes = {}, Mistakes()
     if entry.twins_of and name in config.zoos and PUBLISHED not in (config.methods or config.twins or entry.methods):
         raise InputError(
-            f"configuration: twins: {name} has published twins by variational dropout, which are imported as "
-            f"{PUBLISHED}; add {PUBLISHED}: {{sparsifier: variational_dropout}}, or take {name} out of zoos"
+            f"configuration: {'methods' if config.methods else 'twins'}: {name} has published twins by variational "
+            f"dropout, which are imported as {PUBLISHED}; add {PUBLISHED}, or take {name} out of zoos"
         )
     for method in config.methods or tuple(config.twins) or entry.methods:
         sparsifier = get_sparsifier(method)

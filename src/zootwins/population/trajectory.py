@@ -266,7 +266,7 @@ class _Recorder:
             self.records.add(PREDICTIONS, evaluated[PREDICTIONS])
 
     def summary(self) -> str:
-        """Return means over the models of the last state, the loss of those where it is finite; how many others are."""
+        """Return means over the models of the last state, of the loss where it is finite, and how many diverged."""
         last = {name: self.records.states[name][-1] for name in (*SCORES, SPARSITY)}
         sparsity = last[SPARSITY].double() @ self.population.architecture.weight_shares
         finite = last["train_loss"].isfinite()

@@ -70,9 +70,8 @@ class RawZoo(ABC):
         """Say whether files are of this dialect."""
 
     @classmethod
-    @abstractmethod
     def needed(cls, names: Sequence[str], epoch: int | None, read: Callable[[str], bytes]) -> list[str]:
-        """Return the members of an archive that importing reads, so that no others are downloaded.
+        """Return the members of an archive that importing reads, so that no others are downloaded: all, if not said.
 
         Args:
             names: all members of the archive.
@@ -80,8 +79,9 @@ class RawZoo(ABC):
             read: returns the content of a text among these; of one that is not here yet, nothing.
 
         Returns:
-            None of an archive that is not of this dialect.
+            None of an archive that is not of this dialect: of those in `DIALECTS` the first that needs some is asked.
         """
+        return [name for name in names if not name.endswith("/")]
 
     @property
     @abstractmethod

@@ -52,8 +52,11 @@ class RayZoo(RawZoo):
 
     @classmethod
     def needed(cls, names: Sequence[str], epoch: int | None, read: Callable[[str], bytes]) -> list[str]:
+        folders = candidates(names).values()
+        if not any(folder.is_model or folder.checkpoints for folder in folders):
+            return []
         needed = [name for name in names if name.rpartition("/")[2] in NEEDED]
-        for folder in candidates(names).values():
+        for folder in folders:
             result = f"{folder.path}/result.json".removeprefix("/")
             text = read(result) if "result.json" in folder.texts else b""
             epochs = checkpoint_epochs(folder, text) or folder.checkpoints
