@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from kept_tables import ROOT, KeptRun
 from made_pages import made_anew
-from replication_blocks import Blocks, Numbers
+from replication_blocks import OFFICIAL, Blocks, Numbers
 
 from zootwins.catalogue.entries import load_run
 from zootwins.images.datasets import load_stored
@@ -36,7 +36,6 @@ OF_ZOO = ("cost", "retest", "test_parts")  # kept beside the long tables, where 
 STEPS = {"train_zoo/{zoo}": "training", "sparsify/{zoo}/mp": "MP", "sparsify/{zoo}/vd": "VD"}
 NOT_REBUILT = " †"  # marks zoos whose long tables are lost
 HELD_OUT, MARK = "cifar10_held_out", " ‡"  # data sets whose test images are not the official ones, and their zoos' mark
-OFFICIAL = 1000  # of CIFAR-10's test images here, the first ones; the others are held-out training images
 CLOSE = 1e-4  # relative, of numbers with six digits that two processors make
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -10,6 +11,8 @@ from zootwins.analyses.hypotheses import AGREEMENT, CORRELATION, EXCLUDED, FITS,
 from zootwins.analyses.paper_comparison import LEVEL
 
 SHOWN_EPOCHS = (10, 12, 13)  # of the hypotheses on Table 2
+OFFICIAL, HELD_OUT = 1000, 7000  # of CIFAR-10's test images here: the first ones, and training images
+Z = 1.96
 LABELS = {TRAIN: "train accuracy", GAP: "gap"}
 VERDICTS = {"holds": "holds", "inconclusive": "inconclusive", "does not hold": "fails"}
 SOME = 32  # models, below which agreement says little, so that nothing is said to hold
@@ -79,6 +82,27 @@ class Numbers:
         """Mean accuracy on a part of CIFAR-10's test images, percent."""
         table = self.tables["test_parts"]
         return f"{100 * table.loc[table['zoo'] == zoo, part].mean():.1f}"
+
+    def effect(self, zoo: str) -> str:
+        """What an accuracy on CIFAR-10's official images is above that on all test images here, points.
+
+        The interval is that of the images, since all models see the same ones.
+        """
+        own = self.tables["test_parts"].query("zoo == @zoo")[["official", "held_out"]].mean()
+        images = OFFICIAL + HELD_OUT
+        whole = (OFFICIAL * own["official"] + HELD_OUT * own["held_out"]) / images
+        reach = Z * np.sqrt(whole * (1 - whole) * (1 / OFFICIAL - 1 / images))
+        value, low, high = (100 * (own["official"] - whole + part) for part in (0, -reach, reach))
+        return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+
+    def pace(self, zoo: str) -> str:
+        """How many times as fast as in the paper variational dropout prunes: median of epochs until a sparsity."""
+        table = self.tables["paper_comparison"]
+        own = table[(table["zoo"] == zoo) & (table["table"] == "table6") & (table["quantity"] == "sparsity")]
+        epochs = own["at"].str.extract(r"(\d+)")[0].astype(float).to_numpy()
+        ours = np.interp(own["paper_mean"], own["mean"], epochs)
+        known = (epochs > 0) & (own["paper_mean"].between(own["mean"].min(), own["mean"].max())).to_numpy()
+        return f"{np.median(epochs[known] / ours[known]):.2f}"
 
     def _counts(self, zoo: str, table: str) -> dict[str, Any]:
         return _only(self.tables["paper_agreement"], zoo=zoo, table=table)
