@@ -24,6 +24,16 @@ def made_anew(text: str, block: Callable[[str], str], number: Callable[[str], st
     return INLINE.sub(lambda found: f"{found[1]}{number(found[2])}{found[3]}", text)
 
 
+def with_numbers(text: str, page: object) -> str:
+    """A page's text with its tables and numbers made by an object's methods: a name, then arguments, all words."""
+
+    def made(asked: str) -> str:
+        name, *arguments = asked.split()
+        return getattr(page, name)(*arguments)
+
+    return made_anew(text, made, made)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A number with its 95 % interval over n models."""

@@ -11,7 +11,7 @@ is made anew.
 
 import pandas as pd
 from kept_tables import ROOT, KeptRun, keep_as_asked
-from made_pages import Estimate, made_anew, markdown, signed
+from made_pages import Estimate, markdown, signed, with_numbers
 
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.pruning_soup_gain import pruning_soup_gain
@@ -118,16 +118,6 @@ def _bold(estimate: Estimate) -> str:
 def _range(values: pd.Series, digits: int) -> str:
     low, high = (f"{value:.{digits}f}" for value in (values.min(), values.max()))
     return low if low == high else f"{low} to {high}"
-
-
-def with_numbers(text: str, page: Page) -> str:
-    """The page's text, everything that is made put in anew."""
-
-    def made(asked: str) -> str:
-        name, *arguments = asked.split()
-        return getattr(page, name)(*arguments)
-
-    return made_anew(text, made, made)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ is made anew.
 
 import pandas as pd
 from kept_tables import ROOT, KeptRun, keep_as_asked
-from made_pages import Estimate, made_anew, markdown
+from made_pages import Estimate, markdown, with_numbers
 
 from zootwins.reporting.figures import save
 from zootwins.reporting.figures.transfer import transfer
@@ -93,16 +93,6 @@ class Page:
 
 def _estimate(row: pd.Series, value: str = "mean") -> Estimate:
     return Estimate(row[value], row["low"], row["high"], row["models"])
-
-
-def with_numbers(text: str, page: Page) -> str:
-    """The page's text, everything that is made put in anew."""
-
-    def made(asked: str) -> str:
-        name, *arguments = asked.split()
-        return getattr(page, name)(*arguments)
-
-    return made_anew(text, made, made)
 
 
 def main() -> None:
